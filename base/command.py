@@ -1,0 +1,272 @@
+"""How each sub-command is an absl binary: flags, help, `--json`, exit codes.
+
+A command's module holds its `FLAGS`, a function that does the work and returns
+a dict, a function that turns the dict into text, and `COMMAND`, which ties
+them together. Each command has flags of its own (an `absl.flags.FlagValues`),
+so that several can live in one process.
+
+Exit codes: 0 done; 1 something outside the flags is wrong; 2 a flag is wrong;
+130 interrupted.
+"""
+
+import contextlib
+import dataclasses
+import difflib
+import errno
+import json
+import os
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NoReturn, TextIO
+
+from absl import app, flags, logging
+
+from .errors import UsageError, UserError
+
+_OUTPUT = "Output"
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """One sub-command.
+
+    Attributes:
+      name: as typed after `digitline`.
+      summary: one or two sentences for `--help`.
+      flags: its own flags; `module_name` of each is its group's title.
+      run: does the work. Takes the parsed flags and the arguments that are not
+        flags; returns the figures as a dict that JSON can hold. Under the key
+        `errors`, a list of messages: the exit status is then 1.
+      text: the figures as text for a person.
+      arguments: how the arguments that are not flags are called in the help;
+        empty if the command takes none.
+    """
+
+    name: str
+    summary: str
+    flags: flags.FlagValues
+    run: Callable[[Any, list[str]], dict[str, Any]]
+    text: Callable[[dict[str, Any]], str]
+    arguments: str = ""
+
+
+def new_flags() -> flags.FlagValues:
+    """A command's flags, with those that every command has."""
+    values = flags.FlagValues()
+    flags.DEFINE_bool(
+        "json",
+        False,
+        "Print one JSON object and nothing else on standard output.",
+        **group(values, _OUTPUT),
+    )
+    return values
+
+
+def group(values: flags.FlagValues, title: str) -> dict[str, Any]:
+    """Keywords for `flags.DEFINE_*`: whose flag it is and under which title it is shown."""
+    return {"flag_values": values, "module_name": title}
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """`; did you mean X?` for the word most like `word`, or nothing."""
+    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+class OneOf(flags.ArgumentParser):
+    """Parses a flag that takes one of a few words; a wrong one is met with the nearest."""
+
+    def __init__(self, what: str, words: Iterable[str]):
+        super().__init__()
+        self._what, self._words = what, tuple(words)
+        self.syntactic_help = "|".join(self._words)
+
+    def parse(self, argument: str) -> str:
+        if argument not in self._words:
+            raise ValueError(
+                f"unknown {self._what} '{argument}'{nearest(argument, self._words)} "
+                f"(there are: {', '.join(self._words)})"
+            )
+        return argument
+
+
+def define_one_of(
+    name: str, default: str | None, words: Iterable[str], help_text: str, **where: Any
+) -> None:
+    """Defines a flag that takes one of `words`."""
+    flags.DEFINE(OneOf(name, words), name, default, help_text, **where)
+
+
+def call(command: Command, arguments: list[str]) -> dict[str, Any]:
+    """Runs a command in this process, as its command line would, and returns its figures.
+
+    Raises:
+      UserError: as the command does.
+    """
+    command.flags.unparse_flags()
+    rest = _parse(command, command.flags, [command.name, *arguments])
+    return command.run(command.flags, rest)
+
+
+def main(command: Command, argv: list[str] | None = None) -> NoReturn:
+    """Runs a command as a process: parses, works, prints, and exits."""
+    argv = list(sys.argv if argv is None else argv)
+    if _wants_help(argv):
+        print(help_text(command))
+        sys.exit(0)
+    # TFDS, Keras and the C++ below them print where they like. The real standard
+    # output is put aside for the result, and theirs goes to standard error.
+    with _reserved_stdout() as out:
+        code = _guarded(command, argv, out)
+    sys.exit(code)
+
+
+def _guarded(command: Command, argv: list[str], out: TextIO) -> int:
+    """Runs the command and prints its result or its error; returns the exit code."""
+    as_json = "--json" in argv  # Also where the flags themselves are wrong.
+    try:
+        result = _run_app(command, argv)
+        errors = result.get("errors", [])
+        as_json = command.flags["json"].value
+        print(json.dumps(result) if as_json else command.text(result), file=out, flush=True)
+        for error in errors:
+            _print_error(command, error)
+        return 1 if errors else 0
+    except UserError as error:
+        logging.debug("Traceback of the error below:", exc_info=True)
+        if as_json:
+            print(json.dumps({"error": str(error), **error.details}), file=out, flush=True)
+        _print_error(command, str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        _print_error(command, "interrupted; the same command again goes on or starts clean")
+        return 130
+
+
+def _run_app(command: Command, argv: list[str]) -> dict[str, Any]:
+    """Lets absl parse the flags and run the command; its result comes back."""
+    result: dict[str, Any] = {}
+
+    def parse(arguments: list[str]) -> list[str]:
+        flags.FLAGS.append_flag_values(command.flags)
+        rest = _parse(command, flags.FLAGS, arguments)
+        command.flags.mark_as_parsed()
+        return [arguments[0], *rest]
+
+    def work(arguments: list[str]) -> None:
+        if flags.FLAGS["verbosity"].using_default_value:
+            logging.set_verbosity(logging.WARNING)  # absl sets INFO: TFDS then talks.
+        result.update(command.run(command.flags, arguments[1:]))
+
+    try:
+        app.run(work, argv=argv, flags_parser=parse)
+    except SystemExit as stop:
+        if stop.code:
+            raise
+    except OSError as error:
+        raise UserError(_describe(error)) from error
+    except Exception as error:
+        message = _tensorflow_storage_error(error)
+        if message is None:
+            raise
+        raise UserError(message) from error
+    return result
+
+
+def _parse(command: Command, values: flags.FlagValues, argv: list[str]) -> list[str]:
+    """Parses `argv` into `values`; returns the arguments that are not flags.
+
+    Raises:
+      UsageError: an unknown flag, a wrong value, or an argument too many.
+    """
+    try:
+        rest = values(argv)[1:]
+    except flags.UnrecognizedFlagError as error:
+        name = error.flagname
+        raise UsageError(
+            f"unknown flag --{name}{nearest(name, command.flags)} "
+            f"(digitline {command.name} --help lists them)"
+        ) from None
+    except flags.Error as error:
+        raise UsageError(str(error)) from None
+    if rest and not command.arguments:
+        raise UsageError(f"unexpected argument '{rest[0]}': flags begin with --")
+    return rest
+
+
+def _print_error(command: Command, message: str) -> None:
+    print(f"digitline {command.name}: error: {message}", file=sys.stderr, flush=True)
+
+
+def _describe(error: OSError) -> str:
+    """An operating system's error as one line with the path and what to do."""
+    where = f"{error.filename}: " if error.filename else ""
+    text = f"{where}{error.strerror or error}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        text += "; free some space or use another folder, then run the same command again"
+    return text
+
+
+def _tensorflow_storage_error(error: Exception) -> str | None:
+    """A TensorFlow error that stems from the file system as one line, else None."""
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is None or not isinstance(error, tensorflow.errors.OpError):
+        return None
+    message = (error.message or "").splitlines()[0]
+    if isinstance(error, tensorflow.errors.ResourceExhaustedError) and "space" in message:
+        return f"{message}; free some space or use another folder, then run the same command again"
+    storage = (tensorflow.errors.PermissionDeniedError, tensorflow.errors.DataLossError)
+    if isinstance(error, storage) or "File too large" in message:
+        return message
+    return None
+
+
+@contextlib.contextmanager
+def _reserved_stdout() -> Iterator[TextIO]:
+    """Gives the real standard output, while descriptor 1 leads to standard error."""
+    sys.stdout.flush()
+    reserved = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with open(reserved, "w", encoding="utf-8", closefd=False) as out:
+            yield out
+    finally:
+        sys.stdout.flush()
+        os.dup2(reserved, 1)
+        os.close(reserved)
+
+
+def _wants_help(argv: list[str]) -> bool:
+    return any(word in ("-h", "-help", "--help", "--helpshort", "--helpfull") for word in argv[1:])
+
+
+def help_text(command: Command) -> str:
+    """The command's help: summary, then its flags by group with defaults."""
+    usage = f"digitline {command.name} [--flag=value …] {command.arguments}".rstrip()
+    lines = [f"usage: {usage}", "", *textwrap.wrap(command.summary, 88)]
+    groups = command.flags.flags_by_module_dict()
+    for title in sorted(groups, key=lambda title: title == _OUTPUT):  # Output comes last.
+        lines += ["", f"{title}:"]
+        for flag in groups[title]:
+            lines += _flag_help(flag)
+    lines += [
+        "",
+        "absl's own flags work too, for example --flagfile=FILE (flags from a file) and",
+        "--verbosity=1 (all log messages, and a traceback for each error).",
+    ]
+    return "\n".join(lines)
+
+
+def _flag_help(flag: flags.Flag) -> list[str]:
+    if flag.boolean:
+        head = f"  --[no]{flag.name}"
+    else:
+        head = f"  --{flag.name}"
+    text = flag.help or ""
+    if flag.parser.syntactic_help and isinstance(flag.parser, OneOf):
+        text += f" One of {flag.parser.syntactic_help}."
+    if flag.default is not None:
+        default = str(flag.default).lower() if flag.boolean else flag.default
+        text += f" (default: {default})"
+    return [head, *textwrap.wrap(text, 88, initial_indent="      ", subsequent_indent="      ")]

@@ -1,0 +1,119 @@
+"""Files that appear whole or not at all, and folders that one process owns."""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .errors import UserError
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives a temporary path beside `path`; renames it to `path` if the block succeeds.
+
+    The suffix is kept, since some writers (Keras) choose the format by it. A
+    kill leaves at most a hidden temporary file, never a half-written `path`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    try:
+        yield temporary
+        sync(temporary)
+        os.replace(temporary, path)
+        sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes `text` to `path` as UTF-8, atomically."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes `value` to `path` as indented JSON, atomically."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+      UserError: the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist") from None
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON ({error}); restore or delete it") from None
+
+
+def sync(path: Path) -> None:
+    """Flushes a file or a folder's entries to disk, so a rename after it is durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(folder: Path) -> None:
+    """Flushes every file and folder under `folder` to disk."""
+    for path in [*folder.rglob("*"), folder]:
+        sync(path)
+
+
+def ensure_folder(path: Path) -> Path:
+    """Makes `path` and its parents; fails early if nothing can be written there.
+
+    Raises:
+      UserError: it is a file, or not writable.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except (FileExistsError, NotADirectoryError):
+        raise UserError(f"cannot use {path} as a folder: there is a file of that name") from None
+    except OSError as error:
+        raise UserError(f"cannot write to the folder {path}: {error.strerror}") from None
+    return path
+
+
+@contextlib.contextmanager
+def owned(folder: Path, doing: str) -> Iterator[None]:
+    """Holds the folder's lock, so that two processes never write it at once.
+
+    The kernel drops the lock with the process, so a kill leaves none behind.
+
+    Raises:
+      UserError: another process holds it.
+    """
+    ensure_folder(folder)
+    with open(folder / ".lock", "a", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"another process is {doing} in {folder}; wait for it or use another folder"
+            ) from None
+        yield
+
+
+def remove_leftovers(folder: Path, pattern: str) -> int:
+    """Deletes what a killed run left behind in `folder`; returns how many entries."""
+    found = list(folder.glob(pattern))
+    for path in found:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    return len(found)

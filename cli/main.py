@@ -1,0 +1,67 @@
+"""`digitline <command> [flags]`: finds the command and starts it.
+
+Imports nothing heavy: `digitline --help` answers at once, and a command pays
+for what it needs alone.
+"""
+
+import importlib
+import sys
+from typing import NoReturn
+
+# Name: (the module that holds it as `COMMAND`, what it does). No module: not there yet.
+COMMANDS = {
+    "prepare": ("data.prepare", "raw images to sharded TFRecords"),
+    "inspect": (None, "counts, balance, leakage and a sheet of samples of a dataset"),
+    "train": ("models.train", "a prepared dataset to a trained model in a run folder"),
+    "evaluate": ("models.evaluate", "a trained model's accuracy on a split"),
+    "export": ("export.exporter", "a trained model to a verified SavedModel and TFLite file"),
+    "predict": ("serving.predict", "the class of a picture, by an exported model"),
+    "serve": (None, "an exported model behind TF Serving's gRPC and REST interfaces"),
+    "benchmark": (None, "the speed of the input pipeline and of exported models"),
+    "report": (None, "figures and a web page of a run"),
+    "quickstart": ("cli.quickstart", "all of it once, on MNIST: prepare to predict"),
+}
+_PACKAGE = __package__.rpartition(".")[0]
+
+
+def usage() -> str:
+    """The text of `digitline --help`."""
+    lines = ["usage: digitline <command> [--flag=value …]", "", "commands:"]
+    for name, (module, summary) in COMMANDS.items():
+        lines.append(f"  {name:<12}{summary}{'' if module else ' (not there yet)'}")
+    lines += ["", "digitline <command> --help lists a command's flags; digitline --version"]
+    return "\n".join(lines)
+
+
+def main() -> NoReturn:
+    """Entry point of the console script."""
+    arguments = sys.argv[1:]
+    if not arguments:
+        _fail(f"which command?\n\n{usage()}")
+    name = arguments[0]
+    if name in ("--help", "-h", "-help", "--helpfull", "help"):
+        print(usage())
+        sys.exit(0)
+    if name == "--version":
+        print(f"digitline {importlib.import_module(_PACKAGE).__version__}")
+        sys.exit(0)
+    if name.startswith("-"):
+        _fail(f"the command comes before its flags: digitline <command> {name} …")
+    if name not in COMMANDS:
+        import difflib
+
+        close = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(COMMANDS)}"
+        _fail(f"unknown command '{name}'; {hint}")
+    module, _ = COMMANDS[name]
+    if module is None:
+        there = ", ".join(each for each, (module, _) in COMMANDS.items() if module)
+        _fail(f"{name} is not there yet; there are: {there}")
+    command = importlib.import_module(f"{_PACKAGE}.{module}").COMMAND
+    run = importlib.import_module(f"{_PACKAGE}.base.command").main
+    run(command, [f"digitline {name}", *arguments[1:]])
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"digitline: error: {message}", file=sys.stderr)
+    sys.exit(2)

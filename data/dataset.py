@@ -1,0 +1,179 @@
+"""A prepared dataset opened: its shape, labels, splits and files."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+from pathlib import Path
+
+import tensorflow_datasets as tfds
+
+from ..base.errors import DataError, UsageError
+
+# Of each end of a shard, this many bytes go into the fingerprint.
+_FINGERPRINT_BYTES = 4096
+# The article's cut of MNIST (55,000 / 5,000) for datasets without a validation
+# split: the first twelfth of the training images.
+_VALIDATION_SHARE = 12
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """A part of a TFRecord file.
+
+    Attributes:
+      path: of the file.
+      skip: records to pass over at its beginning.
+      take: records to read after that.
+    """
+
+    path: str
+    skip: int
+    take: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """A prepared dataset.
+
+    Attributes:
+      name: `mnist`, or with a configuration `emnist/letters`.
+      version: as the folder is called.
+      directory: the TFDS folder that holds the TFRecords.
+      image_shape: (height, width, channels).
+      encoding: of the image in a record: `raw` bytes, or `encoded` (PNG or JPEG).
+      label_names: by class number.
+      builder: TFDS's own view of the folder.
+    """
+
+    name: str
+    version: str
+    directory: Path
+    image_shape: tuple[int, int, int]
+    encoding: str
+    label_names: tuple[str, ...]
+    builder: tfds.core.DatasetBuilder = dataclasses.field(repr=False, compare=False)
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.label_names)
+
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        """The splits that lie on disk."""
+        return tuple(sorted(self.builder.info.splits, reverse=True))
+
+    def num_examples(self, split: str) -> int:
+        """The number of examples of a split, named in TFDS's split syntax."""
+        return sum(shard.take for shard in self.shards(split))
+
+    def shards(self, split: str) -> tuple[Shard, ...]:
+        """The files of a split, in order.
+
+        Args:
+          split: in TFDS's split syntax: `test`, `train[:5000]`, `train[5000:]+test`.
+
+        Raises:
+          UsageError: there is no such split.
+        """
+        try:
+            instructions = self.builder.info.splits[split].file_instructions
+        except (KeyError, ValueError) as error:
+            cause = str(error).strip("'\"").splitlines()[0]
+            raise UsageError(
+                f"no split '{split}' in {self.name} ({', '.join(self.split_names)}): {cause}"
+            ) from None
+        shards = []
+        for part in instructions:
+            take = part.examples_in_shard - part.skip if part.take == -1 else part.take
+            shards.append(Shard(str(part.filename), part.skip, take))
+        return tuple(shards)
+
+    def default_splits(self) -> tuple[str, str]:
+        """The training and the validation split, in TFDS's split syntax."""
+        if "validation" in self.builder.info.splits:
+            return "train", "validation"
+        cut = self.num_examples("train") // _VALIDATION_SHARE
+        return f"train[{cut}:]", f"train[:{cut}]"
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Tells this content from another: SHA-256, 16 hex digits.
+
+        Over the features, the splits' counts, and of every shard its name, its
+        size and its two ends; so it costs no time on large datasets.
+        """
+        digest = hashlib.sha256((self.directory / "features.json").read_bytes())
+        paths = sorted({shard.path for name in self.split_names for shard in self.shards(name)})
+        for path in map(Path, paths):
+            try:
+                with open(path, "rb") as file:
+                    size = file.seek(0, 2)
+                    file.seek(0)
+                    head = file.read(_FINGERPRINT_BYTES)
+                    file.seek(max(0, size - _FINGERPRINT_BYTES))
+                    digest.update(f"{path.name} {size}".encode() + head + file.read())
+            except FileNotFoundError:
+                raise DataError(
+                    f"{path}: the shard is missing; {_prepare_again(self.name)}"
+                ) from None
+        return digest.hexdigest()[:16]
+
+
+def _prepare_again(name: str) -> str:
+    return f"make it anew with digitline prepare --dataset={name} --overwrite"
+
+
+def is_prepared(data_dir: Path, name: str) -> bool:
+    """Whether a whole dataset of that name lies below `data_dir`."""
+    return bool(_versions(data_dir / name))
+
+
+def open_dataset(data_dir: Path, name: str) -> Dataset:
+    """Opens a prepared dataset, ours or one that TFDS itself wrote.
+
+    Args:
+      data_dir: the root of all datasets.
+      name: of the dataset, `<name>` or `<name>/<config>`; the newest version counts.
+
+    Raises:
+      DataError: it is not there, or not one of images and labels.
+    """
+    versions = _versions(data_dir / name)
+    if not versions:
+        raise DataError(
+            f"{name} is not prepared in {data_dir}: run digitline prepare --dataset={name} "
+            f"--data_dir={data_dir}"
+        )
+    directory = versions[-1]
+    try:
+        builder = tfds.builder_from_directory(str(directory))
+        features = builder.info.features
+        image, label = features["image"], features["label"]
+    except (KeyError, TypeError, ValueError, json.JSONDecodeError) as error:
+        raise DataError(
+            f"{directory}: not a dataset of images and labels that TFDS can open: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
+    if None in image.shape or len(image.shape) != 3:
+        raise DataError(f"{directory}: images have no fixed shape: {list(image.shape)}")
+    encoded = isinstance(image, tfds.features.Image)
+    return Dataset(
+        name=name,
+        version=directory.name,
+        directory=directory,
+        image_shape=tuple(image.shape),
+        encoding="encoded" if encoded else "raw",
+        label_names=tuple(label.names),
+        builder=builder,
+    )
+
+
+def _versions(folder: Path) -> list[Path]:
+    """The dataset's version folders, oldest first."""
+    found = []
+    for path in folder.glob("*.*.*"):
+        parts = path.name.split(".")
+        if all(part.isdecimal() for part in parts) and (path / "dataset_info.json").is_file():
+            found.append((tuple(map(int, parts)), path))
+    return [path for _, path in sorted(found)]

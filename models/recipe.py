@@ -1,0 +1,89 @@
+"""Hyperparameters: a frozen dataclass whose fields are the flags."""
+
+import dataclasses
+from typing import Any
+
+from absl import flags
+
+from ..base import command
+from ..base.errors import DataError
+
+OPTIMIZERS = ("adam", "sgd", "rmsprop")
+SCHEDULES = ("constant", "cosine")
+
+
+def _field(default: Any, help_text: str, **limits: Any) -> Any:
+    return dataclasses.field(default=default, metadata={"help": help_text, **limits})
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a network is trained. The help texts of the flags say what each field means."""
+
+    optimizer: str = _field(
+        "adam", "Optimizer; sgd is Nesterov's, with --momentum.", words=OPTIMIZERS
+    )
+    learning_rate: float = _field(1e-3, "Learning rate, at its peak.", lower_bound=0.0)
+    schedule: str = _field("constant", "How the learning rate falls after the peak.", words=SCHEDULES)
+    warmup: float = _field(
+        0.0,
+        "Share of the steps in which the learning rate climbs to its peak.",
+        lower_bound=0.0,
+        upper_bound=1.0,
+    )
+    momentum: float = _field(
+        0.9, "Momentum, for --optimizer=sgd.", lower_bound=0.0, upper_bound=1.0
+    )
+    label_smoothing: float = _field(
+        0.0,
+        "Share of the target that is spread evenly over all classes.",
+        lower_bound=0.0,
+        upper_bound=1.0,
+    )
+    batch_size: int = _field(64, "Images in a step.", lower_bound=1)
+    epochs: float = _field(
+        5.0, "Passes over the training split; fractions are fine.", lower_bound=0.0
+    )
+    mean: float = _field(0.0, "Subtracted from pixels that are scaled to 0..1.")
+    std: float = _field(1.0, "Divides the pixels after --mean is subtracted.", lower_bound=1e-6)
+
+    def total_steps(self, examples: int) -> int:
+        """Optimizer steps of a whole run over a split of that many examples."""
+        return max(1, round(self.epochs * examples / self.batch_size))
+
+    def to_config(self) -> dict[str, Any]:
+        """What `from_config` takes, as JSON can hold it."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Recipe":
+        """The recipe back from its configuration.
+
+        Raises:
+          DataError: the configuration is not one of ours.
+        """
+        try:
+            return cls(**config)
+        except TypeError as error:
+            raise DataError(f"the recipe in the configuration is wrong: {error}") from None
+
+
+def define_flags(**where: Any) -> None:
+    """Defines a flag for each field, without a default: the model's recipe has it."""
+    for field in dataclasses.fields(Recipe):
+        limits = dict(field.metadata)
+        help_text = limits.pop("help")
+        if field.type is str:
+            command.define_one_of(field.name, None, limits["words"], help_text, **where)
+        elif field.type is int:
+            flags.DEFINE_integer(field.name, None, help_text, **limits, **where)
+        else:
+            flags.DEFINE_float(field.name, None, help_text, **limits, **where)
+
+
+def override(recipe: Recipe, values: Any) -> Recipe:
+    """The recipe with those fields replaced that the flags give."""
+    given = {field.name: values[field.name].value for field in dataclasses.fields(Recipe)}
+    return dataclasses.replace(
+        recipe, **{name: value for name, value in given.items() if value is not None}
+    )

@@ -1,0 +1,20 @@
+"""Name to model.
+
+A model is a module of this folder with three names: `RECIPES` (recipe name to
+`Recipe`, with `article` and `best`), `preprocess(image_shape, recipe)` and
+`build(input_shape, num_classes)`. Modules are imported when they are asked
+for, since they import Keras.
+"""
+
+import importlib
+from types import ModuleType
+
+NAMES = ("lenet5",)
+RECIPES = ("best", "article")
+
+
+def get(name: str) -> ModuleType:
+    """The module of a model in `NAMES`."""
+    if name not in NAMES:
+        raise ValueError(f"Expected one of {NAMES}. Received: {name!r}")
+    return importlib.import_module(f".{name}", __package__)
