@@ -129,7 +129,9 @@ def _guarded(command: Command, argv: list[str], out: TextIO) -> int:
         result = _run_app(command, argv)
         errors = result.get("errors", [])
         as_json = command.flags["json"].value
-        print(json.dumps(result) if as_json else command.text(result), file=out, flush=True)
+        shown = json.dumps(result) if as_json else command.text(result)
+        if shown:
+            print(shown, file=out, flush=True)
         for error in errors:
             _print_error(command, error)
         return 1 if errors else 0
@@ -155,7 +157,7 @@ def _run_app(command: Command, argv: list[str]) -> dict[str, Any]:
         return [arguments[0], *rest]
 
     def work(arguments: list[str]) -> None:
-        if flags.FLAGS["verbosity"].using_default_value:
+        if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # absl sets INFO: TFDS then talks.
         result.update(command.run(command.flags, arguments[1:]))
 
@@ -183,9 +185,9 @@ def _parse(command: Command, values: flags.FlagValues, argv: list[str]) -> list[
     try:
         rest = values(argv)[1:]
     except flags.UnrecognizedFlagError as error:
-        name = error.flagname
+        name = f"--{error.flagname}"
         raise UsageError(
-            f"unknown flag --{name}{nearest(name, command.flags)} "
+            f"unknown flag {name}{nearest(name, (f'--{known}' for known in command.flags))} "
             f"(digitline {command.name} --help lists them)"
         ) from None
     except flags.Error as error:

@@ -10,15 +10,17 @@ TFDS would write in two ways, both for the reader's sake:
   disk, but decoding is a reinterpretation of memory.
 """
 
+import contextlib
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow_datasets as tfds
 
 from ..base import files, progress
+from ..base.tf import tfds
 from . import known
 from .sources import RawDataset, RawSplit
 
@@ -57,14 +59,15 @@ def write(raw: RawDataset, data_dir: Path, num_shards: int, overwrite: bool = Fa
         mode = tfds.GenerateMode.REUSE_DATASET_IF_EXISTS
         if overwrite:
             mode = tfds.GenerateMode.REUSE_CACHE_IF_EXISTS
-        builder.download_and_prepare(
-            download_dir=str(data_dir / "downloads"),
-            download_config=tfds.download.DownloadConfig(
-                download_mode=mode,
-                num_shards=num_shards,
-                try_download_gcs=False,  # Never ask the network for a ready-made copy.
-            ),
+        config = tfds.download.DownloadConfig(
+            download_mode=mode,
+            num_shards=num_shards,
+            try_download_gcs=False,  # Never ask the network for a ready-made copy.
         )
+        with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints there; we say it better.
+            builder.download_and_prepare(
+                download_dir=str(data_dir / "downloads"), download_config=config
+            )
     return folder(data_dir, raw.name, raw.version)
 
 

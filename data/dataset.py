@@ -6,9 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
-import tensorflow_datasets as tfds
-
 from ..base.errors import DataError, UsageError
+from ..base.tf import tfds
 
 # Of each end of a shard, this many bytes go into the fingerprint.
 _FINGERPRINT_BYTES = 4096

@@ -118,7 +118,7 @@ def _from_local(name: str, source_dir: Path) -> RawDataset:
 
 
 def _from_tfds(name: str, download_dir: Path) -> RawDataset:
-    import tensorflow_datasets as tfds  # A heavy import that other sources do not need.
+    from ..base.tf import tfds  # A heavy import that other sources do not need.
 
     builder = tfds.builder_cls(name)
     urls = _tfds_urls(name)
@@ -252,7 +252,7 @@ def probe(url: str, timeout_s: float = PROBE_TIMEOUT_S) -> str | None:
 
 def _tfds_urls(name: str) -> dict[tuple[str, str], str]:
     """TFDS's addresses of the four IDX files, by (split, kind)."""
-    import tensorflow_datasets as tfds
+    from ..base.tf import tfds
 
     builder = tfds.builder_cls(name)
     urls = {}

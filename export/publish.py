@@ -1,0 +1,78 @@
+"""Version numbers, and the one rename by which a version appears whole or not at all.
+
+    <export_dir>/saved_model/<model_name>/<version>/
+    <export_dir>/tflite/<model_name>/<version>/
+
+A server that watches `saved_model/<model_name>` never sees a version that is
+half written: it is made and verified in `<export_dir>/.staging`, on the same
+file system, and renamed into place.
+"""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..base import files
+from ..base.errors import UserError
+
+KINDS = ("saved_model", "tflite")
+_STAGING = ".staging"
+
+
+@contextlib.contextmanager
+def staging(export_dir: Path) -> Iterator[Path]:
+    """Gives an empty folder to make a version in; removes it whatever happens.
+
+    What a killed export left there is removed first. The export folder is held
+    against other exports until the block ends.
+
+    Raises:
+      UserError: another process exports there, or the folder is not writable.
+    """
+    with files.owned(export_dir, "exporting"):
+        files.remove_leftovers(export_dir, _STAGING)
+        folder = export_dir / _STAGING
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def next_version(export_dir: Path, model_name: str) -> int:
+    """One more than the highest version of the model in any kind; the first is 1."""
+    versions = [0]
+    for kind in KINDS:
+        for path in (export_dir / kind / model_name).glob("*"):
+            if path.name.isdecimal():
+                versions.append(int(path.name))
+    return max(versions) + 1
+
+
+def publish(
+    staged: Path, export_dir: Path, model_name: str, version: int, kinds: tuple[str, ...]
+) -> dict[str, Path]:
+    """Makes the verified folders `staged/<kind>` appear as a version.
+
+    Everything is on disk before the first rename. The SavedModel comes last:
+    it is the one that servers watch.
+
+    Returns:
+      The version's folder by kind.
+
+    Raises:
+      UserError: the version is there already; nothing is changed then.
+    """
+    targets = {kind: export_dir / kind / model_name / str(version) for kind in kinds}
+    for target in targets.values():
+        if target.exists():
+            raise UserError(f"{target} is there already; versions are never changed")
+    for kind, target in targets.items():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        files.sync_tree(staged / kind)
+    for kind in sorted(kinds, key=lambda kind: kind == "saved_model"):
+        os.rename(staged / kind, targets[kind])
+        files.sync(targets[kind].parent)
+    return targets

@@ -1,0 +1,155 @@
+"""The gate: an artifact is compared with the trained model before it is published."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from ..base.errors import VerificationError
+from ..base.tf import keras, tf
+from ..data.preprocess import Preprocess
+
+# Between probabilities of the artifact and of the trained model. Two runtimes
+# add up float32 in different orders; a wrong graph is off by far more.
+TOLERANCE = 1e-4
+_BATCH = 500
+# So many image indices are named in an error.
+_NAMED = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """How an artifact's answers differ from the trained model's.
+
+    Attributes:
+      artifact: what was compared, in words.
+      signature: of the artifact.
+      examples: number of images.
+      accuracy: of the artifact, 0 to 1.
+      reference_accuracy: of the trained model.
+      max_difference: the largest between two probabilities; infinite if one is no number.
+      far: indices of images with a probability off by more than the tolerance.
+      wrong_class: indices of images that are classified otherwise though the
+        model's two best probabilities are further apart than the tolerance.
+    """
+
+    artifact: str
+    signature: str
+    examples: int
+    accuracy: float
+    reference_accuracy: float
+    max_difference: float
+    far: tuple[int, ...]
+    wrong_class: tuple[int, ...]
+
+    @property
+    def agrees(self) -> bool:
+        return not self.far and not self.wrong_class
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures as JSON can hold them; of the indices, the first few."""
+        return {
+            "artifact": self.artifact,
+            "signature": self.signature,
+            "agrees": self.agrees,
+            "examples": self.examples,
+            "accuracy": self.accuracy,
+            "reference_accuracy": self.reference_accuracy,
+            "max_difference": min(self.max_difference, 1e30),  # JSON has no infinity.
+            "tolerance": TOLERANCE,
+            "far": len(self.far),
+            "wrong_class": len(self.wrong_class),
+            "first_images": sorted({*self.far, *self.wrong_class})[:_NAMED],
+        }
+
+
+def reference_probabilities(
+    model: keras.Model, preprocess: Preprocess, images: np.ndarray
+) -> np.ndarray:
+    """What the trained model itself says.
+
+    Args:
+      model: as training saved it, to logits.
+      preprocess: as training used it.
+      images: uint8 [N, H, W, C].
+
+    Returns:
+      float32 [N, K].
+    """
+
+    @tf.function(reduce_retracing=True)
+    def predict(batch: tf.Tensor) -> tf.Tensor:
+        return tf.nn.softmax(model(preprocess(batch), training=False))
+
+    starts = range(0, len(images), _BATCH)
+    return np.concatenate([predict(images[at : at + _BATCH]).numpy() for at in starts])
+
+
+def compare(
+    artifact: str,
+    signature: str,
+    outputs: dict[str, np.ndarray],
+    reference: np.ndarray,
+    labels: np.ndarray,
+) -> Comparison:
+    """Compares an artifact's answers with the trained model's.
+
+    Args:
+      artifact, signature: what gave the answers, in words.
+      outputs: `probabilities` float32 [N, K] and `classes` int64 [N].
+      reference: the trained model's probabilities, float32 [N, K].
+      labels: true classes, int64 [N].
+
+    Raises:
+      VerificationError: an output is missing, or of another dtype or shape.
+    """
+    count = len(reference)
+    expected = {"probabilities": ("float32", reference.shape), "classes": ("int64", (count,))}
+    found = {name: (value.dtype.name, value.shape) for name, value in outputs.items()}
+    if found != expected:
+        raise VerificationError(
+            f"{artifact}, {signature}: expected the outputs {_described(expected)}, "
+            f"got {_described(found)}; nothing was published"
+        )
+    probabilities, classes = outputs["probabilities"], outputs["classes"]
+    difference = np.abs(probabilities.astype(np.float64) - reference).max(axis=1)
+    difference[~np.isfinite(difference)] = np.inf
+    best_two = np.partition(reference, -2, axis=1)[:, -2:]
+    clear = best_two[:, 1] - best_two[:, 0] > TOLERANCE
+    reference_classes = reference.argmax(axis=1)
+    return Comparison(
+        artifact=artifact,
+        signature=signature,
+        examples=count,
+        accuracy=float((classes == labels).mean()),
+        reference_accuracy=float((reference_classes == labels).mean()),
+        max_difference=float(difference.max()),
+        far=tuple(np.flatnonzero(difference > TOLERANCE).tolist()),
+        wrong_class=tuple(np.flatnonzero(clear & (classes != reference_classes)).tolist()),
+    )
+
+
+def require_agreement(comparison: Comparison) -> None:
+    """Refuses an artifact that disagrees with its model.
+
+    Raises:
+      VerificationError: names the signature, the images and the numbers.
+    """
+    if comparison.agrees:
+        return
+    named = comparison.to_json()
+    raise VerificationError(
+        f"{comparison.artifact}, {comparison.signature}: disagrees with the trained model: "
+        f"on {len(comparison.far):,} of {comparison.examples:,} images a probability is off by "
+        f"more than {TOLERANCE:g} (at most {comparison.max_difference:.3g}), "
+        f"{len(comparison.wrong_class):,} get another class (first images: "
+        f"{', '.join(map(str, named['first_images']))}); accuracy {comparison.accuracy:.2%}, the "
+        f"model's is {comparison.reference_accuracy:.2%}; nothing was published",
+        details={"verification": named},
+    )
+
+
+def _described(tensors: dict[str, tuple[str, tuple[int, ...]]]) -> str:
+    return ", ".join(
+        f"{name} {dtype} {list(shape)}" for name, (dtype, shape) in sorted(tensors.items())
+    )

@@ -1,0 +1,172 @@
+"""`digitline train`: a prepared dataset to a trained model in a run folder."""
+
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from ..base import command, progress
+from . import recipe as recipes
+from . import registry
+
+FLAGS = command.new_flags()
+_WHAT = command.group(FLAGS, "What to train")
+_DATA = command.group(FLAGS, "Data")
+_RECIPE = command.group(FLAGS, "Recipe (each flag's default is the recipe's own value)")
+_HOW = command.group(FLAGS, "How it runs")
+
+command.define_one_of("model", "lenet5", registry.NAMES, "Network to train.", **_WHAT)
+command.define_one_of(
+    "recipe",
+    "best",
+    registry.RECIPES,
+    "article: the article's own hyperparameters. best: the same layers, trained better.",
+    **_WHAT,
+)
+flags.DEFINE_string("workdir", None, "Run folder (default: runs/<model>).", **_WHAT)
+flags.DEFINE_integer("seed", 0, "Seed of the weights and of the order.", lower_bound=0, **_WHAT)
+flags.DEFINE_bool("overwrite", False, "Delete the run in --workdir and train anew.", **_WHAT)
+
+flags.DEFINE_string("dataset", "mnist", "Name of a prepared dataset.", **_DATA)
+flags.DEFINE_string("data_dir", "datasets", "Root folder of prepared datasets.", **_DATA)
+flags.DEFINE_string(
+    "train_split",
+    None,
+    "Split to train on, in TFDS's syntax (default: what --validation_split's default leaves; "
+    "for MNIST train[5000:]).",
+    **_DATA,
+)
+flags.DEFINE_string(
+    "validation_split",
+    None,
+    "Split to validate on (default: the dataset's own, else the first twelfth of train; "
+    "for MNIST train[:5000]).",
+    **_DATA,
+)
+command.define_one_of(
+    "cache",
+    "memory",
+    ("memory", "file", "off"),
+    "Where the decoded training split is held: in memory, in a file in --cache_dir, or nowhere.",
+    **_DATA,
+)
+flags.DEFINE_string(
+    "cache_dir", None, "Folder of the cache file (default: <workdir>/cache).", **_DATA
+)
+
+recipes.define_flags(**_RECIPE)
+
+flags.DEFINE_integer(
+    "steps_per_call", 100, "Optimizer steps in one graph call.", lower_bound=1, **_HOW
+)
+flags.DEFINE_float(
+    "checkpoint_interval_s",
+    30.0,
+    "Seconds between two checkpoints; a killed run loses no more than that.",
+    lower_bound=0.0,
+    **_HOW,
+)
+
+
+def run(values: Any, arguments: list[str]) -> dict[str, Any]:
+    """Trains, resumes, or finds the run finished."""
+    del arguments
+    # The imports below load TensorFlow.
+    from ..data.dataset import open_dataset
+    from . import loop
+    from .run import Run, RunConfig
+
+    module = registry.get(values.model)
+    recipe = recipes.override(module.RECIPES[values.recipe], values)
+    dataset = open_dataset(Path(values.data_dir), values.dataset)
+    train_split, validation_split = dataset.default_splits()
+    config = RunConfig(
+        model=values.model,
+        recipe_name=values.recipe,
+        recipe=recipe,
+        preprocess=module.preprocess(dataset.image_shape, recipe),
+        dataset={
+            "name": dataset.name,
+            "version": dataset.version,
+            "fingerprint": dataset.fingerprint,
+            "label_names": list(dataset.label_names),
+            "train_split": values.train_split or train_split,
+            "validation_split": values.validation_split or validation_split,
+        },
+        data_dir=values.data_dir,
+        seed=values.seed,
+    )
+    folder = Run(Path(values.workdir or f"runs/{values.model}"))
+    result = {
+        "workdir": str(folder.workdir),
+        "model": values.model,
+        "recipe": values.recipe,
+        "dataset": dataset.name,
+    }
+    with folder.training(config, values.overwrite):
+        if folder.finished:
+            progress.say(f"{folder.workdir} is finished already; --overwrite trains it anew")
+            return {**result, "reused": True, **_recorded(folder, config)}
+        model, figures, went = loop.train(
+            folder,
+            config,
+            dataset,
+            steps_per_call=values.steps_per_call,
+            checkpoint_interval_s=values.checkpoint_interval_s,
+            cache=values.cache,
+            cache_dir=Path(values.cache_dir) if values.cache_dir else folder.workdir / "cache",
+        )
+        recorded = {**figures.to_json(), "parameters": model.count_params(), **went}
+        folder.add_evaluation(config.dataset["validation_split"], recorded)
+        folder.save_model(model)
+    return {**result, "reused": False, **_recorded(folder, config)}
+
+
+def _recorded(folder: Any, config: Any) -> dict[str, Any]:
+    """The figures of a finished run, from its folder."""
+    from ..base import files
+
+    split = config.dataset["validation_split"]
+    figures = files.read_json(folder.evaluation)[split]
+    return {
+        "validation_split": split,
+        "validation_accuracy": figures["accuracy"],
+        "validation_loss": figures["loss"],
+        "parameters": figures["parameters"],
+        "steps": figures["steps"],
+        "resumed_from": figures["resumed_from"],
+        "seconds": figures["seconds"],
+        "images_per_s": figures["images_per_s"],
+    }
+
+
+def text(result: dict[str, Any]) -> str:
+    """The result for a person."""
+    return (
+        f"{result['model']} ({result['parameters']:,} parameters) on {result['dataset']}: "
+        f"validation accuracy {result['validation_accuracy']:.2%} after {result['steps']:,} steps "
+        f"in {progress.duration(result['seconds'])} ({result['images_per_s']:,.0f} images/s)\n"
+        f"in {result['workdir']}\n"
+        f"next: digitline evaluate --workdir={result['workdir']}"
+    )
+
+
+COMMAND = command.Command(
+    name="train",
+    summary="Trains a network on a prepared dataset. The same command again resumes an "
+    "unfinished run at the step it was stopped at; a finished one is left as it is.",
+    flags=FLAGS,
+    run=run,
+    text=text,
+)
+
+
+def main(model: str | None = None) -> None:
+    """Runs the command; `model` replaces the default of --model."""
+    if model:
+        FLAGS.set_default("model", model)
+    command.main(COMMAND)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Packaging: the checkout itself is the package `digitline`."""
+
+import re
+from pathlib import Path
+
+from setuptools import setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "__init__.py").read_text(), re.M)[1]
+SUBPACKAGES = ["base", "cli", "data", "models", "export", "serving"]
+
+setup(
+    name="digitline",
+    version=VERSION,
+    description="Pixels in, verified SavedModels and TFLite files out",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    # TensorFlow 2.21 has wheels for these versions of Python.
+    python_requires=">=3.10,<3.14",
+    packages=["digitline", *(f"digitline.{name}" for name in SUBPACKAGES)],
+    package_dir={"digitline": "."},
+    install_requires=[
+        "tensorflow>=2.20,<2.22",
+        "tensorflow-datasets>=4.9.8,<5",
+        "numpy>=2.0,<3",
+        "absl-py>=2.1,<3",
+        # LiteRT: the maintained interpreter of TFLite files.
+        "ai-edge-litert>=2.1,<3",
+        # tensorflow-datasets imports it for downloads, but does not declare it.
+        "importlib_resources",
+        "pillow>=10",
+        "tqdm",
+    ],
+    extras_require={"test": ["pyright[nodejs]", "pytest>=8", "ruff"]},
+    entry_points={"console_scripts": ["digitline = digitline.cli.main:main"]},
+    classifiers=[
+        "Operating System :: MacOS",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+    ],
+)
