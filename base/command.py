@@ -212,10 +212,10 @@ def _describe(error: OSError) -> str:
 
 def _tensorflow_storage_error(error: Exception) -> str | None:
     """A TensorFlow error that stems from the file system as one line, else None."""
-    tensorflow = sys.modules.get("tensorflow")
+    tensorflow: Any = sys.modules.get("tensorflow")
     if tensorflow is None or not isinstance(error, tensorflow.errors.OpError):
         return None
-    message = (error.message or "").splitlines()[0]
+    message = str(error).splitlines()[0]
     if isinstance(error, tensorflow.errors.ResourceExhaustedError) and "space" in message:
         return f"{message}; free some space or use another folder, then run the same command again"
     storage = (tensorflow.errors.PermissionDeniedError, tensorflow.errors.DataLossError)
@@ -261,10 +261,7 @@ def help_text(command: Command) -> str:
 
 
 def _flag_help(flag: flags.Flag) -> list[str]:
-    if flag.boolean:
-        head = f"  --[no]{flag.name}"
-    else:
-        head = f"  --{flag.name}"
+    head = f"  --{'[no]' if flag.boolean else ''}{flag.name}"
     text = flag.help or ""
     if flag.parser.syntactic_help and isinstance(flag.parser, OneOf):
         text += f" One of {flag.parser.syntactic_help}."

@@ -4,6 +4,7 @@ Imports nothing heavy: `digitline --help` answers at once, and a command pays
 for what it needs alone.
 """
 
+import difflib
 import importlib
 import sys
 from typing import NoReturn
@@ -21,7 +22,7 @@ COMMANDS = {
     "report": (None, "figures and a web page of a run"),
     "quickstart": ("cli.quickstart", "all of it once, on MNIST: prepare to predict"),
 }
-_PACKAGE = __package__.rpartition(".")[0]
+_PACKAGE = __name__.rpartition(".cli.")[0]
 
 
 def usage() -> str:
@@ -48,8 +49,6 @@ def main() -> NoReturn:
     if name.startswith("-"):
         _fail(f"the command comes before its flags: digitline <command> {name} …")
     if name not in COMMANDS:
-        import difflib
-
         close = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(COMMANDS)}"
         _fail(f"unknown command '{name}'; {hint}")
@@ -57,9 +56,10 @@ def main() -> NoReturn:
     if module is None:
         there = ", ".join(each for each, (module, _) in COMMANDS.items() if module)
         _fail(f"{name} is not there yet; there are: {there}")
-    command = importlib.import_module(f"{_PACKAGE}.{module}").COMMAND
-    run = importlib.import_module(f"{_PACKAGE}.base.command").main
-    run(command, [f"digitline {name}", *arguments[1:]])
+    from ..base import command
+
+    found = importlib.import_module(f"{_PACKAGE}.{module}").COMMAND
+    command.main(found, [f"digitline {name}", *arguments[1:]])
 
 
 def _fail(message: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""`digitline quickstart`: the whole line once, on MNIST, by the commands that a person would type."""
+"""`digitline quickstart`: the whole line once, on MNIST, by the commands one would type."""
 
 import time
 from pathlib import Path

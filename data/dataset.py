@@ -5,6 +5,7 @@ import functools
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 from ..base.errors import DataError, UsageError
 from ..base.tf import tfds
@@ -147,7 +148,7 @@ def open_dataset(data_dir: Path, name: str) -> Dataset:
     directory = versions[-1]
     try:
         builder = tfds.builder_from_directory(str(directory))
-        features = builder.info.features
+        features: Any = builder.info.features
         image, label = features["image"], features["label"]
     except (KeyError, TypeError, ValueError, json.JSONDecodeError) as error:
         raise DataError(

@@ -117,7 +117,7 @@ def check(
         ("labels", labels.astype(np.uint8), expected.labels_sha256, labels_origin),
         ("pixels", images, expected.images_sha256, images_origin),
     ):
-        found = hashlib.sha256(np.ascontiguousarray(array)).hexdigest()
+        found = hashlib.sha256(array.tobytes()).hexdigest()
         if found != digest:
             raise DataError(
                 f"{origin}: not the {split} {what} of {known.name}: "

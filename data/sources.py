@@ -254,9 +254,8 @@ def _tfds_urls(name: str) -> dict[tuple[str, str], str]:
     """TFDS's addresses of the four IDX files, by (split, kind)."""
     from ..base.tf import tfds
 
-    builder = tfds.builder_cls(name)
     urls = {}
-    for url in builder.url_infos:
+    for url in tfds.builder_cls(name).url_infos or ():
         match = _IDX_NAME.fullmatch(url.rpartition("/")[2])
         if match:
             urls[_SPLITS[match[1]], match[2]] = url

@@ -20,9 +20,7 @@ flags.DEFINE_string("export_dir", "exports", "Root folder of exports.", **_WHAT)
 flags.DEFINE_string(
     "model_name", None, "Name to publish under (default: the network's name).", **_WHAT
 )
-flags.DEFINE_integer(
-    "version", None, "Version number (default: the next).", lower_bound=1, **_WHAT
-)
+flags.DEFINE_integer("version", None, "Version number (default: the next).", lower_bound=1, **_WHAT)
 flags.DEFINE_list("formats", "saved_model,tflite", "Formats to write.", **_WHAT)
 flags.DEFINE_string(
     "split", "test", "Split to compare every artifact and the trained model on.", **_GATE

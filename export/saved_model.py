@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ..base.tf import keras, tf
 from ..data.preprocess import Preprocess
@@ -30,7 +31,7 @@ def write(
       folder: to write; must not exist.
       batch_size: fixes N; None leaves it open.
     """
-    archive = keras.export.ExportArchive()
+    archive: Any = keras.export.ExportArchive()
     archive.track(model)
     name = signatures.SERVING_DEFAULT.inputs[0].name
     spec = tf.TensorSpec((batch_size, *preprocess.image_shape), tf.uint8, name=name)

@@ -82,7 +82,7 @@ def reference_probabilities(
         return tf.nn.softmax(model(preprocess(batch), training=False))
 
     starts = range(0, len(images), _BATCH)
-    return np.concatenate([predict(images[at : at + _BATCH]).numpy() for at in starts])
+    return np.concatenate([predict(tf.constant(images[at : at + _BATCH])).numpy() for at in starts])
 
 
 def compare(

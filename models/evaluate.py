@@ -21,8 +21,9 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "data_dir", None, "Root folder of prepared datasets (default: where the run found it).", **_WHAT
 )
-flags.DEFINE_integer("batch_size", 500, "Images in a batch; no influence on the figures.",
-                     lower_bound=1, **_WHAT)
+flags.DEFINE_integer(
+    "batch_size", 500, "Images in a batch; no influence on the figures.", lower_bound=1, **_WHAT
+)
 
 
 def run(values: Any, arguments: list[str]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def train(
         model = module.build(config.preprocess.output_shape, dataset.num_classes)
         optimizer = make_optimizer(recipe, total)
         optimizer.build(model.trainable_variables)
-    step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+    step = tf.Variable(tf.constant(0, tf.int64), trainable=False, name="step")
     checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, step=step)
     manager = tf.train.CheckpointManager(checkpoint, str(run.checkpoints), _KEPT_CHECKPOINTS)
     first = _restore(checkpoint, manager, step)

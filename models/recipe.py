@@ -24,7 +24,9 @@ class Recipe:
         "adam", "Optimizer; sgd is Nesterov's, with --momentum.", words=OPTIMIZERS
     )
     learning_rate: float = _field(1e-3, "Learning rate, at its peak.", lower_bound=0.0)
-    schedule: str = _field("constant", "How the learning rate falls after the peak.", words=SCHEDULES)
+    schedule: str = _field(
+        "constant", "How the learning rate falls after the peak.", words=SCHEDULES
+    )
     warmup: float = _field(
         0.0,
         "Share of the steps in which the learning rate climbs to its peak.",

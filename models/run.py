@@ -1,5 +1,7 @@
 """The run folder: configuration, checkpoints, metrics and the trained model.
 
+What lies in it:
+
     config.json       model, recipe, preprocessing, dataset, seed, versions
     metrics.jsonl     one JSON object for each logged step
     checkpoints/      TensorFlow checkpoints, to resume from
@@ -170,10 +172,12 @@ class Run:
                 "again resumes it"
             )
         try:
-            return config, keras.models.load_model(self.model, compile=False)
+            model = keras.models.load_model(self.model, compile=False)
         except (OSError, ValueError, KeyError, TypeError) as error:
             cause = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UserError(f"{self.model} cannot be loaded: {cause}") from error
+        assert isinstance(model, keras.Model)
+        return config, model
 
     def load_config(self) -> RunConfig:
         """The configuration in `config.json`.

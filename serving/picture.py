@@ -51,7 +51,9 @@ def load(path: Path, image_shape: tuple[int, int, int], labels: tuple[str, ...])
         if digits:
             pixels = centre_digit(pixels, height, width)
         else:
-            resized = PIL.Image.fromarray(pixels).resize((width, height), PIL.Image.BILINEAR)
+            resized = PIL.Image.fromarray(pixels).resize(
+                (width, height), PIL.Image.Resampling.BILINEAR
+            )
             pixels = np.asarray(resized)
     return pixels.reshape(image_shape)
 
@@ -93,7 +95,7 @@ def centre_digit(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     cut = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     scale = min(height * _BOX_SHARE / cut.shape[0], width * _BOX_SHARE / cut.shape[1])
     size = (max(1, round(cut.shape[1] * scale)), max(1, round(cut.shape[0] * scale)))
-    box = np.asarray(PIL.Image.fromarray(cut).resize(size, PIL.Image.BILINEAR)) * 255
+    box = np.asarray(PIL.Image.fromarray(cut).resize(size, PIL.Image.Resampling.BILINEAR)) * 255
     weight = box.sum()
     centre_row = (box.sum(axis=1) * np.arange(box.shape[0])).sum() / weight
     centre_column = (box.sum(axis=0) * np.arange(box.shape[1])).sum() / weight

@@ -15,7 +15,9 @@ _MODEL = command.group(FLAGS, "Model (one of these)")
 flags.DEFINE_string(
     "saved_model", None, "Folder of a SavedModel, or of its versions: the newest counts.", **_MODEL
 )
-flags.DEFINE_string("tflite", None, "TFLite file; labels.txt beside it names the classes.", **_MODEL)
+flags.DEFINE_string(
+    "tflite", None, "TFLite file; labels.txt beside it names the classes.", **_MODEL
+)
 
 
 def run(values: Any, arguments: list[str]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ images and gives `probabilities` will do, not only ours.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +145,7 @@ def _only_image_input(inputs: dict[str, Any], path: str) -> tuple[str, Any]:
     return next(iter(inputs.items()))
 
 
-def _check_input(dtype: str, shape: list[int | None], path: str) -> None:
+def _check_input(dtype: str, shape: Sequence[int | None], path: str) -> None:
     if dtype != "uint8" or len(shape) != 4 or None in shape[1:]:
         raise UserError(
             f"{path}: {SIGNATURE} takes {dtype} {shape}; raw images were expected, "
