@@ -1,0 +1,48 @@
+# `make quickstart` and `make test` do all their own set-up, in .venv.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: help quickstart test clean
+
+help:
+	@echo "make quickstart   MNIST from raw bytes to a verified SavedModel and TFLite file"
+	@echo "make test         lint, types and tests"
+	@echo "make clean        removes the virtual environment and what was built"
+
+quickstart: $(VENV)/.installed
+	$(BIN)/digitline quickstart
+
+test: $(VENV)/.installed-for-tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is written last, so that an interrupted set-up is begun anew.
+$(VENV)/.made:
+	@for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.10; do \
+	  if $$python -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' \
+	      2>/dev/null; then \
+	    echo "making $(VENV) with $$($$python --version)"; \
+	    $$python -m venv --clear $(VENV) && touch $@ && exit 0; exit 1; \
+	  fi; \
+	done; \
+	echo "digitline needs Python 3.10 to 3.13 with its venv module (Debian: apt-get install" \
+	  "python3-venv); make PYTHON=/path/to/python3 names one" >&2; \
+	exit 1
+
+$(VENV)/.installed: $(VENV)/.made setup.py pyproject.toml constraints.txt
+	@echo "installing digitline and what it needs (about 700 MB to download)"
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-for-tests: $(VENV)/.installed
+	@echo "installing what the tests need"
+	$(PIP) --editable '.[test]'
+	@touch $@
