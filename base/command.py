@@ -25,6 +25,8 @@ from absl import app, flags, logging
 from .errors import UsageError, UserError
 
 _OUTPUT = "Output"
+# A disk, a quota or a size limit that is used up, in the system's own words.
+_FULL = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,10 +168,10 @@ def _run_app(command: Command, argv: list[str]) -> dict[str, Any]:
     except SystemExit as stop:
         if stop.code:
             raise
-    except OSError as error:
-        raise UserError(_describe(error)) from error
+    except UserError:
+        raise
     except Exception as error:
-        message = _tensorflow_storage_error(error)
+        message = _storage_error(error)
         if message is None:
             raise
         raise UserError(message) from error
@@ -201,27 +203,29 @@ def _print_error(command: Command, message: str) -> None:
     print(f"digitline {command.name}: error: {message}", file=sys.stderr, flush=True)
 
 
-def _describe(error: OSError) -> str:
-    """An operating system's error as one line with the path and what to do."""
-    where = f"{error.filename}: " if error.filename else ""
-    text = f"{where}{error.strerror or error}"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        text += "; free some space or use another folder, then run the same command again"
-    return text
+def _storage_error(error: BaseException | None) -> str | None:
+    """What the file system refused, as one line with the path, or None if it is no such error.
 
-
-def _tensorflow_storage_error(error: Exception) -> str | None:
-    """A TensorFlow error that stems from the file system as one line, else None."""
+    Libraries wrap such errors in their own, so the whole chain is looked at.
+    """
     tensorflow: Any = sys.modules.get("tensorflow")
-    if tensorflow is None or not isinstance(error, tensorflow.errors.OpError):
-        return None
-    message = str(error).splitlines()[0]
-    if isinstance(error, tensorflow.errors.ResourceExhaustedError) and "space" in message:
-        return f"{message}; free some space or use another folder, then run the same command again"
-    storage = (tensorflow.errors.PermissionDeniedError, tensorflow.errors.DataLossError)
-    if isinstance(error, storage) or "File too large" in message:
-        return message
+    while error is not None:
+        if isinstance(error, OSError) and error.errno:
+            where = f"{error.filename}: " if error.filename else ""
+            return _with_advice(f"{where}{error.strerror}")
+        if tensorflow is not None and isinstance(error, tensorflow.errors.OpError):
+            message = str(error).splitlines()[0]
+            refused = (tensorflow.errors.PermissionDeniedError, tensorflow.errors.DataLossError)
+            if isinstance(error, refused) or any(text in message for text in _FULL):
+                return _with_advice(message)
+        error = error.__cause__ or error.__context__
     return None
+
+
+def _with_advice(message: str) -> str:
+    if any(text in message for text in _FULL):
+        message += "; free some space or use another folder, then run the same command again"
+    return message
 
 
 @contextlib.contextmanager

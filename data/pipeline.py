@@ -18,6 +18,7 @@ are a few ops for each batch and not for each image.
 """
 
 import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ _READ_BUFFER_BYTES = 1 << 20
 # Batches prepared ahead. A fixed number: auto-tuning takes its time to find
 # one, and short runs would be over before.
 _PREFETCH = 8
+# What TensorFlow's messages say of the graph, which is not the user's concern.
+_GRAPH_NODES = re.compile(r"\{\{.*?\}\}|\[?\[Op:.*|\[\[.*")
 # Any number of steps: the consumer stops, not the stream.
 _FOREVER = 2**62
 
@@ -316,4 +319,4 @@ def _damage(shard: Shard, record: int | None, cause: str) -> DataError:
 
 def _cause(error: tf.errors.OpError) -> str:
     """TensorFlow's message without the addresses of graph nodes."""
-    return error.message.splitlines()[0].split(" [Op:")[0].split("{{")[0].strip()
+    return _GRAPH_NODES.sub("", error.message.splitlines()[0]).strip()

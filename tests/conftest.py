@@ -1,0 +1,76 @@
+"""What tests share: 1,500 images of real MNIST, prepared, trained on, exported."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from digitline.base import command
+
+from support import DATASET, TESTDATA, train_arguments
+
+
+@pytest.fixture(scope="session")
+def testdata():
+    return TESTDATA
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+    """The tiny dataset, prepared from its IDX files. Do not change it."""
+    from digitline.data import prepare
+
+    folder = tmp_path_factory.mktemp("datasets")
+    command.call(
+        prepare.COMMAND,
+        [
+            f"--dataset={DATASET}",
+            f"--data_dir={folder}",
+            f"--source_dir={TESTDATA}",
+            "--num_shards=3",
+        ],
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def dataset(data_dir):
+    from digitline.data.dataset import open_dataset
+
+    return open_dataset(data_dir, DATASET)
+
+
+@pytest.fixture(scope="session")
+def trained(data_dir, tmp_path_factory):
+    """A finished run on the tiny dataset. Do not change it."""
+    from digitline.models import train
+
+    workdir = tmp_path_factory.mktemp("runs") / "lenet5"
+    result = command.call(train.COMMAND, train_arguments(data_dir, workdir))
+    return SimpleNamespace(workdir=workdir, result=result)
+
+
+@pytest.fixture(scope="session")
+def exported(trained, tmp_path_factory):
+    """An export of that run. Do not change it."""
+    from digitline.export import exporter
+
+    export_dir = tmp_path_factory.mktemp("exports")
+    result = command.call(
+        exporter.COMMAND, [f"--workdir={trained.workdir}", f"--export_dir={export_dir}"]
+    )
+    return SimpleNamespace(
+        export_dir=export_dir,
+        result=result,
+        saved_model=Path(result["artifacts"]["saved_model"]),
+        tflite=Path(result["artifacts"]["tflite"]),
+    )
+
+
+@pytest.fixture(scope="session")
+def test_images(testdata):
+    """(uint8 [300, 28, 28, 1], uint8 [300]), read without the pipeline."""
+    from digitline.data import idx
+
+    images = idx.read_images(testdata / "t10k-images-idx3-ubyte.gz")
+    return images[..., None], idx.read_labels(testdata / "t10k-labels-idx1-ubyte.gz")

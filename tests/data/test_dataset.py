@@ -1,0 +1,55 @@
+import shutil
+
+import pytest
+
+from digitline.base.errors import DataError, UsageError
+from digitline.data.dataset import open_dataset
+
+from support import DATASET
+
+
+def test_facts(dataset):
+    assert dataset.image_shape == (28, 28, 1)
+    assert dataset.label_names == tuple("0123456789")
+    assert dataset.split_names == ("train", "test")
+    assert dataset.encoding == "raw"
+
+
+def test_default_splits_are_the_articles_shares(dataset):
+    assert dataset.default_splits() == ("train[100:]", "train[:100]")
+    assert dataset.num_examples("train[100:]") == 1100
+    assert dataset.num_examples("train[100:]+test") == 1400
+
+
+def test_a_split_that_is_not_there(dataset):
+    with pytest.raises(UsageError, match="no split 'tset' in tiny_digits"):
+        dataset.num_examples("tset")
+
+
+def test_not_prepared(tmp_path):
+    with pytest.raises(DataError, match=r"mnist is not prepared in .*: run digitline prepare"):
+        open_dataset(tmp_path, "mnist")
+
+
+def test_the_newest_version_counts(data_dir, tmp_path):
+    shutil.copytree(data_dir / DATASET, tmp_path / DATASET)
+    shutil.copytree(tmp_path / DATASET / "1.0.0", tmp_path / DATASET / "1.0.10")
+    (tmp_path / DATASET / "1.0.2").mkdir()  # No dataset in it.
+    assert open_dataset(tmp_path, DATASET).version == "1.0.10"
+
+
+def test_fingerprint_tells_contents_apart(dataset, data_dir, tmp_path):
+    shutil.copytree(data_dir / DATASET, tmp_path / DATASET)
+    assert open_dataset(tmp_path, DATASET).fingerprint == dataset.fingerprint
+    shard = next((tmp_path / DATASET / "1.0.0").glob("*-test.tfrecord-*"))
+    content = bytearray(shard.read_bytes())
+    content[-100] ^= 1
+    shard.write_bytes(content)
+    assert open_dataset(tmp_path, DATASET).fingerprint != dataset.fingerprint
+
+
+def test_a_folder_that_is_no_image_dataset(data_dir, tmp_path):
+    shutil.copytree(data_dir / DATASET, tmp_path / DATASET)
+    (tmp_path / DATASET / "1.0.0" / "features.json").write_text("{}")
+    with pytest.raises(DataError, match="not a dataset of images and labels"):
+        open_dataset(tmp_path, DATASET)

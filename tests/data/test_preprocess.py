@@ -1,0 +1,56 @@
+import json
+
+import numpy as np
+import pytest
+
+from digitline.base.errors import DataError
+from digitline.data.preprocess import Preprocess
+
+SHAPE = (28, 28, 1)
+
+
+def test_pad_and_normalize_against_numpy(test_images):
+    images = test_images[0][:5]
+    preprocess = Preprocess(SHAPE, 32, 32, "pad", mean=0.1307, std=0.3081)
+    expected = np.pad(images.astype(np.float64), [(0, 0), (2, 2), (2, 2), (0, 0)])
+    expected = (expected / 255 - 0.1307) / 0.3081
+    result = preprocess(images)
+    assert result.dtype == "float32"
+    np.testing.assert_allclose(result, expected, atol=1e-6)
+
+
+def test_odd_margins_and_colour():
+    preprocess = Preprocess((3, 4, 3), 6, 7, "pad")
+    result = preprocess(np.full((2, 3, 4, 3), 255, np.uint8)).numpy()
+    assert result.shape == (2, 6, 7, 3)
+    np.testing.assert_array_equal(result[:, 1:4, 1:5], 1)
+    assert result.sum() == 2 * 3 * 4 * 3
+
+
+def test_resize():
+    preprocess = Preprocess((2, 2, 1), 4, 4, "resize")
+    result = preprocess(np.full((1, 2, 2, 1), 51, np.uint8)).numpy()
+    np.testing.assert_allclose(result, 0.2, atol=1e-6)
+    assert result.shape == (1, 4, 4, 1)
+
+
+def test_floats_and_bytes_agree(test_images):
+    preprocess = Preprocess(SHAPE, 32, 32, "pad", 0.1, 0.3)
+    images = test_images[0][:3]
+    np.testing.assert_array_equal(preprocess(images), preprocess(images.astype(np.float32)))
+
+
+def test_configuration_survives_json():
+    preprocess = Preprocess(SHAPE, 32, 32, "pad", 0.1307, 0.3081)
+    config = json.loads(json.dumps(preprocess.to_config()))
+    assert Preprocess.from_config(config) == preprocess
+    with pytest.raises(DataError, match="preprocessing in the configuration is wrong"):
+        Preprocess.from_config({**config, "fit": "stretch"})
+    with pytest.raises(DataError, match="preprocessing in the configuration is wrong"):
+        Preprocess.from_config({"fit": "pad"})
+
+
+@pytest.mark.parametrize("wrong", [{"fit": "none"}, {"height": 20}, {"std": 0.0}])
+def test_what_cannot_work_is_refused_at_once(wrong):
+    with pytest.raises(ValueError, match=r"Expected .* Received"):
+        Preprocess(**{"image_shape": SHAPE, "height": 32, "width": 32, "fit": "pad", **wrong})

