@@ -6,6 +6,7 @@ in the same weights as one that was not.
 """
 
 import math
+import random
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -59,7 +60,9 @@ def train(
     examples = dataset.num_examples(train_split)
     total = recipe.total_steps(examples)
     strategy = _strategy()
-    keras.utils.set_random_seed(config.seed)
+    # Keras draws the seeds of initializers and dropout from Python's generator.
+    # TensorFlow's global seed is left alone: tf.data would mix it into the order.
+    random.seed(config.seed)
     with strategy.scope():
         model = module.build(config.preprocess.output_shape, dataset.num_classes)
         optimizer = make_optimizer(recipe, total)

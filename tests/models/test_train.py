@@ -1,0 +1,222 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from digitline.base import command
+from digitline.base.errors import UsageError, UserError
+from digitline.models import train
+from digitline.models.run import Run
+
+from support import DATASET, digitline, python, train_arguments
+
+
+def weights(workdir):
+    return Run(workdir).load()[1].get_weights()
+
+
+def rows(workdir):
+    return [json.loads(line) for line in Run(workdir).metrics.read_text().splitlines()]
+
+
+def assert_same_weights(first, second):
+    for one, other in zip(weights(first), weights(second), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_run_folder(trained):
+    run = Run(trained.workdir)
+    config = json.loads(run.config.read_text())
+    assert config["model"] == "lenet5"
+    assert config["recipe"]["epochs"] == 3
+    assert config["preprocess"]["height"] == 32
+    assert config["dataset"]["train_split"] == "train[100:]"
+    assert len(config["dataset"]["fingerprint"]) == 16
+    assert config["packages"]["tensorflow"]
+    assert list(run.checkpoints.glob("ckpt-*.index"))
+    figures = json.loads(run.evaluation.read_text())["train[:100]"]
+    assert figures["accuracy"] == trained.result["validation_accuracy"] > 0.7
+    assert figures["parameters"] == 61_706
+
+
+def test_metrics_hold_every_epoch(trained):
+    found = rows(trained.workdir)
+    assert found[-1]["step"] == trained.result["steps"] == round(3 * 1100 / 64)
+    assert [row["epoch"] for row in found] == sorted(row["epoch"] for row in found)
+    validated = [row for row in found if "validation_accuracy" in row]
+    assert len(validated) == 3
+    assert validated[-1]["loss"] < validated[0]["loss"]
+    assert all(row["images_per_s"] > 0 for row in found)
+
+
+def test_the_same_seed_gives_the_same_weights_however_the_steps_are_cut(
+    trained, data_dir, tmp_path
+):
+    command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "a", "--steps_per_call=7"))
+    assert_same_weights(trained.workdir, tmp_path / "a")
+    command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "b", "--seed=1"))
+    assert not np.array_equal(weights(tmp_path / "b")[0], weights(trained.workdir)[0])
+
+
+# Dies after that many graph calls, with a checkpoint after each.
+KILLED = """
+import os, signal, sys
+from digitline.models import run, train
+log, calls = run.Run.log_metrics, []
+def dies(self, row):
+    log(self, row)
+    calls.append(row)
+    if len(calls) == int(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+run.Run.log_metrics = dies
+from digitline.base import command
+command.main(train.COMMAND, ["digitline train", *sys.argv[2:]])
+"""
+
+
+@pytest.mark.parametrize("calls", [4, 11])
+def test_a_killed_run_resumes_to_the_same_bits(calls, trained, data_dir, tmp_path):
+    workdir = tmp_path / "killed"
+    arguments = train_arguments(
+        data_dir, workdir, "--steps_per_call=5", "--checkpoint_interval_s=0"
+    )
+    assert python(KILLED, calls, *arguments, cwd=tmp_path).returncode == -signal.SIGKILL
+    assert not Run(workdir).finished
+    logged = len(rows(workdir))
+
+    done = digitline("train", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert f"resuming {workdir} at step" in done.stderr
+    assert_same_weights(trained.workdir, workdir)
+    steps = [row["step"] for row in rows(workdir)]
+    assert steps == sorted(set(steps))  # None twice, none missing.
+    assert steps[-1] == trained.result["steps"]
+    assert len(steps) > logged
+
+
+def test_a_kill_at_any_moment(trained, data_dir, tmp_path):
+    workdir = tmp_path / "killed"
+    arguments = train_arguments(data_dir, workdir, "--steps_per_call=1", "--epochs=20")
+    full = ["train", *arguments, "--checkpoint_interval_s=0"]
+    for _ in range(3):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "digitline.cli", *full],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 60
+        before = os.path.getsize(Run(workdir).metrics) if Run(workdir).metrics.exists() else 0
+        while time.monotonic() < deadline and process.poll() is None:
+            if Run(workdir).metrics.exists() and os.path.getsize(Run(workdir).metrics) > before:
+                break
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    unbroken = tmp_path / "unbroken"
+    command.call(train.COMMAND, train_arguments(data_dir, unbroken, "--epochs=20"))
+    done = digitline(*full)
+    assert done.returncode == 0, done.stderr
+    assert_same_weights(workdir, unbroken)
+
+
+def test_a_finished_run_is_not_trained_over_unless_asked(trained, data_dir, tmp_path):
+    workdir = shutil.copytree(trained.workdir, tmp_path / "run")
+    before = Run(workdir).model.stat().st_mtime_ns
+    result = command.call(train.COMMAND, train_arguments(data_dir, workdir))
+    assert result["reused"]
+    assert Run(workdir).model.stat().st_mtime_ns == before
+    assert result["validation_accuracy"] == trained.result["validation_accuracy"]
+    (workdir / "notes.txt").write_text("mine")
+    again = command.call(train.COMMAND, train_arguments(data_dir, workdir, "--overwrite"))
+    assert not again["reused"]
+    assert Run(workdir).model.stat().st_mtime_ns > before
+    assert (workdir / "notes.txt").read_text() == "mine"
+
+
+def test_a_workdir_of_another_run_is_refused_with_the_difference(trained, data_dir):
+    arguments = train_arguments(data_dir, trained.workdir, "--learning_rate=0.5")
+    with pytest.raises(UsageError, match=r"recipe\.learning_rate is 0\.003 there, 0\.5 here"):
+        command.call(train.COMMAND, arguments)
+
+
+def test_a_workdir_of_another_model_is_refused(trained, data_dir, tmp_path):
+    workdir = shutil.copytree(trained.workdir, tmp_path / "run")
+    config = json.loads(Run(workdir).config.read_text())
+    Run(workdir).config.write_text(json.dumps({**config, "model": "mlp"}))
+    done = digitline("train", *train_arguments(data_dir, workdir))
+    assert done.returncode == 2
+    assert "model is mlp there, lenet5 here" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("cache", ["file", "off"])
+def test_other_caches_train_too(cache, data_dir, tmp_path):
+    result = command.call(
+        train.COMMAND, train_arguments(data_dir, tmp_path / "run", f"--cache={cache}")
+    )
+    assert result["validation_accuracy"] > 0.7
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop"])
+def test_other_optimizers_train_too(optimizer, data_dir, tmp_path):
+    rate = {"sgd": 0.05, "rmsprop": 0.002}[optimizer]
+    more = (f"--optimizer={optimizer}", f"--learning_rate={rate}", "--label_smoothing=0.05")
+    result = command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "run", *more))
+    assert result["validation_accuracy"] > 0.7
+
+
+def test_a_diverging_run_is_said_to_diverge(data_dir, tmp_path):
+    more = ("--optimizer=sgd", "--learning_rate=1e9", "--momentum=0")
+    with pytest.raises(UserError, match=r"the loss is .* at step .*: training diverged"):
+        command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "run", *more))
+    assert not Run(tmp_path / "run").finished
+
+
+@pytest.mark.parametrize("cache", ["memory", "off"])
+def test_a_corrupt_shard_is_named(cache, data_dir, tmp_path):
+    shutil.copytree(data_dir, tmp_path / "data")
+    shard = next((tmp_path / "data").glob(f"{DATASET}/*/*-train.tfrecord-00001-*"))
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    shard.write_bytes(content)
+    arguments = train_arguments(tmp_path / "data", tmp_path / "run", f"--cache={cache}")
+    done = digitline("train", *arguments)
+    assert done.returncode == 1
+    assert f"{shard}, record 2" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_model_binary_takes_the_same_flags(data_dir, tmp_path):
+    arguments = train_arguments(data_dir, tmp_path / "run", "--epochs=1", "--json")
+    done = subprocess.run(
+        [sys.executable, "-m", "digitline.models.lenet5", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["model"] == "lenet5"
+    assert "of 1: loss" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flag", "code", "message"),
+    [
+        ("--model=lenet", 2, "unknown model 'lenet'; did you mean lenet5?"),
+        ("--dataset=tiny", 1, "tiny is not prepared in"),
+        ("--train_split=trian", 2, "no split 'trian'"),
+        ("--epochs=-1", 2, "--epochs=-1"),
+        ("--workdir=/proc/none", 1, "cannot write to the folder /proc/none"),
+    ],
+)
+def test_mistakes(flag, code, message, data_dir, tmp_path):
+    done = digitline("train", *train_arguments(data_dir, tmp_path / "run"), flag)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
