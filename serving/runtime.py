@@ -88,6 +88,7 @@ def open_tflite(path: Path) -> Classifier:
     try:
         with quiet_stderr():
             interpreter = litert.Interpreter(model_path=str(path))
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise UserError(f"{path}: not a TFLite file that loads: {_first_line(error)}") from error
     if SIGNATURE not in interpreter.get_signature_list():
