@@ -15,6 +15,7 @@ import difflib
 import errno
 import json
 import os
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
@@ -98,6 +99,17 @@ def define_one_of(
 ) -> None:
     """Defines a flag that takes one of `words`."""
     flags.DEFINE(OneOf(name, words), name, default, help_text, **where)
+
+
+def program() -> str:
+    """How a person types `digitline` here: with its path where the shell would not find it."""
+    started = sys.argv[0]
+    if os.path.basename(started) != "digitline":
+        return "digitline"
+    found = shutil.which("digitline")
+    if found and os.path.samefile(found, started):
+        return "digitline"
+    return os.path.relpath(started)
 
 
 def call(command: Command, arguments: list[str]) -> dict[str, Any]:

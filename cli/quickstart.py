@@ -79,15 +79,16 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
         answer = stage(name, predict.COMMAND, f"{flag}={artifacts[kind]}", str(picture))
         best = answer["predictions"][0]
         stages[-1]["result"] = f"a {best['label']} ({best['probability']:.2%}); it is a {label}"
+    progress.say("")
     return {
         "accuracy": evaluated["accuracy"],
         "seconds": sum(row["seconds"] for row in stages),
         "stages": stages,
         "artifacts": artifacts,
         "next": [
-            f"digitline predict --tflite={artifacts['tflite']} your-own-digit.png",
-            f"digitline train --recipe=article {data_dir} --workdir=runs/article",
-            "digitline --help",
+            f"{command.program()} predict --tflite={artifacts['tflite']} your-own-digit.png",
+            f"{command.program()} train --recipe=article {data_dir} --workdir=runs/article",
+            f"{command.program()} --help",
         ],
     }
 

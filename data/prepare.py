@@ -87,7 +87,7 @@ def text(result: dict[str, Any]) -> str:
     return (
         f"{result['dataset']} {result['version']}: {splits}; images {shape}, "
         f"{result['num_classes']} classes\nin {result['directory']}\n"
-        f"next: digitline train --dataset={result['dataset']} "
+        f"next: {command.program()} train --dataset={result['dataset']} "
         f"--data_dir={Path(result['directory']).parent.parent}"
     )
 

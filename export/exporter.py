@@ -126,7 +126,7 @@ def text(result: dict[str, Any]) -> str:
             f"(largest difference {row['max_difference']:.1e}), accuracy {row['accuracy']:.2%}"
         )
     kind, path = next(iter(result["artifacts"].items()))
-    lines.append(f"next: digitline predict --{kind}={path} picture.png")
+    lines.append(f"next: {command.program()} predict --{kind}={path} picture.png")
     return "\n".join(lines)
 
 

@@ -63,7 +63,7 @@ def text(result: dict[str, Any]) -> str:
             f"{name} {share:.1%}"
             for name, share in zip(result["label_names"], result["accuracy_by_class"], strict=True)
         ),
-        f"next: digitline export --workdir={result['workdir']}",
+        f"next: {command.program()} export --workdir={result['workdir']}",
     ]
     return "\n".join(lines)
 

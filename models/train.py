@@ -147,7 +147,7 @@ def text(result: dict[str, Any]) -> str:
         f"validation accuracy {result['validation_accuracy']:.2%} after {result['steps']:,} steps "
         f"in {progress.duration(result['seconds'])} ({result['images_per_s']:,.0f} images/s)\n"
         f"in {result['workdir']}\n"
-        f"next: digitline evaluate --workdir={result['workdir']}"
+        f"next: {command.program()} evaluate --workdir={result['workdir']}"
     )
 
 
