@@ -4,10 +4,21 @@ import re
 from pathlib import Path
 
 from setuptools import setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "__init__.py").read_text(), re.M)[1]
 SUBPACKAGES = ["base", "cli", "data", "models", "export", "serving"]
+
+
+class BuildWithoutSetup(build_py):
+    """Keeps this file out of the package, in whose folder it lies."""
+
+    def find_package_modules(self, package, package_dir):
+        """The modules of a package, as (package, module, file)."""
+        found = super().find_package_modules(package, package_dir)
+        return [each for each in found if each[:2] != ("digitline", "setup")]
+
 
 setup(
     name="digitline",
@@ -31,7 +42,8 @@ setup(
         "pillow>=10",
         "tqdm",
     ],
-    extras_require={"test": ["pyright[nodejs]", "pytest>=8", "ruff"]},
+    extras_require={"test": ["pyright[nodejs]", "pytest>=8", "ruff", "setuptools>=64"]},
+    cmdclass={"build_py": BuildWithoutSetup},
     entry_points={"console_scripts": ["digitline = digitline.cli.main:main"]},
     classifiers=[
         "Operating System :: MacOS",
