@@ -26,7 +26,7 @@ clean:
 
 # The stamp is written last, so that an interrupted set-up is begun anew.
 $(VENV)/.made:
-	@for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.10; do \
+	@for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.10); do \
 	  if $$python -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' \
 	      2>/dev/null; then \
 	    echo "making $(VENV) with $$($$python --version)"; \

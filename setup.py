@@ -32,6 +32,7 @@ setup(
     package_dir={"digitline": "."},
     install_requires=[
         "tensorflow>=2.20,<2.22",
+        "keras>=3.12,<4",
         "tensorflow-datasets>=4.9.8,<5",
         "numpy>=2.0,<3",
         "absl-py>=2.1,<3",

@@ -15,6 +15,7 @@ import difflib
 import errno
 import json
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -26,6 +27,7 @@ from absl import app, flags, logging
 from .errors import UsageError, UserError
 
 _OUTPUT = "Output"
+_JSON = re.compile(r"--?json(=(true|t|yes|y|1))?", re.IGNORECASE)
 # A disk, a quota or a size limit that is used up, in the system's own words.
 _FULL = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)]
 
@@ -73,8 +75,9 @@ def group(values: flags.FlagValues, title: str) -> dict[str, Any]:
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """`; did you mean X?` for the word most like `word`, or nothing."""
-    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else ""
+    words = {each.lstrip("-"): each for each in words}  # Dashes would make flags look alike.
+    close = difflib.get_close_matches(word.lstrip("-"), words, n=1, cutoff=0.5)
+    return f"; did you mean {words[close[0]]}?" if close else ""
 
 
 class OneOf(flags.ArgumentParser):
@@ -138,11 +141,13 @@ def main(command: Command, argv: list[str] | None = None) -> NoReturn:
 
 def _guarded(command: Command, argv: list[str], out: TextIO) -> int:
     """Runs the command and prints its result or its error; returns the exit code."""
-    as_json = "--json" in argv  # Also where the flags themselves are wrong.
+    as_json = any(_JSON.fullmatch(word) for word in argv)  # Also where the flags are wrong.
     try:
         result = _run_app(command, argv)
+        if result is None:
+            return 0
         errors = result.get("errors", [])
-        as_json = command.flags["json"].value
+        as_json = command.flags["json"].value  # --flagfile may have set it.
         shown = json.dumps(result) if as_json else command.text(result)
         if shown:
             print(shown, file=out, flush=True)
@@ -150,6 +155,7 @@ def _guarded(command: Command, argv: list[str], out: TextIO) -> int:
             _print_error(command, error)
         return 1 if errors else 0
     except UserError as error:
+        as_json = as_json or command.flags["json"].value
         logging.debug("Traceback of the error below:", exc_info=True)
         if as_json:
             print(json.dumps({"error": str(error), **error.details}), file=out, flush=True)
@@ -160,8 +166,12 @@ def _guarded(command: Command, argv: list[str], out: TextIO) -> int:
         return 130
 
 
-def _run_app(command: Command, argv: list[str]) -> dict[str, Any]:
-    """Lets absl parse the flags and run the command; its result comes back."""
+def _run_app(command: Command, argv: list[str]) -> dict[str, Any] | None:
+    """Lets absl parse the flags and run the command.
+
+    Returns:
+      The command's result; None where absl's own flags let nothing run (--only_check_args).
+    """
     result: dict[str, Any] = {}
 
     def parse(arguments: list[str]) -> list[str]:
@@ -187,7 +197,7 @@ def _run_app(command: Command, argv: list[str]) -> dict[str, Any]:
         if message is None:
             raise
         raise UserError(message) from error
-    return result
+    return result or None
 
 
 def _parse(command: Command, values: flags.FlagValues, argv: list[str]) -> list[str]:
@@ -221,13 +231,19 @@ def _storage_error(error: BaseException | None) -> str | None:
     Libraries wrap such errors in their own, so the whole chain is looked at.
     """
     tensorflow: Any = sys.modules.get("tensorflow")
-    while error is not None:
+    seen = []
+    while error is not None and error not in seen:
+        seen.append(error)
         if isinstance(error, OSError) and error.errno:
             where = f"{error.filename}: " if error.filename else ""
             return _with_advice(f"{where}{error.strerror}")
         if tensorflow is not None and isinstance(error, tensorflow.errors.OpError):
             message = str(error).splitlines()[0]
-            refused = (tensorflow.errors.PermissionDeniedError, tensorflow.errors.DataLossError)
+            refused = (
+                tensorflow.errors.DataLossError,
+                tensorflow.errors.PermissionDeniedError,
+                tensorflow.errors.ResourceExhaustedError,  # Memory, where it is not the disk.
+            )
             if isinstance(error, refused) or any(text in message for text in _FULL):
                 return _with_advice(message)
         error = error.__cause__ or error.__context__

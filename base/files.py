@@ -8,9 +8,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from .errors import UserError
+
+# How the names of temporary files begin; nobody else's do.
+TEMPORARY = ".digitline-tmp-"
 
 
 @contextlib.contextmanager
@@ -21,7 +24,7 @@ def replacing(path: Path) -> Iterator[Path]:
     kill leaves at most a hidden temporary file, never a half-written `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
     try:
         yield temporary
         sync(temporary)
@@ -92,20 +95,27 @@ def ensure_folder(path: Path) -> Path:
 def owned(folder: Path, doing: str) -> Iterator[None]:
     """Holds the folder's lock, so that two processes never write it at once.
 
-    The kernel drops the lock with the process, so a kill leaves none behind.
-
     Raises:
       UserError: another process holds it.
     """
     ensure_folder(folder)
-    with open(folder / ".lock", "a", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"another process is {doing} in {folder}; wait for it or use another folder"
-            ) from None
+    with hold(folder / ".lock", f"another process is {doing} in {folder}"):
         yield
+
+
+def hold(path: Path, trouble: str) -> IO[str]:
+    """Locks a file until what is returned is closed, or the process ends in whatever way.
+
+    Raises:
+      UserError: another process holds it; `trouble` says what that means.
+    """
+    lock = open(path, "a", encoding="utf-8")  # noqa: SIM115 (the caller closes it)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise UserError(f"{trouble}; wait for it or use another folder") from None
+    return lock
 
 
 def remove_leftovers(folder: Path, pattern: str) -> int:

@@ -1,6 +1,7 @@
 """Holding back what native code writes straight to standard error."""
 
 import contextlib
+import faulthandler
 import os
 import sys
 import tempfile
@@ -9,12 +10,18 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Holds back file descriptor 2; lets it out if the block fails."""
+    """Holds back file descriptor 2; lets it out if the block fails.
+
+    The descriptor is the whole process's: not for use beside other threads.
+    """
     if os.environ.get("DIGITLINE_TF_LOG"):
         yield
         return
     sys.stderr.flush()
     saved = os.dup(2)
+    # Native code may abort (a processor without AVX): say at least where.
+    watching = faulthandler.is_enabled()
+    faulthandler.enable(file=saved)
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
@@ -25,4 +32,7 @@ def quiet_stderr() -> Iterator[None]:
             raise
         finally:
             os.dup2(saved, 2)
+            faulthandler.disable()
+            if watching:
+                faulthandler.enable()
             os.close(saved)

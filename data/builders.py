@@ -13,6 +13,7 @@ TFDS would write in two ways, both for the reader's sake:
 import contextlib
 import io
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,58 +21,81 @@ from typing import Any
 import numpy as np
 
 from ..base import files, progress
+from ..base.errors import DataError, UsageError
 from ..base.tf import tfds
 from . import known
+from .dataset import is_prepared
 from .sources import RawDataset, RawSplit
 
-# TFDS writes into `incomplete.XXXXXX_<version>` and renames it when it is whole.
-_INCOMPLETE = "incomplete.*"
-
-
-def folder(data_dir: Path, name: str, version: str) -> Path:
-    """Where a dataset without configurations lies, or will."""
-    return data_dir / name / version
+# Below `<data_dir>/<name>`: where a dataset is made, and where one that is replaced goes.
+_MAKING, _REPLACED = "incomplete.making", "incomplete.replaced"
 
 
 def write(raw: RawDataset, data_dir: Path, num_shards: int, overwrite: bool = False) -> Path:
     """Writes a dataset as TFRecords.
 
-    The folder appears whole, by one rename. A kill leaves an `incomplete.…`
-    folder that the next call removes.
+    It is made aside and appears whole, by one rename. A kill leaves an
+    `incomplete.…` folder that the next call removes; a dataset that is to be
+    replaced stays until the new one is whole.
 
     Args:
       raw: what to write.
       data_dir: the root of all datasets.
-      num_shards: the number of files of each split; no more than it has images.
+      num_shards: the number of files of each split.
       overwrite: replaces a folder that is there.
 
     Returns:
       The dataset's folder.
 
     Raises:
-      UserError: another process is preparing it, or the folder is not writable.
+      UserError: another process is preparing it, the folder is not writable,
+        something else is in its place, or there are fewer images than shards.
     """
-    parent = data_dir / raw.name
-    with files.owned(parent, f"preparing {raw.name}"):
-        if files.remove_leftovers(parent, _INCOMPLETE):
-            progress.say(f"removed what an interrupted run left in {parent}")
-        builder = _builder(raw, data_dir)
-        mode = tfds.GenerateMode.REUSE_DATASET_IF_EXISTS
-        if overwrite:
-            mode = tfds.GenerateMode.REUSE_CACHE_IF_EXISTS
-        config = tfds.download.DownloadConfig(
-            download_mode=mode,
-            num_shards=num_shards,
-            try_download_gcs=False,  # Never ask the network for a ready-made copy.
-        )
-        with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints there; we say it better.
-            builder.download_and_prepare(
-                download_dir=str(data_dir / "downloads"), download_config=config
+    for name, split in raw.splits.items():
+        if num_shards > len(split.images):
+            raise UsageError(
+                f"--num_shards={num_shards} is more than the {len(split.images):,} {name} images"
             )
-    return folder(data_dir, raw.name, raw.version)
+    parent = data_dir / raw.name
+    target = parent / raw.version
+    with files.owned(parent, f"preparing {raw.name}"):
+        if files.remove_leftovers(parent, "incomplete.*"):
+            progress.say(f"removed what an interrupted run left in {parent}")
+        if target.exists() and not overwrite:
+            if is_prepared(data_dir, raw.name):
+                return target  # Another process was faster.
+            raise DataError(
+                f"{target} is there, but is no dataset; delete it, or replace it with --overwrite"
+            )
+        made = _make(raw, parent / _MAKING, num_shards)
+        files.sync_tree(made)
+        if target.exists():
+            os.rename(target, parent / _REPLACED)
+        os.rename(made, target)
+        files.sync(parent)
+        shutil.rmtree(parent / _MAKING)
+        shutil.rmtree(parent / _REPLACED, ignore_errors=True)
+    return target
 
 
-def _builder(raw: RawDataset, data_dir: Path) -> tfds.core.DatasetBuilder:
+def _make(raw: RawDataset, root: Path, num_shards: int) -> Path:
+    """Lets TFDS write the dataset below `root`, which goes if that fails."""
+    config = tfds.download.DownloadConfig(
+        num_shards=num_shards,
+        try_download_gcs=False,  # Never ask the network for a ready-made copy.
+    )
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints there; we say it better.
+            _builder(raw, root).download_and_prepare(
+                download_dir=str(root / "downloads"), download_config=config
+            )
+    except BaseException:
+        shutil.rmtree(root, ignore_errors=True)
+        raise
+    return root / raw.name / raw.version
+
+
+def _builder(raw: RawDataset, root: Path) -> tfds.core.DatasetBuilder:
     """A TFDS builder of these arrays; TFDS wants a class for each name and version."""
     attributes = {
         "name": raw.name,
@@ -81,7 +105,7 @@ def _builder(raw: RawDataset, data_dir: Path) -> tfds.core.DatasetBuilder:
     }
     # `skip_registration` keeps TFDS's own builder of that name in its place.
     made = type("ArrayBuilder", (_ArrayBuilder,), attributes, skip_registration=True)
-    return made(data_dir=os.fspath(data_dir))
+    return made(data_dir=os.fspath(root))
 
 
 class _ArrayBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):

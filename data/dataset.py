@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +88,17 @@ class Dataset:
             shards.append(Shard(str(part.filename), part.skip, take))
         return tuple(shards)
 
+    def common_examples(self, first: str, second: str) -> int:
+        """The number of examples that two splits share."""
+        taken: dict[str, list[Shard]] = {}
+        for shard in self.shards(first):
+            taken.setdefault(shard.path, []).append(shard)
+        return sum(
+            max(0, min(a.skip + a.take, b.skip + b.take) - max(a.skip, b.skip))
+            for b in self.shards(second)
+            for a in taken.get(b.path, [])
+        )
+
     def default_splits(self) -> tuple[str, str]:
         """The training and the validation split, in TFDS's split syntax."""
         if "validation" in self.builder.info.splits:
@@ -150,10 +160,11 @@ def open_dataset(data_dir: Path, name: str) -> Dataset:
         builder = tfds.builder_from_directory(str(directory))
         features: Any = builder.info.features
         image, label = features["image"], features["label"]
-    except (KeyError, TypeError, ValueError, json.JSONDecodeError) as error:
+    except Exception as error:  # Whatever TFDS and protobuf raise on a damaged folder.
+        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DataError(
-            f"{directory}: not a dataset of images and labels that TFDS can open: "
-            f"{str(error).splitlines()[0]}"
+            f"{directory}: not a dataset of images and labels that TFDS can open: {cause}; "
+            f"{_prepare_again(name)}"
         ) from error
     if None in image.shape or len(image.shape) != 3:
         raise DataError(f"{directory}: images have no fixed shape: {list(image.shape)}")

@@ -27,7 +27,7 @@ import numpy as np
 
 from ..base import progress
 from ..base.errors import DataError
-from ..base.files import ensure_folder
+from ..base.files import ensure_folder, hold
 from ..base.tf import tf
 from .dataset import Dataset, Shard
 from .preprocess import Preprocess
@@ -44,6 +44,11 @@ _PREFETCH = 8
 _GRAPH_NODES = re.compile(r"\{\{.*?\}\}|\[?\[Op:.*|\[\[.*")
 # Any number of steps: the consumer stops, not the stream.
 _FOREVER = 2**62
+
+
+# The locks of cache files that this process writes: held to its end, since tf.data
+# writes them while training reads.
+_OWN_CACHES: dict[Path, Any] = {}
 
 
 def load(dataset: Dataset, split: str) -> tuple[tf.Tensor, tf.Tensor]:
@@ -257,7 +262,7 @@ def _cached_epochs(
     ensure_folder(cache_dir)
     key = hashlib.sha256(f"{dataset.fingerprint} {split}".encode()).hexdigest()[:16]
     path = cache_dir / f"{dataset.name.replace('/', '-')}-{key}"
-    _remove_interrupted_cache(path)
+    _claim_cache(path)
     records = _interleaved(dataset.shards(split), cycle_length=1).batch(_READ_BATCH)
     decoded = records.map(lambda x: parse(dataset, x), tf.data.AUTOTUNE).cache(str(path)).unbatch()
 
@@ -268,10 +273,18 @@ def _cached_epochs(
     return epoch
 
 
-def _remove_interrupted_cache(path: Path) -> None:
-    """Removes a cache file whose writing was interrupted; tf.data would refuse to go on."""
+def _claim_cache(path: Path) -> None:
+    """Makes sure that a cache file is whole, or this process's to write.
+
+    Removes one whose writing was interrupted; tf.data would refuse to go on.
+    """
+    if path.with_name(f"{path.name}.index").exists():
+        return
+    if path not in _OWN_CACHES:
+        lock = path.with_name(f"lock-{path.name}")
+        _OWN_CACHES[path] = hold(lock, f"another process is writing the cache {path}")
     pieces = list(path.parent.glob(f"{path.name}*"))
-    if pieces and not path.with_name(f"{path.name}.index").exists():
+    if pieces:
         progress.say(f"the cache {path} was left incomplete; building it anew")
         for piece in pieces:
             piece.unlink()

@@ -18,7 +18,7 @@ class Preprocess:
     Attributes:
       image_shape: (height, width, channels) of the raw images.
       height, width: of the network's input.
-      fit: how one becomes the other: `pad` with black on all sides, `resize`
+      resizing: how one becomes the other: `pad` with black on all sides, `resize`
         bilinearly, or `none`.
       mean, std: (x / 255 - mean) / std is what the network sees; x in 0 to 255.
     """
@@ -26,21 +26,21 @@ class Preprocess:
     image_shape: tuple[int, int, int]
     height: int
     width: int
-    fit: str = "none"
+    resizing: str = "none"
     mean: float = 0.0
     std: float = 1.0
 
     def __post_init__(self):
         height, width, _ = self.image_shape
-        fits = {
+        possible = {
             "none": (height, width) == (self.height, self.width),
             "pad": height <= self.height and width <= self.width,
             "resize": True,
         }
-        if not fits.get(self.fit, False):
+        if not possible.get(self.resizing, False):
             raise ValueError(
-                f"Expected fit to be one of {list(fits)} that leads from {height}x{width} to "
-                f"{self.height}x{self.width}. Received: fit={self.fit!r}"
+                f"Expected resizing to be one of {list(possible)} that leads from {height}x{width} "
+                f"to {self.height}x{self.width}. Received: resizing={self.resizing!r}"
             )
         if self.std <= 0:
             raise ValueError(f"Expected std > 0. Received: std={self.std}")
@@ -60,12 +60,12 @@ class Preprocess:
           float32 [N, height, width, C].
         """
         images = tf.cast(images, tf.float32)
-        if self.fit == "pad":
+        if self.resizing == "pad":
             above, left = self._margins()
             below = self.height - self.image_shape[0] - above
             right = self.width - self.image_shape[1] - left
             images = tf.pad(images, [[0, 0], [above, below], [left, right], [0, 0]])
-        elif self.fit == "resize":
+        elif self.resizing == "resize":
             images = tf.image.resize(images, (self.height, self.width))
         # One multiplication and one addition instead of three passes over the batch.
         return images * (1.0 / (255.0 * self.std)) - self.mean / self.std

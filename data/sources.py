@@ -5,6 +5,7 @@ checked before anything is kept.
 """
 
 import dataclasses
+import http.client
 import queue
 import re
 import tempfile
@@ -167,6 +168,12 @@ def _checked(name: str, files: Mapping[tuple[str, str], Path], origin: str) -> R
         if len(images) == 0:
             raise DataError(f"{images_path}: holds no images")
         splits[split] = RawSplit(images, labels)
+    train, test = (splits[split].images.shape[1:] for split in ("train", "test"))
+    if train != test:
+        raise DataError(
+            f"{files['train', 'images']} holds images {list(train)}, but "
+            f"{files['test', 'images']} {list(test)}: they do not belong together"
+        )
     dataset = known.DATASETS.get(name)
     if dataset is None:
         classes = 1 + int(max(raw.labels.max() for raw in splits.values()))
@@ -241,7 +248,7 @@ def probe(url: str, timeout_s: float = PROBE_TIMEOUT_S) -> str | None:
                 answer.put(None)
         except urllib.error.HTTPError as error:
             answer.put(f"{host} answers {error.code} {error.reason}")
-        except OSError as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             answer.put(f"{host} cannot be reached: {getattr(error, 'reason', error)}")
 
     # A daemon thread, since a name look-up that hangs must not hold up the exit.

@@ -8,14 +8,14 @@ from typing import Any
 from . import signatures
 
 
-def manifest(
+def facts(
     model_name: str,
     version: int,
     run_config: dict[str, Any],
     comparisons: list[dict[str, Any]],
     split: str,
 ) -> dict[str, Any]:
-    """The manifest: what the artifact is, what it was made from, what was verified.
+    """What holds for all artifacts of a version.
 
     Args:
       model_name, version: under which it is published.
@@ -30,15 +30,47 @@ def manifest(
         "version": version,
         "created": now.isoformat(timespec="seconds"),
         "labels": run_config["dataset"]["label_names"],
-        "signatures": {
-            signature.name: {
-                "inputs": {t.name: [t.dtype, list(t.shape)] for t in signature.inputs},
-                "outputs": {t.name: [t.dtype, list(t.shape)] for t in signature.outputs},
-            }
-            for signature in signatures.SAVED_MODEL
-        },
         "verified_on": {"split": split, "comparisons": comparisons},
         "run": run_config,
+    }
+
+
+def manifest(
+    facts: dict[str, Any],
+    carried: tuple[signatures.Signature, ...],
+    batch_size: int | None,
+    folder: Path,
+) -> dict[str, Any]:
+    """An artifact's manifest: the version's facts, its signatures and its files.
+
+    Args:
+      facts: of the version.
+      carried: the artifact's signatures.
+      batch_size: that they are fixed to; null in the shapes where it is open.
+      folder: of the artifact's files.
+    """
+    height, width, channels = facts["run"]["preprocess"]["image_shape"]
+    sizes = {
+        signatures.N: batch_size,
+        signatures.H: height,
+        signatures.W: width,
+        signatures.C: channels,
+        signatures.K: len(facts["labels"]),
+    }
+
+    def described(tensors: tuple[signatures.Tensor, ...]) -> dict[str, Any]:
+        return {
+            tensor.name: {"dtype": tensor.dtype, "shape": [sizes[size] for size in tensor.shape]}
+            for tensor in tensors
+        }
+
+    return {
+        **facts,
+        "signatures": {
+            each.name: {"inputs": described(each.inputs), "outputs": described(each.outputs)}
+            for each in carried
+        },
+        "files": digests(folder),
     }
 
 
@@ -56,7 +88,7 @@ def digests(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def model_card(facts: dict[str, Any]) -> str:
-    """The model card, in Markdown, from the manifest.
+    """The model card, in Markdown, from the version's facts.
 
     M. Mitchell et al., "Model cards for model reporting", FAT* 2019.
     """

@@ -9,11 +9,12 @@ from absl import flags
 
 from ..base import command, progress
 from ..base.errors import UsageError
+from . import signatures
 
 FLAGS = command.new_flags()
 _WHAT = command.group(FLAGS, "What to export")
 _GATE = command.group(FLAGS, "Verification")
-_FORMATS = ("saved_model", "tflite")
+_FORMATS = ("saved_model", "tflite")  # The names in formats.py, which loads TensorFlow.
 
 flags.DEFINE_string("workdir", "runs/lenet5", "Run folder of a finished training.", **_WHAT)
 flags.DEFINE_string("export_dir", "exports", "Root folder of exports.", **_WHAT)
@@ -33,18 +34,20 @@ flags.DEFINE_string(
 def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     """Writes, verifies and publishes; a disagreement publishes nothing."""
     del arguments
-    formats = _formats(values.formats)
     if values.model_name and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", values.model_name):
         raise UsageError(
             f"--model_name={values.model_name}: it is a folder's name and part of URLs; use "
             "letters, digits and _ . - alone"
         )
+    _check_formats(values.formats)
     # The imports below load TensorFlow.
     from ..base import files
     from ..data import pipeline
     from ..models.run import Run, open_run_dataset
-    from . import card, publish, saved_model, tflite, verify
+    from . import card, publish, verify
+    from .formats import FORMATS
 
+    formats = [FORMATS[name] for name in dict.fromkeys(values.formats)]
     folder = Run(Path(values.workdir))
     config, model = folder.load()
     dataset = open_run_dataset(config, values.data_dir)
@@ -55,43 +58,40 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
 
     with publish.staging(export_dir) as staged:
         version = values.version or publish.next_version(export_dir, name)
+        targets = publish.targets(export_dir, name, version, [each.name for each in formats])
         start = time.monotonic()
         for each in formats:
-            progress.say(f"writing {each}")
-            writer = saved_model.write if each == "saved_model" else tflite.write
-            writer(model, config.preprocess, config.label_names, staged / each)
+            progress.say(f"writing {each.title}")
+            each.write(model, config.preprocess, config.label_names, staged / each.name)
         written = time.monotonic()
         comparisons = []
         for each in formats:
-            progress.say(f"comparing {each} with the trained model on {len(images):,} images")
-            comparison = _compare(each, staged / each, images, labels, reference)
+            progress.say(f"comparing {each.title} with the trained model on {len(images):,} images")
+            # Loaded afresh, from its files alone.
+            outputs = each.open(staged / each.name / each.artifact).run(images)
+            comparison = verify.compare(
+                each.title, signatures.SERVING_DEFAULT.name, outputs, reference, labels
+            )
             verify.require_agreement(comparison)
             comparisons.append(comparison.to_json())
         verified = time.monotonic()
-        facts = card.manifest(
-            name, version, files.read_json(folder.config), comparisons, values.split
-        )
+        facts = card.facts(name, version, files.read_json(folder.config), comparisons, values.split)
         for each in formats:
-            described = {**facts, "files": card.digests(staged / each)}
-            if each == "saved_model":
-                files.write_json(staged / each / saved_model.MANIFEST, described)
-            else:
-                files.write_json(staged / each / tflite.MANIFEST, described)
-                files.write_text(staged / each / tflite.CARD, card.model_card(facts))
-        published = publish.publish(staged, export_dir, name, version, formats)
+            each.describe(
+                staged / each.name,
+                card.manifest(facts, each.signatures, each.batch_size, staged / each.name),
+            )
+        publish.publish(staged, targets)
     return {
         "model_name": name,
         "version": version,
-        "artifacts": {
-            each: str(path / tflite.FLOAT32 if each == "tflite" else path)
-            for each, path in published.items()
-        },
+        "artifacts": {each.name: str(targets[each.name] / each.artifact) for each in formats},
         "verification": comparisons,
         "seconds": {"write": written - start, "verify": verified - written},
     }
 
 
-def _formats(given: list[str]) -> tuple[str, ...]:
+def _check_formats(given: list[str]) -> None:
     for each in given:
         if each not in _FORMATS:
             raise UsageError(
@@ -100,20 +100,6 @@ def _formats(given: list[str]) -> tuple[str, ...]:
             )
     if not given:
         raise UsageError(f"--formats is empty (there are: {', '.join(_FORMATS)})")
-    return tuple(dict.fromkeys(given))
-
-
-def _compare(kind: str, path: Path, images: Any, labels: Any, reference: Any) -> Any:
-    """Loads an artifact afresh, from its files alone, and compares its answers."""
-    from ..serving import runtime
-    from . import tflite, verify
-
-    if kind == "saved_model":
-        classifier, title = runtime.open_saved_model(path), "SavedModel"
-    else:
-        classifier, title = runtime.open_tflite(path / tflite.FLOAT32), "TFLite float32"
-    outputs = classifier.run(images)
-    return verify.compare(title, runtime.SIGNATURE, outputs, reference, labels)
 
 
 def text(result: dict[str, Any]) -> str:
@@ -133,8 +119,8 @@ def text(result: dict[str, Any]) -> str:
 COMMAND = command.Command(
     name="export",
     summary="Writes a SavedModel and a TFLite file of a trained model, compares each with the "
-    "model on every image of a split, and publishes them as a version by one rename. If one "
-    "disagrees, nothing is published and the exit status is 1.",
+    "model on every image of a split, and publishes each by one rename, under one version "
+    "number. If one disagrees, nothing is published and the exit status is 1.",
     flags=FLAGS,
     run=run,
     text=text,

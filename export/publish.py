@@ -1,4 +1,4 @@
-"""Version numbers, and the one rename by which a version appears whole or not at all.
+"""Version numbers, and the rename by which a version appears whole or not at all.
 
     <export_dir>/saved_model/<model_name>/<version>/
     <export_dir>/tflite/<model_name>/<version>/
@@ -11,7 +11,7 @@ file system, and renamed into place.
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ..base import files
@@ -51,28 +51,43 @@ def next_version(export_dir: Path, model_name: str) -> int:
     return max(versions) + 1
 
 
-def publish(
-    staged: Path, export_dir: Path, model_name: str, version: int, kinds: tuple[str, ...]
+def targets(
+    export_dir: Path, model_name: str, version: int, kinds: Iterable[str]
 ) -> dict[str, Path]:
-    """Makes the verified folders `staged/<kind>` appear as a version.
-
-    Everything is on disk before the first rename. The SavedModel comes last:
-    it is the one that servers watch.
-
-    Returns:
-      The version's folder by kind.
+    """Where a version goes, by kind.
 
     Raises:
-      UserError: the version is there already; nothing is changed then.
+      UserError: the version is there already.
     """
-    targets = {kind: export_dir / kind / model_name / str(version) for kind in kinds}
-    for target in targets.values():
+    found = {kind: export_dir / kind / model_name / str(version) for kind in kinds}
+    for target in found.values():
         if target.exists():
             raise UserError(f"{target} is there already; versions are never changed")
+    return found
+
+
+def publish(staged: Path, targets: Mapping[str, Path]) -> None:
+    """Makes the verified folders `staged/<kind>` appear at their places.
+
+    Everything is on disk before the first rename. The SavedModel comes last:
+    it is the one that servers watch. If a rename fails, those before it are
+    taken back; a kill between two leaves a version of one kind, whole and
+    verified, and the next export takes the next number.
+
+    Args:
+      staged: a folder of folders, on the same file system.
+      targets: where each goes, by kind.
+    """
     for kind, target in targets.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         files.sync_tree(staged / kind)
-    for kind in sorted(kinds, key=lambda kind: kind == "saved_model"):
-        os.rename(staged / kind, targets[kind])
-        files.sync(targets[kind].parent)
-    return targets
+    done = []
+    try:
+        for kind in sorted(targets, key=lambda kind: kind == "saved_model"):
+            os.rename(staged / kind, targets[kind])
+            done.append(kind)
+            files.sync(targets[kind].parent)
+    except OSError:
+        for kind in done:
+            os.rename(targets[kind], staged / kind)
+        raise

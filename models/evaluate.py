@@ -29,6 +29,7 @@ flags.DEFINE_integer(
 def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     """Evaluates and adds the figures to the run's `evaluation.json`."""
     del arguments
+    from ..base import files
     from ..data import pipeline  # The imports here load TensorFlow.
     from .evaluation import evaluator
     from .run import Run, open_run_dataset
@@ -40,7 +41,8 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
         dataset, values.split, config.preprocess, batch_size=values.batch_size
     )
     figures = evaluator(model, dataset.num_classes)(batches).to_json()
-    folder.add_evaluation(values.split, figures)
+    with files.owned(folder.workdir, "training or evaluating"):
+        folder.add_evaluation(values.split, figures)
     return {
         "workdir": str(folder.workdir),
         "model": config.model,

@@ -23,7 +23,13 @@ from .recipe import Recipe
 from .run import Run, RunConfig
 
 _EVALUATION_BATCH = 500
-_KEPT_CHECKPOINTS = 2
+# What damaged records can end in; running out of memory, for one, cannot.
+_DATA_ERRORS = (
+    tf.errors.DataLossError,
+    tf.errors.InvalidArgumentError,
+    tf.errors.NotFoundError,
+    tf.errors.OutOfRangeError,
+)
 
 
 def train(
@@ -33,7 +39,6 @@ def train(
     *,
     steps_per_call: int = 100,
     checkpoint_interval_s: float = 30.0,
-    cache: str = "memory",
     cache_dir: Path | None = None,
 ) -> tuple[keras.Model, Evaluation, dict[str, Any]]:
     """Trains a run to its end, from its last checkpoint if there is one.
@@ -44,11 +49,11 @@ def train(
       dataset: the prepared dataset.
       steps_per_call: optimizer steps in one graph call.
       checkpoint_interval_s: seconds between two checkpoints, at least.
-      cache, cache_dir: how the pipeline holds the split.
+      cache_dir: the folder of the cache file, if the configuration asks for one.
 
     Returns:
       The trained model, its figures on the validation split, and how it went:
-      `steps`, `resumed_from`, `seconds`, `images_per_s`.
+      `steps`, `resumed_from` (the last time), `seconds` and `images_per_s` (in all).
 
     Raises:
       UserError: the loss is not finite, or the data are damaged.
@@ -68,8 +73,16 @@ def train(
         optimizer = make_optimizer(recipe, total)
         optimizer.build(model.trainable_variables)
     step = tf.Variable(tf.constant(0, tf.int64), trainable=False, name="step")
-    checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, step=step)
-    manager = tf.train.CheckpointManager(checkpoint, str(run.checkpoints), _KEPT_CHECKPOINTS)
+    elapsed = tf.Variable(tf.constant(0.0, tf.float64), trainable=False, name="seconds")
+    # All variables by their order: tracking the model itself would leave out the
+    # state of dropout's random numbers.
+    checkpoint = tf.train.Checkpoint(
+        model=[variable.value for variable in model.variables],
+        optimizer=[variable.value for variable in optimizer.variables],
+        step=step,
+        seconds=elapsed,
+    )
+    manager = tf.train.CheckpointManager(checkpoint, str(run.checkpoints), max_to_keep=1)
     first = _restore(checkpoint, manager, step)
     if first:
         progress.say(f"resuming {run.workdir} at step {first:,} of {total:,}")
@@ -82,8 +95,9 @@ def train(
         batch_size=recipe.batch_size,
         seed=config.seed,
         start_step=first,
-        cache=cache,
+        cache=config.pipeline["cache"],
         cache_dir=cache_dir,
+        shuffle_buffer=config.pipeline["shuffle_buffer"] or 1,
     )
     # The stream is the same for every worker: a batch is cut among the replicas.
     options = tf.data.Options()
@@ -98,6 +112,7 @@ def train(
         )
     )
 
+    before = float(elapsed)
     start = last_saved = time.monotonic()
     figures: Evaluation | None = None
     with progress.Progress(
@@ -107,9 +122,11 @@ def train(
             call_start = time.monotonic()
             try:
                 loss, accuracy = run_steps(iterator, tf.constant(count, tf.int64))
-            except tf.errors.OpError as error:
-                shards = dataset.shards(train_split)
-                raise pipeline.diagnose(dataset, shards) or error from error
+            except _DATA_ERRORS as error:
+                damage = pipeline.diagnose(dataset, dataset.shards(train_split))
+                if damage:
+                    raise damage from error
+                raise
             row = {
                 "step": at,
                 "epoch": at * recipe.batch_size / examples,
@@ -138,17 +155,16 @@ def train(
             if figures is not None and epoch_ends:
                 progress.say(_epoch_line(row, recipe, figures))
             if at == total or time.monotonic() - last_saved >= checkpoint_interval_s:
+                elapsed.assign(before + time.monotonic() - start)
                 manager.save(at)
                 last_saved = time.monotonic()
-    seconds = time.monotonic() - start
     if figures is None:  # The run was killed after its last step.
         figures = evaluate(validation)
-    trained = (total - first) * recipe.batch_size
     went = {
         "steps": total,
         "resumed_from": first,
-        "seconds": seconds,
-        "images_per_s": trained / seconds,
+        "seconds": float(elapsed),
+        "images_per_s": total * recipe.batch_size / float(elapsed),
     }
     return model, figures, went
 
@@ -222,6 +238,8 @@ def _step_function(
             losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
             # Over the global batch, since replicas' gradients are summed.
             loss = tf.reduce_sum(losses) / recipe.batch_size
+            penalties = tf.add_n([tf.zeros([]), *model.losses])  # Of regularizers, if any.
+            loss += penalties / strategy.num_replicas_in_sync
         optimizer.apply(tape.gradient(loss, variables), variables)
         right = tf.equal(tf.argmax(logits, axis=-1), labels)
         return loss, tf.reduce_sum(tf.cast(right, tf.float32)) / recipe.batch_size

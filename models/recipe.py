@@ -1,12 +1,13 @@
 """Hyperparameters: a frozen dataclass whose fields are the flags."""
 
 import dataclasses
+import math
 from typing import Any
 
 from absl import flags
 
 from ..base import command
-from ..base.errors import DataError
+from ..base.errors import DataError, UsageError
 
 OPTIMIZERS = ("adam", "sgd", "rmsprop")
 SCHEDULES = ("constant", "cosine")
@@ -84,8 +85,14 @@ def define_flags(**where: Any) -> None:
 
 
 def override(recipe: Recipe, values: Any) -> Recipe:
-    """The recipe with those fields replaced that the flags give."""
+    """The recipe with those fields replaced that the flags give.
+
+    Raises:
+      UsageError: a number is infinite or none.
+    """
     given = {field.name: values[field.name].value for field in dataclasses.fields(Recipe)}
-    return dataclasses.replace(
-        recipe, **{name: value for name, value in given.items() if value is not None}
-    )
+    given = {name: value for name, value in given.items() if value is not None}
+    for name, value in given.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"--{name}={value}: a finite number was expected")
+    return dataclasses.replace(recipe, **given)

@@ -4,6 +4,7 @@ What lies in it:
 
     config.json       model, recipe, preprocessing, dataset, seed, versions
     metrics.jsonl     one JSON object for each logged step
+    training.json     how the training went: steps, seconds, images/s, parameters
     checkpoints/      TensorFlow checkpoints, to resume from
     evaluation.json   figures by split
     model.keras       the trained model; it is there if and only if the run is finished
@@ -29,7 +30,7 @@ from .recipe import Recipe
 
 _FORMAT = 1
 # What decides the weights; versions and paths may change between two sessions of one run.
-_IDENTITY = ("format", "model", "recipe", "preprocess", "dataset", "seed")
+_IDENTITY = ("format", "model", "recipe", "preprocess", "dataset", "pipeline", "seed")
 _PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy", "absl-py")
 
 
@@ -43,6 +44,7 @@ class RunConfig:
       recipe: the hyperparameters after the flags.
       preprocess: from raw pixels to the network's input.
       dataset: name, version, fingerprint, label_names, train_split, validation_split.
+      pipeline: cache and shuffle_buffer, on which the order of the images depends.
       data_dir: where the dataset lay.
       seed: of weights and order.
     """
@@ -52,6 +54,7 @@ class RunConfig:
     recipe: Recipe
     preprocess: Preprocess
     dataset: dict[str, Any]
+    pipeline: dict[str, Any]
     data_dir: str
     seed: int
 
@@ -64,6 +67,7 @@ class RunConfig:
             "recipe": self.recipe.to_config(),
             "preprocess": self.preprocess.to_config(),
             "dataset": self.dataset,
+            "pipeline": self.pipeline,
             "data_dir": self.data_dir,
             "seed": self.seed,
             "digitline": __version__,
@@ -84,6 +88,7 @@ class Run:
         self.config = workdir / "config.json"
         self.metrics = workdir / "metrics.jsonl"
         self.checkpoints = workdir / "checkpoints"
+        self.training_record = workdir / "training.json"
         self.evaluation = workdir / "evaluation.json"
         self.model = workdir / "model.keras"
 
@@ -100,19 +105,33 @@ class Run:
           overwrite: deletes the run that is there first.
 
         Raises:
-          UsageError: another run lies there.
+          UsageError: another run lies there, or files that are not ours.
           UserError: another process trains there, or the folder is not writable.
         """
         with files.owned(self.workdir, "training"):
-            files.remove_leftovers(self.workdir, ".tmp-*")
+            self._refuse_foreign()
+            wanted = config.to_json()
             if overwrite:
                 self._delete()
-            wanted = config.to_json()
-            if self.config.exists():
+            elif self.config.exists():
                 self._refuse_other(files.read_json(self.config), wanted)
-            else:
+            files.remove_leftovers(self.workdir, f"{files.TEMPORARY}*")
+            if not self.config.exists():
                 files.write_json(self.config, wanted)
             yield
+
+    def _refuse_foreign(self) -> None:
+        """Other people's files may have our names; they are neither used nor deleted."""
+        if self.config.exists():
+            found = files.read_json(self.config)
+            if isinstance(found, dict) and found.keys() >= {*_IDENTITY, "digitline"}:
+                return
+            foreign = self.config
+        elif self.checkpoints.exists() or self.model.exists():
+            foreign = self.checkpoints if self.checkpoints.exists() else self.model
+        else:
+            return
+        raise UsageError(f"{foreign} is not of a run of digitline: choose another --workdir")
 
     def _refuse_other(self, found: dict[str, Any], wanted: dict[str, Any]) -> None:
         difference = _difference(
@@ -127,9 +146,10 @@ class Run:
     def _delete(self) -> None:
         """Deletes our own files alone: the folder may hold others."""
         self.model.unlink(missing_ok=True)  # First, so that a kill leaves no finished run.
-        for path in (self.evaluation, self.metrics, self.config):
+        for path in (self.evaluation, self.training_record, self.metrics):
             path.unlink(missing_ok=True)
         shutil.rmtree(self.checkpoints, ignore_errors=True)
+        self.config.unlink(missing_ok=True)  # Last: it tells that the others are ours.
 
     def rewind_metrics(self, step: int) -> None:
         """Drops the metrics after `step`, which a resumed run will write again."""
@@ -154,8 +174,9 @@ class Run:
         known = files.read_json(self.evaluation) if self.evaluation.exists() else {}
         files.write_json(self.evaluation, {**known, split: figures})
 
-    def save_model(self, model: keras.Model) -> None:
-        """Writes `model.keras`: the run is finished."""
+    def finish(self, model: keras.Model, record: dict[str, Any]) -> None:
+        """Writes `training.json`, then `model.keras`: the run is finished."""
+        files.write_json(self.training_record, record)
         with files.replacing(self.model) as temporary:
             model.save(temporary)
 
@@ -197,6 +218,7 @@ class Run:
                 recipe=Recipe.from_config(found["recipe"]),
                 preprocess=Preprocess.from_config(found["preprocess"]),
                 dataset=found["dataset"],
+                pipeline=found["pipeline"],
                 data_dir=found["data_dir"],
                 seed=found["seed"],
             )

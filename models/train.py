@@ -6,6 +6,7 @@ from typing import Any
 from absl import flags
 
 from ..base import command, progress
+from ..base.errors import UsageError
 from . import recipe as recipes
 from . import registry
 
@@ -24,7 +25,14 @@ command.define_one_of(
     **_WHAT,
 )
 flags.DEFINE_string("workdir", None, "Run folder (default: runs/<model>).", **_WHAT)
-flags.DEFINE_integer("seed", 0, "Seed of the weights and of the order.", lower_bound=0, **_WHAT)
+flags.DEFINE_integer(
+    "seed",
+    0,
+    "Seed of the weights and of the order.",
+    lower_bound=0,
+    upper_bound=2**31 - 1,
+    **_WHAT,
+)
 flags.DEFINE_bool("overwrite", False, "Delete the run in --workdir and train anew.", **_WHAT)
 
 flags.DEFINE_string("dataset", "mnist", "Name of a prepared dataset.", **_DATA)
@@ -53,6 +61,14 @@ command.define_one_of(
 flags.DEFINE_string(
     "cache_dir", None, "Folder of the cache file (default: <workdir>/cache).", **_DATA
 )
+flags.DEFINE_integer(
+    "shuffle_buffer",
+    10_000,
+    "With --cache=file and off: examples that the order is drawn from. In memory the whole "
+    "split is shuffled.",
+    lower_bound=1,
+    **_DATA,
+)
 
 recipes.define_flags(**_RECIPE)
 
@@ -79,7 +95,7 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     module = registry.get(values.model)
     recipe = recipes.override(module.RECIPES[values.recipe], values)
     dataset = open_dataset(Path(values.data_dir), values.dataset)
-    train_split, validation_split = dataset.default_splits()
+    train_split, validation_split = _splits(values, dataset)
     config = RunConfig(
         model=values.model,
         recipe_name=values.recipe,
@@ -90,10 +106,14 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
             "version": dataset.version,
             "fingerprint": dataset.fingerprint,
             "label_names": list(dataset.label_names),
-            "train_split": values.train_split or train_split,
-            "validation_split": values.validation_split or validation_split,
+            "train_split": train_split,
+            "validation_split": validation_split,
         },
-        data_dir=values.data_dir,
+        pipeline={
+            "cache": values.cache,
+            "shuffle_buffer": None if values.cache == "memory" else values.shuffle_buffer,
+        },
+        data_dir=str(Path(values.data_dir).resolve()),
         seed=values.seed,
     )
     folder = Run(Path(values.workdir or f"runs/{values.model}"))
@@ -113,12 +133,10 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
             dataset,
             steps_per_call=values.steps_per_call,
             checkpoint_interval_s=values.checkpoint_interval_s,
-            cache=values.cache,
             cache_dir=Path(values.cache_dir) if values.cache_dir else folder.workdir / "cache",
         )
-        recorded = {**figures.to_json(), "parameters": model.count_params(), **went}
-        folder.add_evaluation(config.dataset["validation_split"], recorded)
-        folder.save_model(model)
+        folder.add_evaluation(validation_split, figures.to_json())
+        folder.finish(model, {"parameters": model.count_params(), **went})
     return {**result, "reused": False, **_recorded(folder, config)}
 
 
@@ -132,12 +150,33 @@ def _recorded(folder: Any, config: Any) -> dict[str, Any]:
         "validation_split": split,
         "validation_accuracy": figures["accuracy"],
         "validation_loss": figures["loss"],
-        "parameters": figures["parameters"],
-        "steps": figures["steps"],
-        "resumed_from": figures["resumed_from"],
-        "seconds": figures["seconds"],
-        "images_per_s": figures["images_per_s"],
+        **files.read_json(folder.training_record),
     }
+
+
+def _splits(values: Any, dataset: Any) -> tuple[str, str]:
+    """The training and the validation split, by the flags or by default.
+
+    Raises:
+      UsageError: one is empty, or they share images: the validation figure would be false.
+    """
+    splits = dataset.default_splits()
+    train_split, validation_split = (
+        given or default
+        for given, default in zip(
+            (values.train_split, values.validation_split), splits, strict=True
+        )
+    )
+    for flag, split in (("train", train_split), ("validation", validation_split)):
+        if not dataset.num_examples(split):
+            raise UsageError(f"--{flag}_split={split} of {dataset.name} holds no images")
+    common = dataset.common_examples(train_split, validation_split)
+    if common:
+        raise UsageError(
+            f"--train_split={train_split} and --validation_split={validation_split} share "
+            f"{common:,} images; give both so that they share none"
+        )
+    return train_split, validation_split
 
 
 def text(result: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from absl import flags
 
 from ..base import command
 from ..base.errors import UsageError, UserError
+from ..base.quiet import quiet_stderr
 
 FLAGS = command.new_flags()
 _MODEL = command.group(FLAGS, "Model (one of these)")
@@ -31,7 +32,8 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     if values.saved_model is not None:
         classifier = runtime.open_saved_model(Path(values.saved_model))
     else:
-        classifier = runtime.open_tflite(Path(values.tflite))
+        with quiet_stderr():  # LiteRT announces its delegate there.
+            classifier = runtime.open_tflite(Path(values.tflite))
     predictions, errors = [], []
     for name in arguments:
         try:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from ..base.errors import UserError
-from ..base.quiet import quiet_stderr
 
 SIGNATURE = "serving_default"
 LABELS_FILE = "labels.txt"
@@ -59,8 +58,9 @@ def open_saved_model(path: Path) -> Classifier:
     signature = loaded.signatures[SIGNATURE]
     inputs = signature.structured_input_signature[1]
     name, spec = _only_image_input(inputs, str(folder))
-    batch, *image_shape = spec.shape.as_list()
-    _check_input(spec.dtype.name, spec.shape.as_list(), str(folder))
+    shape = spec.shape.as_list() if spec.shape.rank is not None else []
+    _check_input(spec.dtype.name, shape, str(folder))
+    batch, height, width, channels = shape
 
     def call(images: np.ndarray) -> dict[str, np.ndarray]:
         # The reference to `loaded` keeps its variables alive.
@@ -70,7 +70,6 @@ def open_saved_model(path: Path) -> Classifier:
     def run(images: np.ndarray) -> dict[str, np.ndarray]:
         return _in_batches(call, images, batch or _OPEN_BATCH, fixed=batch is not None)
 
-    height, width, channels = image_shape
     labels = _labels(folder / "assets" / LABELS_FILE)
     return Classifier(folder, (height, width, channels), labels, run)
 
@@ -86,9 +85,8 @@ def open_tflite(path: Path) -> Classifier:
     from ai_edge_litert import interpreter as litert
 
     try:
-        with quiet_stderr():
-            interpreter = litert.Interpreter(model_path=str(path))
-            interpreter.allocate_tensors()
+        interpreter = litert.Interpreter(model_path=str(path))
+        interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise UserError(f"{path}: not a TFLite file that loads: {_first_line(error)}") from error
     if SIGNATURE not in interpreter.get_signature_list():

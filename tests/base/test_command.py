@@ -60,6 +60,18 @@ def test_json_is_one_object_and_nothing_else(tmp_path):
     assert json.loads(done.stdout) == {"count": 5, "shape": "round"}
 
 
+@pytest.mark.parametrize("flag", ["--json=true", "-json", "--flagfile=json.flags"])
+def test_every_way_to_ask_for_json(flag, tmp_path):
+    (tmp_path / "json.flags").write_text("--json")
+    done = demo(flag, "--count=13", tmp_path=tmp_path)
+    assert json.loads(done.stdout)["taken"] == 13
+
+
+def test_absls_check_of_flags_runs_nothing(tmp_path):
+    done = demo("--only_check_args", "--count=13", tmp_path=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 def test_json_error_is_one_object_too(tmp_path):
     done = demo("--json", "--count=13", tmp_path=tmp_path)
     assert done.returncode == 1
@@ -108,6 +120,16 @@ def test_help_groups_flags_with_their_defaults(tmp_path):
     assert text.index("What to do:") < text.index("--count") < text.index("Output:")
     assert "How many. (default: 3)" in text
     assert "One of round|square. (default: round)" in text
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [("--log", ""), ("--lr", ""), ("--epoch", "; did you mean --epochs?"), ("--Json", "--json?")],
+)
+def test_nearest_does_not_count_the_dashes(word, expected):
+    assert command.nearest(word, ["--json", "--model", "--epochs"]).endswith(expected)
+    if not expected:
+        assert command.nearest(word, ["--json", "--model", "--epochs"]) == ""
 
 
 def test_call_starts_from_the_defaults_each_time():

@@ -21,6 +21,12 @@ def test_default_splits_are_the_articles_shares(dataset):
     assert dataset.num_examples("train[100:]+test") == 1400
 
 
+def test_common_examples(dataset):
+    assert dataset.common_examples("train[:500]", "train[500:]") == 0
+    assert dataset.common_examples("train[:500]", "train[350:900]") == 150
+    assert dataset.common_examples("train+test", "test[:20]") == 20
+
+
 def test_a_split_that_is_not_there(dataset):
     with pytest.raises(UsageError, match="no split 'tset' in tiny_digits"):
         dataset.num_examples("tset")
@@ -52,4 +58,7 @@ def test_a_folder_that_is_no_image_dataset(data_dir, tmp_path):
     shutil.copytree(data_dir / DATASET, tmp_path / DATASET)
     (tmp_path / DATASET / "1.0.0" / "features.json").write_text("{}")
     with pytest.raises(DataError, match="not a dataset of images and labels"):
+        open_dataset(tmp_path, DATASET)
+    (tmp_path / DATASET / "1.0.0" / "dataset_info.json").write_text('{"name":')
+    with pytest.raises(DataError, match="make it anew with digitline prepare"):
         open_dataset(tmp_path, DATASET)

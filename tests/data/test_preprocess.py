@@ -45,12 +45,12 @@ def test_configuration_survives_json():
     config = json.loads(json.dumps(preprocess.to_config()))
     assert Preprocess.from_config(config) == preprocess
     with pytest.raises(DataError, match="preprocessing in the configuration is wrong"):
-        Preprocess.from_config({**config, "fit": "stretch"})
+        Preprocess.from_config({**config, "resizing": "stretch"})
     with pytest.raises(DataError, match="preprocessing in the configuration is wrong"):
-        Preprocess.from_config({"fit": "pad"})
+        Preprocess.from_config({"resizing": "pad"})
 
 
-@pytest.mark.parametrize("wrong", [{"fit": "none"}, {"height": 20}, {"std": 0.0}])
+@pytest.mark.parametrize("wrong", [{"resizing": "none"}, {"height": 20}, {"std": 0.0}])
 def test_what_cannot_work_is_refused_at_once(wrong):
     with pytest.raises(ValueError, match=r"Expected .* Received"):
-        Preprocess(**{"image_shape": SHAPE, "height": 32, "width": 32, "fit": "pad", **wrong})
+        Preprocess(**{"image_shape": SHAPE, "height": 32, "width": 32, "resizing": "pad", **wrong})

@@ -95,6 +95,13 @@ def test_counts_that_differ(folder):
         local("tiny", folder)
 
 
+def test_sizes_that_differ(folder):
+    other = idx.encode(np.zeros((300, 20, 28), np.uint8))
+    (folder / "t10k-images-idx3-ubyte.gz").write_bytes(other)
+    with pytest.raises(DataError, match=r"holds images \[28, 28, 1\], but .* \[20, 28, 1\]"):
+        local("tiny", folder)
+
+
 def test_other_images_are_not_mnist(folder):
     with pytest.raises(DataError, match="expected 60,000 images, got 1,200"):
         local("mnist", folder)

@@ -9,7 +9,7 @@ import pytest
 from digitline.base import command
 from digitline.base.errors import UsageError, UserError, VerificationError
 from digitline.base.tf import keras, tf
-from digitline.export import exporter, saved_model, signatures, tflite
+from digitline.export import exporter, formats, publish, saved_model, signatures, tflite
 from digitline.models.run import Run
 
 from support import digitline, python
@@ -90,10 +90,16 @@ def test_plain_tensorflow_and_plain_litert_get_the_models_answers(
     assert (found["classes"] == labels).mean() > 0.7
 
 
+def test_the_flags_formats_are_those_that_are_there():
+    assert formats.NAMES == exporter._FORMATS == publish.KINDS
+
+
 def test_manifest_describes_the_files(exported):
     manifest = json.loads((exported.tflite.parent / "manifest.json").read_text())
     content = exported.tflite.read_bytes()
     fact = manifest["files"]["model.tflite"]
+    shape = manifest["signatures"]["serving_default"]["inputs"]["images"]
+    assert shape == {"dtype": "uint8", "shape": [1, 28, 28, 1]}
     assert fact == {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     assert manifest["run"]["recipe"]["epochs"] == 3
     assert [row["agrees"] for row in manifest["verified_on"]["comparisons"]] == [True, True]

@@ -19,11 +19,15 @@ def test_versions_count_up_over_all_kinds(tmp_path):
     assert publish.next_version(tmp_path, "m") == 8
 
 
+KINDS = ("saved_model", "tflite")
+
+
 def test_publishing_moves_whole_folders(tmp_path):
     with publish.staging(tmp_path) as staged:
-        stage(staged, "saved_model", "tflite")
-        found = publish.publish(staged, tmp_path, "m", 2, ("saved_model", "tflite"))
-    assert found == {kind: tmp_path / kind / "m" / "2" for kind in ("saved_model", "tflite")}
+        stage(staged, *KINDS)
+        found = publish.targets(tmp_path, "m", 2, KINDS)
+        publish.publish(staged, found)
+    assert found == {kind: tmp_path / kind / "m" / "2" for kind in KINDS}
     for path in found.values():
         assert (path / "file").read_text() == "whole"
     assert not (tmp_path / ".staging").exists()
@@ -31,11 +35,19 @@ def test_publishing_moves_whole_folders(tmp_path):
 
 def test_a_version_that_is_there_is_never_changed(tmp_path):
     (tmp_path / "tflite" / "m" / "2").mkdir(parents=True)
+    with pytest.raises(UserError, match="is there already"):
+        publish.targets(tmp_path, "m", 2, KINDS)
+
+
+def test_if_one_kind_cannot_appear_none_does(tmp_path):
     with publish.staging(tmp_path) as staged:
-        stage(staged, "saved_model", "tflite")
-        with pytest.raises(UserError, match="is there already"):
-            publish.publish(staged, tmp_path, "m", 2, ("saved_model", "tflite"))
-    assert not (tmp_path / "saved_model").exists()
+        stage(staged, *KINDS)
+        found = publish.targets(tmp_path, "m", 2, KINDS)
+        found["saved_model"].mkdir(parents=True)
+        (found["saved_model"] / "in the way").touch()
+        with pytest.raises(OSError, match="not empty"):
+            publish.publish(staged, found)
+    assert not found["tflite"].exists()
 
 
 def test_leftovers_of_a_killed_export_are_removed(tmp_path):

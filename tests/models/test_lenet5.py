@@ -35,7 +35,7 @@ def test_the_article_recipe_to_the_letter():
 
 def test_images_larger_than_the_network_are_resized():
     preprocess = lenet5.preprocess((64, 48, 3), lenet5.RECIPES["best"])
-    assert preprocess.fit == "resize"
+    assert preprocess.resizing == "resize"
     assert preprocess.output_shape == (32, 32, 3)
 
 

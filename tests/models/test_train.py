@@ -11,7 +11,8 @@ import pytest
 
 from digitline.base import command
 from digitline.base.errors import UsageError, UserError
-from digitline.models import train
+from digitline.base.tf import keras
+from digitline.models import evaluate, lenet5, train
 from digitline.models.run import Run
 
 from support import DATASET, digitline, python, train_arguments
@@ -42,7 +43,7 @@ def test_the_run_folder(trained):
     assert list(run.checkpoints.glob("ckpt-*.index"))
     figures = json.loads(run.evaluation.read_text())["train[:100]"]
     assert figures["accuracy"] == trained.result["validation_accuracy"] > 0.7
-    assert figures["parameters"] == 61_706
+    assert json.loads(run.training_record.read_text())["parameters"] == 61_706
 
 
 def test_metrics_hold_every_epoch(trained):
@@ -117,7 +118,7 @@ def test_a_kill_at_any_moment(trained, data_dir, tmp_path):
                 break
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        assert process.wait() == -signal.SIGKILL  # It was still training.
     unbroken = tmp_path / "unbroken"
     command.call(train.COMMAND, train_arguments(data_dir, unbroken, "--epochs=20"))
     done = digitline(*full)
@@ -137,6 +138,95 @@ def test_a_finished_run_is_not_trained_over_unless_asked(trained, data_dir, tmp_
     assert not again["reused"]
     assert Run(workdir).model.stat().st_mtime_ns > before
     assert (workdir / "notes.txt").read_text() == "mine"
+
+
+def test_evaluating_the_validation_split_leaves_the_run_as_it_is(trained, data_dir, tmp_path):
+    workdir = shutil.copytree(trained.workdir, tmp_path / "run")
+    command.call(evaluate.COMMAND, [f"--workdir={workdir}", "--split=train[:100]"])
+    again = command.call(train.COMMAND, train_arguments(data_dir, workdir))
+    assert {**again, "workdir": "", "reused": 0} == {**trained.result, "workdir": "", "reused": 0}
+
+
+def test_files_of_others_are_neither_used_nor_deleted(data_dir, tmp_path):
+    workdir = tmp_path / "project"
+    (workdir / ".tmp-mine").mkdir(parents=True)
+    (workdir / "config.json").write_text('{"model": "theirs"}')
+    for more in ([], ["--overwrite"]):
+        with pytest.raises(UsageError, match=r"config\.json is not of a run of digitline"):
+            command.call(train.COMMAND, train_arguments(data_dir, workdir, *more))
+    assert (workdir / "config.json").read_text() == '{"model": "theirs"}'
+    assert (workdir / ".tmp-mine").exists()
+
+
+def test_a_typo_does_not_take_the_workdir(data_dir, tmp_path):
+    arguments = train_arguments(data_dir, tmp_path / "run", "--epochs=1")
+    for wrong in ("--train_split=trian", "--validation_split=train[:0]", "--epochs=inf"):
+        with pytest.raises(UsageError):
+            command.call(train.COMMAND, [*arguments, wrong])
+    command.call(train.COMMAND, arguments)
+
+
+def test_splits_that_share_images_are_refused(data_dir, tmp_path):
+    arguments = train_arguments(data_dir, tmp_path / "run")
+    for wrong in ("--train_split=train", "--validation_split=train[1000:]+test"):
+        with pytest.raises(UsageError, match=r"share \d+ images"):
+            command.call(train.COMMAND, [*arguments, wrong])
+
+
+def test_another_cache_is_another_order(data_dir, tmp_path):
+    arguments = train_arguments(data_dir, tmp_path / "run", "--epochs=1")
+    command.call(train.COMMAND, arguments)
+    with pytest.raises(UsageError, match=r"pipeline\.cache is memory there, off here"):
+        command.call(train.COMMAND, [*arguments, "--cache=off"])
+
+
+# Two logical processors stand for two GPUs.
+MIRRORED = """
+import sys, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from digitline.models import loop, train
+loop._strategy = lambda: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+from digitline.base import command
+command.main(train.COMMAND, ["digitline train", *sys.argv[1:]])
+"""
+
+
+def test_two_replicas_train_as_one(trained, data_dir, tmp_path):
+    done = python(MIRRORED, *train_arguments(data_dir, tmp_path / "run"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for one, other in zip(weights(trained.workdir), weights(tmp_path / "run"), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-3)
+
+
+def test_dropout_and_regularizers_resume_to_the_same_bits(data_dir, tmp_path, monkeypatch):
+    def build(input_shape, num_classes):
+        layers = keras.layers
+        inputs = keras.Input(input_shape)
+        x = layers.Dropout(0.4)(layers.Flatten()(inputs))
+        x = layers.Dense(16, "relu", kernel_regularizer=keras.regularizers.L2(0.1))(x)
+        x = layers.BatchNormalization()(x)
+        return keras.Model(inputs, layers.Dense(num_classes)(x))
+
+    monkeypatch.setattr(lenet5, "build", build)
+    arguments = ["--steps_per_call=4", "--checkpoint_interval_s=0"]
+    command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "whole", *arguments))
+
+    log, calls = Run.log_metrics, []
+
+    def stops(self, row):
+        log(self, row)
+        calls.append(row)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "log_metrics", stops)
+    with pytest.raises(KeyboardInterrupt):
+        command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "cut", *arguments))
+    monkeypatch.setattr(Run, "log_metrics", log)
+    resumed = command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "cut", *arguments))
+    assert resumed["resumed_from"] > 0
+    assert_same_weights(tmp_path / "whole", tmp_path / "cut")
 
 
 def test_a_workdir_of_another_run_is_refused_with_the_difference(trained, data_dir):
