@@ -24,7 +24,7 @@ from typing import Any, NoReturn, TextIO
 
 from absl import app, flags, logging
 
-from .errors import UsageError, UserError
+from .errors import UsageError, UserError, first_line
 
 _OUTPUT = "Output"
 _JSON = re.compile(r"--?json(=(true|t|yes|y|1))?", re.IGNORECASE)
@@ -238,7 +238,7 @@ def _storage_error(error: BaseException | None) -> str | None:
             where = f"{error.filename}: " if error.filename else ""
             return _with_advice(f"{where}{error.strerror}")
         if tensorflow is not None and isinstance(error, tensorflow.errors.OpError):
-            message = str(error).splitlines()[0]
+            message = first_line(error)
             refused = (
                 tensorflow.errors.DataLossError,
                 tensorflow.errors.PermissionDeniedError,

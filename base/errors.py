@@ -1,6 +1,10 @@
 """Errors that are a user's to mend: one clear line, an exit code, no traceback."""
 
+import re
 from typing import Any
+
+# What TensorFlow says of its graph, which is not the user's concern.
+_GRAPH_NODES = re.compile(r"\{\{.*?\}\}\s*|\s*\[Op:.*|\s*\[\[.*")
 
 
 class UserError(Exception):
@@ -32,3 +36,9 @@ class DataError(UserError):
 
 class VerificationError(UserError):
     """An artifact disagrees with the model that it was made from."""
+
+
+def first_line(error: BaseException) -> str:
+    """An error's first line, without what TensorFlow adds of its graph."""
+    text = str(getattr(error, "message", None) or error).strip() or type(error).__name__
+    return _GRAPH_NODES.sub("", text.splitlines()[0]).strip() or type(error).__name__

@@ -47,9 +47,12 @@ def main() -> NoReturn:
         print(f"digitline {importlib.import_module(_PACKAGE).__version__}")
         sys.exit(0)
     if name.startswith("-"):
+        close = difflib.get_close_matches(name, ("--help", "--version"), n=1, cutoff=0.7)
+        if close:
+            _fail(f"unknown flag {name}; did you mean {close[0]}?")
         _fail(f"the command comes before its flags: digitline <command> {name} …")
     if name not in COMMANDS:
-        close = difflib.get_close_matches(name, COMMANDS, n=1)
+        close = difflib.get_close_matches(name.lower(), COMMANDS, n=1)
         hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(COMMANDS)}"
         _fail(f"unknown command '{name}'; {hint}")
     module, _ = COMMANDS[name]

@@ -11,6 +11,7 @@ TFDS would write in two ways, both for the reader's sake:
 """
 
 import contextlib
+import hashlib
 import io
 import os
 import shutil
@@ -24,19 +25,19 @@ from ..base import files, progress
 from ..base.errors import DataError, UsageError
 from ..base.tf import tfds
 from . import known
-from .dataset import is_prepared
+from .dataset import FINGERPRINT
 from .sources import RawDataset, RawSplit
 
 # Below `<data_dir>/<name>`: where a dataset is made, and where one that is replaced goes.
 _MAKING, _REPLACED = "incomplete.making", "incomplete.replaced"
+_DOWNLOADS = "incomplete.downloads"
 
 
 def write(raw: RawDataset, data_dir: Path, num_shards: int, overwrite: bool = False) -> Path:
     """Writes a dataset as TFRecords.
 
-    It is made aside and appears whole, by one rename. A kill leaves an
-    `incomplete.…` folder that the next call removes; a dataset that is to be
-    replaced stays until the new one is whole.
+    The caller holds the folder (`preparing`). The dataset is made aside and
+    appears whole, by one rename; one that is to be replaced stays until then.
 
     Args:
       raw: what to write.
@@ -48,8 +49,7 @@ def write(raw: RawDataset, data_dir: Path, num_shards: int, overwrite: bool = Fa
       The dataset's folder.
 
     Raises:
-      UserError: another process is preparing it, the folder is not writable,
-        something else is in its place, or there are fewer images than shards.
+      UserError: something else is in its place, or there are fewer images than shards.
     """
     for name, split in raw.splits.items():
         if num_shards > len(split.images):
@@ -58,24 +58,47 @@ def write(raw: RawDataset, data_dir: Path, num_shards: int, overwrite: bool = Fa
             )
     parent = data_dir / raw.name
     target = parent / raw.version
-    with files.owned(parent, f"preparing {raw.name}"):
+    if target.exists() and not overwrite:
+        raise DataError(
+            f"{target} is there, but is no dataset; delete it, or replace it with --overwrite"
+        )
+    made = _make(raw, parent / _MAKING, num_shards)
+    files.sync_tree(made)
+    if target.exists():
+        os.rename(target, parent / _REPLACED)
+    os.rename(made, target)
+    files.sync(parent)
+    shutil.rmtree(parent / _MAKING)
+    shutil.rmtree(parent / _REPLACED, ignore_errors=True)
+    return target
+
+
+@contextlib.contextmanager
+def preparing(data_dir: Path, name: str) -> Iterator[Path]:
+    """Holds a dataset's folder; gives a place for downloads that goes when the block ends.
+
+    What a killed run left there is removed first.
+
+    Raises:
+      UserError: another process is preparing it, or the folder is not writable.
+    """
+    parent = data_dir / name
+    with files.owned(parent, f"preparing {name}"):
         if files.remove_leftovers(parent, "incomplete.*"):
             progress.say(f"removed what an interrupted run left in {parent}")
-        if target.exists() and not overwrite:
-            if is_prepared(data_dir, raw.name):
-                return target  # Another process was faster.
-            raise DataError(
-                f"{target} is there, but is no dataset; delete it, or replace it with --overwrite"
-            )
-        made = _make(raw, parent / _MAKING, num_shards)
-        files.sync_tree(made)
-        if target.exists():
-            os.rename(target, parent / _REPLACED)
-        os.rename(made, target)
-        files.sync(parent)
-        shutil.rmtree(parent / _MAKING)
-        shutil.rmtree(parent / _REPLACED, ignore_errors=True)
-    return target
+        try:
+            yield parent / _DOWNLOADS
+        finally:
+            shutil.rmtree(parent / _DOWNLOADS, ignore_errors=True)
+
+
+def _fingerprint(raw: RawDataset) -> str:
+    """Of the content, whatever the number of shards: SHA-256, 16 hex digits."""
+    digest = hashlib.sha256(" ".join(raw.label_names).encode())
+    for name, split in sorted(raw.splits.items()):
+        digest.update(f"{name} {split.images.shape}".encode())
+        digest.update(split.images.tobytes() + split.labels.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _make(raw: RawDataset, root: Path, num_shards: int) -> Path:
@@ -129,7 +152,9 @@ class _ArrayBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 }
             ),
             supervised_keys=("image", "label"),
-            metadata=tfds.core.MetadataDict(origin=self.raw.origin),
+            metadata=tfds.core.MetadataDict(
+                {"origin": self.raw.origin, FINGERPRINT: _fingerprint(self.raw)}
+            ),
             disable_shuffling=True,
         )
 

@@ -6,9 +6,12 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from ..base.errors import DataError, UsageError
+from ..base import files
+from ..base.errors import DataError, UsageError, first_line
 from ..base.tf import tfds
 
+# The key of a dataset's fingerprint in its metadata.
+FINGERPRINT = "fingerprint"
 # Of each end of a shard, this many bytes go into the fingerprint.
 _FINGERPRINT_BYTES = 4096
 # The article's cut of MNIST (55,000 / 5,000) for datasets without a validation
@@ -108,11 +111,17 @@ class Dataset:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Tells this content from another: SHA-256, 16 hex digits.
+        """Tells this content from another: 16 hex digits.
 
-        Over the features, the splits' counts, and of every shard its name, its
-        size and its two ends; so it costs no time on large datasets.
+        Where we wrote the dataset, it is of the images and labels, and lies in
+        its metadata. Elsewhere it is of the features, and of every shard its
+        name, its size and its two ends, so it costs no time on large datasets.
         """
+        metadata = self.directory / "metadata.json"
+        if metadata.is_file():
+            recorded = files.read_json(metadata).get(FINGERPRINT)
+            if recorded:
+                return recorded
         digest = hashlib.sha256((self.directory / "features.json").read_bytes())
         paths = sorted({shard.path for name in self.split_names for shard in self.shards(name)})
         for path in map(Path, paths):
@@ -161,9 +170,9 @@ def open_dataset(data_dir: Path, name: str) -> Dataset:
         features: Any = builder.info.features
         image, label = features["image"], features["label"]
     except Exception as error:  # Whatever TFDS and protobuf raise on a damaged folder.
-        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DataError(
-            f"{directory}: not a dataset of images and labels that TFDS can open: {cause}; "
+            f"{directory}: not a dataset of images and labels that TFDS can open: "
+            f"{first_line(error)}; "
             f"{_prepare_again(name)}"
         ) from error
     if None in image.shape or len(image.shape) != 3:

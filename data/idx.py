@@ -118,10 +118,9 @@ def _read(path: Path) -> bytes:
 
 
 def _refuse_html(content: bytes, name: str) -> None:
-    start = content[:1024].lstrip().lower()
-    if start.startswith((b"<!doctype html", b"<html")) or (
-        start.startswith(b"<") and b"<html" in start
-    ):
+    start = content[:1024].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    marks = (b"<!doctype html", b"<html", b"<head", b"<body")
+    if start.startswith(b"<") and any(mark in start for mark in marks):
         raise DataError(
             f"{name}: an HTML page, not data: a server or proxy answered with a page, "
             "perhaps an error; open the file to read it, then download it again"

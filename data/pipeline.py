@@ -9,7 +9,7 @@ Three ways to hold the split, by `cache`:
 
 - `memory`: decoded once into one uint8 tensor; an epoch is a permutation that
   is computed index by index (no buffer), a batch is one gather.
-- `file`: decoded once into a tf.data cache file; shuffled through a buffer.
+- `file`: decoded once into a file (`cache_file`); shuffled through a buffer.
 - `off`: read from the TFRecords in each epoch, shards interleaved in shuffled
   order; shuffled through a buffer.
 
@@ -17,18 +17,15 @@ Records are batched before they are parsed, so that parsing and preprocessing
 are a few ops for each batch and not for each image.
 """
 
-import hashlib
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..base import progress
-from ..base.errors import DataError
-from ..base.files import ensure_folder, hold
+from ..base.errors import DataError, UsageError, first_line
 from ..base.tf import tf
+from . import cache_file
 from .dataset import Dataset, Shard
 from .preprocess import Preprocess
 
@@ -40,15 +37,8 @@ _READ_BUFFER_BYTES = 1 << 20
 # Batches prepared ahead. A fixed number: auto-tuning takes its time to find
 # one, and short runs would be over before.
 _PREFETCH = 8
-# What TensorFlow's messages say of the graph, which is not the user's concern.
-_GRAPH_NODES = re.compile(r"\{\{.*?\}\}|\[?\[Op:.*|\[\[.*")
 # Any number of steps: the consumer stops, not the stream.
 _FOREVER = 2**62
-
-
-# The locks of cache files that this process writes: held to its end, since tf.data
-# writes them while training reads.
-_OWN_CACHES: dict[Path, Any] = {}
 
 
 def load(dataset: Dataset, split: str) -> tuple[tf.Tensor, tf.Tensor]:
@@ -59,23 +49,34 @@ def load(dataset: Dataset, split: str) -> tuple[tf.Tensor, tf.Tensor]:
 
     Raises:
       DataError: a shard is missing, damaged or truncated; names it and the record.
+      UsageError: the split is empty.
     """
-    images, labels = [], []
-    for shard in dataset.shards(split):
+    images, labels = zip(*_decoded(dataset, split), strict=True)
+    return tf.concat(images, 0), tf.concat(labels, 0)
+
+
+def _decoded(dataset: Dataset, split: str) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+    """A split's decoded images and labels, in batches, in order; every shard is checked."""
+    shards = _shards(dataset, split)
+    for shard in shards:
         found = 0
         batches = _records(shard).batch(_READ_BATCH)
         try:
-            for some_images, some_labels in batches.map(lambda x: parse(dataset, x)):
-                images.append(some_images)
-                labels.append(some_labels)
-                found += len(some_labels)
+            for images, labels in batches.map(lambda x: parse(dataset, x)):
+                found += len(labels)
+                yield images, labels
         except tf.errors.OpError as error:
-            raise (diagnose(dataset, (shard,)) or _damage(shard, found, _cause(error))) from error
+            cause = first_line(error)
+            raise (diagnose(dataset, (shard,)) or _damage(shard, found, cause)) from error
         if found != shard.take:
             raise _damage(shard, shard.skip + found, "it ends early")
-    if not images:
-        raise DataError(f"the split {split} of {dataset.name} holds no examples")
-    return tf.concat(images, 0), tf.concat(labels, 0)
+
+
+def _shards(dataset: Dataset, split: str) -> tuple[Shard, ...]:
+    shards = dataset.shards(split)
+    if not sum(shard.take for shard in shards):
+        raise UsageError(f"the split {split} of {dataset.name} holds no images")
+    return shards
 
 
 def parse(dataset: Dataset, records: Any) -> tuple[tf.Tensor, Any]:
@@ -138,15 +139,14 @@ def training_batches(
       Batches of (float32 [batch_size, height, width, C], int64 [batch_size]).
 
     Raises:
-      DataError: the split is empty or damaged.
+      DataError: the split is damaged.
+      UsageError: it is empty.
     """
     if cache not in CACHES:
         raise ValueError(f"Expected cache to be one of {CACHES}. Received: cache={cache!r}")
     if cache == "memory":
         return _from_memory(dataset, split, preprocess, batch_size, seed, start_step)
-    examples = dataset.num_examples(split)
-    if not examples:
-        raise DataError(f"the split {split} of {dataset.name} holds no examples")
+    examples = sum(shard.take for shard in _shards(dataset, split))
     if cache == "file":
         if cache_dir is None:
             raise ValueError("Expected cache_dir with cache='file'. Received: None")
@@ -159,8 +159,10 @@ def training_batches(
         tf.data.Dataset.range(first_epoch + 1, _FOREVER).flat_map(epoch)
     ).batch(batch_size, drop_remainder=True)
 
-    def prepare(*elements: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        images, labels = elements if cache == "file" else parse(dataset, *elements)
+    decode = cache_file.decode if cache == "file" else parse
+
+    def prepare(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images, labels = decode(dataset, records)
         return preprocess(images), labels
 
     return stream.map(prepare, tf.data.AUTOTUNE, deterministic=True).prefetch(_PREFETCH)
@@ -182,7 +184,7 @@ def evaluation_batches(
         images, labels = parse(dataset, records)
         return preprocess(images), labels
 
-    shards = dataset.shards(split)
+    shards = _shards(dataset, split)
     records = _interleaved(shards, cycle_length=1).batch(batch_size)
     seen = 0
     try:
@@ -190,7 +192,7 @@ def evaluation_batches(
             seen += len(labels)
             yield images, labels
     except tf.errors.OpError as error:
-        raise (diagnose(dataset, shards) or DataError(_cause(error))) from error
+        raise (diagnose(dataset, shards) or DataError(first_line(error))) from error
     expected = dataset.num_examples(split)
     if seen != expected:
         raise diagnose(dataset, shards) or DataError(
@@ -209,7 +211,7 @@ def diagnose(dataset: Dataset, shards: tuple[Shard, ...]) -> DataError | None:
                 parse(dataset, record[tf.newaxis])
                 index += 1
         except tf.errors.OpError as error:
-            return _damage(shard, index, _cause(error))
+            return _damage(shard, index, first_line(error))
         if index != shard.skip + shard.take:
             return _damage(shard, index, "it ends early")
     return None
@@ -258,36 +260,17 @@ def _streamed_epochs(dataset: Dataset, split: str, seed: int, shuffle_buffer: in
 def _cached_epochs(
     dataset: Dataset, split: str, cache_dir: Path, seed: int, shuffle_buffer: int
 ) -> Any:
-    """A function from an epoch's number to its examples, decoded and shuffled."""
-    ensure_folder(cache_dir)
-    key = hashlib.sha256(f"{dataset.fingerprint} {split}".encode()).hexdigest()[:16]
-    path = cache_dir / f"{dataset.name.replace('/', '-')}-{key}"
-    _claim_cache(path)
-    records = _interleaved(dataset.shards(split), cycle_length=1).batch(_READ_BATCH)
-    decoded = records.map(lambda x: parse(dataset, x), tf.data.AUTOTUNE).cache(str(path)).unbatch()
+    """A function from an epoch's number to its cached records, shuffled."""
+    path = cache_file.path_of(dataset, split, cache_dir)
+    cache_file.write(path, _decoded(dataset, split))
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
-        epoch_seed = _epoch_seed(seed, number)
-        return decoded.shuffle(shuffle_buffer, epoch_seed, reshuffle_each_iteration=False)
+        records = cache_file.records(path, dataset)
+        return records.shuffle(
+            shuffle_buffer, _epoch_seed(seed, number), reshuffle_each_iteration=False
+        )
 
     return epoch
-
-
-def _claim_cache(path: Path) -> None:
-    """Makes sure that a cache file is whole, or this process's to write.
-
-    Removes one whose writing was interrupted; tf.data would refuse to go on.
-    """
-    if path.with_name(f"{path.name}.index").exists():
-        return
-    if path not in _OWN_CACHES:
-        lock = path.with_name(f"lock-{path.name}")
-        _OWN_CACHES[path] = hold(lock, f"another process is writing the cache {path}")
-    pieces = list(path.parent.glob(f"{path.name}*"))
-    if pieces:
-        progress.say(f"the cache {path} was left incomplete; building it anew")
-        for piece in pieces:
-            piece.unlink()
 
 
 def _epoch_seed(seed: int, epoch: tf.Tensor) -> Any:
@@ -328,8 +311,3 @@ def _damage(shard: Shard, record: int | None, cause: str) -> DataError:
         f"{shard.path}{where}: {cause}; copy the shard again, or make the dataset anew with "
         "digitline prepare --overwrite"
     )
-
-
-def _cause(error: tf.errors.OpError) -> str:
-    """TensorFlow's message without the addresses of graph nodes."""
-    return _GRAPH_NODES.sub("", error.message.splitlines()[0]).strip()

@@ -54,15 +54,15 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
         progress.say(f"{name} is prepared already in {found.directory}; --overwrite makes it anew")
         return {"reused": True, "seconds": time.monotonic() - start, **_summary(found)}
 
-    from ..base import files
     from . import builders, sources
 
-    files.ensure_folder(data_dir)
     source_dir = Path(values.source_dir) if values.source_dir else None
-    raw = sources.fetch(name, values.source, source_dir, data_dir / "downloads")
-    total = sum(len(split.images) for split in raw.splits.values())
-    progress.say(f"{name}: {total:,} images from {raw.origin}, checked; writing TFRecords")
-    builders.write(raw, data_dir, values.num_shards, values.overwrite)
+    sources.check_flags(name, values.source, source_dir)
+    with builders.preparing(data_dir, name) as downloads:
+        raw = sources.fetch(name, values.source, source_dir, downloads)
+        total = sum(len(split.images) for split in raw.splits.values())
+        progress.say(f"{name}: {total:,} images from {raw.origin}, checked; writing TFRecords")
+        builders.write(raw, data_dir, values.num_shards, values.overwrite)
     made = dataset.open_dataset(data_dir, name)
     seconds = time.monotonic() - start
     return {"reused": False, "origin": raw.origin, "seconds": seconds, **_summary(made)}

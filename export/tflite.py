@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from ..base.errors import UserError
+from ..base.errors import UserError, first_line
 from ..base.quiet import quiet_stderr
 from ..base.tf import keras, tf
 from ..data.preprocess import Preprocess
@@ -32,11 +32,12 @@ def write(
     Raises:
       UserError: the model holds an op that TFLite has not.
     """
-    with tempfile.TemporaryDirectory(prefix="digitline-") as temporary:
+    folder.mkdir(parents=True, exist_ok=True)
+    # Beside the result, where a killed export's leftovers are looked for.
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         source = Path(temporary) / "saved_model"
         saved_model.write(model, preprocess, label_names, source, batch_size=BATCH_SIZE)
         content = _convert(source)
-    folder.mkdir(parents=True, exist_ok=True)
     (folder / FLOAT32).write_bytes(content)
     saved_model.write_labels(folder / LABELS, label_names)
 
@@ -50,5 +51,4 @@ def _convert(source: Path) -> bytes:
         with quiet_stderr():
             return converter.convert()
     except Exception as error:  # The converter raises its own kind, or a bare Exception.
-        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"the model cannot be converted to TFLite: {cause}") from error
+        raise UserError(f"the model cannot be converted to TFLite: {first_line(error)}") from error

@@ -5,7 +5,8 @@ from typing import Any
 
 from absl import flags
 
-from ..base import command
+from ..base import command, progress
+from ..base.errors import UserError
 
 FLAGS = command.new_flags()
 _WHAT = command.group(FLAGS, "What to evaluate")
@@ -41,8 +42,11 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
         dataset, values.split, config.preprocess, batch_size=values.batch_size
     )
     figures = evaluator(model, dataset.num_classes)(batches).to_json()
-    with files.owned(folder.workdir, "training or evaluating"):
-        folder.add_evaluation(values.split, figures)
+    try:
+        with files.owned(folder.workdir, "training or evaluating"):
+            folder.add_evaluation(values.split, figures)
+    except (OSError, UserError) as error:
+        progress.say(f"note: the figures are not recorded in the run folder: {error}")
     return {
         "workdir": str(folder.workdir),
         "model": config.model,

@@ -95,4 +95,6 @@ def override(recipe: Recipe, values: Any) -> Recipe:
     for name, value in given.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise UsageError(f"--{name}={value}: a finite number was expected")
+    if given.get("epochs") == 0:
+        raise UsageError("--epochs=0 trains nothing")
     return dataclasses.replace(recipe, **given)

@@ -22,7 +22,7 @@ from typing import Any
 
 from .. import __version__
 from ..base import files, progress
-from ..base.errors import UsageError, UserError
+from ..base.errors import UsageError, UserError, first_line
 from ..base.tf import keras
 from ..data.dataset import Dataset, open_dataset
 from ..data.preprocess import Preprocess
@@ -116,6 +116,7 @@ class Run:
             elif self.config.exists():
                 self._refuse_other(files.read_json(self.config), wanted)
             files.remove_leftovers(self.workdir, f"{files.TEMPORARY}*")
+            files.remove_leftovers(self.checkpoints, "*_temp")
             if not self.config.exists():
                 files.write_json(self.config, wanted)
             yield
@@ -166,8 +167,12 @@ class Run:
 
     def log_metrics(self, row: dict[str, Any]) -> None:
         """Appends a row to `metrics.jsonl`."""
-        with open(self.metrics, "a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        try:
+            with open(self.metrics, "a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError as error:
+            error.filename = str(self.metrics)
+            raise
 
     def add_evaluation(self, split: str, figures: dict[str, Any]) -> None:
         """Writes the figures of a split into `evaluation.json`, beside those of others."""
@@ -194,9 +199,8 @@ class Run:
             )
         try:
             model = keras.models.load_model(self.model, compile=False)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            cause = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise UserError(f"{self.model} cannot be loaded: {cause}") from error
+        except Exception as error:  # Whatever Keras, zip and HDF5 raise on a damaged file.
+            raise UserError(f"{self.model} cannot be loaded: {first_line(error)}") from error
         assert isinstance(model, keras.Model)
         return config, model
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from absl import flags
 
 from ..base import command
@@ -41,37 +40,18 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
         except UserError as error:
             errors.append(str(error))
             continue
-        predictions.append({"file": name, **classify(classifier, pixels)})
+        answer = runtime.classify(classifier, pixels)
+        if pixels.min() == pixels.max():
+            answer["note"] = "the picture is blank: nothing to tell the class by"
+        predictions.append({"file": name, **answer})
     return {"model": str(classifier.path), "predictions": predictions, "errors": errors}
-
-
-def classify(classifier: Any, pixels: np.ndarray) -> dict[str, Any]:
-    """The class of one image.
-
-    Args:
-      classifier: a `runtime.Classifier`.
-      pixels: uint8 [H, W, C].
-
-    Returns:
-      `class`, `label`, `probability`, and all `probabilities` by class number.
-    """
-    outputs = classifier.run(pixels[np.newaxis])
-    if "probabilities" not in outputs:
-        raise UserError(f"{classifier.path}: it gives {sorted(outputs)}, no probabilities")
-    probabilities = outputs["probabilities"][0]
-    number = int(np.argmax(probabilities))
-    return {
-        "class": number,
-        "label": classifier.labels[number] if number < len(classifier.labels) else str(number),
-        "probability": float(probabilities[number]),
-        "probabilities": [float(value) for value in probabilities],
-    }
 
 
 def text(result: dict[str, Any]) -> str:
     """The result for a person."""
     return "\n".join(
         f"{each['file']}: {each['label']} ({each['probability']:.2%})"
+        + (f"; {each['note']}" if "note" in each else "")
         for each in result["predictions"]
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..base.errors import UserError
+from ..base.errors import UserError, first_line
 
 SIGNATURE = "serving_default"
 LABELS_FILE = "labels.txt"
@@ -37,6 +37,32 @@ class Classifier:
     run: Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
+def classify(classifier: Classifier, pixels: np.ndarray) -> dict[str, Any]:
+    """The class of one image.
+
+    Args:
+      classifier: an artifact whose signature gives `probabilities`.
+      pixels: uint8 [H, W, C].
+
+    Returns:
+      `class`, `label`, `probability`, and all `probabilities` by class number.
+
+    Raises:
+      UserError: the artifact gives no probabilities.
+    """
+    outputs = classifier.run(pixels[np.newaxis])
+    if "probabilities" not in outputs:
+        raise UserError(f"{classifier.path}: it gives {sorted(outputs)}, no probabilities")
+    probabilities = outputs["probabilities"][0]
+    number = int(np.argmax(probabilities))
+    return {
+        "class": number,
+        "label": classifier.labels[number] if number < len(classifier.labels) else str(number),
+        "probability": float(probabilities[number]),
+        "probabilities": [float(value) for value in probabilities],
+    }
+
+
 def open_saved_model(path: Path) -> Classifier:
     """Opens a SavedModel.
 
@@ -52,7 +78,7 @@ def open_saved_model(path: Path) -> Classifier:
     try:
         loaded: Any = tf.saved_model.load(str(folder))
     except (OSError, ValueError, tf.errors.OpError) as error:
-        raise UserError(f"{folder}: not a SavedModel that loads: {_first_line(error)}") from error
+        raise UserError(f"{folder}: not a SavedModel that loads: {first_line(error)}") from error
     if SIGNATURE not in loaded.signatures:
         raise UserError(f"{folder}: it has no signature {SIGNATURE}")
     signature = loaded.signatures[SIGNATURE]
@@ -88,7 +114,7 @@ def open_tflite(path: Path) -> Classifier:
         interpreter = litert.Interpreter(model_path=str(path))
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        raise UserError(f"{path}: not a TFLite file that loads: {_first_line(error)}") from error
+        raise UserError(f"{path}: not a TFLite file that loads: {first_line(error)}") from error
     if SIGNATURE not in interpreter.get_signature_list():
         raise UserError(f"{path}: it has no signature {SIGNATURE}")
     runner = interpreter.get_signature_runner(SIGNATURE)
@@ -156,7 +182,3 @@ def _labels(path: Path) -> tuple[str, ...]:
     if not path.is_file():
         return ()
     return tuple(path.read_text(encoding="utf-8").splitlines())
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

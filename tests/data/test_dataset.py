@@ -2,7 +2,9 @@ import shutil
 
 import pytest
 
+from digitline.base import command
 from digitline.base.errors import DataError, UsageError
+from digitline.data import idx, prepare
 from digitline.data.dataset import open_dataset
 
 from support import DATASET
@@ -44,14 +46,28 @@ def test_the_newest_version_counts(data_dir, tmp_path):
     assert open_dataset(tmp_path, DATASET).version == "1.0.10"
 
 
-def test_fingerprint_tells_contents_apart(dataset, data_dir, tmp_path):
-    shutil.copytree(data_dir / DATASET, tmp_path / DATASET)
+def test_the_fingerprint_is_of_the_content(dataset, tmp_path, testdata):
+    arguments = [f"--dataset={DATASET}", f"--data_dir={tmp_path}"]
+    command.call(prepare.COMMAND, [*arguments, f"--source_dir={testdata}", "--num_shards=5"])
     assert open_dataset(tmp_path, DATASET).fingerprint == dataset.fingerprint
+    other = shutil.copytree(testdata, tmp_path / "other")
+    labels = idx.read_labels(other / "t10k-labels-idx1-ubyte.gz").copy()
+    labels[9] = 3
+    (other / "t10k-labels-idx1-ubyte.gz").write_bytes(idx.encode(labels))
+    command.call(prepare.COMMAND, [*arguments, f"--source_dir={other}", "--overwrite"])
+    assert open_dataset(tmp_path, DATASET).fingerprint != dataset.fingerprint
+
+
+def test_a_folder_of_tfds_itself_has_a_fingerprint_too(dataset, data_dir, tmp_path):
+    shutil.copytree(data_dir / DATASET, tmp_path / DATASET)
+    (tmp_path / DATASET / "1.0.0" / "metadata.json").unlink()
+    first = open_dataset(tmp_path, DATASET).fingerprint
+    assert first == open_dataset(tmp_path, DATASET).fingerprint
     shard = next((tmp_path / DATASET / "1.0.0").glob("*-test.tfrecord-*"))
     content = bytearray(shard.read_bytes())
     content[-100] ^= 1
     shard.write_bytes(content)
-    assert open_dataset(tmp_path, DATASET).fingerprint != dataset.fingerprint
+    assert open_dataset(tmp_path, DATASET).fingerprint != first
 
 
 def test_a_folder_that_is_no_image_dataset(data_dir, tmp_path):

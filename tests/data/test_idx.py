@@ -47,6 +47,8 @@ HTML = b"<!DOCTYPE html><html><body>403 Forbidden</body></html>"
         (HTML, "an HTML page, not data"),
         (b"\n<html>\n<head>", "an HTML page, not data"),
         (gzip.compress(HTML), "an HTML page, not data"),
+        (b"\xef\xbb\xbf<!-- c -->\n<HTML>", "an HTML page, not data"),
+        (b"<head><title>Error</title>", "an HTML page, not data"),
     ],
 )
 def test_what_is_no_image_file_is_refused_by_name(content, message, tmp_path):

@@ -8,7 +8,7 @@ from digitline.data import pipeline
 from digitline.data.dataset import open_dataset
 from digitline.data.preprocess import Preprocess
 
-from support import DATASET
+from support import DATASET, python
 
 PREPROCESS = Preprocess((28, 28, 1), 28, 28)
 # Does not divide 1,200: batches span epochs.
@@ -89,21 +89,29 @@ def test_evaluation_sees_every_image_once_whatever_the_batch(batch_size, dataset
     np.testing.assert_allclose(images, test_images[0] / 255, atol=1e-6)
 
 
-def test_an_interrupted_cache_file_is_built_anew(dataset, tmp_path, capsys):
+INTERRUPTED = """
+import os, signal, sys
+from pathlib import Path
+from digitline.data import cache_file, pipeline
+from digitline.data.dataset import open_dataset
+def dies(dataset, split):
+    yield from list(decoded(dataset, split))[:1]
+    os.kill(os.getpid(), signal.SIGKILL)
+decoded, pipeline._decoded = pipeline._decoded, dies
+dataset = open_dataset(Path(sys.argv[1]), sys.argv[2])
+pipeline._cached_epochs(dataset, "train", Path(sys.argv[3]), 3, 10)
+"""
+
+
+def test_an_interrupted_cache_file_is_built_anew(dataset, data_dir, tmp_path, capsys):
     expected = keys(batches(dataset, 40, tmp_path / "whole", "file"))
-    stream = pipeline.training_batches(
-        dataset, "train", PREPROCESS, batch_size=BATCH, seed=3, cache="file",
-        cache_dir=tmp_path / "cut", shuffle_buffer=10,
-    )  # fmt: skip
-    next(iter(stream))
-    left = list((tmp_path / "cut").iterdir())
-    if not any("lockfile" in path.name for path in left):  # A kill leaves this.
-        index = next((tmp_path / "whole").glob("*.index")).name
-        (tmp_path / "cut" / index.replace(".index", "_0.lockfile")).touch()
-    for path in (tmp_path / "cut").glob("*.index"):
-        path.unlink()
-    np.testing.assert_array_equal(keys(batches(dataset, 40, tmp_path / "cut", "file")), expected)
+    cut = tmp_path / "cut"
+    done = python(INTERRUPTED, data_dir, DATASET, cut, cwd=tmp_path)
+    assert done.returncode == -9, done.stderr
+    assert len(list(cut.iterdir())) == 1
+    np.testing.assert_array_equal(keys(batches(dataset, 40, cut, "file")), expected)
     assert "was left incomplete; building it anew" in capsys.readouterr().err
+    assert len(list(cut.iterdir())) == 1
 
 
 @pytest.fixture

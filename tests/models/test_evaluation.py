@@ -59,6 +59,7 @@ def test_json_of_evaluate(trained):
     ("arguments", "code", "message"),
     [
         (["--split=tset"], 2, "no split 'tset'"),
+        (["--split=test[:0]"], 2, "the split test[:0] of tiny_digits holds no images"),
         (["--workdir=none"], 1, "none holds no run"),
         (["--data_dir=none"], 1, "tiny_digits is not prepared in none"),
     ],
@@ -73,6 +74,8 @@ def test_mistakes(arguments, code, message, trained, tmp_path):
 def test_a_damaged_model_is_named(trained, tmp_path):
     run = Run(tmp_path)
     run.config.write_text(Run(trained.workdir).config.read_text())
-    run.model.write_bytes(Run(trained.workdir).model.read_bytes()[:1000])
-    with pytest.raises(UserError, match=r"model\.keras cannot be loaded"):
-        command.call(evaluate.COMMAND, [f"--workdir={tmp_path}"])
+    whole = Run(trained.workdir).model.read_bytes()
+    for damaged in (whole[:1000], b"", whole[:5000] + b"x" * 5000 + whole[10_000:]):
+        run.model.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"model\.keras cannot be loaded"):
+            command.call(evaluate.COMMAND, [f"--workdir={tmp_path}"])

@@ -282,6 +282,26 @@ def test_a_corrupt_shard_is_named(cache, data_dir, tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def test_a_full_disk_is_one_line(data_dir, tmp_path):
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000))\n"
+        "from digitline.base import command; from digitline.models import train\n"
+        "command.main(train.COMMAND, ['digitline train', *sys.argv[1:]])\n"
+    )
+    for cache in ("file", "memory"):
+        workdir = tmp_path / cache
+        done = python(
+            code, *train_arguments(data_dir, workdir, f"--cache={cache}"), cwd=tmp_path, timeout=60
+        )
+        assert done.returncode == 1
+        (line,) = (line for line in done.stderr.splitlines() if "error:" in line)
+        assert f"{workdir}/" in line
+        assert "File too large; free some space" in line
+        assert "Traceback" not in done.stderr
+        assert "{{" not in line
+        assert not Run(workdir).finished
+
+
 def test_the_model_binary_takes_the_same_flags(data_dir, tmp_path):
     arguments = train_arguments(data_dir, tmp_path / "run", "--epochs=1", "--json")
     done = subprocess.run(
