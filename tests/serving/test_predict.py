@@ -56,6 +56,13 @@ def test_a_picture_that_is_none_does_not_stop_the_others(exported, pictures, tmp
     assert "Traceback" not in done.stderr
 
 
+def test_a_blank_picture_is_said_to_be_one(exported, tmp_path):
+    PIL.Image.new("L", (90, 40), "white").save(tmp_path / "blank.png")
+    done = digitline("predict", flags(exported)["TFLite"], tmp_path / "blank.png")
+    assert done.returncode == 0
+    assert "the picture is blank" in done.stdout
+
+
 def test_tflite_needs_no_tensorflow(exported, pictures, tmp_path):
     code = (
         "import sys; sys.modules['tensorflow'] = None; sys.modules['keras'] = None\n"
