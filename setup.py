@@ -9,6 +9,20 @@ from setuptools.command.build_py import build_py
 ROOT = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "__init__.py").read_text(), re.M)[1]
 SUBPACKAGES = ["base", "cli", "data", "models", "export", "serving"]
+EXTRAS = {
+    # Preparing image folders and CSV files, here or on a cluster.
+    "beam": ["apache-beam>=2.70"],
+    # Charts as PNG files.
+    "figures": ["matplotlib>=3.9"],
+}
+EXTRAS["test"] = [
+    *EXTRAS["beam"],
+    *EXTRAS["figures"],
+    "pyright[nodejs]",
+    "pytest>=8",
+    "ruff",
+    "setuptools>=64",
+]
 
 
 class BuildWithoutSetup(build_py):
@@ -43,7 +57,7 @@ setup(
         "pillow>=10",
         "tqdm",
     ],
-    extras_require={"test": ["pyright[nodejs]", "pytest>=8", "ruff", "setuptools>=64"]},
+    extras_require=EXTRAS,
     cmdclass={"build_py": BuildWithoutSetup},
     entry_points={"console_scripts": ["digitline = digitline.cli.main:main"]},
     classifiers=[
