@@ -12,13 +12,13 @@ from typing import NoReturn
 # Name: (the module that holds it as `COMMAND`, what it does). No module: not there yet.
 COMMANDS = {
     "prepare": ("data.prepare", "raw images to sharded TFRecords"),
-    "inspect": (None, "counts, balance, leakage and a sheet of samples of a dataset"),
+    "inspect": ("data.inspect", "counts, balance, leakage and a sheet of samples of a dataset"),
     "train": ("models.train", "a prepared dataset to a trained model in a run folder"),
     "evaluate": ("models.evaluate", "a trained model's accuracy on a split"),
     "export": ("export.exporter", "a trained model to a verified SavedModel and TFLite file"),
     "predict": ("serving.predict", "the class of a picture, by an exported model"),
     "serve": (None, "an exported model behind TF Serving's gRPC and REST interfaces"),
-    "benchmark": (None, "the speed of the input pipeline and of exported models"),
+    "benchmark": ("data.benchmark", "the speed of the input pipeline"),
     "report": (None, "figures and a web page of a run"),
     "quickstart": ("cli.quickstart", "all of it once, on MNIST: prepare to predict"),
 }

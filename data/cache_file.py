@@ -15,11 +15,13 @@ import numpy as np
 from ..base import files, progress
 from ..base.tf import tf
 from .dataset import Dataset
+from .shards import Shard
 
 
-def path_of(dataset: Dataset, split: str, cache_dir: Path) -> Path:
-    """Where the cache of a split lies; another content has another name."""
-    key = hashlib.sha256(f"{dataset.fingerprint} {split}".encode()).hexdigest()[:16]
+def path_of(dataset: Dataset, shards: tuple[Shard, ...], cache_dir: Path) -> Path:
+    """Where the cache of a part of a dataset lies; another content has another name."""
+    content = [(Path(each.path).name, each.skip, each.take) for each in shards]
+    key = hashlib.sha256(f"{dataset.fingerprint} {content}".encode()).hexdigest()[:16]
     return cache_dir / f"{dataset.name.replace('/', '-')}-{key}.records"
 
 

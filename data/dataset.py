@@ -9,6 +9,7 @@ from typing import Any
 from ..base import files
 from ..base.errors import DataError, UsageError, first_line
 from ..base.tf import tfds
+from .shards import Shard, count
 
 # The key of a dataset's fingerprint in its metadata.
 FINGERPRINT = "fingerprint"
@@ -17,21 +18,6 @@ _FINGERPRINT_BYTES = 4096
 # The article's cut of MNIST (55,000 / 5,000) for datasets without a validation
 # split: the first twelfth of the training images.
 _VALIDATION_SHARE = 12
-
-
-@dataclasses.dataclass(frozen=True)
-class Shard:
-    """A part of a TFRecord file.
-
-    Attributes:
-      path: of the file.
-      skip: records to pass over at its beginning.
-      take: records to read after that.
-    """
-
-    path: str
-    skip: int
-    take: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +53,7 @@ class Dataset:
 
     def num_examples(self, split: str) -> int:
         """The number of examples of a split, named in TFDS's split syntax."""
-        return sum(shard.take for shard in self.shards(split))
+        return count(self.shards(split))
 
     def shards(self, split: str) -> tuple[Shard, ...]:
         """The files of a split, in order.
@@ -85,22 +71,13 @@ class Dataset:
             raise UsageError(
                 f"no split '{split}' in {self.name} ({', '.join(self.split_names)}): {cause}"
             ) from None
-        shards = []
+        shards, first = [], 0
         for part in instructions:
             take = part.examples_in_shard - part.skip if part.take == -1 else part.take
-            shards.append(Shard(str(part.filename), part.skip, take))
+            whole = take == part.examples_in_shard
+            shards.append(Shard(str(part.filename), part.skip, take, first, whole))
+            first += take
         return tuple(shards)
-
-    def common_examples(self, first: str, second: str) -> int:
-        """The number of examples that two splits share."""
-        taken: dict[str, list[Shard]] = {}
-        for shard in self.shards(first):
-            taken.setdefault(shard.path, []).append(shard)
-        return sum(
-            max(0, min(a.skip + a.take, b.skip + b.take) - max(a.skip, b.skip))
-            for b in self.shards(second)
-            for a in taken.get(b.path, [])
-        )
 
     def default_splits(self) -> tuple[str, str]:
         """The training and the validation split, in TFDS's split syntax."""

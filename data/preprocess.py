@@ -59,16 +59,17 @@ class Preprocess:
         Returns:
           float32 [N, height, width, C].
         """
-        images = tf.cast(images, tf.float32)
         if self.resizing == "pad":
             above, left = self._margins()
             below = self.height - self.image_shape[0] - above
             right = self.width - self.image_shape[1] - left
+            # While they are bytes: a quarter of the memory to move.
             images = tf.pad(images, [[0, 0], [above, below], [left, right], [0, 0]])
         elif self.resizing == "resize":
             images = tf.image.resize(images, (self.height, self.width))
-        # One multiplication and one addition instead of three passes over the batch.
-        return images * (1.0 / (255.0 * self.std)) - self.mean / self.std
+        # One pass over the batch where there is no mean, else two, instead of three.
+        images = tf.cast(images, tf.float32) * (1.0 / (255.0 * self.std))
+        return images - self.mean / self.std if self.mean else images
 
     def _margins(self) -> tuple[int, int]:
         return (self.height - self.image_shape[0]) // 2, (self.width - self.image_shape[1]) // 2

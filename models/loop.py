@@ -5,18 +5,20 @@ weights, the optimizer and the step; so a run that is killed and resumed ends
 in the same weights as one that was not.
 """
 
+import dataclasses
 import math
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..base import progress
 from ..base.errors import UserError
 from ..base.tf import keras, tf
-from ..data import pipeline
-from ..data.dataset import Dataset
+from ..data import pipeline, records, shards
+from ..data.augment import Augment
+from ..data.pipeline import Source
 from . import registry
 from .evaluation import Evaluation, evaluator
 from .recipe import Recipe
@@ -35,7 +37,7 @@ _DATA_ERRORS = (
 def train(
     run: Run,
     config: RunConfig,
-    dataset: Dataset,
+    sources: Sequence[Source],
     *,
     steps_per_call: int = 100,
     checkpoint_interval_s: float = 30.0,
@@ -46,7 +48,7 @@ def train(
     Args:
       run: the folder, held by the caller.
       config: what to train.
-      dataset: the prepared dataset.
+      sources: what to train on; the first one's dataset has the validation split.
       steps_per_call: optimizer steps in one graph call.
       checkpoint_interval_s: seconds between two checkpoints, at least.
       cache_dir: the folder of the cache file, if the configuration asks for one.
@@ -59,10 +61,8 @@ def train(
       UserError: the loss is not finite, or the data are damaged.
     """
     recipe, module = config.recipe, registry.get(config.model)
-    train_split, validation_split = (
-        config.dataset[key] for key in ("train_split", "validation_split")
-    )
-    examples = dataset.num_examples(train_split)
+    dataset = sources[0].dataset
+    examples = sum(shards.count(source.parts()) for source in sources)
     total = recipe.total_steps(examples)
     strategy = _strategy()
     # Keras draws the seeds of initializers and dropout from Python's generator.
@@ -89,8 +89,7 @@ def train(
     run.rewind_metrics(first)
 
     batches = pipeline.training_batches(
-        dataset,
-        train_split,
+        sources,
         config.preprocess,
         batch_size=recipe.batch_size,
         seed=config.seed,
@@ -98,6 +97,8 @@ def train(
         cache=config.pipeline["cache"],
         cache_dir=cache_dir,
         shuffle_buffer=config.pipeline["shuffle_buffer"] or 1,
+        balance_classes=config.pipeline["balance_classes"],
+        augment=_augment(recipe),
     )
     # The stream is the same for every worker: a batch is cut among the replicas.
     options = tf.data.Options()
@@ -108,7 +109,10 @@ def train(
     # Read once: the split is small, and it is seen after every epoch.
     validation = list(
         pipeline.evaluation_batches(
-            dataset, validation_split, config.preprocess, batch_size=_EVALUATION_BATCH
+            dataset,
+            config.dataset["validation_split"],
+            config.preprocess,
+            batch_size=_EVALUATION_BATCH,
         )
     )
 
@@ -123,9 +127,10 @@ def train(
             try:
                 loss, accuracy = run_steps(iterator, tf.constant(count, tf.int64))
             except _DATA_ERRORS as error:
-                damage = pipeline.diagnose(dataset, dataset.shards(train_split))
-                if damage:
-                    raise damage from error
+                for source in sources:
+                    damage = records.diagnose(source.dataset, source.parts())
+                    if damage:
+                        raise damage from error
                 raise
             row = {
                 "step": at,
@@ -167,6 +172,11 @@ def train(
         "images_per_s": total * recipe.batch_size / float(elapsed),
     }
     return model, figures, went
+
+
+def _augment(recipe: Recipe) -> Augment:
+    names = (field.name for field in dataclasses.fields(Augment))
+    return Augment(**{name: getattr(recipe, f"augment_{name}") for name in names})
 
 
 def make_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optimizer:

@@ -49,6 +49,23 @@ class Recipe:
     )
     mean: float = _field(0.0, "Subtracted from pixels that are scaled to 0..1.")
     std: float = _field(1.0, "Divides the pixels after --mean is subtracted.", lower_bound=1e-6)
+    augment_shift: float = _field(0.0, "Random shift, up to so many pixels.", lower_bound=0.0)
+    augment_rotate: float = _field(0.0, "Random rotation, up to so many degrees.", lower_bound=0.0)
+    augment_scale: float = _field(
+        0.0, "Random scale, up to this share larger or smaller.", lower_bound=0.0, upper_bound=0.9
+    )
+    augment_shear: float = _field(
+        0.0, "Random shear, up to so many degrees.", lower_bound=0.0, upper_bound=80.0
+    )
+    augment_elastic: float = _field(
+        0.0, "Random elastic distortion, up to so many pixels.", lower_bound=0.0
+    )
+    augment_erase: float = _field(
+        0.0,
+        "Random erased rectangle, its sides up to this share of the image's.",
+        lower_bound=0.0,
+        upper_bound=0.9,
+    )
 
     def total_steps(self, examples: int) -> int:
         """Optimizer steps of a whole run over a split of that many examples."""

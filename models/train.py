@@ -1,5 +1,6 @@
 """`digitline train`: a prepared dataset to a trained model in a run folder."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,27 @@ flags.DEFINE_integer(
     lower_bound=1,
     **_DATA,
 )
+flags.DEFINE_integer(
+    "skip", 0, "For trials: pass over so many training images.", lower_bound=0, **_DATA
+)
+flags.DEFINE_integer(
+    "take", None, "For trials: train on so many images alone.", lower_bound=1, **_DATA
+)
+flags.DEFINE_list(
+    "mix",
+    [],
+    "Other prepared datasets to train on too, name:weight,…; --dataset has the weight 1. "
+    "Their shapes and classes must be the same.",
+    **_DATA,
+)
+flags.DEFINE_bool("balance_classes", False, "As many training images of each class.", **_DATA)
+flags.DEFINE_integer(
+    "max_corrupt_records",
+    0,
+    "Train without up to so many damaged records; each is named.",
+    lower_bound=0,
+    **_DATA,
+)
 
 recipes.define_flags(**_RECIPE)
 
@@ -88,6 +110,7 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     """Trains, resumes, or finds the run finished."""
     del arguments
     # The imports below load TensorFlow.
+    from ..data import salvage
     from ..data.dataset import open_dataset
     from . import loop
     from .run import Run, RunConfig
@@ -96,6 +119,7 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     recipe = recipes.override(module.RECIPES[values.recipe], values)
     dataset = open_dataset(Path(values.data_dir), values.dataset)
     train_split, validation_split = _splits(values, dataset)
+    sources = _sources(values, dataset, train_split)
     config = RunConfig(
         model=values.model,
         recipe_name=values.recipe,
@@ -108,10 +132,22 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
             "label_names": list(dataset.label_names),
             "train_split": train_split,
             "validation_split": validation_split,
+            "mix": [
+                {
+                    "name": source.dataset.name,
+                    "fingerprint": source.dataset.fingerprint,
+                    "split": source.split,
+                    "weight": source.weight,
+                }
+                for source in sources[1:]
+            ],
         },
         pipeline={
             "cache": values.cache,
             "shuffle_buffer": None if values.cache == "memory" else values.shuffle_buffer,
+            "balance_classes": values.balance_classes,
+            "skip": values.skip,
+            "take": values.take,
         },
         data_dir=str(Path(values.data_dir).resolve()),
         seed=values.seed,
@@ -127,16 +163,19 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
         if folder.finished:
             progress.say(f"{folder.workdir} is finished already; --overwrite trains it anew")
             return {**result, "reused": True, **_recorded(folder, config)}
+        sources, lost = _usable(sources, values.max_corrupt_records, folder.workdir / "salvaged")
         model, figures, went = loop.train(
             folder,
             config,
-            dataset,
+            sources,
             steps_per_call=values.steps_per_call,
             checkpoint_interval_s=values.checkpoint_interval_s,
             cache_dir=Path(values.cache_dir) if values.cache_dir else folder.workdir / "cache",
         )
         folder.add_evaluation(validation_split, figures.to_json())
-        folder.finish(model, {"parameters": model.count_params(), **went})
+        salvage.report(lost)  # Once more, where it is not scrolled away.
+        record = {"parameters": model.count_params(), "corrupt_records": len(lost), **went}
+        folder.finish(model, record)
     return {**result, "reused": False, **_recorded(folder, config)}
 
 
@@ -160,6 +199,8 @@ def _splits(values: Any, dataset: Any) -> tuple[str, str]:
     Raises:
       UsageError: one is empty, or they share images: the validation figure would be false.
     """
+    from ..data import shards
+
     splits = dataset.default_splits()
     train_split, validation_split = (
         given or default
@@ -170,13 +211,65 @@ def _splits(values: Any, dataset: Any) -> tuple[str, str]:
     for flag, split in (("train", train_split), ("validation", validation_split)):
         if not dataset.num_examples(split):
             raise UsageError(f"--{flag}_split={split} of {dataset.name} holds no images")
-    common = dataset.common_examples(train_split, validation_split)
+    common = shards.common(dataset.shards(train_split), dataset.shards(validation_split))
     if common:
         raise UsageError(
             f"--train_split={train_split} and --validation_split={validation_split} share "
             f"{common:,} images; give both so that they share none"
         )
     return train_split, validation_split
+
+
+def _sources(values: Any, dataset: Any, train_split: str) -> list[Any]:
+    """What to train on: the dataset, and those that are mixed in.
+
+    Raises:
+      UsageError: a mix is not name:weight, or its dataset does not fit.
+    """
+    from ..data import shards
+    from ..data.dataset import open_dataset
+    from ..data.pipeline import Source
+
+    parts = dataset.shards(train_split)
+    stop = values.skip + values.take if values.take else shards.count(parts)
+    sources = [Source(dataset, train_split, shards.cut(parts, values.skip, stop))]
+    for each in values.mix:
+        name, _, weight = each.rpartition(":")
+        try:
+            number = float(weight)
+        except ValueError:
+            number = 0.0
+        if not name or not 0 < number < float("inf"):
+            raise UsageError(f"--mix={each}: name:weight was expected, the weight above 0")
+        other = open_dataset(Path(values.data_dir), name)
+        if (other.image_shape, other.num_classes) != (dataset.image_shape, dataset.num_classes):
+            raise UsageError(
+                f"--mix={each}: {name} has images {list(other.image_shape)} and "
+                f"{other.num_classes} classes, {dataset.name} {list(dataset.image_shape)} and "
+                f"{dataset.num_classes}"
+            )
+        sources.append(Source(other, other.default_splits()[0], weight=number))
+    if not shards.count(sources[0].shards or ()):
+        raise UsageError(f"--skip={values.skip} leaves no images of {train_split}")
+    return sources
+
+
+def _usable(sources: list[Any], max_corrupt: int, folder: Path) -> tuple[list[Any], list[str]]:
+    """The sources without damaged records, and a line for each; as they are if none may be lost."""
+    from ..data import salvage
+
+    if not max_corrupt:
+        return sources, []
+    lost: list[str] = []
+    found = []
+    for number, source in enumerate(sources):
+        kept, more = salvage.usable(
+            source.dataset, source.parts(), max_corrupt - len(lost), folder / str(number)
+        )
+        lost += more
+        found.append(dataclasses.replace(source, shards=kept))
+    salvage.report(lost)
+    return found, lost
 
 
 def text(result: dict[str, Any]) -> str:

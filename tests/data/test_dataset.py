@@ -23,12 +23,6 @@ def test_default_splits_are_the_articles_shares(dataset):
     assert dataset.num_examples("train[100:]+test") == 1400
 
 
-def test_common_examples(dataset):
-    assert dataset.common_examples("train[:500]", "train[500:]") == 0
-    assert dataset.common_examples("train[:500]", "train[350:900]") == 150
-    assert dataset.common_examples("train+test", "test[:20]") == 20
-
-
 def test_a_split_that_is_not_there(dataset):
     with pytest.raises(UsageError, match="no split 'tset' in tiny_digits"):
         dataset.num_examples("tset")

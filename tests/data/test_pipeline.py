@@ -3,8 +3,9 @@ import shutil
 import numpy as np
 import pytest
 
-from digitline.base.errors import DataError
-from digitline.data import pipeline
+from digitline.base.errors import DataError, UsageError
+from digitline.data import pipeline, records, salvage, shards
+from digitline.data.augment import Augment
 from digitline.data.dataset import open_dataset
 from digitline.data.preprocess import Preprocess
 
@@ -17,7 +18,7 @@ BATCH = 64
 
 def batches(dataset, count, tmp_path, cache="memory", **options):
     given = {"batch_size": BATCH, "seed": 3, "cache": cache, "cache_dir": tmp_path, **options}
-    stream = pipeline.training_batches(dataset, "train", PREPROCESS, **given)
+    stream = pipeline.training_batches(pipeline.Source(dataset, "train"), PREPROCESS, **given)
     return list(stream.take(count).as_numpy_iterator())
 
 
@@ -92,14 +93,17 @@ def test_evaluation_sees_every_image_once_whatever_the_batch(batch_size, dataset
 INTERRUPTED = """
 import os, signal, sys
 from pathlib import Path
-from digitline.data import cache_file, pipeline
+from digitline.data import pipeline, preprocess
 from digitline.data.dataset import open_dataset
-def dies(dataset, split):
-    yield from list(decoded(dataset, split))[:1]
+def dies(*arguments):
+    yield from list(decoded(*arguments))[:1]
     os.kill(os.getpid(), signal.SIGKILL)
-decoded, pipeline._decoded = pipeline._decoded, dies
-dataset = open_dataset(Path(sys.argv[1]), sys.argv[2])
-pipeline._cached_epochs(dataset, "train", Path(sys.argv[3]), 3, 10)
+decoded, pipeline.decoded = pipeline.decoded, dies
+source = pipeline.Source(open_dataset(Path(sys.argv[1]), sys.argv[2]), "train")
+pipeline.training_batches(
+    source, preprocess.Preprocess((28, 28, 1), 28, 28), batch_size=64, seed=3, cache="file",
+    cache_dir=Path(sys.argv[3]),
+)
 """
 
 
@@ -172,3 +176,116 @@ def test_a_record_without_its_features(damaged):
             writer.write(record.numpy())
     with pytest.raises(DataError, match=r"00001-of-00003, record 9: .*image"):
         pipeline.load(dataset, "train")
+
+
+def test_worker_parts_are_disjoint_and_complete(dataset, tmp_path, all_keys):
+    for workers in (1, 2, 5, 7):  # More than there are shards, too.
+        found = []
+        for index in range(workers):
+            part = 1200 * (index + 1) // workers - 1200 * index // workers
+            stream = batches(dataset, 1, tmp_path, "off", batch_size=part, worker=(index, workers))
+            found.append(keys(stream))
+        np.testing.assert_allclose(np.sort(np.concatenate(found)), all_keys, rtol=1e-5)
+
+
+def test_a_workers_epochs_hold_its_own_part_alone(dataset, tmp_path):
+    for cache in pipeline.CACHES:
+        options = {"batch_size": 400, "worker": (1, 3)}
+        first, second, other = (
+            set(keys([batch]).round(8))
+            for batch in [
+                *batches(dataset, 2, tmp_path / cache, cache, **options),
+                *batches(dataset, 1, tmp_path / cache, cache, batch_size=400, worker=(2, 3)),
+            ]
+        )
+        assert first == second
+        assert not first & other
+
+
+def test_skip_and_take(dataset, test_images):
+    source = pipeline.Source(dataset, "test", shards.cut(dataset.shards("test"), 90, 130))
+    stream = pipeline.training_batches(source, PREPROCESS, batch_size=40, seed=0)
+    images, labels = next(iter(stream))
+    np.testing.assert_array_equal(np.sort(labels), np.sort(test_images[1][90:130]))
+    assert images.shape == (40, 28, 28, 1)
+
+
+def test_balanced_classes(dataset, tmp_path):
+    found = batches(dataset, 25, tmp_path, batch_size=400, balance_classes=True)
+    counts = np.bincount(np.concatenate([labels for _, labels in found]))
+    assert counts.min() == counts.max() == 1000  # In 10 blocks of 1,000.
+    again = batches(dataset, 20, tmp_path, batch_size=400, balance_classes=True, start_step=5)
+    np.testing.assert_array_equal(again[0][0], found[5][0])
+
+
+def test_a_mix_by_weight(dataset, tmp_path, all_keys, test_images):
+    sources = [
+        pipeline.Source(dataset, "train", weight=3.0),
+        pipeline.Source(dataset, "test", weight=1.0),
+    ]
+    stream = pipeline.training_batches(sources, PREPROCESS, batch_size=1000, seed=1)
+    found = [keys([batch]) for batch in stream.take(4).as_numpy_iterator()]
+    train = set(all_keys.round(8))
+    for each in found:
+        assert sum(key in train for key in each.round(8)) == 750
+    # Each is gone through evenly: 1,000 draws of 300 test images, each 3 or 4 times.
+    rest = [key for key in np.concatenate(found).round(8) if key not in train]
+    _, times = np.unique(rest, return_counts=True)
+    assert len(times) == 300
+    assert set(times) == {3, 4}
+
+
+def test_what_needs_memory_says_so(dataset, tmp_path):
+    with pytest.raises(UsageError, match="need --cache=memory, not off"):
+        batches(dataset, 1, tmp_path, "off", balance_classes=True)
+
+
+@pytest.mark.parametrize("cache", pipeline.CACHES)
+def test_augmented_images_are_the_same_on_every_run_and_after_a_resume(cache, dataset, tmp_path):
+    augment = Augment(shift=2, rotate=20, elastic=1)
+    whole = batches(dataset, 40, tmp_path, cache, augment=augment)
+    rest = batches(dataset, 20, tmp_path, cache, augment=augment, start_step=20)
+    for expected, found in zip(whole[20:], rest, strict=True):
+        np.testing.assert_array_equal(found[0], expected[0])
+    plain = batches(dataset, 1, tmp_path, cache)
+    np.testing.assert_array_equal(plain[0][1], whole[0][1])
+    assert np.abs(plain[0][0] - whole[0][0]).mean() > 0.01
+
+
+def salvage_of(dataset, max_corrupt, folder):
+    return salvage.usable(dataset, dataset.shards("train"), max_corrupt, folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("flipped byte", 1),
+        ("flipped length", 393),
+        ("cut in a record", 350),
+        ("cut between records", 350),
+        ("missing", 400),
+    ],
+)
+def test_what_is_left_of_a_damaged_shard(name, count, damaged, tmp_path):
+    dataset, shard = damaged
+    whole, _ = pipeline.load(dataset, "train")
+    DAMAGE[name][0](shard)
+    kept, lost = salvage_of(dataset, 500, tmp_path / "salvaged")
+    assert len(lost) == count
+    assert lost[0].startswith(f"{shard}, record ")
+    images, _ = records.load(dataset, "train", kept)
+    first = int(lost[0].split("record ")[1].split(":")[0])
+    expected = np.delete(whole, np.arange(400 + first, 400 + first + count), axis=0)
+    np.testing.assert_array_equal(images, expected)
+    with pytest.raises(DataError, match=rf"more than --max_corrupt_records={count - 1} records"):
+        salvage_of(dataset, count - 1, tmp_path / "salvaged")
+
+
+def test_checksums_are_tfrecords(dataset):
+    path = dataset.shards("test")[0].path
+    with open(path, "rb") as file:
+        head = file.read(12)
+        content = file.read(int.from_bytes(head[:8], "little"))
+        tail = file.read(4)
+    assert salvage.masked_crc(head[:8]) == int.from_bytes(head[8:], "little")
+    assert salvage.masked_crc(content) == int.from_bytes(tail, "little")

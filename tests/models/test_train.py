@@ -173,6 +173,44 @@ def test_splits_that_share_images_are_refused(data_dir, tmp_path):
             command.call(train.COMMAND, [*arguments, wrong])
 
 
+def test_damaged_records_may_be_left_out(data_dir, tmp_path):
+    shutil.copytree(data_dir, tmp_path / "data")
+    shard = next((tmp_path / "data").glob(f"{DATASET}/*/*-train.tfrecord-00001-*"))
+    content = bytearray(shard.read_bytes())
+    size = len(content) // 400
+    for record in (7, 300):
+        content[record * size + 100] ^= 0xFF
+    shard.write_bytes(content)
+    for cache in ("memory", "file", "off"):
+        arguments = train_arguments(tmp_path / "data", tmp_path / cache, f"--cache={cache}")
+        done = digitline("train", *arguments, "--epochs=1", "--max_corrupt_records=2", "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["corrupt_records"] == 2
+        assert done.stderr.count(f"skipped {shard}, record ") == 4  # Before and after.
+    done = digitline("train", *arguments, "--overwrite", "--max_corrupt_records=1")
+    assert done.returncode == 1
+    assert "more than --max_corrupt_records=1 records are damaged" in done.stderr
+
+
+def test_a_mix_balance_and_a_trial(data_dir, tmp_path):
+    shutil.copytree(data_dir / DATASET, tmp_path / "data" / DATASET)
+    shutil.copytree(data_dir / DATASET, tmp_path / "data" / "other")
+    for more in (["--mix=other:0.5"], ["--balance_classes"], ["--skip=50", "--take=640"]):
+        arguments = train_arguments(tmp_path / "data", tmp_path / more[0].strip("-"), *more)
+        result = command.call(train.COMMAND, [*arguments, "--epochs=1"])
+        assert result["validation_accuracy"] > 0.3
+    assert result["steps"] == 10
+    for wrong in ("--mix=other", "--mix=none:1", "--mix=other:x", "--skip=5000"):
+        with pytest.raises(UserError):
+            command.call(train.COMMAND, train_arguments(tmp_path / "data", tmp_path / "w", wrong))
+
+
+def test_augmented_training(data_dir, tmp_path):
+    more = ("--augment_shift=1", "--augment_rotate=10", "--augment_elastic=1")
+    result = command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "run", *more))
+    assert result["validation_accuracy"] > 0.6
+
+
 def test_another_cache_is_another_order(data_dir, tmp_path):
     arguments = train_arguments(data_dir, tmp_path / "run", "--epochs=1")
     command.call(train.COMMAND, arguments)

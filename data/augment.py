@@ -1,0 +1,152 @@
+"""Random changes of training images, as stateless graph ops.
+
+What an image becomes is a pure function of (seed, epoch, place of the example
+in the split): the same on every run and after a resume, whatever batch it comes
+in, and another one in each epoch. Never used in evaluation or export.
+
+P. Simard, D. Steinkraus, J. Platt, "Best practices for convolutional neural
+networks applied to visual document analysis", ICDAR 2003 (affine and elastic);
+Z. Zhong et al., "Random erasing data augmentation", AAAI 2020 (erasing).
+"""
+
+import dataclasses
+import math
+
+from ..base.tf import tf
+from .order import uniform
+
+# Elastic displacements are drawn on a grid of so many points a side and
+# interpolated: as smooth as Simard's Gaussian of 4 pixels on 28x28 images.
+_GRID = 5
+# Random numbers of an image: two for the shift, one each for rotation, scale and
+# shear, four for the rectangle; then those of the grid.
+_AFFINE, _ERASE = 5, 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Augment:
+    """How far images are changed; each is drawn evenly from minus to plus its amount.
+
+    Attributes:
+      shift: in pixels, in both directions.
+      rotate: in degrees.
+      scale: as a share: 0.1 is 0.9 to 1.1 times the size.
+      shear: in degrees.
+      elastic: displacement of the grid's points, in pixels.
+      erase: the largest side of the erased rectangle, as a share of the image's side.
+    """
+
+    shift: float = 0.0
+    rotate: float = 0.0
+    scale: float = 0.0
+    shear: float = 0.0
+    elastic: float = 0.0
+    erase: float = 0.0
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            limit = 1.0 if field.name in ("scale", "erase") else math.inf
+            if not 0 <= value < limit:
+                raise ValueError(
+                    f"Expected 0 <= {field.name} < {limit:g}. Received: {field.name}={value}"
+                )
+
+    @property
+    def active(self) -> bool:
+        """Whether it changes anything."""
+        return any(dataclasses.astuple(self))
+
+    def __call__(self, images: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
+        """Changes a batch of images.
+
+        Args:
+          images: uint8 or float32 [N, H, W, C], 0 to 255; what moves in from
+            outside is black.
+          keys: int64 [N, 3]: seed, epoch, place.
+
+        Returns:
+          float32 [N, H, W, C], 0 to 255.
+        """
+        images = tf.cast(images, tf.float32)
+        numbers = 2.0 * uniform(keys, _AFFINE + _ERASE + 2 * _GRID * _GRID) - 1.0
+        affine, erase, grid = tf.split(numbers, [_AFFINE, _ERASE, -1], axis=1)
+        if self.shift or self.rotate or self.scale or self.shear:
+            images = _transform(images, self._matrices(images, affine))
+        if self.elastic:
+            images = _displace(images, self.elastic * grid)
+        if self.erase:
+            images = self._erased(images, erase)
+        return images
+
+    def _matrices(self, images: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+        """From output to input coordinates: float32 [N, 8], as ImageProjectiveTransformV3 has it.
+
+        About the image's centre: y = S R (x - c) + c + t.
+        """
+        shape = tf.cast(tf.shape(images), tf.float32)
+        middle_y, middle_x = (shape[1] - 1) / 2, (shape[2] - 1) / 2
+        shift_y, shift_x, rotate, scale, shear = tf.unstack(numbers, axis=1)
+        angle = rotate * self.rotate * math.pi / 180
+        slant = tf.tan(shear * self.shear * math.pi / 180)
+        size = 1.0 / (1.0 + scale * self.scale)
+        a, b = size * tf.cos(angle), size * (slant * tf.cos(angle) - tf.sin(angle))
+        c, d = size * tf.sin(angle), size * (slant * tf.sin(angle) + tf.cos(angle))
+        move_x = middle_x - a * middle_x - b * middle_y + shift_x * self.shift
+        move_y = middle_y - c * middle_x - d * middle_y + shift_y * self.shift
+        zero = tf.zeros_like(a)
+        return tf.stack([a, b, move_x, c, d, move_y, zero, zero], axis=1)
+
+    def _erased(self, images: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+        """A black rectangle somewhere in each image."""
+        shape = tf.shape(images)
+        inside = []
+        for axis, (size, place) in enumerate(((0, 1), (2, 3)), start=1):
+            length = tf.cast(shape[axis], tf.float32)
+            extent = (numbers[:, size] + 1) / 2 * self.erase * length
+            start = (numbers[:, place] + 1) / 2 * (length - extent)
+            at = tf.range(shape[axis], dtype=tf.float32)[tf.newaxis]
+            low, high = tf.round(start)[:, tf.newaxis], tf.round(start + extent)[:, tf.newaxis]
+            inside.append((at >= low) & (at < high))
+        hole = inside[0][:, :, tf.newaxis, tf.newaxis] & inside[1][:, tf.newaxis, :, tf.newaxis]
+        return tf.where(hole, 0.0, images)
+
+
+def _transform(images: tf.Tensor, matrices: tf.Tensor) -> tf.Tensor:
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=matrices,
+        output_shape=tf.shape(images)[1:3],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+    )
+
+
+def _displace(images: tf.Tensor, grid: tf.Tensor) -> tf.Tensor:
+    """Moves each pixel by the interpolated displacements: float32 [N, 2 * G * G], in pixels."""
+    shape = tf.shape(images)
+    count, height, width = shape[0], shape[1], shape[2]
+    field = tf.image.resize(
+        tf.reshape(grid, [count, _GRID, _GRID, 2]), tf.stack([height, width]), method="bicubic"
+    )
+    rows, columns = tf.meshgrid(
+        tf.range(height, dtype=tf.float32), tf.range(width, dtype=tf.float32), indexing="ij"
+    )
+    y, x = field[..., 0] + rows, field[..., 1] + columns
+    top, left = tf.floor(y), tf.floor(x)
+    down, right = y - top, x - left
+    # A border of black, so that what lies outside is black and no index is out of range.
+    padded = tf.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]])
+    pixels = tf.reshape(padded, [-1, shape[3]])
+    start = tf.reshape(tf.range(count) * (height + 2) * (width + 2), [-1, 1, 1])
+
+    def at(row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
+        row = tf.clip_by_value(tf.cast(row, tf.int32) + 1, 0, height + 1)
+        column = tf.clip_by_value(tf.cast(column, tf.int32) + 1, 0, width + 1)
+        return tf.gather(pixels, start + row * (width + 2) + column)
+
+    right, down = right[..., tf.newaxis], down[..., tf.newaxis]
+    upper = at(top, left) * (1 - right) + at(top, left + 1) * right
+    lower = at(top + 1, left) * (1 - right) + at(top + 1, left + 1) * right
+    return upper * (1 - down) + lower * down

@@ -1,0 +1,195 @@
+"""Records of TFRecord files: read, parsed, and found where they are damaged."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..base.errors import DataError, UsageError, first_line
+from ..base.tf import tf
+from . import shards as parts
+from .dataset import Dataset
+from .shards import Shard
+
+# Large enough to amortize the cost of an op, small enough for a core's cache.
+_READ_BATCH = 1024
+_READ_BUFFER_BYTES = 1 << 20
+
+
+def parse(dataset: Dataset, records: Any) -> tuple[tf.Tensor, Any]:
+    """Parses a batch of serialized `tf.Example`s, as graph ops.
+
+    Args:
+      dataset: whose records they are.
+      records: string [N].
+
+    Returns:
+      Images uint8 [N, H, W, C] and labels int64 [N].
+    """
+    features = tf.io.parse_example(
+        records,
+        {
+            "image": tf.io.FixedLenFeature([], tf.string),
+            "label": tf.io.FixedLenFeature([], tf.int64),
+        },
+    )
+    height, width, channels = dataset.image_shape
+    if dataset.encoding == "raw":
+        pixels = tf.io.decode_raw(features["image"], tf.uint8)
+        images = tf.reshape(pixels, [-1, height, width, channels])
+    else:
+        images = tf.map_fn(
+            lambda content: tf.io.decode_image(content, channels, expand_animations=False),
+            features["image"],
+            fn_output_signature=tf.TensorSpec(dataset.image_shape, tf.uint8),
+        )
+    return images, features["label"]
+
+
+def decoded(
+    dataset: Dataset, split: str, shards: tuple[Shard, ...] | None = None
+) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+    """A split's images and labels in batches, in their order on disk; every record is checked.
+
+    Args:
+      dataset: a prepared dataset.
+      split: in TFDS's split syntax.
+      shards: the part of the split to read; by default all of it.
+
+    Yields:
+      Images uint8 [n, H, W, C] and labels int64 [n].
+
+    Raises:
+      DataError: a shard is missing, damaged or truncated; names it and the record.
+      UsageError: there is nothing to read.
+    """
+    shards = non_empty(dataset, split, shards)
+    batches = ordered(shards).batch(_READ_BATCH)
+    found = 0
+    try:
+        for images, labels in batches.map(lambda x: parse(dataset, x), 2).prefetch(2):
+            found += len(labels)
+            yield images, labels
+    except tf.errors.OpError as error:
+        raise (diagnose(dataset, shards) or DataError(first_line(error))) from error
+    require_all(dataset, shards, found)
+
+
+def require_all(dataset: Dataset, shards: tuple[Shard, ...], found: int) -> None:
+    """Refuses a reading that ended early.
+
+    Raises:
+      DataError: fewer or more records came than the shards should hold.
+    """
+    expected = parts.count(shards)
+    if found != expected:
+        raise diagnose(dataset, shards) or DataError(
+            f"{dataset.directory}: expected {expected:,} records, got {found:,}"
+        )
+
+
+def load(
+    dataset: Dataset, split: str, shards: tuple[Shard, ...] | None = None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Reads a whole split into memory, in its order on disk.
+
+    Returns:
+      Images uint8 [N, H, W, C] and labels int64 [N].
+
+    Raises:
+      DataError, UsageError: as `decoded`.
+    """
+    images, labels = zip(*decoded(dataset, split, shards), strict=True)
+    return tf.concat(images, 0), tf.concat(labels, 0)
+
+
+def non_empty(dataset: Dataset, split: str, shards: tuple[Shard, ...] | None) -> tuple[Shard, ...]:
+    """The shards to read, which hold something."""
+    shards = dataset.shards(split) if shards is None else shards
+    if not parts.count(shards):
+        raise UsageError(f"the split {split} of {dataset.name} holds no images to read")
+    return shards
+
+
+def read_one(shard: Shard) -> tf.data.Dataset:
+    """The serialized records of one shard, in order."""
+    return _read(tf.constant(shard.path), shard.skip, shard.take)
+
+
+def ordered(shards: tuple[Shard, ...]) -> tf.data.Dataset:
+    """The serialized records of all shards, in their order on disk."""
+    found = None
+    # Passing over and counting records costs a third of the reading: whole files are
+    # read as they are.
+    for whole, run in itertools.groupby(shards, key=lambda shard: shard.whole):
+        paths = [shard.path for shard in run] if whole else []
+        for part in [_file(tf.constant(paths))] if whole else map(read_one, run):
+            found = part if found is None else found.concatenate(part)
+    assert found is not None
+    return found
+
+
+def interleaved(shards: tuple[Shard, ...], cycle: int, seed: Any) -> tf.data.Dataset:
+    """The records of all shards, several files in turn, with their places in the split.
+
+    Args:
+      shards: what to read.
+      cycle: how many files are read in turn.
+      seed: of the order of the files, an int64 scalar.
+
+    Returns:
+      Elements (place int64, record string).
+    """
+    files: Any = _files(shards).shuffle(len(shards), seed, reshuffle_each_iteration=False)
+    return files.interleave(
+        lambda path, skip, take, first: _read(path, skip, take).enumerate(first),
+        cycle,
+        block_length=16,
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+
+
+def _files(shards: tuple[Shard, ...]) -> tf.data.Dataset:
+    columns = (
+        [shard.path for shard in shards],
+        np.array([shard.skip for shard in shards], np.int64),
+        np.array([shard.take for shard in shards], np.int64),
+        np.array([shard.first for shard in shards], np.int64),
+    )
+    return tf.data.Dataset.from_tensor_slices(columns)
+
+
+def diagnose(dataset: Dataset, shards: tuple[Shard, ...]) -> DataError | None:
+    """Finds the first damaged shard and record, reading one record at a time."""
+    for shard in shards:
+        index = shard.skip
+        if not Path(shard.path).is_file():
+            return damage(shard, None, "the file is missing")
+        try:
+            for record in read_one(shard):
+                parse(dataset, record[tf.newaxis])
+                index += 1
+        except tf.errors.OpError as error:
+            return damage(shard, index, first_line(error))
+        if index != shard.skip + shard.take:
+            return damage(shard, index, "it ends early")
+    return None
+
+
+def damage(shard: Shard, record: int | None, cause: str) -> DataError:
+    """The error that names a shard and a record (its number in the file, from 0)."""
+    where = "" if record is None else f", record {record}"
+    return DataError(
+        f"{shard.path}{where}: {cause}; copy the shard again, make the dataset anew with "
+        "digitline prepare --overwrite, or train with --max_corrupt_records=N"
+    )
+
+
+def _read(path: tf.Tensor, skip: Any, take: Any) -> tf.data.Dataset:
+    return _file(path).skip(skip).take(take)
+
+
+def _file(path: tf.Tensor) -> tf.data.Dataset:
+    return tf.data.TFRecordDataset(path, buffer_size=_READ_BUFFER_BYTES)

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+
+from digitline.data.augment import Augment
+
+ALL = Augment(shift=2, rotate=15, scale=0.2, shear=10, elastic=1.5, erase=0.4)
+
+
+def keys(count, seed=0, epoch=0):
+    return np.stack([np.full(count, seed), np.full(count, epoch), np.arange(count)], 1)
+
+
+@pytest.fixture
+def images(test_images):
+    return test_images[0][:60]
+
+
+def test_none_changes_nothing(images):
+    assert not Augment().active
+    np.testing.assert_array_equal(Augment()(images, keys(60)), images)
+
+
+def test_it_depends_on_seed_epoch_and_place_alone(images):
+    whole = ALL(images, keys(60)).numpy()
+    np.testing.assert_array_equal(ALL(images, keys(60)), whole)
+    part = ALL(images[[5, 40]], keys(60)[[5, 40]]).numpy()
+    np.testing.assert_allclose(part, whole[[5, 40]], atol=1e-3)
+    for other in (keys(60, seed=1), keys(60, epoch=1), keys(60)[::-1]):
+        changed = np.abs(ALL(images, other).numpy() - whole).mean(axis=(1, 2, 3))
+        assert (changed > 1).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    "augment",
+    [Augment(shift=2), Augment(rotate=15), Augment(scale=0.2), Augment(shear=10),
+     Augment(elastic=1.5), Augment(erase=0.4), ALL],
+)  # fmt: skip
+def test_each_changes_images_and_keeps_them_images(augment, images):
+    found = augment(images, keys(60)).numpy()
+    assert found.dtype == np.float32
+    assert found.shape == images.shape
+    assert found.min() >= 0
+    assert found.max() <= 255 + 1e-3
+    changed = np.abs(found - images).mean(axis=(1, 2, 3))
+    assert (changed > 0.5).mean() > 0.3  # Many an erased rectangle lies beside the digit.
+    # Still the digit: as bright, but for what is erased or moved out.
+    assert 0.6 < found.mean() / images.mean() < 1.4
+
+
+def centre(found):
+    mass = found.sum(axis=(1, 2, 3))
+    rows, columns = np.arange(found.shape[1]), np.arange(found.shape[2])
+    return (
+        (found.sum((2, 3)) * rows).sum(1) / mass,
+        (found.sum((1, 3)) * columns).sum(1) / mass,
+    )
+
+
+def test_shift_moves_the_centre_of_mass_within_its_bounds():
+    dot = np.zeros((500, 21, 31, 1), np.uint8)
+    dot[:, 10, 15] = 255
+    rows, columns = centre(Augment(shift=3)(dot, keys(500)).numpy())
+    for found, middle in ((rows, 10), (columns, 15)):
+        assert np.abs(found - middle).max() <= 3
+        assert np.abs(found - middle).max() > 2.8
+        assert abs(found.mean() - middle) < 0.25
+
+
+def test_rotation_and_scale_are_about_the_centre():
+    dot = np.zeros((300, 21, 21, 3), np.uint8)
+    dot[:, 9:12, 9:12] = 200
+    for augment in (Augment(rotate=40), Augment(scale=0.3), Augment(shear=20)):
+        rows, columns = centre(augment(dot, keys(300)).numpy())
+        np.testing.assert_allclose(rows, 10, atol=0.05)
+        np.testing.assert_allclose(columns, 10, atol=0.05)
+
+
+def test_a_rotation_by_the_angle_it_says():
+    bar = np.zeros((1000, 41, 41, 1), np.uint8)
+    bar[:, 20, 5:36] = 255
+    found = Augment(rotate=30)(bar, keys(1000)).numpy()[..., 0]
+    x = np.arange(41) - 20.0
+    mass = found.sum((1, 2))
+    covariance = (found * np.outer(x, x)).sum((1, 2)) / mass
+    variance = (found.sum(1) * x**2).sum(1) / mass - (found.sum(2) * x**2).sum(1) / mass
+    angles = np.degrees(0.5 * np.arctan2(2 * covariance, variance))
+    assert np.abs(angles).max() <= 30.5
+    assert np.abs(angles).max() > 28
+    assert abs(angles.mean()) < 2
+
+
+def test_erased_rectangles_stay_within_their_size():
+    white = np.full((500, 20, 30, 1), 255, np.uint8)
+    holes = Augment(erase=0.5)(white, keys(500)).numpy()[..., 0] == 0
+    assert holes.any(2).sum(1).max() in (9, 10)
+    assert holes.any(1).sum(1).max() in (14, 15)
+    for hole in holes:
+        rows, columns = hole.any(1).sum(), hole.any(0).sum()
+        assert hole.sum() == rows * columns  # A rectangle.
+
+
+@pytest.mark.parametrize("wrong", [{"shift": -1}, {"scale": 1.0}, {"erase": 2}])
+def test_amounts_that_cannot_be(wrong):
+    with pytest.raises(ValueError, match="Expected 0 <= "):
+        Augment(**wrong)

@@ -1,0 +1,37 @@
+import pytest
+
+from digitline.data import shards
+from digitline.data.shards import Shard
+
+WHOLE = (Shard("a", 0, 400, 0, True), Shard("b", 0, 400, 400, True), Shard("c", 10, 100, 800))
+
+
+def test_cut():
+    assert shards.cut(WHOLE, 0, 900) == WHOLE
+    assert shards.cut(WHOLE, 390, 410) == (Shard("a", 390, 10, 390), Shard("b", 0, 10, 400))
+    assert shards.cut(WHOLE, 850, 5000) == (Shard("c", 60, 50, 850),)
+    assert shards.cut(WHOLE, 900, 1000) == ()
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 7, 900, 1000])
+def test_workers_share_out_every_record_once(workers):
+    seen = []
+    for index in range(workers):
+        part = shards.of_worker(WHOLE, index, workers)
+        seen += [(s.path, s.skip + at) for s in part for at in range(s.take)]
+        assert shards.count(part) in (900 // workers, 900 // workers + 1)
+    assert len(seen) == len(set(seen)) == 900
+
+
+def test_a_worker_that_is_none():
+    with pytest.raises(ValueError, match="Received: 3 of 3"):
+        shards.of_worker(WHOLE, 3, 3)
+
+
+def test_common():
+    def cut(start, stop):
+        return shards.cut(WHOLE, start, stop)
+
+    assert shards.common(cut(0, 500), cut(500, 900)) == 0
+    assert shards.common(cut(0, 500), cut(350, 900)) == 150
+    assert shards.common(cut(0, 900), cut(390, 410)) == 20
