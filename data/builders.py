@@ -15,7 +15,7 @@ import hashlib
 import io
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,21 +56,47 @@ def write(raw: RawDataset, data_dir: Path, num_shards: int, overwrite: bool = Fa
             raise UsageError(
                 f"--num_shards={num_shards} is more than the {len(split.images):,} {name} images"
             )
-    parent = data_dir / raw.name
-    target = parent / raw.version
+    with making(data_dir, raw.name, raw.version, overwrite) as root:
+        config = tfds.download.DownloadConfig(num_shards=num_shards, try_download_gcs=False)
+        prepare_quietly(_builder(raw, root), root, config)
+    return data_dir / raw.name / raw.version
+
+
+@contextlib.contextmanager
+def making(data_dir: Path, name: str, version: str, overwrite: bool) -> Iterator[Path]:
+    """Gives a folder to make a dataset in, as `<name>/<version>`; puts it in place at the end.
+
+    It appears whole, by one rename, or not at all; one that is to be replaced
+    stays until then. The caller holds the folder (`preparing`).
+
+    Raises:
+      DataError: something else is in its place.
+    """
+    parent = data_dir / name
+    target, root = parent / version, parent / _MAKING
     if target.exists() and not overwrite:
         raise DataError(
             f"{target} is there, but is no dataset; delete it, or replace it with --overwrite"
         )
-    made = _make(raw, parent / _MAKING, num_shards)
-    files.sync_tree(made)
-    if target.exists():
-        os.rename(target, parent / _REPLACED)
-    os.rename(made, target)
-    files.sync(parent)
-    shutil.rmtree(parent / _MAKING)
+    try:
+        yield root
+        made = root / name / version
+        files.sync_tree(made)
+        if target.exists():
+            os.rename(target, parent / _REPLACED)
+        os.rename(made, target)
+        files.sync(parent)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
     shutil.rmtree(parent / _REPLACED, ignore_errors=True)
-    return target
+
+
+def prepare_quietly(
+    builder: tfds.core.DatasetBuilder, root: Path, config: tfds.download.DownloadConfig
+) -> None:
+    """Lets TFDS prepare a dataset; it prints, and we say it better."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        builder.download_and_prepare(download_dir=str(root / "downloads"), download_config=config)
 
 
 @contextlib.contextmanager
@@ -101,34 +127,39 @@ def _fingerprint(raw: RawDataset) -> str:
     return digest.hexdigest()[:16]
 
 
-def _make(raw: RawDataset, root: Path, num_shards: int) -> Path:
-    """Lets TFDS write the dataset below `root`, which goes if that fails."""
-    config = tfds.download.DownloadConfig(
-        num_shards=num_shards,
-        try_download_gcs=False,  # Never ask the network for a ready-made copy.
-    )
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints there; we say it better.
-            _builder(raw, root).download_and_prepare(
-                download_dir=str(root / "downloads"), download_config=config
-            )
-    except BaseException:
-        shutil.rmtree(root, ignore_errors=True)
-        raise
-    return root / raw.name / raw.version
-
-
 def _builder(raw: RawDataset, root: Path) -> tfds.core.DatasetBuilder:
-    """A TFDS builder of these arrays; TFDS wants a class for each name and version."""
-    attributes = {
-        "name": raw.name,
-        "VERSION": tfds.core.Version(raw.version),
-        "__module__": __name__,
-        "raw": raw,
-    }
+    return instance(_ArrayBuilder, raw.name, raw.version, root, raw=raw)
+
+
+def instance(
+    base: type[tfds.core.DatasetBuilder], name: str, version: str, root: Path, **attributes: Any
+) -> Any:
+    """An instance of a TFDS builder; TFDS wants a class for each name and version.
+
+    Args:
+      base: the class to derive from.
+      name: of the dataset, `<name>` or `<name>/<config>`.
+      version: of the dataset.
+      root: TFDS's data_dir.
+      attributes: of the class.
+    """
+    short, _, config = name.partition("/")
+    attributes |= {"name": short, "VERSION": tfds.core.Version(version), "__module__": __name__}
+    if config:
+        attributes["BUILDER_CONFIGS"] = [tfds.core.BuilderConfig(name=config)]
     # `skip_registration` keeps TFDS's own builder of that name in its place.
-    made = type("ArrayBuilder", (_ArrayBuilder,), attributes, skip_registration=True)
+    made: Any = type(base.__name__.strip("_"), (base,), attributes, skip_registration=True)
     return made(data_dir=os.fspath(root))
+
+
+def features(shape: Sequence[int], label_names: Sequence[str]) -> tfds.features.FeaturesDict:
+    """What a record holds: `image`, uint8 [H, W, C] as raw bytes, and `label`."""
+    return tfds.features.FeaturesDict(
+        {
+            "image": tfds.features.Tensor(shape=tuple(shape), dtype=np.uint8, encoding="bytes"),
+            "label": tfds.features.ClassLabel(names=list(label_names)),
+        }
+    )
 
 
 class _ArrayBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -145,12 +176,7 @@ class _ArrayBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             description=fact.description if fact else f"{self.raw.name}, from {self.raw.origin}",
             homepage=fact.homepage if fact else None,
             citation=fact.citation if fact else None,
-            features=tfds.features.FeaturesDict(
-                {
-                    "image": tfds.features.Tensor(shape=shape, dtype=np.uint8, encoding="bytes"),
-                    "label": tfds.features.ClassLabel(names=list(self.raw.label_names)),
-                }
-            ),
+            features=features(shape, self.raw.label_names),
             supervised_keys=("image", "label"),
             metadata=tfds.core.MetadataDict(
                 {"origin": self.raw.origin, FINGERPRINT: _fingerprint(self.raw)}

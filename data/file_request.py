@@ -1,0 +1,149 @@
+"""What `digitline prepare` is asked to make of an image folder or a CSV file."""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+from ..base.errors import DataError, UsageError
+
+KINDS = ("image_folder", "csv")
+# A CSV file of such a name is called after its folder.
+_SAYS_NOTHING = ("train", "training", "data", "images")
+_SIZE = re.compile(r"(\d{1,5})(?:x(\d{1,5}))?")
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What a user asks for.
+
+    Attributes:
+      kind: one of `KINDS`.
+      name: of the dataset.
+      source_dir, source_file: where the pictures are.
+      image_size: (height, width), or None.
+      channels: 1, 3 or None.
+      validation_fraction, test_fraction: shares that are cut off the training split, or None.
+      split_seed: of the cut and of the order.
+      num_shards: of each split, or None.
+      max_damaged: so many pictures that do not decode are passed over.
+      beam_runner, beam_options: Beam's.
+    """
+
+    kind: str
+    name: str
+    source_dir: Path | None
+    source_file: Path | None
+    image_size: tuple[int, int] | None
+    channels: int | None
+    validation_fraction: float | None
+    test_fraction: float | None
+    split_seed: int
+    num_shards: int | None
+    max_damaged: int
+    beam_runner: str | None
+    beam_options: str
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """What the content depends on, for the dataset's metadata."""
+        place = self.source_file or self.source_dir
+        return {
+            "kind": self.kind,
+            "place": str(place.resolve() if place else None),
+            "image_size": list(self.image_size) if self.image_size else None,
+            "channels": self.channels,
+            "validation_fraction": self.validation_fraction,
+            "test_fraction": self.test_fraction,
+            "split_seed": self.split_seed,
+        }
+
+    @property
+    def origin(self) -> str:
+        what = "image folder" if self.kind == "image_folder" else "CSV"
+        return f"{what} {self.source_file or self.source_dir}"
+
+    @property
+    def runner(self) -> dict[str, Any]:
+        return {"runner": self.beam_runner, "options": self.beam_options}
+
+
+def request(values: Any) -> Request:
+    """The flags, checked as far as they can be without the data.
+
+    Raises:
+      UsageError: says which flag.
+    """
+    kind = values.dataset
+    source_dir = Path(values.source_dir) if values.source_dir else None
+    source_file = Path(values.source_file) if values.source_file else None
+    if kind == "image_folder" and (source_dir is None or source_file is not None):
+        raise UsageError("--dataset=image_folder needs --source_dir, the folder of class folders")
+    if kind == "csv" and (source_dir is None) == (source_file is None):
+        raise UsageError(
+            "--dataset=csv needs --source_file, a CSV file, or else --source_dir, a folder with "
+            "train.csv"
+        )
+    if values.source not in ("auto", "local"):
+        raise UsageError(f"--source={values.source} does not go with --dataset={kind}")
+    fractions = values.validation_fraction or 0.0, values.test_fraction or 0.0
+    if sum(fractions) >= 1:
+        raise UsageError(
+            f"--validation_fraction={fractions[0]:g} and --test_fraction={fractions[1]:g} leave "
+            "nothing to train on: together they must be below 1"
+        )
+    return Request(
+        kind=kind,
+        name=values.name or _name_of(source_file or source_dir, kind),
+        source_dir=source_dir,
+        source_file=source_file,
+        image_size=parse_size(values.image_size),
+        channels=int(values.channels) if values.channels else None,
+        validation_fraction=values.validation_fraction,
+        test_fraction=values.test_fraction,
+        split_seed=values.split_seed,
+        num_shards=values.num_shards,
+        max_damaged=values.max_corrupt_images,
+        beam_runner=values.beam_runner,
+        beam_options=values.beam_options,
+    )
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """(height, width) of `28x32`, or of `28`, a square.
+
+    Raises:
+      UsageError: it is neither.
+    """
+    if text is None:
+        return None
+    match = _SIZE.fullmatch(text.lower())
+    size = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if min(size) < 1:
+        raise UsageError(f"--image_size={text}: expected HEIGHTxWIDTH in pixels, such as 28x28")
+    return size
+
+
+def _name_of(place: Path | None, kind: str) -> str:
+    """The name of a folder or file made into a dataset's, or the kind where that cannot be."""
+    place = place.resolve() if place else Path()
+    word = place.name.lower().removesuffix(".csv")
+    if kind == "csv" and word in _SAYS_NOTHING:
+        word = place.parent.name.lower()
+    name = re.sub(r"[^a-z0-9_]+", "_", word).strip("_").lstrip("0123456789_")
+    return name or kind
+
+
+def check_same(asked: Request, metadata: dict[str, Any], directory: Path) -> None:
+    """Refuses to take a prepared dataset for one that was made of something else.
+
+    Raises:
+      DataError: names the first difference.
+    """
+    found = metadata.get("source") or {}
+    for key, value in asked.source.items():
+        if found.get(key) != value:
+            raise DataError(
+                f"{directory} was prepared with another {key} ({found.get(key)}, not {value}): "
+                "give this one another name with --name, or replace that one with --overwrite"
+            )

@@ -1,0 +1,132 @@
+"""Image folders and CSV files to prepared datasets: what is asked for, planned and written."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from ..base import files, progress
+from ..base.errors import DataError, UsageError
+from . import beam
+from .file_request import Request
+
+_VERSION = "1.0.0"
+# Where the training split is cut by default.
+_FRACTION = 0.1
+# At least so many shards, and more where one would be larger than this, in bytes.
+_SHARDS, _SHARD_BYTES = 8, 256 << 20
+
+
+def prepare(asked: Request, data_dir: Path, overwrite: bool) -> list[str]:
+    """Prepares the dataset.
+
+    Returns:
+      What could not be read and was passed over.
+
+    Raises:
+      UserError: Beam is missing, or the data or a flag is wrong.
+    """
+    beam.require()
+    target = (data_dir / asked.name).resolve()
+    source_dir = asked.source_dir and asked.source_dir.resolve()
+    source_file = asked.source_file and asked.source_file.resolve()
+    if asked.beam_runner:  # Its workers have other working directories.
+        data_dir = data_dir.resolve()
+        asked = dataclasses.replace(asked, source_dir=source_dir, source_file=source_file)
+    if asked.kind == "image_folder" and source_dir in (target, *target.parents):
+        raise UsageError(
+            f"{target}: the dataset would be made among its own pictures; choose another "
+            "--data_dir or --name"
+        )
+    from . import builders, shard_builder  # They load TensorFlow.
+
+    with (
+        builders.preparing(data_dir, asked.name),
+        builders.making(data_dir, asked.name, _VERSION, overwrite) as root,
+    ):
+        # Below `root`, since all workers see that.
+        plan = _folder_source if asked.kind == "image_folder" else _csv_source
+        source = plan(asked, files.ensure_folder(root / "plan"))
+        shape = "x".join(map(str, source.image_shape))
+        progress.say(f"{asked.name}: images {shape}, {len(source.label_names)} classes")
+        settings = shard_builder.Settings(
+            name=asked.name,
+            version=_VERSION,
+            metadata={"origin": asked.origin, "source": asked.source},
+            description=f"{asked.name}, from {asked.origin}",
+            max_damaged=asked.max_damaged,
+            runner=asked.beam_runner,
+            options=asked.beam_options,
+        )
+        return shard_builder.write(source, settings, root)
+
+
+def _folder_source(asked: Request, folder: Path) -> Any:
+    from . import folder_layout, image_folder
+
+    assert asked.source_dir is not None  # `request` has seen to it.
+    layout = folder_layout.look(asked.source_dir)
+    folder_layout.say_what_is_left_out(layout)
+    cut = _cut(asked, set(layout.roots))
+    return image_folder.plan(
+        layout,
+        cut,
+        asked.num_shards,
+        asked.image_size,
+        asked.channels,
+        folder,
+        _slices_for,
+        asked.runner,
+    )
+
+
+def _csv_source(asked: Request, folder: Path) -> Any:
+    from . import csv_images, csv_layout
+
+    paths = {"train": asked.source_file} if asked.source_file else None
+    opened, shapes = [], {}
+    for split, path in (paths or csv_layout.find(asked.source_dir or Path())).items():
+        file = csv_layout.look(path, split)
+        shape = csv_layout.image_shape(file, asked.image_size, asked.channels)
+        if shape is None and split == "train":
+            raise DataError(f"{path}: its rows have no label column: expected label,pixel0,…")
+        if shape is None:
+            progress.say(f"{path} is left out: its rows have no label column")
+            continue
+        opened.append(file)
+        shapes[split] = shape
+    other = next((file for file in opened if shapes[file.split] != shapes["train"]), None)
+    if other is not None:
+        raise DataError(
+            f"{other.path}: its images are {list(shapes[other.split])}, those of the training "
+            f"file {list(shapes['train'])}: they do not belong together"
+        )
+    cut = _cut(asked, set(shapes))
+    return csv_images.plan(
+        opened, shapes["train"], cut, asked.num_shards, folder, _slices_for, asked.runner
+    )
+
+
+def _cut(asked: Request, given: set[str]) -> Any:
+    """How the training split is cut: by the flags, or by default where it is all there is."""
+    from .stratify import Cut
+
+    fractions = {"validation": asked.validation_fraction, "test": asked.test_fraction}
+    for split, fraction in fractions.items():
+        if fraction and split in given:
+            raise UsageError(
+                f"--{split}_fraction={fraction:g}: the source has a {split} split of its own"
+            )
+    default = _FRACTION if given == {"train"} else 0.0
+    validation, test = (default if each is None else each for each in fractions.values())
+    if validation or test:
+        progress.say(
+            f"{asked.name}: {validation:g} of each class go to validation, {test:g} to test, "
+            f"by --split_seed={asked.split_seed}"
+        )
+    return Cut(validation, test, asked.split_seed)
+
+
+def _slices_for(images: int, image_bytes: int) -> int:
+    """The number of slices by default."""
+    by_size = -(-images * image_bytes // _SHARD_BYTES)
+    return max(1, min(images, max(_SHARDS, by_size)))

@@ -1,0 +1,184 @@
+"""A folder of pictures, one sub-folder a class, as a source of examples.
+
+    folder/cat/1.png  folder/dog/2.jpg           the splits are cut by flags
+    folder/train/cat/1.png  folder/test/dog/…    the splits are folders
+
+Classes are numbered in the order of their names. The pictures are dealt out to
+slices, a few lists of names on disk, so that each slice has its share of every
+class; within a slice their order is shuffled by the seed. In memory are the
+names of one class at a time, and in a worker those of one slice.
+"""
+
+import collections
+import dataclasses
+import functools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..base import files
+from ..base.errors import DataError, UsageError
+from . import beam, pictures
+from .folder_layout import Layout, first_header
+from .slices import Damaged, Example
+from .stratify import SPLITS, Cut
+
+# Names wait in memory up to this size before they are dealt out, in bytes.
+_BUFFER = 4 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class FolderSource:
+    """Dealt-out pictures; a `slices.Source`."""
+
+    root: Path
+    lists: Path
+    label_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    num_slices: int
+    seed: int
+
+    def read(self, index: int) -> Iterator[Example | Damaged]:
+        """Decodes the pictures of a slice, in shuffled order."""
+        entries = _entries(self.lists, index)
+        for position in np.random.default_rng([self.seed, index]).permutation(len(entries)):
+            split, label, name = entries[position].split(b"\t", 2)
+            path = self.root / os.fsdecode(name)
+            try:
+                image = pictures.decode(path, self.image_shape)
+            except DataError as error:
+                yield Damaged(str(error))
+            else:
+                yield Example(split.decode(), image, int(label))
+
+
+def plan(
+    layout: Layout,
+    cut: Cut,
+    num_shards: int | None,
+    image_size: tuple[int, int] | None,
+    channels: int | None,
+    folder: Path,
+    slices_for: Any,
+    runner: dict[str, Any],
+) -> FolderSource:
+    """Deals the pictures out, and finds their size.
+
+    Args:
+      layout: what is in the folder.
+      cut: of the training split; applies to splits that have no folder.
+      num_shards: of each split; None: by `slices_for`.
+      image_size: (height, width); None: the pictures' own, which then must be equal.
+      channels: 1 or 3; None: 3 if any picture has colours.
+      folder: a place for lists, seen by all workers.
+      slices_for: from the number of images and bytes in one to the number of slices.
+      runner: keywords for `beam.run`.
+
+    Raises:
+      DataError: sizes differ; names two files.
+      UsageError: fewer pictures than shards.
+    """
+    counts = {label: layout.count("train", label) for label in layout.label_names}
+    total = sum(counts.values())
+    first = first_header(layout)
+    height, width = image_size or first.size
+    num_slices = num_shards or slices_for(total, height * width * (channels or 3))
+    if num_slices > total:
+        raise UsageError(f"--num_shards={num_slices} is more than the {total:,} pictures")
+    dealer = _Dealer(files.ensure_folder(folder), num_slices)
+    for number, label in enumerate(layout.label_names):
+        for split in layout.roots:
+            names = layout.names(split, label)
+            splits = np.full(len(names), SPLITS.index(split))
+            if split == "train":
+                splits = cut.splits(label, len(names), np.arange(len(names)))
+            for name, each in zip(names, splits, strict=True):
+                dealer.deal(SPLITS[each], number, name)
+    dealer.flush()
+    if image_size is None or channels is None:
+        work = functools.partial(_scan, layout.root, folder)
+        found = beam.run(work, num_slices, folder / "scanned", "reading headers", **runner)
+        image_size = image_size or _common_size(found)
+        channels = channels or (3 if any(each.colour for each in found) else 1)
+    return FolderSource(
+        layout.root, folder, layout.label_names, (*image_size, channels), num_slices, cut.seed
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Scanned:
+    """Headers of a slice: for each size how many and the first file, and whether any has colour."""
+
+    sizes: dict[tuple[int, int], tuple[int, str]]
+    colour: bool
+
+
+def _scan(root: Path, lists: Path, index: int) -> _Scanned:
+    counts: collections.Counter[tuple[int, int]] = collections.Counter()
+    firsts: dict[tuple[int, int], str] = {}
+    colour = False
+    for entry in _entries(lists, index):
+        path = root / os.fsdecode(entry.split(b"\t", 2)[2])
+        try:
+            header = pictures.header(path)
+        except DataError:
+            continue  # It is met again, and counted, when it is to be decoded.
+        counts[header.size] += 1
+        firsts.setdefault(header.size, str(path))
+        colour = colour or header.colour
+    return _Scanned({size: (counts[size], firsts[size]) for size in counts}, colour)
+
+
+def _common_size(found: list[_Scanned]) -> tuple[int, int]:
+    counts: collections.Counter[tuple[int, int]] = collections.Counter()
+    firsts: dict[tuple[int, int], str] = {}
+    for scanned in found:
+        for size, (count, path) in scanned.sizes.items():
+            counts[size] += count
+            firsts.setdefault(size, path)
+    (size, count), *others = counts.most_common()
+    if others:
+        other = others[0][0]
+        raise DataError(
+            f"the pictures differ in size: {firsts[size]} is {size[0]}x{size[1]} (height x "
+            f"width, as {count:,} are), {firsts[other]} is {other[0]}x{other[1]}; resize them "
+            f"all with --image_size=HxW, for example --image_size={size[0]}x{size[1]}"
+        )
+    return size
+
+
+class _Dealer:
+    """Deals names out to lists on disk, one for each slice, each split in turn."""
+
+    def __init__(self, folder: Path, num_slices: int):
+        self._folder, self._num_slices = folder, num_slices
+        self._next: dict[str, int] = collections.defaultdict(int)
+        self._waiting: dict[int, list[bytes]] = collections.defaultdict(list)
+        self._size = 0
+
+    def deal(self, split: str, label: int, name: str) -> None:
+        entry = f"{split}\t{label}\t".encode() + os.fsencode(name) + b"\0"
+        self._waiting[self._next[split] % self._num_slices].append(entry)
+        self._next[split] += 1
+        self._size += len(entry)
+        if self._size > _BUFFER:
+            self.flush()
+
+    def flush(self) -> None:
+        for index, entries in self._waiting.items():
+            with open(_list(self._folder, index), "ab") as file:
+                file.writelines(entries)
+        self._waiting.clear()
+        self._size = 0
+
+
+def _list(folder: Path, index: int) -> Path:
+    return folder / f"{index}.list"
+
+
+def _entries(lists: Path, index: int) -> list[bytes]:
+    path = _list(lists, index)
+    return path.read_bytes().split(b"\0")[:-1] if path.exists() else []

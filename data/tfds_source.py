@@ -1,0 +1,111 @@
+"""Any image-classification dataset of TFDS, by TFDS's own preparation."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..base import progress
+from ..base.command import nearest
+from ..base.errors import DataError, UsageError, first_line
+from ..base.tf import tfds
+from . import builders, known
+from .probe import probe
+
+
+def prepare(name: str, data_dir: Path, num_shards: int, overwrite: bool) -> str:
+    """Lets TFDS download and prepare a dataset, into the same place as ours.
+
+    TFDS makes it aside, and renames it when it is whole.
+
+    Args:
+      name: TFDS's, `<name>` or `<name>/<config>`.
+      data_dir: the root of all datasets.
+      num_shards: the number of files of each split.
+      overwrite: replaces what is there.
+
+    Returns:
+      Where it came from, in words.
+
+    Raises:
+      UsageError: TFDS has no such dataset, or it is not one of images and labels.
+      DataError: TFDS's source cannot be reached, or TFDS failed.
+    """
+    builder = _builder(name, data_dir)
+    _refuse_others(name, builder)
+    with builders.preparing(data_dir, name):
+        for url in list(builder.url_infos or ())[:1]:
+            trouble = probe(url)
+            if trouble:  # TFDS itself would try again for minutes.
+                raise _failed(name, trouble)
+        progress.say(f"{name}: TFDS downloads and prepares it")
+        with builders.making(data_dir, name, str(builder.version), overwrite) as root:
+            config = tfds.download.DownloadConfig(num_shards=num_shards, try_download_gcs=False)
+            try:
+                builders.prepare_quietly(_builder(name, root), root, config)
+            except Exception as error:  # TFDS and its builders raise whatever they like.
+                if isinstance(error, OSError) and error.errno:
+                    raise  # A full disk, for one, has a message of its own.
+                raise _failed(name, first_line(error)) from error
+    return f"TFDS's {name} {builder.version}"
+
+
+def read(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Reads the splits of a folder that TFDS made.
+
+    Returns:
+      By split: images uint8 [N, H, W, C] and labels int64 [N].
+    """
+    builder: Any = tfds.builder_from_directory(str(folder))
+    found = {}
+    for split in builder.info.splits:
+        data = builder.as_dataset(split=split, batch_size=1000, as_supervised=True)
+        images, labels = zip(*data.as_numpy_iterator(), strict=True)
+        found[split] = np.concatenate(images), np.concatenate(labels)
+    return found
+
+
+def _builder(name: str, data_dir: Path) -> Any:
+    short, _, config = name.partition("/")
+    # By this list first: an unknown name would be looked for on the network.
+    names = tfds.list_builders(with_community_datasets=False)
+    if short not in names:
+        raise UsageError(
+            f"--dataset={name} is not known{nearest(short, {*names, *known.DATASETS})} (there are "
+            f"{', '.join(known.DATASETS)}, TFDS's other datasets, image_folder, csv, and IDX "
+            "files of any dataset with --source=local --source_dir=DIR)"
+        )
+    try:
+        made: Any = tfds.builder_cls(short)
+        return made(data_dir=os.fspath(data_dir), config=config or None)
+    except Exception as error:  # A configuration that is not there; a library that is missing.
+        configs = [each.name for each in tfds.builder_cls(short).BUILDER_CONFIGS]
+        there = f" (configurations: {', '.join(configs[:20])})" if configs else ""
+        raise UsageError(f"--dataset={name}: {first_line(error)}{there}") from error
+
+
+def _refuse_others(name: str, builder: Any) -> None:
+    """Refuses what is not of images of one size and labels, before anything is downloaded."""
+    features = builder.info.features
+    parts: dict[str, Any] = {}
+    if isinstance(features, tfds.features.FeaturesDict):
+        parts = dict(features.items())
+    image, label = parts.get("image"), parts.get("label")
+    if not isinstance(label, tfds.features.ClassLabel) or image is None:
+        raise UsageError(
+            f"--dataset={name}: expected the features image and label of an image-classification "
+            f"dataset, got {', '.join(parts) or features}"
+        )
+    if len(image.shape) != 3 or None in image.shape:
+        raise UsageError(
+            f"--dataset={name}: its pictures differ in size ({list(image.shape)}): save them as "
+            "files, one folder a class, and use --dataset=image_folder --image_size=HxW"
+        )
+
+
+def _failed(name: str, cause: str) -> DataError:
+    return DataError(
+        f"TFDS could not prepare {name}: {cause}. Behind a firewall prepare it elsewhere with "
+        "TFDS, and copy its folder into --data_dir: it is used as it is"
+    )

@@ -1,0 +1,210 @@
+import collections
+import json
+import shutil
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from digitline.base import command
+from digitline.base.errors import DataError, UsageError
+from digitline.data import pictures, prepare
+from digitline.data.dataset import open_dataset
+
+from support import digitline
+
+KINDS = ("png", "bmp", "gif", "jpg")
+
+
+@pytest.fixture(scope="session")
+def grey(few_digits, tmp_path_factory):
+    """One folder a digit, four kinds of files, all grey and of one size. Do not change it."""
+    root = tmp_path_factory.mktemp("pictures") / "Grey Digits"
+    for index, (image, label) in enumerate(zip(*few_digits, strict=True)):
+        save(image, root / f"digit {label}" / f"{index:03d}.{KINDS[index % 4]}")
+    (root / "digit 3" / "notes.txt").write_text("not a picture")
+    (root / "digit 3" / ".hidden.png").write_text("not seen")
+    return root
+
+
+def save(image, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    PIL.Image.fromarray(image).save(path)
+
+
+def coloured(index, height, width):
+    """A circle (class 0) or bars (class 1) of some colour."""
+    rows, columns = np.mgrid[:height, :width]
+    circle = (rows - height / 2) ** 2 + (columns - width / 2) ** 2 < (height / 3) ** 2
+    mask = circle if index % 2 == 0 else columns % 8 < 4
+    colour = np.random.default_rng(index).integers(60, 256, 3)
+    return (mask[..., None] * colour).astype(np.uint8)
+
+
+@pytest.fixture
+def colour(tmp_path):
+    """train and test folders of colour pictures of mixed sizes."""
+    root = tmp_path / "made" / "shapes"
+    for index in range(120):
+        split = "test" if index % 6 > 3 else "train"
+        kind = ("circle", "stripes")[index % 2]
+        image = coloured(index, 24 + index % 5, 30 + index % 7)
+        save(image, root / split / kind / f"{index}.png")
+    return root
+
+
+def run(root, folder, *more):
+    arguments = ["--dataset=image_folder", f"--source_dir={root}", f"--data_dir={folder}"]
+    return command.call(prepare.COMMAND, [*arguments, *more])
+
+
+def examples(folder, name, split):
+    """Images as bytes and labels, read by TFDS."""
+    builder = open_dataset(folder, name).builder
+    data = builder.as_dataset(split=split, as_supervised=True).as_numpy_iterator()
+    return [(image.tobytes(), int(label)) for image, label in data]
+
+
+def test_every_kind_of_file_and_a_stratified_cut(grey, few_digits, tmp_path, capsys):
+    result = run(grey, tmp_path)
+    said = capsys.readouterr().err
+    assert "0.1 of each class go to validation, 0.1 to test, by --split_seed=0" in said
+    assert "1 files are no pictures by their suffix" in said
+    assert result["dataset"] == "grey_digits"
+    assert result["image_shape"] == [28, 28, 1]
+    assert sum(result["splits"].values()) == 300
+    assert open_dataset(tmp_path, "grey_digits").label_names == tuple(
+        f"digit {number}" for number in range(10)
+    )
+    found = {split: examples(tmp_path, "grey_digits", split) for split in result["splits"]}
+    counts = np.bincount(few_digits[1])
+    for split in ("validation", "test"):
+        labels = np.bincount([label for _, label in found[split]], minlength=10)
+        assert labels.tolist() == [int(count * 0.1 + 0.5) for count in counts]
+    contents = collections.Counter(image for each in found.values() for image, _ in each)
+    # Three of four kinds of files keep each pixel: those are the digits, each once.
+    kept = [image.tobytes() for index, image in enumerate(few_digits[0]) if index % 4 != 3]
+    assert all(contents[image] == 1 for image in kept)
+
+
+def test_the_same_seed_the_same_cut_for_any_number_of_shards(grey, tmp_path):
+    one = run(grey, tmp_path / "one", "--num_shards=1")
+    five = run(grey, tmp_path / "five", "--num_shards=5")
+    other = run(grey, tmp_path / "other", "--split_seed=1")
+    assert one["fingerprint"] == five["fingerprint"] != other["fingerprint"]
+    tests = [set(examples(tmp_path / each, "grey_digits", "test")) for each in ("one", "five")]
+    assert tests[0] == tests[1]
+    assert not tests[0] & set(examples(tmp_path / "one", "grey_digits", "train"))
+    assert len(open_dataset(tmp_path / "five", "grey_digits").shards("train")) == 5
+
+
+def test_mixed_sizes_ask_for_one(colour, tmp_path):
+    with pytest.raises(DataError, match=r"differ in size: .*png is \d+x\d+ .*--image_size=HxW"):
+        run(colour, tmp_path)
+    assert not list((tmp_path / "shapes").glob("*.*.*"))
+    result = run(colour, tmp_path, "--image_size=24x32")
+    assert result["image_shape"] == [24, 32, 3]
+    assert result["splits"] == {"train": 80, "test": 40}
+    result = run(colour, tmp_path, "--image_size=16", "--channels=1", "--name=grey_shapes")
+    assert result["image_shape"] == [16, 16, 1]
+
+
+def test_colour_pictures_are_trained_on(colour, tmp_path):
+    run(colour, tmp_path, "--image_size=28x28", "--validation_fraction=0.2")
+    done = digitline(
+        "train", "--dataset=shapes", f"--data_dir={tmp_path}", "--epochs=1", "--batch_size=16",
+        f"--workdir={tmp_path / 'run'}", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["dataset"]["name"] == "shapes"
+
+
+def test_a_bad_file_is_named_or_passed_over(grey, tmp_path):
+    root = shutil.copytree(grey, tmp_path / "bad")
+    bad = root / "digit 0" / "zz.png"
+    bad.write_bytes(b"\x89PNG\r\n\x1a\n and then nothing of the kind")
+    cut_short = next((root / "digit 1").glob("*.png"))
+    cut_short.write_bytes(cut_short.read_bytes()[:-60])
+    with pytest.raises(DataError, match=r"png: does not decode: .* --max_corrupt_images=N"):
+        run(root, tmp_path / "data")
+    with pytest.raises(DataError, match=r"does not decode: .* \(and 1 before it\)"):
+        run(root, tmp_path / "data", "--max_corrupt_images=1")
+    assert [path.name for path in (tmp_path / "data" / "bad").iterdir()] == [".lock"]
+    result = run(root, tmp_path / "data", "--max_corrupt_images=2")
+    assert result["corrupt_images"] == 2
+    assert sum(result["splits"].values()) == 299
+    named = "\n".join(result["corrupt_files"])
+    assert str(bad) in named
+    assert str(cut_short) in named
+    assert str(bad) in prepare.text(result)
+
+
+def test_one_name_is_not_taken_for_two_folders(grey, colour, tmp_path):
+    run(grey, tmp_path, "--name=mine")
+    assert run(grey, tmp_path, "--name=mine")["reused"]
+    with pytest.raises(DataError, match=r"prepared with another place .* --overwrite"):
+        run(colour, tmp_path, "--name=mine", "--image_size=28")
+    with pytest.raises(DataError, match="prepared with another split_seed"):
+        run(grey, tmp_path, "--name=mine", "--split_seed=4")
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ((), "holds no folders: expected one for each class"),
+        (("a/b/1.png",), "no picture in it"),
+        (("train/a/1.png", "test/b/1.png"), "a class that .*train does not have"),
+        (("train/a/1.png", "val/a/1.png", "valid/a/1.png"), "two folders for one split"),
+    ],
+)
+def test_folders_of_another_form(files, message, tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    for name in files:
+        save(np.zeros((4, 4), np.uint8), root / name)
+    with pytest.raises(DataError, match=message):
+        run(root, tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--image_size=big"], "--image_size=big: expected HEIGHTxWIDTH"),
+        (["--validation_fraction=0.6", "--test_fraction=0.5"], "leave nothing to train on"),
+        (["--name=My Digits"], "--name=My Digits: a name begins with a small letter"),
+        (["--source=pypi"], "--source=pypi does not go with --dataset=image_folder"),
+        (["--num_shards=301"], "--num_shards=301 is more than the 300 pictures"),
+        (["--source_file=x.csv"], "needs --source_dir"),
+    ],
+)
+def test_flags_that_are_wrong(flags, message, grey, tmp_path):
+    with pytest.raises(UsageError, match=message):
+        run(grey, tmp_path, *flags)
+
+
+def test_a_dataset_among_its_own_pictures(colour):
+    with pytest.raises(UsageError, match="among its own pictures"):
+        run(colour, colour.parent, "--image_size=28")
+    with pytest.raises(UsageError, match="among its own pictures"):
+        run(colour, colour / "datasets", "--image_size=28")
+
+
+def test_a_fraction_of_a_split_that_is_there(colour, tmp_path):
+    with pytest.raises(UsageError, match="the source has a test split of its own"):
+        run(colour, tmp_path, "--image_size=28", "--test_fraction=0.1")
+
+
+def test_pictures_of_every_mode(tmp_path):
+    deep = (np.arange(16, dtype=np.uint16) * 4369).reshape(4, 4)
+    PIL.Image.fromarray(deep).save(tmp_path / "deep.png")
+    assert pictures.decode(tmp_path / "deep.png", (4, 4, 1)).max() == 255
+    assert pictures.decode(tmp_path / "deep.png", (4, 4, 1))[0, 1, 0] == 17
+    clear = np.zeros((4, 4, 4), np.uint8)
+    PIL.Image.fromarray(clear).save(tmp_path / "clear.png")
+    assert pictures.decode(tmp_path / "clear.png", (4, 4, 3)).min() == 255
+    turned = PIL.Image.new("RGB", (6, 4))
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    turned.save(tmp_path / "turned.jpg", exif=exif)
+    assert pictures.header(tmp_path / "turned.jpg").size == (6, 4)
+    assert not pictures.header(tmp_path / "deep.png").colour

@@ -1,0 +1,28 @@
+import numpy as np
+import pytest
+
+from digitline.data.stratify import Cut, _permuted
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 64, 1000, 12345])
+def test_a_permutation_of_any_size(count):
+    assert sorted(_permuted(np.arange(count), count, "key")) == list(range(count))
+
+
+def test_the_cut_is_exact_reproducible_and_by_seed():
+    cut = Cut(validation=0.1, test=0.2, seed=3)
+    found = cut.splits("seven", 5923, np.arange(5923))
+    assert np.bincount(found).tolist() == [5923 - 592 - 1185, 592, 1185]
+    # A worker that sees a part of the class decides the same.
+    assert np.array_equal(cut.splits("seven", 5923, np.arange(100, 200)), found[100:200])
+    assert not np.array_equal(Cut(0.1, 0.2, 4).splits("seven", 5923, np.arange(5923)), found)
+    # It is no rule of the order: each tenth of the class has its share.
+    tests = (found == 2).reshape(-1)[:5920].reshape(10, -1).mean(1)
+    assert tests.min() > 0.14
+    assert tests.max() < 0.26
+
+
+def test_one_example_at_least_is_left_to_train_on():
+    assert Cut(0.4, 0.5, 0).sizes(1) == (0, 0)
+    assert Cut(0.4, 0.5, 0).sizes(2) == (0, 1)
+    assert Cut(0.4, 0.5, 0).sizes(100) == (40, 50)

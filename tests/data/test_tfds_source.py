@@ -1,0 +1,161 @@
+import hashlib
+
+import numpy as np
+import pytest
+
+from digitline.base import command
+from digitline.base.errors import DataError, UsageError
+from digitline.base.tf import tfds
+from digitline.data import pipeline, prepare, tfds_source
+from digitline.data.dataset import open_dataset
+
+from support import digitline
+
+
+class TinyColour(tfds.core.GeneratorBasedBuilder):
+    """A registered dataset of TFDS's kind: colour, PNG, two splits."""
+
+    name = "tiny_colour"
+    VERSION = tfds.core.Version("2.1.0")
+    address: str | None = None
+
+    def _info(self):
+        features = tfds.features.FeaturesDict(
+            {
+                "image": tfds.features.Image(shape=(12, 10, 3)),
+                "label": tfds.features.ClassLabel(names=["red", "green", "blue"]),
+                "id": np.int64,
+            }
+        )
+        return tfds.core.DatasetInfo(
+            builder=self, features=features, supervised_keys=("image", "label")
+        )
+
+    def _split_generators(self, dl_manager):
+        shade = int(dl_manager.download(self.address).read_text()) if self.address else 200
+        return {
+            "train": self._generate_examples(90, shade),
+            "test": self._generate_examples(30, shade),
+        }
+
+    def _generate_examples(self, count, shade):
+        for index in range(count):
+            image = np.random.default_rng(index).integers(0, 40, (12, 10, 3)).astype(np.uint8)
+            image[..., index % 3] += np.uint8(shade)
+            yield index, {"image": image, "label": index % 3, "id": index}
+
+
+class NoImages(TinyColour):
+    name = "no_images"
+
+    def _info(self):
+        return tfds.core.DatasetInfo(
+            builder=self, features=tfds.features.FeaturesDict({"x": np.int64})
+        )
+
+
+class MixedSizes(TinyColour):
+    name = "mixed_sizes"
+
+    def _info(self):
+        features = tfds.features.FeaturesDict(
+            {
+                "image": tfds.features.Image(shape=(None, None, 3)),
+                "label": tfds.features.ClassLabel(num_classes=3),
+            }
+        )
+        return tfds.core.DatasetInfo(builder=self, features=features)
+
+
+def run(folder, name, *more):
+    return command.call(
+        prepare.COMMAND, [f"--dataset={name}", f"--data_dir={folder}", "--num_shards=2", *more]
+    )
+
+
+def colours(folder):
+    """Whether each training image's brightest channel is its label."""
+    made = open_dataset(folder, "tiny_colour")
+    assert made.encoding == "encoded"
+    images, labels = pipeline.load(made, "train")
+    return bool((images.numpy().mean((1, 2)).argmax(1) == labels.numpy()).all())
+
+
+def test_tfds_prepares_it_and_it_is_trained_on(tmp_path):
+    result = run(tmp_path, "tiny_colour")
+    assert result["splits"] == {"train": 90, "test": 30}
+    assert result["version"] == "2.1.0"
+    assert result["image_shape"] == [12, 10, 3]
+    assert len(open_dataset(tmp_path, "tiny_colour").shards("train")) == 2
+    assert [path.name for path in (tmp_path / "tiny_colour").iterdir() if path.is_dir()] == [
+        "2.1.0"
+    ]
+    assert colours(tmp_path)
+    assert run(tmp_path, "tiny_colour")["reused"]
+    assert not run(tmp_path, "tiny_colour", "--overwrite")["reused"]
+
+
+def test_a_folder_that_tfds_made_is_used_as_it_is(tmp_path):
+    TinyColour(data_dir=tmp_path).download_and_prepare()
+    result = run(tmp_path, "tiny_colour")
+    assert result["reused"]
+    assert colours(tmp_path)
+    done = digitline(
+        "train", "--dataset=tiny_colour", f"--data_dir={tmp_path}", "--epochs=1",
+        "--batch_size=16", f"--workdir={tmp_path / 'run'}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_has_a_source_is_downloaded_after_a_probe(web, tmp_path, monkeypatch):
+    (tmp_path / "web" / "shade.txt").write_text("150")
+    address = f"{web}shade.txt"
+    digest = hashlib.sha256(b"150").hexdigest()
+    info = tfds.download.checksums.UrlInfo(size=3, checksum=digest, filename="shade.txt")
+    monkeypatch.setattr(TinyColour, "address", address)
+    monkeypatch.setattr(TinyColour, "url_infos", {address: info}, raising=False)
+    asked = []
+    probe = tfds_source.probe
+    monkeypatch.setattr(tfds_source, "probe", lambda url: asked.append(url) or probe(url))
+    run(tmp_path, "tiny_colour")
+    assert asked == [address]
+    assert colours(tmp_path)
+    # A download that is something else is refused, and the dataset stays.
+    (tmp_path / "web" / "shade.txt").write_text("999")
+    with pytest.raises(DataError, match="could not prepare tiny_colour: "):
+        run(tmp_path, "tiny_colour", "--overwrite")
+    assert colours(tmp_path)
+
+
+def test_a_source_that_does_not_answer_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(TinyColour, "url_infos", {"http://127.0.0.1:9/x": None}, raising=False)
+    with pytest.raises(DataError, match=r"could not prepare tiny_colour: 127.0.0.1:9 cannot be"):
+        run(tmp_path, "tiny_colour")
+    assert [path.name for path in (tmp_path / "tiny_colour").iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, OSError])  # requests' errors are of the latter.
+def test_what_tfds_raises_is_one_line(kind, tmp_path, monkeypatch):
+    def fails(*_):
+        raise kind("the page has changed\nand more")
+
+    monkeypatch.setattr(TinyColour, "_split_generators", fails)
+    with pytest.raises(
+        DataError, match=r"could not prepare tiny_colour: the page has changed\. Be"
+    ):
+        run(tmp_path, "tiny_colour")
+    assert [path.name for path in (tmp_path / "tiny_colour").iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("tiny_color", r"not known; did you mean tiny_colour\?"),
+        ("no_images", "expected the features image and label .* got x"),
+        ("mixed_sizes", r"its pictures differ in size .* --dataset=image_folder"),
+        ("tiny_colour/large", "--dataset=tiny_colour/large: "),
+    ],
+)
+def test_what_is_no_dataset_of_images(name, message, tmp_path):
+    with pytest.raises(UsageError, match=message):
+        run(tmp_path, name)
