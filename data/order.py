@@ -17,6 +17,9 @@ _BLOCK = 1000
 # permutations of an epoch and the next are seen to be alike.
 _ROUNDS = 8
 
+# 2**64 divided by the golden ratio, odd: SplitMix64's increment.
+_GOLDEN = 0x9E3779B97F4A7C15
+
 Order = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
@@ -103,10 +106,8 @@ def _permuted(
     does not.
     """
     # Hashed, since the cipher gives neighbouring keys much the same permutation.
-    keys = [_mix(tf.zeros_like(first, tf.uint64) + _u64(seed))]
-    for part in (first, second):
-        keys.append(_mix(keys[-1] + tf.bitcast(part, tf.uint64)))
-    keys = tf.bitcast(tf.stack(keys, axis=1), tf.int64)
+    hashed = _mix(tf.bitcast(first, tf.uint64) + _u64(_GOLDEN * (2 * seed + 1) % 2**64))
+    keys = tf.stack([tf.bitcast(hashed, tf.int64), first, second], axis=1)
     last = tf.broadcast_to(count - 1, tf.shape(index))
     return tf.raw_ops.RandomIndexShuffle(index=index, seed=keys, max_index=last, rounds=_ROUNDS)
 
@@ -139,7 +140,7 @@ def uniform(keys: tf.Tensor, numbers: int) -> tf.Tensor:
 
 
 def _mix(value: tf.Tensor) -> tf.Tensor:
-    value = value * _u64(0x9E3779B97F4A7C15) + _u64(0x9E3779B97F4A7C15)
+    value = value * _u64(_GOLDEN) + _u64(_GOLDEN)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         value = tf.bitwise.bitwise_xor(value, tf.bitwise.right_shift(value, _u64(shift)))
         value = value * _u64(factor)

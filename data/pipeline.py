@@ -132,9 +132,12 @@ def training_batches(
         stream, decode = _buffered(
             sources[0], cache, cache_dir, shuffle_buffer, batch_size, seed, start_step
         )
-    return stream.map(
-        lambda *elements: finish(*decode(*elements)), tf.data.AUTOTUNE, deterministic=True
-    ).prefetch(_PREFETCH)
+
+    @tf.autograph.experimental.do_not_convert  # No Python control flow; it takes its time.
+    def prepare(*elements: tf.Tensor) -> Any:
+        return finish(*decode(*elements))
+
+    return stream.map(prepare, tf.data.AUTOTUNE, deterministic=True).prefetch(_PREFETCH)
 
 
 def evaluation_batches(
@@ -192,6 +195,7 @@ def _memory(
     else:
         pick = order.shuffled(len(labels), seed)
 
+    @tf.autograph.experimental.do_not_convert  # No Python control flow; it takes its time.
     def picked(step: tf.Tensor) -> tf.data.Dataset:
         position = step * batch_size + tf.range(_STEPS * batch_size, dtype=tf.int64)
         epoch, index = (tf.reshape(each, [_STEPS, batch_size]) for each in pick(position))

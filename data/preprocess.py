@@ -59,17 +59,21 @@ class Preprocess:
         Returns:
           float32 [N, height, width, C].
         """
-        if self.resizing == "pad":
-            above, left = self._margins()
-            below = self.height - self.image_shape[0] - above
-            right = self.width - self.image_shape[1] - left
-            # While they are bytes: a quarter of the memory to move.
-            images = tf.pad(images, [[0, 0], [above, below], [left, right], [0, 0]])
-        elif self.resizing == "resize":
+        if self.resizing == "resize":
             images = tf.image.resize(images, (self.height, self.width))
         # One pass over the batch where there is no mean, else two, instead of three.
         images = tf.cast(images, tf.float32) * (1.0 / (255.0 * self.std))
-        return images - self.mean / self.std if self.mean else images
+        black = self.mean / self.std
+        if self.mean:
+            images -= black
+        if self.resizing == "pad":
+            # Last, since the images are smaller before; and TFLite cannot pad uint8.
+            above, left = self._margins()
+            below = self.height - self.image_shape[0] - above
+            right = self.width - self.image_shape[1] - left
+            margins = [[0, 0], [above, below], [left, right], [0, 0]]
+            images = tf.pad(images, margins, constant_values=-black)
+        return images
 
     def _margins(self) -> tuple[int, int]:
         return (self.height - self.image_shape[0]) // 2, (self.width - self.image_shape[1]) // 2

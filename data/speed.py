@@ -48,8 +48,9 @@ def measure(
       say: is told of the progress.
 
     Returns:
-      A row for each: `name`, `what`, `images_per_s` (median), `slowest`,
-      `fastest`, `peak_rss_mb` (of the whole process while it ran).
+      A row for each: `name`, `what`, `images_per_s` (median), `rounds`
+      (images/s of each), `slowest`, `fastest`, `peak_rss_mb` (of the whole
+      process while it ran).
     """
     height, width, _ = dataset.image_shape
     preprocess = Preprocess(
@@ -89,6 +90,7 @@ def measure(
             "name": name,
             "what": what,
             "images_per_s": statistics.median(rates[name]),
+            "rounds": rates[name],
             "slowest": min(rates[name]),
             "fastest": max(rates[name]),
             "peak_rss_mb": peaks[name],
