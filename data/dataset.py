@@ -117,7 +117,7 @@ class Dataset:
 
 
 def _prepare_again(name: str) -> str:
-    return f"make it anew with digitline prepare --dataset={name} --overwrite"
+    return f"make {name} anew: digitline prepare with --overwrite and the flags of the first time"
 
 
 def is_prepared(data_dir: Path, name: str) -> bool:
