@@ -5,8 +5,6 @@ shuffled order; what consumes them does nothing.
 """
 
 import gc
-import importlib
-import importlib.util
 import statistics
 import threading
 import time
@@ -17,16 +15,14 @@ import numpy as np
 import psutil
 
 from ..base.tf import tf
-from . import pipeline, records
+from . import pipeline, records, speed_peers
 from . import shards as parts
 from .dataset import Dataset
 from .preprocess import Preprocess
+from .speed_peers import Epoch
 
 # How often the memory is looked at while a round runs, in seconds.
 _MEMORY_INTERVAL_S = 0.02
-
-# Runs one epoch and returns the number of images.
-Epoch = Callable[[], int]
 
 
 def measure(
@@ -68,11 +64,8 @@ def measure(
         "warm": ("ours, later epochs, in memory", _warm(dataset, split, preprocess, batch_size)),
         "numpy": ("a bare numpy loop", _numpy(dataset, split, padding, batch_size)),
     }
-    if importlib.util.find_spec("torch"):
-        contenders["torch"] = (
-            "PyTorch's DataLoader, no workers",
-            _torch(dataset, split, padding, batch_size),
-        )
+    images, labels = (tensor.numpy() for tensor in records.load(dataset, split))
+    contenders |= speed_peers.installed(images, labels, padding, batch_size)
     rates: dict[str, list[float]] = {name: [] for name in contenders}
     peaks = dict.fromkeys(contenders, 0.0)
     for number in range(rounds + 1):
@@ -197,30 +190,6 @@ def _numpy(dataset: Dataset, split: str, padding: int, batch_size: int) -> Epoch
             batch = np.pad(images[index], margins).astype(np.float32)
             batch *= np.float32(1 / 255)
             _ = batch, labels[index]
-        return len(labels)
-
-    return epoch
-
-
-def _torch(dataset: Dataset, split: str, padding: int, batch_size: int) -> Epoch:
-    """A DataLoader over an array in memory, one image per call of the dataset."""
-    # By name: it is no dependency, and the type checker does not find it.
-    torch: Any = importlib.import_module("torch")
-    data: Any = importlib.import_module("torch.utils.data")
-    images, labels = (torch.from_numpy(each.numpy()) for each in records.load(dataset, split))
-
-    def collate(items: list[Any]) -> Any:
-        batch = torch.stack([image for image, _ in items]).float() / 255
-        margins = (0, 0, padding, padding, padding, padding)
-        return torch.nn.functional.pad(batch, margins), torch.stack([label for _, label in items])
-
-    loader = data.DataLoader(
-        data.TensorDataset(images, labels), batch_size, shuffle=True, collate_fn=collate
-    )
-
-    def epoch() -> int:
-        for _ in loader:
-            pass
         return len(labels)
 
     return epoch
