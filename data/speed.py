@@ -52,6 +52,7 @@ def measure(
     preprocess = Preprocess(
         dataset.image_shape, height + 2 * padding, width + 2 * padding, "pad" if padding else "none"
     )
+    images, labels = (tensor.numpy() for tensor in records.load(dataset, split))
     contenders: dict[str, tuple[str, Epoch]] = {
         "tutorial": (
             "one image per map call, shuffle 10,000",
@@ -62,9 +63,8 @@ def measure(
             _cold(dataset, split, preprocess, batch_size),
         ),
         "warm": ("ours, later epochs, in memory", _warm(dataset, split, preprocess, batch_size)),
-        "numpy": ("a bare numpy loop", _numpy(dataset, split, padding, batch_size)),
+        "numpy": ("a bare numpy loop", _numpy(images, labels, padding, batch_size)),
     }
-    images, labels = (tensor.numpy() for tensor in records.load(dataset, split))
     contenders |= speed_peers.installed(images, labels, padding, batch_size)
     rates: dict[str, list[float]] = {name: [] for name in contenders}
     peaks = dict.fromkeys(contenders, 0.0)
@@ -177,9 +177,8 @@ def _warm(dataset: Dataset, split: str, preprocess: Preprocess, batch_size: int)
     return lambda: _consume(batches, count, batch_size)
 
 
-def _numpy(dataset: Dataset, split: str, padding: int, batch_size: int) -> Epoch:
+def _numpy(images: np.ndarray, labels: np.ndarray, padding: int, batch_size: int) -> Epoch:
     """Gathers, pads and scales a permuted array; nothing runs beside it."""
-    images, labels = (tensor.numpy() for tensor in records.load(dataset, split))
     generator = np.random.default_rng(0)
     margins = ((0, 0), (padding, padding), (padding, padding), (0, 0))
 
