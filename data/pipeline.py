@@ -9,7 +9,8 @@ Three ways to hold the split, by `cache`:
 
 - `memory`: decoded once into one uint8 tensor; an example's place in the order
   is computed (`order`), no buffer holds it, and a batch is one gather.
-- `file`: decoded once into a file (`cache_file`); shuffled through a buffer.
+- `file`: the same, but the tensor is a file that is mapped into memory
+  (`cache_file`): for splits that are larger than the memory.
 - `off`: read from the TFRecords in each epoch, shards interleaved in shuffled
   order; shuffled through a buffer.
 
@@ -18,6 +19,7 @@ are a few ops for each batch and not for each image.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,7 +91,7 @@ def training_batches(
     """An endless stream of shuffled batches, all of the same size.
 
     Args:
-      sources: one, or several to mix by weight (with `memory`).
+      sources: one, or several to mix by weight (not with `off`).
       preprocess: applied to each batch, as graph ops.
       batch_size: images in a batch.
       seed: of the order and of the augmentation.
@@ -97,9 +99,9 @@ def training_batches(
       augment: random changes before the preprocessing.
       cache: `memory`, `file` or `off`.
       cache_dir: the folder of the cache file; needed for `file`.
-      shuffle_buffer: with `file` and `off`, how many examples the order is
-        drawn from; the whole split is shuffled where it fits in.
-      balance_classes: as many images of each class (with `memory`).
+      shuffle_buffer: with `off`, how many examples the order is drawn from;
+        the whole split is shuffled where it fits in.
+      balance_classes: as many images of each class (not with `off`).
       worker: (index, number) of workers that share out each source; their
         parts are disjoint and complete.
 
@@ -113,8 +115,13 @@ def training_batches(
     sources = [sources] if isinstance(sources, Source) else list(sources)
     if cache not in CACHES:
         raise ValueError(f"Expected cache to be one of {CACHES}. Received: cache={cache!r}")
-    if cache != "memory" and (balance_classes or len(sources) > 1):
-        raise UsageError(f"mixing datasets and balancing classes need --cache=memory, not {cache}")
+    if cache == "file" and cache_dir is None:
+        raise ValueError("Expected cache_dir with cache='file'. Received: None")
+    if cache == "off" and (balance_classes or len(sources) > 1):
+        raise UsageError(
+            "mixing datasets and balancing classes pick single images, which TFRecords alone do "
+            "not allow: use --cache=memory or --cache=file, not off"
+        )
     sources = [
         dataclasses.replace(source, shards=parts.of_worker(source.parts(), *worker))
         for source in sources
@@ -126,12 +133,11 @@ def training_batches(
             images = augment(images, tf.stack([seeds, epoch, place], axis=1))
         return preprocess(images), labels
 
-    if cache == "memory":
-        stream, decode = _memory(sources, balance_classes, batch_size, seed, start_step)
+    if cache == "off":
+        stream, decode = _streamed(sources[0], shuffle_buffer, batch_size, seed, start_step)
     else:
-        stream, decode = _buffered(
-            sources[0], cache, cache_dir, shuffle_buffer, batch_size, seed, start_step
-        )
+        held = _mapped(sources, cache_dir) if cache_dir and cache == "file" else _loaded(sources)
+        stream, decode = _picked(sources, *held, balance_classes, batch_size, seed, start_step)
 
     @tf.autograph.experimental.do_not_convert  # No Python control flow; it takes its time.
     def prepare(*elements: tf.Tensor) -> Any:
@@ -169,13 +175,32 @@ def evaluation_batches(
     records.require_all(dataset, shards, seen)
 
 
-def _memory(
-    sources: list[Source], balance_classes: bool, batch_size: int, seed: int, start_step: int
+def _loaded(sources: list[Source]) -> tuple[tf.Tensor, tf.Tensor]:
+    """Images and labels of all sources, one after another, in memory."""
+    loaded = [load(source.dataset, source.split, source.parts()) for source in sources]
+    images, labels = zip(*loaded, strict=True)
+    return tf.concat(images, 0), tf.concat(labels, 0)
+
+
+def _mapped(sources: list[Source], cache_dir: Path) -> tuple[tf.Tensor, tf.Tensor]:
+    """The same, in a file that is mapped into memory."""
+    read = [(source.dataset, source.parts()) for source in sources]
+    path = cache_file.path_of(read, cache_dir)
+    batches = (decoded(each.dataset, each.split, each.parts()) for each in sources)
+    cache_file.write(path, read, itertools.chain.from_iterable(batches))
+    return cache_file.mapped(path, read)
+
+
+def _picked(
+    sources: list[Source],
+    images: tf.Tensor,
+    labels: tf.Tensor,
+    balance_classes: bool,
+    batch_size: int,
+    seed: int,
+    start_step: int,
 ) -> tuple[tf.data.Dataset, Any]:
     """Epochs and indices of each batch, and the function to (images, labels, epochs, places)."""
-    loaded = [load(source.dataset, source.split, source.parts()) for source in sources]
-    images = tf.concat([each[0] for each in loaded], 0)
-    labels = tf.concat([each[1] for each in loaded], 0)
     places = np.concatenate(
         [
             np.arange(shard.first, shard.first + shard.take)
@@ -189,7 +214,7 @@ def _memory(
         groups = [np.flatnonzero(classes == each) for each in np.unique(classes)]
         pick = order.mixed(groups, [1.0] * len(groups), seed)
     elif len(sources) > 1:
-        sizes = [len(each[1]) for each in loaded]
+        sizes = [parts.count(source.parts()) for source in sources]
         groups = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
         pick = order.mixed(groups, [source.weight for source in sources], seed)
     else:
@@ -212,39 +237,22 @@ def _memory(
     return tf.data.Dataset.range(start_step, _FOREVER, _STEPS).flat_map(picked), batch
 
 
-def _buffered(
-    source: Source,
-    cache: str,
-    cache_dir: Path | None,
-    shuffle_buffer: int,
-    batch_size: int,
-    seed: int,
-    start_step: int,
+def _streamed(
+    source: Source, shuffle_buffer: int, batch_size: int, seed: int, start_step: int
 ) -> tuple[tf.data.Dataset, Any]:
     """Batches of records, and the function to (images, labels, epochs, places)."""
     dataset, shards = source.dataset, source.parts()
-    examples = parts.count(shards)
-    if cache == "file":
-        if cache_dir is None:
-            raise ValueError("Expected cache_dir with cache='file'. Received: None")
-        path = cache_file.path_of(dataset, shards, cache_dir)
-        cache_file.write(path, decoded(dataset, source.split, shards))
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
         epoch_seed = _epoch_seed(seed, number)
-        if cache == "file":
-            stream = cache_file.records(path, dataset).enumerate(shards[0].first)
-        else:
-            stream = records.interleaved(shards, min(len(shards), 8), epoch_seed)
+        stream = records.interleaved(shards, min(len(shards), 8), epoch_seed)
         stream = stream.shuffle(shuffle_buffer, epoch_seed, reshuffle_each_iteration=False)
         return stream.map(lambda place, record: (number, place, record))
 
-    parse = cache_file.decode if cache == "file" else records.parse
-
     def decode(epochs: tf.Tensor, places: tf.Tensor, serialized: tf.Tensor) -> Any:
-        return *parse(dataset, serialized), epochs, places
+        return *records.parse(dataset, serialized), epochs, places
 
-    first_epoch, skip = divmod(start_step * batch_size, examples)
+    first_epoch, skip = divmod(start_step * batch_size, parts.count(shards))
     numbers = tf.data.Dataset.range(first_epoch + 1, _FOREVER)
     stream = epoch(tf.constant(first_epoch, tf.int64)).skip(skip)
     stream = stream.concatenate(numbers.flat_map(epoch))

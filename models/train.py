@@ -56,7 +56,8 @@ command.define_one_of(
     "cache",
     "memory",
     ("memory", "file", "off"),
-    "Where the decoded training split is held: in memory, in a file in --cache_dir, or nowhere.",
+    "Where the decoded training split is held: in memory, in a file in --cache_dir that is "
+    "mapped into memory, or nowhere: then it is read anew in each epoch.",
     **_DATA,
 )
 flags.DEFINE_string(
@@ -65,8 +66,7 @@ flags.DEFINE_string(
 flags.DEFINE_integer(
     "shuffle_buffer",
     10_000,
-    "With --cache=file and off: examples that the order is drawn from. In memory the whole "
-    "split is shuffled.",
+    "With --cache=off: examples that the order is drawn from. Else the whole split is shuffled.",
     lower_bound=1,
     **_DATA,
 )
@@ -144,7 +144,7 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
         },
         pipeline={
             "cache": values.cache,
-            "shuffle_buffer": None if values.cache == "memory" else values.shuffle_buffer,
+            "shuffle_buffer": values.shuffle_buffer if values.cache == "off" else None,
             "balance_classes": values.balance_classes,
             "skip": values.skip,
             "take": values.take,

@@ -235,9 +235,39 @@ def test_a_mix_by_weight(dataset, tmp_path, all_keys, test_images):
     assert set(times) == {3, 4}
 
 
-def test_what_needs_memory_says_so(dataset, tmp_path):
-    with pytest.raises(UsageError, match="need --cache=memory, not off"):
+def test_what_streamed_records_cannot_do_says_so(dataset, tmp_path):
+    with pytest.raises(UsageError, match="use --cache=memory or --cache=file, not off"):
         batches(dataset, 1, tmp_path, "off", balance_classes=True)
+
+
+@pytest.mark.parametrize("more", [{}, {"balance_classes": True}, {"weights": (3, 1)}])
+def test_a_file_gives_what_memory_gives(more, dataset, tmp_path):
+    """Mixed and balanced too, and across a restart."""
+    weights = more.get("weights", (1,))
+    sources = [
+        pipeline.Source(dataset, split, weight=weight)
+        for split, weight in zip(("train", "test"), weights, strict=False)
+    ]
+    balance = more.get("balance_classes", False)
+    given = {"batch_size": BATCH, "seed": 3, "cache_dir": tmp_path, "balance_classes": balance}
+    for start in (0, 25):
+        memory, file = (
+            pipeline.training_batches(sources, PREPROCESS, cache=cache, start_step=start, **given)
+            for cache in ("memory", "file")
+        )
+        pairs = zip(memory.take(30).as_numpy_iterator(), file.as_numpy_iterator(), strict=False)
+        for expected, found in pairs:
+            np.testing.assert_array_equal(found[0], expected[0])
+            np.testing.assert_array_equal(found[1], expected[1])
+
+
+def test_a_cut_cache_file_is_built_anew(dataset, tmp_path, capsys):
+    expected = keys(batches(dataset, 20, tmp_path, "file"))
+    (path,) = tmp_path.iterdir()
+    with open(path, "r+b") as file:
+        file.truncate(100_000)
+    np.testing.assert_array_equal(keys(batches(dataset, 20, tmp_path, "file")), expected)
+    assert "was left incomplete; building it anew" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("cache", pipeline.CACHES)
