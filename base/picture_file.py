@@ -1,5 +1,6 @@
 """Picture files to 8-bit grey or colour pixels: the same for training data and for predictions."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,13 +17,19 @@ def white(picture: PIL.Image.Image) -> str:
     return "white"
 
 
-def read(path: Path, mode: str, paper: Callable[[PIL.Image.Image], str] = white) -> PIL.Image.Image:
+def read(
+    path: Path,
+    mode: str,
+    paper: Callable[[PIL.Image.Image], str] = white,
+    content: bytes | None = None,
+) -> PIL.Image.Image:
     """Decodes a picture, the first frame of an animation, turned as EXIF says.
 
     Args:
       path: of a PNG, JPEG, BMP or GIF file, or what else Pillow reads.
       mode: `L`, grey, or `RGB`.
       paper: from a picture with transparency (RGBA) to the colour below it.
+      content: of the file, where `path` is but its name.
 
     Returns:
       The picture in that mode. 16 bits are scaled to 8 by their full range, as
@@ -32,7 +39,7 @@ def read(path: Path, mode: str, paper: Callable[[PIL.Image.Image], str] = white)
       DataError: it is missing, no picture, or damaged.
     """
     try:
-        with PIL.Image.open(path) as opened:
+        with PIL.Image.open(path if content is None else io.BytesIO(content)) as opened:
             picture = PIL.ImageOps.exif_transpose(opened)
             if picture.mode.startswith("I") or picture.mode == "F":
                 picture = _to_8_bits(picture)

@@ -40,8 +40,8 @@ def require() -> Any:
         return apache_beam
     except ImportError:
         raise UserError(
-            "image folders and CSV files are prepared through Apache Beam, which is not "
-            "installed: pip install 'digitline[beam]'"
+            "image folders, CSV files and pictures of many sizes are prepared through Apache "
+            "Beam, which is not installed: pip install 'digitline[beam]'"
         ) from None
     finally:
         logging.disable(logging.NOTSET)

@@ -64,20 +64,7 @@ class Dataset:
         Raises:
           UsageError: there is no such split.
         """
-        try:
-            instructions = self.builder.info.splits[split].file_instructions
-        except (KeyError, ValueError) as error:
-            cause = str(error).strip("'\"").splitlines()[0]
-            raise UsageError(
-                f"no split '{split}' in {self.name} ({', '.join(self.split_names)}): {cause}"
-            ) from None
-        shards, first = [], 0
-        for part in instructions:
-            take = part.examples_in_shard - part.skip if part.take == -1 else part.take
-            whole = take == part.examples_in_shard
-            shards.append(Shard(str(part.filename), part.skip, take, first, whole))
-            first += take
-        return tuple(shards)
+        return shards_of(self.builder, split)
 
     def default_splits(self) -> tuple[str, str]:
         """The training and the validation split, in TFDS's split syntax."""
@@ -116,8 +103,30 @@ class Dataset:
         return digest.hexdigest()[:16]
 
 
+def shards_of(builder: tfds.core.DatasetBuilder, split: str) -> tuple[Shard, ...]:
+    """The files of a split of a folder that TFDS opened; as `Dataset.shards`."""
+    try:
+        instructions = builder.info.splits[split].file_instructions
+    except (KeyError, ValueError) as error:
+        cause = str(error).strip("'\"").splitlines()[0]
+        there = ", ".join(sorted(builder.info.splits, reverse=True))
+        raise UsageError(f"no split '{split}' in {builder.name} ({there}): {cause}") from None
+    shards, first = [], 0
+    for part in instructions:
+        take = part.examples_in_shard - part.skip if part.take == -1 else part.take
+        whole = take == part.examples_in_shard
+        shards.append(Shard(str(part.filename), part.skip, take, first, whole))
+        first += take
+    return tuple(shards)
+
+
 def _prepare_again(name: str) -> str:
     return f"make {name} anew: digitline prepare with --overwrite and the flags of the first time"
+
+
+def newest(data_dir: Path, name: str) -> Path | None:
+    """The folder of the newest version of a dataset, unopened; None if there is none."""
+    return next(reversed(_versions(data_dir / name)), None)
 
 
 def is_prepared(data_dir: Path, name: str) -> bool:
@@ -152,8 +161,13 @@ def open_dataset(data_dir: Path, name: str) -> Dataset:
             f"{first_line(error)}; "
             f"{_prepare_again(name)}"
         ) from error
-    if None in image.shape or len(image.shape) != 3:
-        raise DataError(f"{directory}: images have no fixed shape: {list(image.shape)}")
+    if len(image.shape) != 3:
+        raise DataError(f"{directory}: expected images [H, W, C], got {list(image.shape)}")
+    if None in image.shape:
+        raise DataError(
+            f"{directory}: its pictures differ in size; make a copy of one size: "
+            f"digitline prepare --dataset={name} --data_dir={data_dir} --image_size=HxW"
+        )
     encoded = isinstance(image, tfds.features.Image)
     return Dataset(
         name=name,

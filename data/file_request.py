@@ -8,6 +8,8 @@ from typing import Any
 from ..base.errors import DataError, UsageError
 
 KINDS = ("image_folder", "csv")
+# A dataset of TFDS whose pictures are all to get one size.
+RESIZED = "tfds"
 # A CSV file of such a name is called after its folder.
 _SAYS_NOTHING = ("train", "training", "data", "images")
 _SIZE = re.compile(r"(\d{1,5})(?:x(\d{1,5}))?")
@@ -18,9 +20,9 @@ class Request:
     """What a user asks for.
 
     Attributes:
-      kind: one of `KINDS`.
+      kind: one of `KINDS`, or `RESIZED`.
       name: of the dataset.
-      source_dir, source_file: where the pictures are.
+      source_dir, source_file: where the pictures are; of `RESIZED`, TFDS's folder.
       image_size: (height, width), or None.
       channels: 1, 3 or None.
       validation_fraction, test_fraction: shares that are cut off the training split, or None.
@@ -60,7 +62,7 @@ class Request:
 
     @property
     def origin(self) -> str:
-        what = "image folder" if self.kind == "image_folder" else "CSV"
+        what = {"image_folder": "image folder", "csv": "CSV"}.get(self.kind, "TFDS's")
         return f"{what} {self.source_file or self.source_dir}"
 
     @property
@@ -68,8 +70,11 @@ class Request:
         return {"runner": self.beam_runner, "options": self.beam_options}
 
 
-def request(values: Any) -> Request:
+def request(values: Any) -> Request | None:
     """The flags, checked as far as they can be without the data.
+
+    Returns:
+      What is asked for; None if it is a public dataset as it is, or IDX files.
 
     Raises:
       UsageError: says which flag.
@@ -77,6 +82,14 @@ def request(values: Any) -> Request:
     kind = values.dataset
     source_dir = Path(values.source_dir) if values.source_dir else None
     source_file = Path(values.source_file) if values.source_file else None
+    if kind not in KINDS:
+        if not _is_resized(values):
+            return None
+        size = parse_size(values.image_size) or ()
+        kind, name = RESIZED, f"{values.dataset.replace('/', '_')}_{'x'.join(map(str, size))}"
+        source_dir = Path(values.data_dir) / values.dataset
+    else:
+        name = _name_of(source_file or source_dir, kind)
     if kind == "image_folder" and (source_dir is None or source_file is not None):
         raise UsageError("--dataset=image_folder needs --source_dir, the folder of class folders")
     if kind == "csv" and (source_dir is None) == (source_file is None):
@@ -84,7 +97,7 @@ def request(values: Any) -> Request:
             "--dataset=csv needs --source_file, a CSV file, or else --source_dir, a folder with "
             "train.csv"
         )
-    if values.source not in ("auto", "local"):
+    if kind in KINDS and values.source not in ("auto", "local"):
         raise UsageError(f"--source={values.source} does not go with --dataset={kind}")
     fractions = values.validation_fraction or 0.0, values.test_fraction or 0.0
     if sum(fractions) >= 1:
@@ -94,7 +107,7 @@ def request(values: Any) -> Request:
         )
     return Request(
         kind=kind,
-        name=values.name or _name_of(source_file or source_dir, kind),
+        name=values.name or name,
         source_dir=source_dir,
         source_file=source_file,
         image_size=parse_size(values.image_size),
@@ -107,6 +120,28 @@ def request(values: Any) -> Request:
         beam_runner=values.beam_runner,
         beam_options=values.beam_options,
     )
+
+
+def _is_resized(values: Any) -> bool:
+    """Whether a dataset of TFDS is to be resized.
+
+    Raises:
+      UsageError: a flag does not go with a dataset that is not in files.
+    """
+    from . import known
+
+    tfds = values.dataset not in known.DATASETS and values.source in ("auto", "tfds")
+    if values.image_size is not None and tfds and not values.source_dir:
+        if values.source_file:
+            raise UsageError(f"--source_file goes with --dataset=csv, not {values.dataset}")
+        return True
+    for flag in ("source_file", "name", "image_size", "channels"):
+        if values[flag].present:
+            raise UsageError(
+                f"--{flag} goes with --dataset={' or '.join(KINDS)}, or with a dataset of TFDS "
+                f"that gets another --image_size; not with {values.dataset} as it is"
+            )
+    return False
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""Image folders and CSV files to prepared datasets: what is asked for, planned and written."""
+"""Image folders, CSV files and pictures of TFDS to datasets of one size: planned and written."""
 
 import dataclasses
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 from ..base import files, progress
 from ..base.errors import DataError, UsageError
 from . import beam
-from .file_request import Request
+from .file_request import RESIZED, Request
 
 _VERSION = "1.0.0"
 # Where the training split is cut by default.
@@ -26,6 +26,7 @@ def prepare(asked: Request, data_dir: Path, overwrite: bool) -> list[str]:
       UserError: Beam is missing, or the data or a flag is wrong.
     """
     beam.require()
+    recorded = asked.source
     target = (data_dir / asked.name).resolve()
     source_dir = asked.source_dir and asked.source_dir.resolve()
     source_file = asked.source_file and asked.source_file.resolve()
@@ -39,19 +40,22 @@ def prepare(asked: Request, data_dir: Path, overwrite: bool) -> list[str]:
         )
     from . import builders, shard_builder  # They load TensorFlow.
 
+    if asked.kind == RESIZED:
+        asked = dataclasses.replace(asked, source_dir=_tfds_folder(asked, data_dir))
+
     with (
         builders.preparing(data_dir, asked.name),
         builders.making(data_dir, asked.name, _VERSION, overwrite) as root,
     ):
         # Below `root`, since all workers see that.
-        plan = _folder_source if asked.kind == "image_folder" else _csv_source
+        plan = {"image_folder": _folder_source, "csv": _csv_source}.get(asked.kind, _tfds_source)
         source = plan(asked, files.ensure_folder(root / "plan"))
         shape = "x".join(map(str, source.image_shape))
         progress.say(f"{asked.name}: images {shape}, {len(source.label_names)} classes")
         settings = shard_builder.Settings(
             name=asked.name,
             version=_VERSION,
-            metadata={"origin": asked.origin, "source": asked.source},
+            metadata={"origin": asked.origin, "source": recorded},
             description=f"{asked.name}, from {asked.origin}",
             max_damaged=asked.max_damaged,
             runner=asked.beam_runner,
@@ -103,6 +107,36 @@ def _csv_source(asked: Request, folder: Path) -> Any:
     cut = _cut(asked, set(shapes))
     return csv_images.plan(
         opened, shapes["train"], cut, asked.num_shards, folder, _slices_for, asked.runner
+    )
+
+
+def _tfds_folder(asked: Request, data_dir: Path) -> Path:
+    """The folder that TFDS made; it makes one first if there is none."""
+    from . import dataset, tfds_source
+
+    assert asked.source_dir is not None  # `request` has seen to it.
+    name = asked.source_dir.resolve().relative_to(data_dir.resolve()).as_posix()
+    found = dataset.newest(data_dir, name)
+    if found is None:
+        tfds_source.prepare(name, data_dir, asked.num_shards or _SHARDS, False, any_size=True)
+        found = dataset.newest(data_dir, name)
+    if found is None:
+        raise DataError(f"TFDS has prepared {name} elsewhere than in {data_dir / name}")
+    progress.say(f"the pictures are in {found}; writing a copy of one size")
+    return found
+
+
+def _tfds_source(asked: Request, folder: Path) -> Any:
+    from . import tfds_pictures
+
+    assert asked.source_dir is not None
+    return tfds_pictures.plan(
+        asked.source_dir,
+        asked.image_size,
+        asked.channels,
+        lambda given: _cut(asked, given),
+        folder,
+        asked.runner,
     )
 
 

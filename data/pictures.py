@@ -43,7 +43,7 @@ def header(path: Path) -> Header:
         raise picture_file.unreadable(path, error) from None
 
 
-def decode(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
+def decode(path: Path, shape: tuple[int, int, int], content: bytes | None = None) -> np.ndarray:
     """Decodes a picture, the first frame of an animation, turned as EXIF says.
 
     What is transparent becomes white. Another size is resized, with all pixels
@@ -52,6 +52,7 @@ def decode(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     Args:
       path: of a PNG, JPEG, BMP or GIF file.
       shape: (height, width, channels) to give it; 1 or 3 channels.
+      content: of the file, where `path` is but its name.
 
     Returns:
       uint8 of that shape.
@@ -60,7 +61,7 @@ def decode(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
       DataError: it is missing, no picture, or damaged.
     """
     height, width, channels = shape
-    picture = picture_file.read(path, "L" if channels == 1 else "RGB")
+    picture = picture_file.read(path, "L" if channels == 1 else "RGB", content=content)
     if picture.size != (width, height):
         picture = picture.resize((width, height), PIL.Image.Resampling.BILINEAR)
     return np.asarray(picture).reshape(shape)

@@ -13,13 +13,12 @@ from . import file_request
 
 FLAGS = command.new_flags()
 _WHAT = command.group(FLAGS, "What to prepare")
-_FILES = command.group(FLAGS, "Image folders and CSV files")
-_BEAM = command.group(FLAGS, "At scale, through Apache Beam (image folders and CSV files)")
+_FILES = command.group(FLAGS, "Image folders, CSV files, and pictures of many sizes")
+_BEAM = command.group(FLAGS, "At scale, through Apache Beam (what the flags above apply to)")
 _WHERE = command.group(FLAGS, "Where it goes")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 # `emnist/letters`; TFDS's own configurations have many forms.
 _NAME_AND_CONFIG = re.compile(r"[a-z][a-z0-9_]*(/[A-Za-z0-9][A-Za-z0-9_.=-]*)?")
-_SHARDS = 8
 # So many pictures that do not decode are named in the result; all are counted.
 _LISTED = 100
 
@@ -64,7 +63,8 @@ flags.DEFINE_string(
     "image_size",
     None,
     "Height and width, such as 32x32. Pictures of another size are resized; without the flag "
-    "they must all have one size. Of a CSV file: the rows' shape, if it is not square.",
+    "they must all have one size. Of a CSV file: the rows' shape, if it is not square. Of a "
+    "dataset of TFDS: a copy in that size is made, called <name>_<size>.",
     **_FILES,
 )
 command.define_one_of(
@@ -109,7 +109,7 @@ flags.DEFINE_string("data_dir", "datasets", "Root folder of prepared datasets.",
 flags.DEFINE_integer(
     "num_shards",
     None,
-    f"Number of TFRecord files of each split (default: {_SHARDS}; of large image folders and "
+    "Number of TFRecord files of each split (default: 8; of large image folders and "
     "CSV files more, so that none is over 256 MB).",
     lower_bound=1,
     **_WHERE,
@@ -121,33 +121,22 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     """Prepares a dataset, or finds it prepared."""
     del arguments
     start = time.monotonic()
-    data_dir, name = Path(values.data_dir), values.dataset
-    asked = None
-    if name in file_request.KINDS:
-        asked = file_request.request(values)
-        name = asked.name
-    else:
-        for flag in ("source_file", "name", "image_size", "channels"):
-            if values[flag].present:
-                raise UsageError(
-                    f"--{flag} goes with --dataset={' or '.join(file_request.KINDS)}, not {name}"
-                )
-    if not (_NAME if asked else _NAME_AND_CONFIG).fullmatch(name):
-        flag = "--name" if asked else "--dataset"
-        raise UsageError(
-            f"{flag}={name}: a name begins with a small letter and holds small letters, "
-            "digits and _ alone"
-        )
-    from . import dataset, known  # The imports below load TensorFlow.
+    data_dir = Path(values.data_dir)
+    asked = file_request.request(values)
+    name = asked.name if asked else values.dataset
+    _check_name(name, bool(asked))
+    from . import dataset  # The imports from here on load TensorFlow.
 
-    source_dir = Path(values.source_dir) if values.source_dir else None
     if not values.overwrite and dataset.is_prepared(data_dir, name):
         found = dataset.open_dataset(data_dir, name)
         if asked:
             file_request.check_same(asked, _metadata(found), found.directory)
-        fact = known.DATASETS.get(name)
-        if fact and fact.transposed and found.version != fact.version and source_dir is None:
-            return _done(start, data_dir, name, _turned(found, data_dir, values))
+        elif values.source_dir is None:
+            from . import public
+
+            if public.is_to_be_turned(found):
+                origin = public.turn(found, data_dir, values.num_shards, values.overwrite)
+                return _done(start, data_dir, name, origin)
         progress.say(f"{name} is prepared already in {found.directory}; --overwrite makes it anew")
         return {"reused": True, "seconds": time.monotonic() - start, **_summary(found)}
     if asked:
@@ -156,41 +145,22 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
         damaged = from_files.prepare(asked, data_dir, values.overwrite)
         listed = {"corrupt_images": len(damaged), "corrupt_files": damaged[:_LISTED]}
         return _done(start, data_dir, name, asked.origin, **listed)
-    return _done(start, data_dir, name, _prepared(values, name, data_dir, source_dir))
+    from . import public
+
+    source_dir = Path(values.source_dir) if values.source_dir else None
+    origin = public.prepare(
+        name, values.source, source_dir, data_dir, values.num_shards, values.overwrite
+    )
+    return _done(start, data_dir, name, origin)
 
 
-def _prepared(values: Any, name: str, data_dir: Path, source_dir: Path | None) -> str:
-    """Prepares a public dataset, or IDX files; returns the origin."""
-    from . import builders, known, sources
-
-    shards = values.num_shards or _SHARDS
-    if name not in known.DATASETS and source_dir is None and values.source in ("auto", "tfds"):
-        from . import tfds_source
-
-        return tfds_source.prepare(name, data_dir, shards, values.overwrite)
-    sources.check_flags(name, values.source, source_dir)
-    with builders.preparing(data_dir, name) as downloads:
-        raw = sources.fetch(name, values.source, source_dir, downloads)
-        _write(raw, data_dir, shards, values.overwrite)
-    return raw.origin
-
-
-def _turned(found: Any, data_dir: Path, values: Any) -> str:
-    """Makes an upright copy of an EMNIST that TFDS itself prepared; returns its origin."""
-    from . import builders, sources
-
-    with builders.preparing(data_dir, found.name):
-        raw = sources.from_prepared(found.name, found.directory)
-        _write(raw, data_dir, values.num_shards or _SHARDS, values.overwrite)
-    return raw.origin
-
-
-def _write(raw: Any, data_dir: Path, num_shards: int, overwrite: bool) -> None:
-    from . import builders
-
-    total = sum(len(split.images) for split in raw.splits.values())
-    progress.say(f"{raw.name}: {total:,} images from {raw.origin}, checked; writing TFRecords")
-    builders.write(raw, data_dir, num_shards, overwrite)
+def _check_name(name: str, is_given: bool) -> None:
+    if not (_NAME if is_given else _NAME_AND_CONFIG).fullmatch(name):
+        flag = "--name" if is_given else "--dataset"
+        raise UsageError(
+            f"{flag}={name}: a name begins with a small letter and holds small letters, "
+            "digits and _ alone"
+        )
 
 
 def _done(start: float, data_dir: Path, name: str, origin: str, **more: Any) -> dict[str, Any]:

@@ -14,7 +14,9 @@ from . import builders, known
 from .probe import probe
 
 
-def prepare(name: str, data_dir: Path, num_shards: int, overwrite: bool) -> str:
+def prepare(
+    name: str, data_dir: Path, num_shards: int, overwrite: bool, any_size: bool = False
+) -> str:
     """Lets TFDS download and prepare a dataset, into the same place as ours.
 
     TFDS makes it aside, and renames it when it is whole.
@@ -24,6 +26,7 @@ def prepare(name: str, data_dir: Path, num_shards: int, overwrite: bool) -> str:
       data_dir: the root of all datasets.
       num_shards: the number of files of each split.
       overwrite: replaces what is there.
+      any_size: whether its pictures may differ in size.
 
     Returns:
       Where it came from, in words.
@@ -33,7 +36,7 @@ def prepare(name: str, data_dir: Path, num_shards: int, overwrite: bool) -> str:
       DataError: TFDS's source cannot be reached, or TFDS failed.
     """
     builder = _builder(name, data_dir)
-    _refuse_others(name, builder)
+    _refuse_others(name, builder, any_size)
     with builders.preparing(data_dir, name):
         for url in list(builder.url_infos or ())[:1]:
             trouble = probe(url)
@@ -85,8 +88,8 @@ def _builder(name: str, data_dir: Path) -> Any:
         raise UsageError(f"--dataset={name}: {first_line(error)}{there}") from error
 
 
-def _refuse_others(name: str, builder: Any) -> None:
-    """Refuses what is not of images of one size and labels, before anything is downloaded."""
+def _refuse_others(name: str, builder: Any, any_size: bool) -> None:
+    """Refuses what is not of images and labels, before anything is downloaded."""
     features = builder.info.features
     parts: dict[str, Any] = {}
     if isinstance(features, tfds.features.FeaturesDict):
@@ -97,10 +100,12 @@ def _refuse_others(name: str, builder: Any) -> None:
             f"--dataset={name}: expected the features image and label of an image-classification "
             f"dataset, got {', '.join(parts) or features}"
         )
-    if len(image.shape) != 3 or None in image.shape:
+    if len(image.shape) != 3:
+        raise UsageError(f"--dataset={name}: expected images [H, W, C], got {list(image.shape)}")
+    if None in image.shape and not any_size:
         raise UsageError(
-            f"--dataset={name}: its pictures differ in size ({list(image.shape)}): save them as "
-            "files, one folder a class, and use --dataset=image_folder --image_size=HxW"
+            f"--dataset={name}: its pictures differ in size: say with --image_size=HxW, such as "
+            "--image_size=64x64, which size they shall all get"
         )
 
 

@@ -6,7 +6,7 @@ import pytest
 from digitline.base import command
 from digitline.base.errors import DataError, UsageError
 from digitline.base.tf import tfds
-from digitline.data import pipeline, prepare, tfds_source
+from digitline.data import pipeline, prepare, tfds_pictures, tfds_source
 from digitline.data.dataset import open_dataset
 
 from support import digitline
@@ -65,6 +65,15 @@ class MixedSizes(TinyColour):
             }
         )
         return tfds.core.DatasetInfo(builder=self, features=features)
+
+    def _split_generators(self, dl_manager):
+        del dl_manager
+        return {"train": self._generate_examples(90, 200)}
+
+    def _generate_examples(self, count, shade):
+        for index, example in super()._generate_examples(count, shade):
+            rows = 1 + index % 3
+            yield index, {"image": np.tile(example["image"], (rows, 2, 1)), "label": index % 3}
 
 
 def run(folder, name, *more):
@@ -152,10 +161,52 @@ def test_what_tfds_raises_is_one_line(kind, tmp_path, monkeypatch):
     [
         ("tiny_color", r"not known; did you mean tiny_colour\?"),
         ("no_images", "expected the features image and label .* got x"),
-        ("mixed_sizes", r"its pictures differ in size .* --dataset=image_folder"),
+        ("mixed_sizes", r"its pictures differ in size: say with --image_size=HxW"),
         ("tiny_colour/large", "--dataset=tiny_colour/large: "),
     ],
 )
 def test_what_is_no_dataset_of_images(name, message, tmp_path):
     with pytest.raises(UsageError, match=message):
         run(tmp_path, name)
+
+
+def test_pictures_of_many_sizes_get_one(tmp_path):
+    result = run(tmp_path, "mixed_sizes", "--image_size=8x6")
+    assert result["dataset"] == "mixed_sizes_8x6"
+    assert result["image_shape"] == [8, 6, 3]
+    # A tenth of each class goes to either: TFDS has but one split of it.
+    assert result["splits"] == {"train": 72, "validation": 9, "test": 9}
+    made = open_dataset(tmp_path, "mixed_sizes_8x6")
+    for split in result["splits"]:
+        images, labels = pipeline.load(made, split)
+        assert (images.numpy().mean((1, 2)).argmax(1) == labels.numpy()).all()
+        assert (np.bincount(labels) == result["splits"][split] // 3).all()
+    assert run(tmp_path, "mixed_sizes", "--image_size=8x6")["reused"]
+    again = run(tmp_path, "mixed_sizes", "--image_size=8x6", "--overwrite")
+    assert again["fingerprint"] == result["fingerprint"]
+    grey = run(tmp_path, "mixed_sizes", "--image_size=5", "--channels=1", "--name=grey")
+    assert grey["image_shape"] == [5, 5, 1]
+    with pytest.raises(DataError, match=r"digitline prepare .* --image_size=HxW"):
+        open_dataset(tmp_path, "mixed_sizes")
+    done = digitline(
+        "train", "--dataset=mixed_sizes_8x6", f"--data_dir={tmp_path}", "--epochs=1",
+        "--batch_size=16", f"--workdir={tmp_path / 'run'}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_damaged_picture_among_them(tmp_path, monkeypatch):
+    MixedSizes(data_dir=tmp_path).download_and_prepare()
+    (shard,) = (tmp_path / "mixed_sizes" / "2.1.0").glob("*.tfrecord-*")
+    contents = list(tfds_pictures.tf.data.TFRecordDataset(str(shard)).as_numpy_iterator())
+    with tfds_pictures.tf.io.TFRecordWriter(str(shard)) as writer:
+        for number, content in enumerate(contents):
+            writer.write(content.replace(b"IHDR", b"JHDR") if number == 7 else content)
+    with pytest.raises(DataError, match=r"mixed_sizes-train.*, record 7: .*max_corrupt_images"):
+        run(tmp_path, "mixed_sizes", "--image_size=8x6")
+    result = run(tmp_path, "mixed_sizes", "--image_size=8x6", "--max_corrupt_images=1")
+    assert result["corrupt_images"] == 1
+    assert sum(result["splits"].values()) == 89
+    shard.write_bytes(shard.read_bytes()[:-40])
+    with pytest.raises(DataError, match=r"mixed_sizes-train.*, record 89: "):
+        run(tmp_path, "mixed_sizes", "--image_size=8x6", "--overwrite")
