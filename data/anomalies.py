@@ -15,8 +15,10 @@ import numpy as np
 from ..base.errors import DataError
 from ..base.tf import tf
 from . import pipeline
+from . import shards as parts
 from .charts import Sample, SamplePicker
 from .dataset import Dataset
+from .shards import Shard
 
 # Of each kind of finding, so many are listed; all are counted.
 LISTED = 1000
@@ -102,6 +104,7 @@ def survey(
     samples: int,
     seed: int,
     advance: Callable[[int], None] = lambda images: None,
+    shards: dict[str, tuple[Shard, ...]] | None = None,
 ) -> tuple[dict[str, SplitSurvey], Duplicates]:
     """Looks at every image of every split.
 
@@ -110,6 +113,7 @@ def survey(
       samples: how many images of each split to pick, evenly over the classes.
       seed: of the choice of them.
       advance: called with the number of images after each batch.
+      shards: by split, what to read of it; by default all.
 
     Returns:
       What is in each split, by its name; and the images that are equal.
@@ -117,13 +121,15 @@ def survey(
     Raises:
       DataError: a shard is damaged, or an image is not of the dataset's shape.
     """
-    sizes = {name: dataset.num_examples(name) for name in dataset.split_names}
+    if shards is None:
+        shards = {name: dataset.shards(name) for name in dataset.split_names}
+    sizes = {name: parts.count(shards[name]) for name in dataset.split_names}
     keys = np.empty(sum(sizes.values()), _KEY)
     found, start = {}, 0
     for number, (name, size) in enumerate(sizes.items()):
         part = keys[start : start + size]
         rng = np.random.default_rng([seed, number])
-        found[name] = _survey_split(dataset, name, part, samples, rng, advance)
+        found[name] = _survey_split(dataset, name, shards[name], part, samples, rng, advance)
         start += size
     return found, _find_duplicates(keys, sizes)
 
@@ -131,6 +137,7 @@ def survey(
 def _survey_split(
     dataset: Dataset,
     split: str,
+    shards: tuple[Shard, ...],
     keys: np.ndarray,
     samples: int,
     rng: np.random.Generator,
@@ -143,7 +150,7 @@ def _survey_split(
     blank, out_of_range = _Found(split), _Found(split)
     picker = SamplePicker(dataset.num_classes, samples, rng)
     at = 0
-    for images, labels in _batches(dataset, split) if len(keys) else ():
+    for images, labels in _batches(dataset, split, shards) if len(keys) else ():
         keys[at : at + len(images)] = _keys(images, labels)
         for channel in range(channels):
             levels[channel] += np.bincount(images[..., channel].ravel(), minlength=256)
@@ -168,7 +175,9 @@ def _survey_split(
     )
 
 
-def _batches(dataset: Dataset, split: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _batches(
+    dataset: Dataset, split: str, shards: tuple[Shard, ...]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """A split's images uint8 [n, H, W, C] and labels int64 [n], in order.
 
     Raises:
@@ -176,7 +185,7 @@ def _batches(dataset: Dataset, split: str) -> Iterator[tuple[np.ndarray, np.ndar
         `features.json` says.
     """
     at = 0
-    batches: Iterator[tuple[tf.Tensor, tf.Tensor]] = pipeline.decoded(dataset, split)
+    batches: Iterator[tuple[tf.Tensor, tf.Tensor]] = pipeline.decoded(dataset, split, shards)
     for images, labels in batches:
         pixels, numbers = images.numpy(), labels.numpy()
         # Raw bytes have no shape of their own: two images of half the size pass for one.

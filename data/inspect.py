@@ -9,6 +9,7 @@ from typing import Any
 from absl import flags
 
 from ..base import command, progress
+from .common_flags import define_max_corrupt_records
 
 FLAGS = command.new_flags()
 _WHAT = command.group(FLAGS, "What to inspect")
@@ -16,6 +17,7 @@ _WHERE = command.group(FLAGS, "Charts")
 
 flags.DEFINE_string("dataset", "mnist", "Name of the dataset, as it was prepared.", **_WHAT)
 flags.DEFINE_string("data_dir", "datasets", "Root folder of prepared datasets.", **_WHAT)
+define_max_corrupt_records(**_WHAT)
 flags.DEFINE_string(
     "output_dir",
     None,
@@ -42,7 +44,7 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     del arguments
     start = time.monotonic()
     from ..base import files  # The imports here load TensorFlow.
-    from . import anomalies, charts
+    from . import anomalies, charts, salvage
     from .dataset import open_dataset
 
     dataset = open_dataset(Path(values.data_dir), values.dataset)
@@ -51,11 +53,14 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     if drawing:
         files.ensure_folder(output_dir)
     total = sum(dataset.num_examples(name) for name in dataset.split_names)
-    with progress.Progress(f"inspecting {dataset.name}", total) as bar:
-        splits, equal = anomalies.survey(dataset, values.samples, values.seed, bar.advance)
+    with (
+        salvage.sound(dataset, dataset.split_names, values.max_corrupt_records) as (shards, lost),
+        progress.Progress(f"inspecting {dataset.name}", total) as bar,
+    ):
+        splits, equal = anomalies.survey(dataset, values.samples, values.seed, bar.advance, shards)
 
     reference = "train" if "train" in splits else next(iter(splits))
-    checks = _checks(dataset, splits, equal, reference)
+    checks = _checks(dataset, splits, equal, reference, lost)
     notes = _notes(dataset, splits, equal, reference)
     if not drawing:
         notes.append(f"no PNG files, since matplotlib is not installed: {charts.INSTALL}")
@@ -76,6 +81,7 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
         "labels_out_of_range": _listed(
             each for split in splits.values() for each in split.out_of_range_places
         ),
+        "corrupt_records": lost,
         "checks": checks,
         "notes": notes,
         "files": _draw(output_dir, dataset, splits) if drawing else [],
@@ -110,7 +116,9 @@ def _listed(found: Iterable[Any]) -> list[dict[str, Any]]:
     return [dataclasses.asdict(each) for each in found]
 
 
-def _checks(dataset: Any, splits: Any, equal: Any, reference: str) -> list[dict[str, Any]]:
+def _checks(
+    dataset: Any, splits: Any, equal: Any, reference: str, lost: list[str]
+) -> list[dict[str, Any]]:
     """What must hold of a dataset that is to be trained on and measured with."""
     shape = "x".join(map(str, dataset.image_shape))
     total = sum(split.examples for split in splits.values())
@@ -122,9 +130,11 @@ def _checks(dataset: Any, splits: Any, equal: Any, reference: str) -> list[dict[
     checks = [
         (
             "records",
-            found == "uint8",
+            found == "uint8" and not lost,
             f"all {total:,} records hold an image uint8 {shape} and a label",
-            f"features.json says that images are {found}; pixels are taken as uint8",
+            f"{len(lost):,} records are damaged: {_some(lost, str)}"
+            if lost
+            else f"features.json says that images are {found}; pixels are taken as uint8",
         ),
         (
             "label_range",

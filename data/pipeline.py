@@ -147,9 +147,21 @@ def training_batches(
 
 
 def evaluation_batches(
-    dataset: Dataset, split: str, preprocess: Preprocess, *, batch_size: int
+    dataset: Dataset,
+    split: str,
+    preprocess: Preprocess,
+    *,
+    batch_size: int,
+    shards: tuple[Shard, ...] | None = None,
 ) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
     """Every example of a split exactly once, in order; the last batch may be smaller.
+
+    Args:
+      dataset: a prepared dataset.
+      split: in TFDS's split syntax.
+      preprocess: applied to each batch, as graph ops.
+      batch_size: images in a batch.
+      shards: the part of the split to read; by default all of it.
 
     Yields:
       (float32 [n, height, width, C], int64 [n]), n at most `batch_size`.
@@ -163,7 +175,7 @@ def evaluation_batches(
         images, labels = records.parse(dataset, serialized)
         return preprocess(images), labels
 
-    shards = records.non_empty(dataset, split, None)
+    shards = records.non_empty(dataset, split, shards)
     batches = records.ordered(shards).batch(batch_size).map(prepare, tf.data.AUTOTUNE)
     seen = 0
     try:

@@ -194,8 +194,7 @@ def damage(shard: Shard, record: int | None, cause: str) -> DataError:
     where = "" if record is None else f", record {record}"
     return DataError(
         f"{shard.path}{where}: {cause}; copy the shard again, make the dataset anew with "
-        "digitline prepare --overwrite, or leave it out with digitline train "
-        "--max_corrupt_records=N"
+        "digitline prepare --overwrite, or leave it out with --max_corrupt_records=N"
     )
 
 

@@ -8,8 +8,10 @@ file is lost. TensorFlow's reader stops at either, and skipping its errors can
 go on forever.
 """
 
+import contextlib
 import struct
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ..base import files, progress
@@ -43,7 +45,11 @@ def masked_crc(content: bytes) -> int:
 
 
 def usable(
-    dataset: Dataset, shards: tuple[Shard, ...], max_corrupt: int, folder: Path
+    dataset: Dataset,
+    shards: tuple[Shard, ...],
+    max_corrupt: int,
+    folder: Path,
+    before: Sequence[str] = (),
 ) -> tuple[tuple[Shard, ...], list[str]]:
     """The shards with the damaged records left out.
 
@@ -55,6 +61,7 @@ def usable(
       shards: to check; every record is read once.
       max_corrupt: how many records may be lost, over all shards.
       folder: of the copies.
+      before: what is lost already elsewhere, and counts.
 
     Returns:
       The shards to read, and a line for each lost record.
@@ -62,7 +69,7 @@ def usable(
     Raises:
       DataError: more are lost than may be.
     """
-    lost: list[str] = []
+    lost = list(before)
     found: list[Shard] = []
     for number, shard in enumerate(shards):
         if records.diagnose(dataset, (shard,)) is None:
@@ -72,7 +79,41 @@ def usable(
         kept = _copy_sound_records(dataset, shard, copy, lost, max_corrupt)
         if kept:
             found.append(Shard(str(copy), 0, kept, shard.first))
-    return tuple(found), lost
+    return tuple(found), lost[len(before) :]
+
+
+@contextlib.contextmanager
+def sound(
+    dataset: Dataset, splits: Sequence[str], max_corrupt: int
+) -> Iterator[tuple[dict[str, tuple[Shard, ...]], list[str]]]:
+    """The shards of splits to read, while the block lasts, without damaged records.
+
+    Args:
+      dataset: a prepared dataset.
+      splits: in TFDS's split syntax.
+      max_corrupt: how many records may be lost in all; if none, nothing is checked.
+
+    Yields:
+      The shards by split, and a line for each lost record; they are reported
+      now, and again at the end.
+
+    Raises:
+      DataError: more are lost than may be.
+    """
+    if not max_corrupt:
+        yield {split: dataset.shards(split) for split in splits}, []
+        return
+    found: dict[str, tuple[Shard, ...]] = {}
+    lost: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="digitline-") as folder:
+        for number, split in enumerate(splits):
+            found[split], more = usable(
+                dataset, dataset.shards(split), max_corrupt, Path(folder, str(number)), lost
+            )
+            lost += more
+        report(lost)
+        yield found, lost
+    report(lost)
 
 
 def _copy_sound_records(

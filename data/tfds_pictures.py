@@ -105,7 +105,9 @@ def plan(
       DataError: there is no training split, or a record is not of images and labels.
     """
     builder: Any = tfds.builder_from_directory(str(directory))
-    image, label = builder.info.features["image"], builder.info.features["label"]
+    features: Any = builder.info.features
+    image: Any = features["image"]
+    label: Any = features["label"]
     if image_size is None:
         raise UsageError("pictures that differ in size need --image_size=HxW")
     if not isinstance(image, tfds.features.Image):
@@ -132,7 +134,7 @@ def plan(
         seen[part.split].update(counts)
     return TfdsSource(
         tuple(label.names),
-        (*image_size, channels or image.shape[-1] or 3),
+        (*image_size, channels or features["image"].shape[-1] or 3),
         tuple(slices),
         cut_of(set(seen)),
         dict(seen["train"]),
@@ -153,7 +155,7 @@ def _examples(shard: Shard) -> Iterator[tuple[bytes, int]]:
     number = 0
     try:
         for record in records.read_one(shard).as_numpy_iterator():
-            feature = tf.train.Example.FromString(record).features.feature
+            feature: Any = tf.train.Example.FromString(bytes(record)).features.feature
             content, label = feature["image"].bytes_list.value, feature["label"].int64_list.value
             if len(content) != 1 or len(label) != 1:
                 raise records.damage(shard, number, "it holds no image or no label")

@@ -9,6 +9,7 @@ from absl import flags
 
 from ..base import command, progress
 from ..base.errors import UsageError
+from ..data.common_flags import define_max_corrupt_records
 from . import signatures
 
 FLAGS = command.new_flags()
@@ -29,6 +30,7 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "data_dir", None, "Root folder of prepared datasets (default: where the run found it).", **_GATE
 )
+define_max_corrupt_records(**_GATE)
 
 
 def run(values: Any, arguments: list[str]) -> dict[str, Any]:
@@ -42,7 +44,7 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     _check_formats(values.formats)
     # The imports below load TensorFlow.
     from ..base import files
-    from ..data import pipeline
+    from ..data import pipeline, salvage
     from ..models.run import Run, open_run_dataset
     from . import card, publish, verify
     from .formats import FORMATS
@@ -51,7 +53,9 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     folder = Run(Path(values.workdir))
     config, model = folder.load()
     dataset = open_run_dataset(config, values.data_dir)
-    images, labels = (tensor.numpy() for tensor in pipeline.load(dataset, values.split))
+    with salvage.sound(dataset, [values.split], values.max_corrupt_records) as (shards, _):
+        loaded = pipeline.load(dataset, values.split, shards[values.split])
+    images, labels = (tensor.numpy() for tensor in loaded)
     reference = verify.reference_probabilities(model, config.preprocess, images)
     name = values.model_name or config.model
     export_dir = Path(values.export_dir)

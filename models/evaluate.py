@@ -7,6 +7,7 @@ from absl import flags
 
 from ..base import command, progress
 from ..base.errors import UserError
+from ..data.common_flags import define_max_corrupt_records
 
 FLAGS = command.new_flags()
 _WHAT = command.group(FLAGS, "What to evaluate")
@@ -25,23 +26,31 @@ flags.DEFINE_string(
 flags.DEFINE_integer(
     "batch_size", 500, "Images in a batch; no influence on the figures.", lower_bound=1, **_WHAT
 )
+define_max_corrupt_records(**_WHAT)
 
 
 def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     """Evaluates and adds the figures to the run's `evaluation.json`."""
     del arguments
     from ..base import files
-    from ..data import pipeline  # The imports here load TensorFlow.
+    from ..data import pipeline, salvage  # The imports here load TensorFlow.
     from .evaluation import evaluator
     from .run import Run, open_run_dataset
 
     folder = Run(Path(values.workdir))
     config, model = folder.load()
     dataset = open_run_dataset(config, values.data_dir)
-    batches = pipeline.evaluation_batches(
-        dataset, values.split, config.preprocess, batch_size=values.batch_size
-    )
-    figures = evaluator(model, dataset.num_classes)(batches).to_json()
+    with salvage.sound(dataset, [values.split], values.max_corrupt_records) as (shards, lost):
+        batches = pipeline.evaluation_batches(
+            dataset,
+            values.split,
+            config.preprocess,
+            batch_size=values.batch_size,
+            shards=shards[values.split],
+        )
+        figures = evaluator(model, dataset.num_classes)(batches).to_json()
+    if lost:
+        figures["corrupt_records"] = len(lost)
     try:
         with files.owned(folder.workdir, "training or evaluating"):
             folder.add_evaluation(values.split, figures)

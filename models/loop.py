@@ -38,6 +38,7 @@ def train(
     run: Run,
     config: RunConfig,
     sources: Sequence[Source],
+    validation: Source,
     *,
     steps_per_call: int = 100,
     checkpoint_interval_s: float = 30.0,
@@ -48,7 +49,8 @@ def train(
     Args:
       run: the folder, held by the caller.
       config: what to train.
-      sources: what to train on; the first one's dataset has the validation split.
+      sources: what to train on.
+      validation: what to validate on.
       steps_per_call: optimizer steps in one graph call.
       checkpoint_interval_s: seconds between two checkpoints, at least.
       cache_dir: the folder of the cache file, if the configuration asks for one.
@@ -61,7 +63,7 @@ def train(
       UserError: the loss is not finite, or the data are damaged.
     """
     recipe, module = config.recipe, registry.get(config.model)
-    dataset = sources[0].dataset
+    dataset = validation.dataset
     examples = sum(shards.count(source.parts()) for source in sources)
     total = recipe.total_steps(examples)
     strategy = _strategy()
@@ -107,12 +109,13 @@ def train(
     run_steps = _step_function(strategy, model, optimizer, recipe, dataset.num_classes)
     evaluate = evaluator(model, dataset.num_classes)
     # Read once: the split is small, and it is seen after every epoch.
-    validation = list(
+    held = list(
         pipeline.evaluation_batches(
             dataset,
-            config.dataset["validation_split"],
+            validation.split,
             config.preprocess,
             batch_size=_EVALUATION_BATCH,
+            shards=validation.shards,
         )
     )
 
@@ -147,7 +150,7 @@ def train(
                 )
             step.assign(at)
             if epoch_ends:
-                figures = evaluate(validation)
+                figures = evaluate(held)
                 row |= {
                     "validation_loss": figures.loss,
                     "validation_accuracy": figures.accuracy,
@@ -164,7 +167,7 @@ def train(
                 manager.save(at)
                 last_saved = time.monotonic()
     if figures is None:  # The run was killed after its last step.
-        figures = evaluate(validation)
+        figures = evaluate(held)
     went = {
         "steps": total,
         "resumed_from": first,

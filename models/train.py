@@ -8,6 +8,7 @@ from absl import flags
 
 from ..base import command, progress
 from ..base.errors import UsageError
+from ..data.common_flags import define_max_corrupt_records
 from . import recipe as recipes
 from . import registry
 
@@ -84,13 +85,13 @@ flags.DEFINE_list(
     **_DATA,
 )
 flags.DEFINE_bool("balance_classes", False, "As many training images of each class.", **_DATA)
-flags.DEFINE_integer(
-    "max_corrupt_records",
-    0,
-    "Train without up to so many damaged records; each is named.",
-    lower_bound=0,
+flags.DEFINE_string(
+    "shard",
+    "0/1",
+    "Train on one of several disjoint parts of the training split, i/n: the i-th, from 0, of n.",
     **_DATA,
 )
+define_max_corrupt_records(**_DATA)
 
 recipes.define_flags(**_RECIPE)
 
@@ -112,6 +113,7 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     # The imports below load TensorFlow.
     from ..data import salvage
     from ..data.dataset import open_dataset
+    from ..data.pipeline import Source
     from . import loop
     from .run import Run, RunConfig
 
@@ -148,6 +150,7 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
             "balance_classes": values.balance_classes,
             "skip": values.skip,
             "take": values.take,
+            "shard": values.shard,
         },
         data_dir=str(Path(values.data_dir).resolve()),
         seed=values.seed,
@@ -163,11 +166,17 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
         if folder.finished:
             progress.say(f"{folder.workdir} is finished already; --overwrite trains it anew")
             return {**result, "reused": True, **_recorded(folder, config)}
-        sources, lost = _usable(sources, values.max_corrupt_records, folder.workdir / "salvaged")
+        sources, lost = _usable(
+            [*sources, Source(dataset, validation_split)],
+            values.max_corrupt_records,
+            folder.workdir / "salvaged",
+        )
+        *sources, validation = sources
         model, figures, went = loop.train(
             folder,
             config,
             sources,
+            validation,
             steps_per_call=values.steps_per_call,
             checkpoint_interval_s=values.checkpoint_interval_s,
             cache_dir=Path(values.cache_dir) if values.cache_dir else folder.workdir / "cache",
@@ -230,16 +239,18 @@ def _sources(values: Any, dataset: Any, train_split: str) -> list[Any]:
     from ..data.dataset import open_dataset
     from ..data.pipeline import Source
 
+    index, number = _shard(values.shard)
     parts = dataset.shards(train_split)
     stop = values.skip + values.take if values.take else shards.count(parts)
-    sources = [Source(dataset, train_split, shards.cut(parts, values.skip, stop))]
+    parts = shards.of_worker(shards.cut(parts, values.skip, stop), index, number)
+    sources = [Source(dataset, train_split, parts)]
     for each in values.mix:
-        name, _, weight = each.rpartition(":")
+        name, _, word = each.rpartition(":")
         try:
-            number = float(weight)
+            weight = float(word)
         except ValueError:
-            number = 0.0
-        if not name or not 0 < number < float("inf"):
+            weight = 0.0
+        if not name or not 0 < weight < float("inf"):
             raise UsageError(f"--mix={each}: name:weight was expected, the weight above 0")
         other = open_dataset(Path(values.data_dir), name)
         if (other.image_shape, other.num_classes) != (dataset.image_shape, dataset.num_classes):
@@ -248,10 +259,28 @@ def _sources(values: Any, dataset: Any, train_split: str) -> list[Any]:
                 f"{other.num_classes} classes, {dataset.name} {list(dataset.image_shape)} and "
                 f"{dataset.num_classes}"
             )
-        sources.append(Source(other, other.default_splits()[0], weight=number))
-    if not shards.count(sources[0].shards or ()):
-        raise UsageError(f"--skip={values.skip} leaves no images of {train_split}")
+        split = other.default_splits()[0]
+        parts = shards.of_worker(other.shards(split), index, number)
+        sources.append(Source(other, split, parts, weight))
+    for source in sources:
+        if not shards.count(source.shards or ()):
+            raise UsageError(
+                f"--skip={values.skip} --shard={values.shard} leave no images of {source.split} "
+                f"of {source.dataset.name}"
+            )
     return sources
+
+
+def _shard(text: str) -> tuple[int, int]:
+    """Which of how many parts.
+
+    Raises:
+      UsageError: it is not i/n with i below n.
+    """
+    index, _, number = text.partition("/")
+    if index.isdecimal() and number.isdecimal() and int(index) < int(number):
+        return int(index), int(number)
+    raise UsageError(f"--shard={text}: expected i/n, such as 0/4 to 3/4")
 
 
 def _usable(sources: list[Any], max_corrupt: int, folder: Path) -> tuple[list[Any], list[str]]:
@@ -264,7 +293,7 @@ def _usable(sources: list[Any], max_corrupt: int, folder: Path) -> tuple[list[An
     found = []
     for number, source in enumerate(sources):
         kept, more = salvage.usable(
-            source.dataset, source.parts(), max_corrupt - len(lost), folder / str(number)
+            source.dataset, source.parts(), max_corrupt, folder / str(number), lost
         )
         lost += more
         found.append(dataclasses.replace(source, shards=kept))

@@ -12,7 +12,7 @@ import pytest
 from digitline.base import command
 from digitline.base.errors import UsageError, UserError
 from digitline.base.tf import keras
-from digitline.models import evaluate, lenet5, train
+from digitline.models import evaluate, lenet5, loop, train
 from digitline.models.run import Run
 
 from support import DATASET, digitline, python, train_arguments
@@ -368,3 +368,74 @@ def test_mistakes(flag, code, message, data_dir, tmp_path):
     assert done.returncode == code
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def damage(data_dir, split, records):
+    """Flips a byte in some records of the second shard of a split; returns its path."""
+    shard = next(data_dir.glob(f"{DATASET}/*/*-{split}.tfrecord-00001-*"))
+    content = bytearray(shard.read_bytes())
+    size = len(content) // {"train": 400, "test": 100}[split]
+    for record in records:
+        content[record * size + 100] ^= 0xFF
+    shard.write_bytes(content)
+    return shard
+
+
+def test_every_command_goes_on_without_damaged_records(data_dir, tmp_path):
+    shutil.copytree(data_dir, tmp_path / "data")
+    # In the training and in the validation part of the training shard.
+    shard = damage(tmp_path / "data", "train", (7, 300))
+    other = damage(tmp_path / "data", "test", (5,))
+    workdir, data = tmp_path / "run", tmp_path / "data"
+    arguments = train_arguments(
+        data, workdir, "--epochs=1", "--train_split=train[:500]+train[900:]",
+        "--validation_split=train[500:900]",
+    )  # fmt: skip
+    done = digitline("train", *arguments, "--max_corrupt_records=1")
+    assert done.returncode == 1
+    assert "more than --max_corrupt_records=1 records" in done.stderr
+    done = digitline("train", *arguments, "--max_corrupt_records=2", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["corrupt_records"] == 2
+    assert f"skipped {shard}, record 300: " in done.stderr
+    for name, *more in (
+        ("evaluate", f"--workdir={workdir}"),
+        ("inspect", f"--dataset={DATASET}", f"--data_dir={data}", f"--output_dir={tmp_path}"),
+        ("export", f"--workdir={workdir}", f"--export_dir={tmp_path / 'exports'}"),
+    ):
+        done = digitline(name, *more)
+        assert done.returncode == 1, name
+        assert ", record 5: " in done.stderr or name == "inspect"
+        assert "leave it out with --max_corrupt_records=N" in done.stderr
+        done = digitline(name, *more, "--max_corrupt_records=3")
+        assert done.returncode == (name == "inspect"), done.stderr
+        assert f"skipped {other}, record 5: " in done.stderr
+        assert name != "inspect" or "FAILED  3 records are damaged: " in done.stdout
+    figures = json.loads(Run(workdir).evaluation.read_text())["test"]
+    assert (figures["examples"], figures["corrupt_records"]) == (299, 1)
+
+
+def test_shards_of_a_split_are_disjoint_and_complete(data_dir, tmp_path, monkeypatch):
+    seen = []
+    given = loop.train
+
+    def keeps(run, config, sources, *arguments, **options):
+        seen.append([part for source in sources for part in source.shards])
+        return given(run, config, sources, *arguments, **options)
+
+    monkeypatch.setattr(loop, "train", keeps)
+    for index in range(3):
+        more = (f"--shard={index}/3", "--epochs=1")
+        command.call(train.COMMAND, train_arguments(data_dir, tmp_path / f"{index}", *more))
+    records = [
+        (part.path, record)
+        for parts in seen
+        for part in parts
+        for record in range(part.skip, part.skip + part.take)
+    ]
+    assert len(records) == len(set(records)) == 1100
+    for wrong in ("3/3", "0", "a/b", "0/9999"):
+        with pytest.raises(UsageError, match=f"shard={wrong}"):
+            command.call(
+                train.COMMAND, train_arguments(data_dir, tmp_path / "w", f"--shard={wrong}")
+            )
