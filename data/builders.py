@@ -179,7 +179,11 @@ class _ArrayBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             features=features(shape, self.raw.label_names),
             supervised_keys=("image", "label"),
             metadata=tfds.core.MetadataDict(
-                {"origin": self.raw.origin, FINGERPRINT: _fingerprint(self.raw)}
+                {
+                    "origin": self.raw.origin,
+                    FINGERPRINT: _fingerprint(self.raw),
+                    **self.raw.metadata,
+                }
             ),
             disable_shuffling=True,
         )

@@ -5,11 +5,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ..base import progress
 from ..base.errors import DataError, UsageError
+from .stratify import Cut
 
-KINDS = ("image_folder", "csv")
+KINDS = ("image_folder", "csv", "npz")
 # A dataset of TFDS whose pictures are all to get one size.
 RESIZED = "tfds"
+# Where the training split is cut by default.
+_FRACTION = 0.1
 # A CSV file of such a name is called after its folder.
 _SAYS_NOTHING = ("train", "training", "data", "images")
 _SIZE = re.compile(r"(\d{1,5})(?:x(\d{1,5}))?")
@@ -62,7 +66,9 @@ class Request:
 
     @property
     def origin(self) -> str:
-        what = {"image_folder": "image folder", "csv": "CSV"}.get(self.kind, "TFDS's")
+        what = {"image_folder": "image folder", "csv": "CSV", "npz": "NumPy"}.get(
+            self.kind, "TFDS's"
+        )
         return f"{what} {self.source_file or self.source_dir}"
 
     @property
@@ -97,6 +103,8 @@ def request(values: Any) -> Request | None:
             "--dataset=csv needs --source_file, a CSV file, or else --source_dir, a folder with "
             "train.csv"
         )
+    if kind == "npz":
+        _check_npz(values)
     if kind in KINDS and values.source not in ("auto", "local"):
         raise UsageError(f"--source={values.source} does not go with --dataset={kind}")
     fractions = values.validation_fraction or 0.0, values.test_fraction or 0.0
@@ -120,6 +128,14 @@ def request(values: Any) -> Request | None:
         beam_runner=values.beam_runner,
         beam_options=values.beam_options,
     )
+
+
+def _check_npz(values: Any) -> None:
+    if not values.source_file or values.source_dir:
+        raise UsageError("--dataset=npz needs --source_file, an .npz file, and no --source_dir")
+    for flag in ("image_size", "channels", "max_corrupt_images", "beam_runner", "beam_options"):
+        if values[flag].present:
+            raise UsageError(f"--{flag} does not go with --dataset=npz: its arrays are as they are")
 
 
 def _is_resized(values: Any) -> bool:
@@ -162,8 +178,8 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
 def _name_of(place: Path | None, kind: str) -> str:
     """The name of a folder or file made into a dataset's, or the kind where that cannot be."""
     place = place.resolve() if place else Path()
-    word = place.name.lower().removesuffix(".csv")
-    if kind == "csv" and word in _SAYS_NOTHING:
+    word = place.name.lower().removesuffix(".csv").removesuffix(".npz")
+    if kind in ("csv", "npz") and word in _SAYS_NOTHING:
         word = place.parent.name.lower()
     name = re.sub(r"[^a-z0-9_]+", "_", word).strip("_").lstrip("0123456789_")
     return name or kind
@@ -182,3 +198,29 @@ def check_same(asked: Request, metadata: dict[str, Any], directory: Path) -> Non
                 f"{directory} was prepared with another {key} ({found.get(key)}, not {value}): "
                 "give this one another name with --name, or replace that one with --overwrite"
             )
+
+
+def make_cut(asked: Request, given: set[str]) -> Cut:
+    """How the training split is cut: by the flags, or by default where it is all there is.
+
+    Args:
+      asked: the flags.
+      given: the splits that the source has.
+
+    Raises:
+      UsageError: a split that the source has is to be cut off too.
+    """
+    fractions = {"validation": asked.validation_fraction, "test": asked.test_fraction}
+    for split, fraction in fractions.items():
+        if fraction and split in given:
+            raise UsageError(
+                f"--{split}_fraction={fraction:g}: the source has a {split} split of its own"
+            )
+    default = _FRACTION if given == {"train"} else 0.0
+    validation, test = (default if each is None else each for each in fractions.values())
+    if validation or test:
+        progress.say(
+            f"{asked.name}: {validation:g} of each class go to validation, {test:g} to test, "
+            f"by --split_seed={asked.split_seed}"
+        )
+    return Cut(validation, test, asked.split_seed)

@@ -7,11 +7,9 @@ from typing import Any
 from ..base import files, progress
 from ..base.errors import DataError, UsageError
 from . import beam
-from .file_request import RESIZED, Request
+from .file_request import RESIZED, Request, make_cut
 
 _VERSION = "1.0.0"
-# Where the training split is cut by default.
-_FRACTION = 0.1
 # At least so many shards, and more where one would be larger than this, in bytes.
 _SHARDS, _SHARD_BYTES = 8, 256 << 20
 
@@ -70,7 +68,7 @@ def _folder_source(asked: Request, folder: Path) -> Any:
     assert asked.source_dir is not None  # `request` has seen to it.
     layout = folder_layout.look(asked.source_dir)
     folder_layout.say_what_is_left_out(layout)
-    cut = _cut(asked, set(layout.roots))
+    cut = make_cut(asked, set(layout.roots))
     return image_folder.plan(
         layout,
         cut,
@@ -104,7 +102,7 @@ def _csv_source(asked: Request, folder: Path) -> Any:
             f"{other.path}: its images are {list(shapes[other.split])}, those of the training "
             f"file {list(shapes['train'])}: they do not belong together"
         )
-    cut = _cut(asked, set(shapes))
+    cut = make_cut(asked, set(shapes))
     return csv_images.plan(
         opened, shapes["train"], cut, asked.num_shards, folder, _slices_for, asked.runner
     )
@@ -134,30 +132,10 @@ def _tfds_source(asked: Request, folder: Path) -> Any:
         asked.source_dir,
         asked.image_size,
         asked.channels,
-        lambda given: _cut(asked, given),
+        lambda given: make_cut(asked, given),
         folder,
         asked.runner,
     )
-
-
-def _cut(asked: Request, given: set[str]) -> Any:
-    """How the training split is cut: by the flags, or by default where it is all there is."""
-    from .stratify import Cut
-
-    fractions = {"validation": asked.validation_fraction, "test": asked.test_fraction}
-    for split, fraction in fractions.items():
-        if fraction and split in given:
-            raise UsageError(
-                f"--{split}_fraction={fraction:g}: the source has a {split} split of its own"
-            )
-    default = _FRACTION if given == {"train"} else 0.0
-    validation, test = (default if each is None else each for each in fractions.values())
-    if validation or test:
-        progress.say(
-            f"{asked.name}: {validation:g} of each class go to validation, {test:g} to test, "
-            f"by --split_seed={asked.split_seed}"
-        )
-    return Cut(validation, test, asked.split_seed)
 
 
 def _slices_for(images: int, image_bytes: int) -> int:

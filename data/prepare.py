@@ -26,8 +26,8 @@ flags.DEFINE_string(
     "dataset",
     "mnist",
     "Name of the dataset: mnist, fashion_mnist, kmnist, emnist/letters (byclass, bymerge, "
-    "balanced, digits, mnist), any image-classification dataset of TFDS, image_folder, csv, or "
-    "with --source=local a name of your own for IDX files.",
+    "balanced, digits, mnist), any image-classification dataset of TFDS, image_folder, csv, npz, "
+    "or with --source=local a name of your own for IDX files.",
     **_WHAT,
 )
 command.define_one_of(
@@ -50,7 +50,8 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "source_file",
     None,
-    "CSV file of rows label,pixel0,…,pixel783, with or without header.",
+    "CSV file of rows label,pixel0,…,pixel783, with or without header; or .npz file of arrays "
+    "x_train, y_train, x_test, y_test, or images and labels.",
     **_FILES,
 )
 flags.DEFINE_string(
@@ -139,6 +140,12 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
                 return _done(start, data_dir, name, origin)
         progress.say(f"{name} is prepared already in {found.directory}; --overwrite makes it anew")
         return {"reused": True, "seconds": time.monotonic() - start, **_summary(found)}
+    if asked and asked.kind == "npz":
+        from . import npz
+
+        given = npz.given_splits(asked.source_file or Path())
+        npz.prepare(asked, file_request.make_cut(asked, given), data_dir, values.overwrite)
+        return _done(start, data_dir, name, asked.origin)
     if asked:
         from . import from_files
 

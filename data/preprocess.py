@@ -78,6 +78,12 @@ class Preprocess:
     def _margins(self) -> tuple[int, int]:
         return (self.height - self.image_shape[0]) // 2, (self.width - self.image_shape[1]) // 2
 
+    @classmethod
+    def as_is(cls, image_shape: tuple[int, int, int], mean: float, std: float) -> "Preprocess":
+        """For a network that takes images of any size."""
+        height, width, _ = image_shape
+        return cls(image_shape, height, width, "none", mean, std)
+
     def to_config(self) -> dict[str, Any]:
         """What `from_config` takes, as JSON can hold it."""
         return {**dataclasses.asdict(self), "image_shape": list(self.image_shape)}

@@ -7,6 +7,7 @@ checked before anything is kept.
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +45,7 @@ class RawDataset:
       splits: by name.
       label_names: by class number.
       origin: where it came from, in words.
+      metadata: what else goes into the dataset's `metadata.json`.
     """
 
     name: str
@@ -51,6 +53,7 @@ class RawDataset:
     splits: Mapping[str, RawSplit]
     label_names: tuple[str, ...]
     origin: str
+    metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def check_flags(name: str, source: str, source_dir: Path | None) -> None:

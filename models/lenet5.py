@@ -15,6 +15,8 @@ from ..data.preprocess import Preprocess
 from .recipe import Recipe
 
 NAME = "lenet5"
+# What the article says that it reaches.
+ARTICLE_ACCURACY = "99.26 %"
 
 RECIPES = {
     # The article's own: constant rate, pixels scaled to 0..1.

@@ -9,22 +9,28 @@ import dataclasses
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..base import progress
-from ..base.errors import UserError
+from ..base.errors import UsageError, UserError, first_line
 from ..base.tf import keras, tf
 from ..data import pipeline, records, shards
-from ..data.augment import Augment
 from ..data.pipeline import Source
-from . import registry
+from . import feed, network, registry
+from .checkpoints import Checkpoints
 from .evaluation import Evaluation, evaluator
-from .recipe import Recipe
+from .interrupts import Interrupts, Stopped
+from .journal import Journal, Tally
+from .optimizer import make_optimizer
+from .pace import Pace
 from .run import Run, RunConfig
+from .steps import StepFigures, step_function
 
-_EVALUATION_BATCH = 500
+EVALUATION_BATCH = 500
+# What is remembered of the best validation.
+_BEST = ("step", "validation_accuracy", "validation_loss")
 # What damaged records can end in; running out of memory, for one, cannot.
 _DATA_ERRORS = (
     tf.errors.DataLossError,
@@ -34,15 +40,31 @@ _DATA_ERRORS = (
 )
 
 
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How a run is carried out; none of it changes the weights, but for when it ends.
+
+    Attributes:
+      log_steps: optimizer steps between two rows of `metrics.jsonl`, at most.
+      validation_epochs: epochs between two validations.
+      checkpoint_interval_s: seconds between two checkpoints, at least.
+      keep_checkpoints: how many stay.
+      max_minutes: the run ends after so many minutes of training; 0 for no limit.
+      tensorboard: whether scalars are written for TensorBoard too.
+      cache_dir: the folder of the cache file, if the configuration asks for one.
+    """
+
+    log_steps: int = 100
+    validation_epochs: float = 1.0
+    checkpoint_interval_s: float = 5.0
+    keep_checkpoints: int = 2
+    max_minutes: float = 0.0
+    tensorboard: bool = False
+    cache_dir: Path | None = None
+
+
 def train(
-    run: Run,
-    config: RunConfig,
-    sources: Sequence[Source],
-    validation: Source,
-    *,
-    steps_per_call: int = 100,
-    checkpoint_interval_s: float = 30.0,
-    cache_dir: Path | None = None,
+    run: Run, config: RunConfig, sources: Sequence[Source], validation: Source, settings: Settings
 ) -> tuple[keras.Model, Evaluation, dict[str, Any]]:
     """Trains a run to its end, from its last checkpoint if there is one.
 
@@ -51,244 +73,239 @@ def train(
       config: what to train.
       sources: what to train on.
       validation: what to validate on.
-      steps_per_call: optimizer steps in one graph call.
-      checkpoint_interval_s: seconds between two checkpoints, at least.
-      cache_dir: the folder of the cache file, if the configuration asks for one.
+      settings: how it is carried out.
 
     Returns:
       The trained model, its figures on the validation split, and how it went:
-      `steps`, `resumed_from` (the last time), `seconds` and `images_per_s` (in all).
+      `steps`, `resumed_from` (the last time), `seconds`, `images_per_s` (in
+      all), `ended_by`, `best` (step and figures of the best validation).
 
     Raises:
+      Stopped: a signal came; the state is saved.
       UserError: the loss is not finite, or the data are damaged.
     """
-    recipe, module = config.recipe, registry.get(config.model)
-    dataset = validation.dataset
-    examples = sum(shards.count(source.parts()) for source in sources)
-    total = recipe.total_steps(examples)
-    strategy = _strategy()
-    # Keras draws the seeds of initializers and dropout from Python's generator.
-    # TensorFlow's global seed is left alone: tf.data would mix it into the order.
-    random.seed(config.seed)
-    with strategy.scope():
-        model = module.build(config.preprocess.output_shape, dataset.num_classes)
-        optimizer = make_optimizer(recipe, total)
-        optimizer.build(model.trainable_variables)
-    step = tf.Variable(tf.constant(0, tf.int64), trainable=False, name="step")
-    elapsed = tf.Variable(tf.constant(0.0, tf.float64), trainable=False, name="seconds")
-    # All variables by their order: tracking the model itself would leave out the
-    # state of dropout's random numbers.
-    checkpoint = tf.train.Checkpoint(
-        model=[variable.value for variable in model.variables],
-        optimizer=[variable.value for variable in optimizer.variables],
-        step=step,
-        seconds=elapsed,
-    )
-    manager = tf.train.CheckpointManager(checkpoint, str(run.checkpoints), max_to_keep=1)
-    first = _restore(checkpoint, manager, step)
-    if first:
-        progress.say(f"resuming {run.workdir} at step {first:,} of {total:,}")
-    run.rewind_metrics(first)
+    return _Training(run, config, sources, validation, settings).train()
 
-    batches = pipeline.training_batches(
-        sources,
-        config.preprocess,
-        batch_size=recipe.batch_size,
-        seed=config.seed,
-        start_step=first,
-        cache=config.pipeline["cache"],
-        cache_dir=cache_dir,
-        shuffle_buffer=config.pipeline["shuffle_buffer"] or 1,
-        balance_classes=config.pipeline["balance_classes"],
-        augment=_augment(recipe),
-    )
-    # The stream is the same for every worker: a batch is cut among the replicas.
-    options = tf.data.Options()
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    iterator = iter(strategy.experimental_distribute_dataset(batches.with_options(options)))
-    run_steps = _step_function(strategy, model, optimizer, recipe, dataset.num_classes)
-    evaluate = evaluator(model, dataset.num_classes)
-    # Read once: the split is small, and it is seen after every epoch.
-    held = list(
-        pipeline.evaluation_batches(
+
+class _Training:
+    """A run that is going on: its state, and what is done to it."""
+
+    def __init__(
+        self,
+        run: Run,
+        config: RunConfig,
+        sources: Sequence[Source],
+        validation: Source,
+        settings: Settings,
+    ):
+        recipe, dataset = config.recipe, validation.dataset
+        self._run, self._recipe, self._sources = run, recipe, sources
+        self._settings = settings
+        self._journal = Journal(run, recipe, settings.tensorboard)
+        self._examples = sum(shards.count(source.parts()) for source in sources)
+        self._total = recipe.total_steps(self._examples)
+        strategy = feed.strategy()
+        # Keras draws the seeds of initializers and dropout from Python's generator.
+        # TensorFlow's global seed is left alone: tf.data would mix it into the order.
+        random.seed(config.seed)
+        with strategy.scope():
+            self._networks = network.make(lambda: _built(config, dataset.num_classes), recipe)
+            self._optimizer = make_optimizer(
+                recipe, self._total, self._examples, self._networks.trained.trainable_variables
+            )
+        self._step = tf.Variable(tf.constant(0, tf.int64), trainable=False, name="step")
+        self._elapsed = tf.Variable(tf.constant(0.0, tf.float64), trainable=False, name="seconds")
+        # All variables by their order: tracking the model itself would leave out the
+        # state of dropout's random numbers.
+        self._checkpoints = Checkpoints(
+            run.checkpoints,
+            "ckpt",
+            settings.keep_checkpoints,
+            networks=self._networks.variables,
+            optimizer=[variable.value for variable in self._optimizer.variables],
+            step=self._step,
+            seconds=self._elapsed,
+        )
+        kept = [variable.value for variable in self._networks.model.variables]
+        self._best_checkpoint = Checkpoints(run.checkpoints, "best", 1, model=kept)
+        self._checkpoints.restore()
+        self._first = int(self._step)
+        self._best = self._best_checkpoint.record()
+        if self._first:
+            progress.say(f"resuming {run.workdir} at step {self._first:,} of {self._total:,}")
+        run.rewind_metrics(self._first)
+        self._iterator = feed.iterator(strategy, config, sources, settings.cache_dir, self._first)
+        self._run_steps = step_function(
+            strategy, self._networks, self._optimizer, recipe, dataset.num_classes
+        )
+        self._evaluate = evaluator(self._networks.model, dataset.num_classes)
+        # Read once: the split is small, and it is seen after every epoch.
+        batches = pipeline.evaluation_batches(
             dataset,
             validation.split,
             config.preprocess,
-            batch_size=_EVALUATION_BATCH,
+            batch_size=EVALUATION_BATCH,
             shards=validation.shards,
         )
-    )
+        self._held = list(batches)
+        self._before = float(self._elapsed)
+        self._start = time.monotonic()
 
-    before = float(elapsed)
-    start = last_saved = time.monotonic()
-    figures: Evaluation | None = None
-    with progress.Progress(
-        config.model, total * recipe.batch_size, first * recipe.batch_size
-    ) as bar:
-        for at, count, epoch_ends in _calls(first, total, examples, recipe, steps_per_call):
-            call_start = time.monotonic()
-            try:
-                loss, accuracy = run_steps(iterator, tf.constant(count, tf.int64))
-            except _DATA_ERRORS as error:
-                for source in sources:
-                    damage = records.diagnose(source.dataset, source.parts())
-                    if damage:
-                        raise damage from error
-                raise
-            row = {
-                "step": at,
-                "epoch": at * recipe.batch_size / examples,
-                "loss": float(loss),
-                "accuracy": float(accuracy),
-                "learning_rate": float(optimizer.learning_rate),
-                "images_per_s": count * recipe.batch_size / (time.monotonic() - call_start),
-            }
-            if not math.isfinite(row["loss"]):
-                raise UserError(
-                    f"the loss is {row['loss']} at step {at:,}: training diverged; try a lower "
-                    f"--learning_rate than {recipe.learning_rate:g} (with --overwrite)"
+    def train(self) -> tuple[keras.Model, Evaluation, dict[str, Any]]:
+        """See the module's function."""
+        at, saved_at, last_saved = self._first, self._first, time.monotonic()
+        figures: Evaluation | None = None
+        pace, tally = Pace(), Tally()
+        size = self._recipe.batch_size
+        early = self._over(at) or self._patience_ends(at)  # It was killed at its end.
+        with (
+            Interrupts() as interrupts,
+            progress.Progress(self._run.workdir.name, self._total * size, at * size) as bar,
+        ):
+            while at < self._total and not early:
+                next_validation = self._next_validation(at)
+                stop = min(self._next_log(at), next_validation, self._total)
+                count = min(pace.steps, stop - at)
+                began = time.monotonic()
+                found = self._call(count)
+                took = time.monotonic() - began
+                pace.took(count, took)
+                at += int(found.steps)
+                tally.add(found, took)
+                if not math.isfinite(float(found.loss)):
+                    raise self._diverged(at, found)
+                self._step.assign(at)
+                bar.advance(count * size, tally.note())
+                early = self._over(at)
+                if at == stop or early:
+                    row = self._row(at, tally)
+                    if at in (next_validation, self._total) or early:
+                        figures = self._validated(at, row)
+                        early = early or self._patience_ends(at)
+                    self._journal.write(row)
+                    tally = Tally()
+                if time.monotonic() - last_saved >= self._settings.checkpoint_interval_s:
+                    self._save(at)
+                    saved_at, last_saved = at, time.monotonic()
+                if interrupts.number:
+                    break
+            if at > saved_at:
+                self._save(at)
+            if interrupts.number and at < self._total and not early:
+                raise Stopped(
+                    f"{interrupts.name} at step {at:,} of {self._total:,}: the state is saved in "
+                    f"{self._run.workdir}, and the same command goes on from there",
+                    interrupts.number,
                 )
-            step.assign(at)
-            if epoch_ends:
-                figures = evaluate(held)
-                row |= {
-                    "validation_loss": figures.loss,
-                    "validation_accuracy": figures.accuracy,
-                }
-            run.log_metrics(row)
-            bar.advance(
-                count * recipe.batch_size,
-                f"loss {row['loss']:.4f}, accuracy {row['accuracy']:.2%}",
-            )
-            if figures is not None and epoch_ends:
-                progress.say(_epoch_line(row, recipe, figures))
-            if at == total or time.monotonic() - last_saved >= checkpoint_interval_s:
-                elapsed.assign(before + time.monotonic() - start)
-                manager.save(at)
-                last_saved = time.monotonic()
-    if figures is None:  # The run was killed after its last step.
-        figures = evaluate(held)
-    went = {
-        "steps": total,
-        "resumed_from": first,
-        "seconds": float(elapsed),
-        "images_per_s": total * recipe.batch_size / float(elapsed),
-    }
-    return model, figures, went
+        by_steps = "max_steps" if self._total == self._recipe.max_steps else "epochs"
+        return self._result(at, figures, early or by_steps)
 
-
-def _augment(recipe: Recipe) -> Augment:
-    names = (field.name for field in dataclasses.fields(Augment))
-    return Augment(**{name: getattr(recipe, f"augment_{name}") for name in names})
-
-
-def make_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optimizer:
-    """The recipe's optimizer with its learning-rate schedule."""
-    rate = make_schedule(recipe, total_steps)
-    if recipe.optimizer == "adam":
-        return keras.optimizers.Adam(rate)
-    if recipe.optimizer == "rmsprop":
-        return keras.optimizers.RMSprop(rate)
-    return keras.optimizers.SGD(rate, momentum=recipe.momentum, nesterov=True)
-
-
-def make_schedule(recipe: Recipe, total_steps: int) -> Any:
-    """The learning rate by step: a climb to the peak, then constant or half a cosine to 0.
-
-    I. Loshchilov, F. Hutter, "SGDR: stochastic gradient descent with warm
-    restarts", ICLR 2017 (one period, no restart).
-    """
-    if recipe.schedule == "constant" and not recipe.warmup:
-        return recipe.learning_rate
-    warmup_steps = round(recipe.warmup * total_steps)
-    fall = max(1, total_steps - warmup_steps)
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup_steps else recipe.learning_rate,
-        decay_steps=fall,
-        alpha=0.0 if recipe.schedule == "cosine" else 1.0,
-        warmup_target=recipe.learning_rate if warmup_steps else None,
-        warmup_steps=warmup_steps,
-    )
-
-
-def _strategy() -> tf.distribute.Strategy:
-    """All local GPUs where there is more than one, else TensorFlow's default device."""
-    if len(tf.config.list_physical_devices("GPU")) > 1:
-        return tf.distribute.MirroredStrategy()
-    return tf.distribute.get_strategy()
-
-
-def _restore(
-    checkpoint: tf.train.Checkpoint, manager: tf.train.CheckpointManager, step: tf.Variable
-) -> int:
-    """Restores the last checkpoint, if there is one; returns the step it was taken at."""
-    if manager.latest_checkpoint:
+    def _call(self, count: int) -> StepFigures:
         try:
-            checkpoint.restore(manager.latest_checkpoint).assert_existing_objects_matched()
-        except (AssertionError, ValueError, tf.errors.OpError) as error:
-            raise UserError(
-                f"the checkpoint {manager.latest_checkpoint} does not fit or is damaged "
-                f"({str(error).splitlines()[0]}); start anew with --overwrite"
-            ) from error
-    return int(step)
+            return self._run_steps(self._iterator, tf.constant(count, tf.int64))
+        except _DATA_ERRORS as error:
+            for source in self._sources:
+                damage = records.diagnose(source.dataset, source.parts())
+                if damage:
+                    raise damage from error
+            raise
+
+    def _next_log(self, at: int) -> int:
+        return (at // self._settings.log_steps + 1) * self._settings.log_steps
+
+    def _next_validation(self, at: int) -> int:
+        """The first step after `at` that reaches the last image of an interval."""
+        steps = self._settings.validation_epochs * self._examples / self._recipe.batch_size
+        number = int(at / steps)
+        while math.ceil(number * steps) <= at:
+            number += 1
+        return math.ceil(number * steps)
+
+    def _row(self, at: int, tally: Tally) -> dict[str, Any]:
+        weights = [each.value for each in self._networks.trained.trainable_variables]
+        return {
+            "step": at,
+            "epoch": at * self._recipe.batch_size / self._examples,
+            **tally.figures(self._recipe.batch_size),
+            "learning_rate": float(self._optimizer.learning_rate),
+            "weight_norm": float(tf.linalg.global_norm(weights)),
+        }
+
+    def _validated(self, at: int, row: dict[str, Any]) -> Evaluation:
+        """Validates, adds the figures to the row, and keeps the weights if they are the best."""
+        self._networks.catch_up()
+        figures = self._evaluate(self._held)
+        row |= {"validation_loss": figures.loss, "validation_accuracy": figures.accuracy}
+        best = self._best
+        score = figures.accuracy, -figures.loss
+        if best is None or score > (best["validation_accuracy"], -best["validation_loss"]):
+            self._best = {
+                "step": at,
+                "validation_accuracy": figures.accuracy,
+                "validation_loss": figures.loss,
+            }
+            self._best_checkpoint.save(at, self._best)
+        return figures
+
+    def _over(self, at: int) -> str:
+        """Why the run ends before its last step, if it does."""
+        limit = self._settings.max_minutes * 60
+        seconds = self._before + time.monotonic() - self._start
+        return "max_minutes" if limit and seconds >= limit and at < self._total else ""
+
+    def _patience_ends(self, at: int) -> str:
+        """`patience`, if the validation at this step is one too many without a better one."""
+        patience = self._recipe.patience * self._examples / self._recipe.batch_size
+        if not patience or not self._best or self._next_validation(at - 1) != at:
+            return ""
+        # Epochs are no whole numbers of steps: one step of leeway.
+        return "patience" if at - self._best["step"] > patience - 1 else ""
+
+    def _save(self, at: int) -> None:
+        self._elapsed.assign(self._before + time.monotonic() - self._start)
+        self._checkpoints.save(at)
+
+    def _diverged(self, at: int, found: StepFigures) -> UserError:
+        return UserError(
+            f"the loss is {float(found.loss)} at step {at:,}: training diverged (norm of the "
+            f"gradients {float(found.gradient_norm):g}, learning rate "
+            f"{float(self._optimizer.learning_rate):g}); try a lower --learning_rate than "
+            f"{self._recipe.learning_rate:g}, or --clip_norm=1 (with --overwrite)"
+        )
+
+    def _result(
+        self, at: int, figures: Evaluation | None, ended_by: str
+    ) -> tuple[keras.Model, Evaluation, dict[str, Any]]:
+        if self._recipe.keep == "best" and self._best and self._best["step"] != at:
+            self._best_checkpoint.restore()
+            figures = None
+        elif figures is None:
+            self._networks.catch_up()
+        if figures is None:  # Also where the run was killed after its last step.
+            figures = self._evaluate(self._held)
+        seconds = float(self._elapsed)
+        went = {
+            "steps": at,
+            "resumed_from": self._first,
+            "seconds": seconds,
+            "images_per_s": at * self._recipe.batch_size / max(seconds, 1e-9),
+            "ended_by": ended_by,
+            "best": {key: self._best[key] for key in _BEST} if self._best else None,
+        }
+        return self._networks.model, figures, went
 
 
-def _step_function(
-    strategy: tf.distribute.Strategy,
-    model: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
-    recipe: Recipe,
-    num_classes: int,
-) -> Callable[[Any, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-    """A graph function of (iterator, count): `count` steps; mean loss and accuracy of them."""
-    smoothing = recipe.label_smoothing
-    variables = model.trainable_variables
+def _built(config: RunConfig, num_classes: int) -> keras.Model:
+    """The network, with new weights.
 
-    def replica_step(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        targets = tf.one_hot(labels, num_classes) * (1.0 - smoothing) + smoothing / num_classes
-        with tf.GradientTape() as tape:
-            logits = model(images, training=True)
-            losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
-            # Over the global batch, since replicas' gradients are summed.
-            loss = tf.reduce_sum(losses) / recipe.batch_size
-            penalties = tf.add_n([tf.zeros([]), *model.losses])  # Of regularizers, if any.
-            loss += penalties / strategy.num_replicas_in_sync
-        optimizer.apply(tape.gradient(loss, variables), variables)
-        right = tf.equal(tf.argmax(logits, axis=-1), labels)
-        return loss, tf.reduce_sum(tf.cast(right, tf.float32)) / recipe.batch_size
-
-    @tf.function
-    def run_steps(iterator: Any, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        loss, accuracy = tf.zeros([]), tf.zeros([])
-        for _ in tf.range(count):
-            step_loss, step_accuracy = strategy.run(replica_step, next(iterator))
-            loss += strategy.reduce(tf.distribute.ReduceOp.SUM, step_loss, axis=None)
-            accuracy += strategy.reduce(tf.distribute.ReduceOp.SUM, step_accuracy, axis=None)
-        steps = tf.cast(count, tf.float32)
-        return loss / steps, accuracy / steps
-
-    return run_steps
-
-
-def _calls(
-    first: int, total: int, examples: int, recipe: Recipe, steps_per_call: int
-) -> Iterator[tuple[int, int, bool]]:
-    """The graph calls of a run: (step after it, steps in it, whether an epoch ends with it).
-
-    An epoch ends with the first step that reaches its last image.
+    Raises:
+      UsageError: it cannot take images of that size.
     """
-    at = first
-    while at < total:
-        epoch = at * recipe.batch_size // examples + 1
-        epoch_end = min(total, -(-epoch * examples // recipe.batch_size))
-        count = min(steps_per_call, epoch_end - at)
-        at += count
-        yield at, count, at == epoch_end
-
-
-def _epoch_line(row: dict[str, Any], recipe: Recipe, figures: Evaluation) -> str:
-    return (
-        f"epoch {row['epoch']:.2f} of {recipe.epochs:g}: loss {row['loss']:.4f}, "
-        f"accuracy {row['accuracy']:.2%}, validation loss {figures.loss:.4f}, "
-        f"validation accuracy {figures.accuracy:.2%}, {row['images_per_s']:,.0f} images/s"
-    )
+    try:
+        return registry.get(config.model).build(config.preprocess.output_shape, num_classes)
+    except ValueError as error:  # Keras: there is no pixel left for a layer.
+        shape = "x".join(map(str, config.preprocess.image_shape))
+        raise UsageError(
+            f"--model={config.model} cannot take images {shape}: {first_line(error)} Choose "
+            "another network, or prepare the images in another size"
+        ) from error

@@ -9,8 +9,9 @@ from absl import flags
 from ..base import command
 from ..base.errors import DataError, UsageError
 
-OPTIMIZERS = ("adam", "sgd", "rmsprop")
-SCHEDULES = ("constant", "cosine")
+OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
+SCHEDULES = ("constant", "cosine", "one_cycle", "step")
+DTYPES = ("float32", "bfloat16")
 
 
 def _field(default: Any, help_text: str, **limits: Any) -> Any:
@@ -26,7 +27,11 @@ class Recipe:
     )
     learning_rate: float = _field(1e-3, "Learning rate, at its peak.", lower_bound=0.0)
     schedule: str = _field(
-        "constant", "How the learning rate falls after the peak.", words=SCHEDULES
+        "constant",
+        "How the learning rate goes on after the peak: constant; half a cosine to 0; one_cycle, "
+        "a line from a 25th up to the peak and one down to 0; step, times --decay_rate after each "
+        "--decay_epochs.",
+        words=SCHEDULES,
     )
     warmup: float = _field(
         0.0,
@@ -34,8 +39,30 @@ class Recipe:
         lower_bound=0.0,
         upper_bound=1.0,
     )
+    decay_rate: float = _field(
+        0.1, "With --schedule=step: the factor.", lower_bound=0.0, upper_bound=1.0
+    )
+    decay_epochs: float = _field(
+        1.0, "With --schedule=step: epochs between two steps.", lower_bound=1e-6
+    )
     momentum: float = _field(
         0.9, "Momentum, for --optimizer=sgd.", lower_bound=0.0, upper_bound=1.0
+    )
+    weight_decay: float = _field(
+        0.0,
+        "Share of each kernel that is taken off in a step, times the learning rate (decoupled; "
+        "biases and batch normalization are left out).",
+        lower_bound=0.0,
+    )
+    clip_norm: float = _field(
+        0.0, "Gradients are scaled down to this global norm; 0 for no limit.", lower_bound=0.0
+    )
+    average: float = _field(
+        0.0,
+        "Decay of the moving average of the weights, which is then what is validated and kept; 0 "
+        "for none.",
+        lower_bound=0.0,
+        upper_bound=1.0,
     )
     label_smoothing: float = _field(
         0.0,
@@ -46,6 +73,26 @@ class Recipe:
     batch_size: int = _field(64, "Images in a step.", lower_bound=1)
     epochs: float = _field(
         5.0, "Passes over the training split; fractions are fine.", lower_bound=0.0
+    )
+    max_steps: int = _field(
+        0, "End after so many steps, whatever --epochs says; 0 for no limit.", lower_bound=0
+    )
+    dtype: str = _field(
+        "float32",
+        "What the network computes in while it is trained; weights and exports are float32.",
+        words=DTYPES,
+    )
+    patience: float = _field(
+        0.0,
+        "Stop when the validation loss has not fallen for so many epochs, and keep the best "
+        "weights; 0 to go on to the end.",
+        lower_bound=0.0,
+    )
+    keep: str = _field(
+        "last",
+        "Which weights are the trained model: the last, or those with the best validation "
+        "accuracy.",
+        words=("last", "best"),
     )
     mean: float = _field(0.0, "Subtracted from pixels that are scaled to 0..1.")
     std: float = _field(1.0, "Divides the pixels after --mean is subtracted.", lower_bound=1e-6)
@@ -69,7 +116,8 @@ class Recipe:
 
     def total_steps(self, examples: int) -> int:
         """Optimizer steps of a whole run over a split of that many examples."""
-        return max(1, round(self.epochs * examples / self.batch_size))
+        steps = max(1, round(self.epochs * examples / self.batch_size))
+        return min(steps, self.max_steps) if self.max_steps else steps
 
     def to_config(self) -> dict[str, Any]:
         """What `from_config` takes, as JSON can hold it."""

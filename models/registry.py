@@ -9,7 +9,7 @@ for, since they import Keras.
 import importlib
 from types import ModuleType
 
-NAMES = ("lenet5",)
+NAMES = ("softmax", "mlp", "cnn", "lenet5", "convnet3", "lenet3x3", "twoconv")
 RECIPES = ("best", "article")
 
 

@@ -149,7 +149,8 @@ class Run:
         self.model.unlink(missing_ok=True)  # First, so that a kill leaves no finished run.
         for path in (self.evaluation, self.training_record, self.metrics):
             path.unlink(missing_ok=True)
-        shutil.rmtree(self.checkpoints, ignore_errors=True)
+        for folder in (self.checkpoints, self.workdir / "tensorboard"):
+            shutil.rmtree(folder, ignore_errors=True)
         self.config.unlink(missing_ok=True)  # Last: it tells that the others are ours.
 
     def rewind_metrics(self, step: int) -> None:

@@ -12,7 +12,7 @@ import pytest
 from digitline.base import command
 from digitline.base.errors import UsageError, UserError
 from digitline.base.tf import keras
-from digitline.models import evaluate, lenet5, loop, train
+from digitline.models import evaluate, lenet5, loop, pace, train
 from digitline.models.run import Run
 
 from support import DATASET, digitline, python, train_arguments
@@ -57,9 +57,10 @@ def test_metrics_hold_every_epoch(trained):
 
 
 def test_the_same_seed_gives_the_same_weights_however_the_steps_are_cut(
-    trained, data_dir, tmp_path
+    trained, data_dir, tmp_path, monkeypatch
 ):
-    command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "a", "--steps_per_call=7"))
+    monkeypatch.setattr(pace, "_MOST", 7)
+    command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "a", "--log_steps=11"))
     assert_same_weights(trained.workdir, tmp_path / "a")
     command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "b", "--seed=1"))
     assert not np.array_equal(weights(tmp_path / "b")[0], weights(trained.workdir)[0])
@@ -84,9 +85,7 @@ command.main(train.COMMAND, ["digitline train", *sys.argv[2:]])
 @pytest.mark.parametrize("calls", [4, 11])
 def test_a_killed_run_resumes_to_the_same_bits(calls, trained, data_dir, tmp_path):
     workdir = tmp_path / "killed"
-    arguments = train_arguments(
-        data_dir, workdir, "--steps_per_call=5", "--checkpoint_interval_s=0"
-    )
+    arguments = train_arguments(data_dir, workdir, "--log_steps=5", "--checkpoint_interval_s=0")
     assert python(KILLED, calls, *arguments, cwd=tmp_path).returncode == -signal.SIGKILL
     assert not Run(workdir).finished
     logged = len(rows(workdir))
@@ -103,7 +102,7 @@ def test_a_killed_run_resumes_to_the_same_bits(calls, trained, data_dir, tmp_pat
 
 def test_a_kill_at_any_moment(trained, data_dir, tmp_path):
     workdir = tmp_path / "killed"
-    arguments = train_arguments(data_dir, workdir, "--steps_per_call=1", "--epochs=20")
+    arguments = train_arguments(data_dir, workdir, "--log_steps=1", "--epochs=20")
     full = ["train", *arguments, "--checkpoint_interval_s=0"]
     for _ in range(3):
         process = subprocess.Popen(
@@ -223,8 +222,8 @@ MIRRORED = """
 import sys, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from digitline.models import loop, train
-loop._strategy = lambda: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+from digitline.models import feed, train
+feed.strategy = lambda: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 from digitline.base import command
 command.main(train.COMMAND, ["digitline train", *sys.argv[1:]])
 """
@@ -247,7 +246,7 @@ def test_dropout_and_regularizers_resume_to_the_same_bits(data_dir, tmp_path, mo
         return keras.Model(inputs, layers.Dense(num_classes)(x))
 
     monkeypatch.setattr(lenet5, "build", build)
-    arguments = ["--steps_per_call=4", "--checkpoint_interval_s=0"]
+    arguments = ["--log_steps=4", "--checkpoint_interval_s=0"]
     command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "whole", *arguments))
 
     log, calls = Run.log_metrics, []

@@ -1,0 +1,65 @@
+"""LeNet-5 with 3x3 kernels, on images that are not padded. 81,194 parameters on 28x28x1 images.
+
+After Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied
+to document recognition", Proc. IEEE 86(11), 1998.
+
+  digitline train --model=lenet3x3
+  python -m digitline.models.lenet3x3
+"""
+
+from ..base.tf import keras
+from ..data.preprocess import Preprocess
+from .recipe import Recipe
+
+NAME = "lenet3x3"
+# What the article says that it reaches.
+ARTICLE_ACCURACY = "none"
+
+RECIPES = {
+    "article": Recipe(optimizer="adam", learning_rate=1e-3, batch_size=64, epochs=10),
+    "best": Recipe(
+        optimizer="adam",
+        learning_rate=2e-3,
+        schedule="cosine",
+        warmup=0.05,
+        batch_size=64,
+        epochs=15,
+        average=0.999,
+        augment_shift=1.0,
+        augment_rotate=8.0,
+        augment_scale=0.08,
+    ),
+}
+
+
+def preprocess(image_shape: tuple[int, int, int], recipe: Recipe) -> Preprocess:
+    """Images of any size, as they are."""
+    return Preprocess.as_is(image_shape, recipe.mean, recipe.std)
+
+
+def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    """Builds the network.
+
+    Args:
+      input_shape: (height, width, channels), 7x7 at least.
+      num_classes: K.
+
+    Returns:
+      float32 [N, H, W, C] to logits float32 [N, K].
+    """
+    layers = keras.layers
+    inputs = keras.Input(input_shape, name="images")
+    x = layers.Conv2D(6, 3, activation="relu", name="c1")(inputs)
+    x = layers.AveragePooling2D(2, padding="same", name="s2")(x)
+    x = layers.Conv2D(16, 3, activation="relu", name="c3")(x)
+    x = layers.AveragePooling2D(2, padding="same", name="s4")(x)
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(120, activation="relu", name="c5")(x)
+    x = layers.Dense(84, activation="relu", name="f6")(x)
+    return keras.Model(inputs, layers.Dense(num_classes, name="logits")(x), name=NAME)
+
+
+if __name__ == "__main__":
+    from . import train
+
+    train.main(NAME)

@@ -1,0 +1,109 @@
+"""Which images a run trains on and validates on, by its flags."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from ..base.errors import UsageError
+from ..data import salvage, shards
+from ..data.dataset import Dataset, open_dataset
+from ..data.pipeline import Source
+
+
+def splits(values: Any, dataset: Dataset) -> tuple[str, str]:
+    """The training and the validation split, by the flags or by default.
+
+    Raises:
+      UsageError: one is empty, or they share images: the validation figure would be false.
+    """
+    defaults = dataset.default_splits()
+    train_split, validation_split = (
+        given or default
+        for given, default in zip(
+            (values.train_split, values.validation_split), defaults, strict=True
+        )
+    )
+    for flag, split in (("train", train_split), ("validation", validation_split)):
+        if not dataset.num_examples(split):
+            raise UsageError(f"--{flag}_split={split} of {dataset.name} holds no images")
+    common = shards.common(dataset.shards(train_split), dataset.shards(validation_split))
+    if common:
+        raise UsageError(
+            f"--train_split={train_split} and --validation_split={validation_split} share "
+            f"{common:,} images; give both so that they share none"
+        )
+    return train_split, validation_split
+
+
+def sources(values: Any, dataset: Dataset, train_split: str) -> list[Source]:
+    """What to train on: the dataset, and those that are mixed in.
+
+    Raises:
+      UsageError: a mix is not name:weight, or its dataset does not fit.
+    """
+    index, number = _shard(values.shard)
+    parts = dataset.shards(train_split)
+    stop = values.skip + values.take if values.take else shards.count(parts)
+    parts = shards.of_worker(shards.cut(parts, values.skip, stop), index, number)
+    found = [Source(dataset, train_split, parts)]
+    for each in values.mix:
+        name, _, word = each.rpartition(":")
+        try:
+            weight = float(word)
+        except ValueError:
+            weight = 0.0
+        if not name or not 0 < weight < float("inf"):
+            raise UsageError(f"--mix={each}: name:weight was expected, the weight above 0")
+        other = open_dataset(Path(values.data_dir), name)
+        if (other.image_shape, other.num_classes) != (dataset.image_shape, dataset.num_classes):
+            raise UsageError(
+                f"--mix={each}: {name} has images {list(other.image_shape)} and "
+                f"{other.num_classes} classes, {dataset.name} {list(dataset.image_shape)} and "
+                f"{dataset.num_classes}"
+            )
+        split = other.default_splits()[0]
+        parts = shards.of_worker(other.shards(split), index, number)
+        found.append(Source(other, split, parts, weight))
+    for source in found:
+        if not shards.count(source.shards or ()):
+            raise UsageError(
+                f"--skip={values.skip} --shard={values.shard} leave no images of {source.split} "
+                f"of {source.dataset.name}"
+            )
+    return found
+
+
+def _shard(text: str) -> tuple[int, int]:
+    """Which of how many parts.
+
+    Raises:
+      UsageError: it is not i/n with i below n.
+    """
+    index, _, number = text.partition("/")
+    if index.isdecimal() and number.isdecimal() and int(index) < int(number):
+        return int(index), int(number)
+    raise UsageError(f"--shard={text}: expected i/n, such as 0/4 to 3/4")
+
+
+def usable(sources: list[Source], max_corrupt: int, folder: Path) -> tuple[list[Source], list[str]]:
+    """The sources without damaged records, and a line for each; as they are if none may be lost."""
+    if not max_corrupt:
+        return sources, []
+    lost: list[str] = []
+    found = []
+    for number, source in enumerate(sources):
+        kept, more = salvage.usable(
+            source.dataset, source.parts(), max_corrupt, folder / str(number), lost
+        )
+        lost += more
+        found.append(dataclasses.replace(source, shards=kept))
+    salvage.report(lost)
+    return found, lost
+
+
+def first_batches(sources: list[Source], batch_size: int, batches: int) -> list[Source]:
+    """Of each source, so many batches alone."""
+    return [
+        dataclasses.replace(source, shards=shards.cut(source.parts(), 0, batches * batch_size))
+        for source in sources
+    ]

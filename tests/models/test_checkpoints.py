@@ -1,0 +1,78 @@
+import pytest
+
+from digitline.base.errors import UserError
+from digitline.base.tf import tf
+from digitline.models.checkpoints import Checkpoints
+
+
+@pytest.fixture
+def value():
+    return tf.Variable([0.0, 0.0])
+
+
+def fill(folder, value, steps, keep=3):
+    checkpoints = Checkpoints(folder, "ckpt", keep, value=value)
+    for step in steps:
+        value.assign([step, step])
+        checkpoints.save(step, {"score": step / 10})
+    return checkpoints
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+
+
+def test_the_newest_is_restored_and_the_oldest_are_removed(value, tmp_path):
+    fill(tmp_path, value, (9, 10, 100))
+    again = tf.Variable([7.0, 7.0])
+    checkpoints = Checkpoints(tmp_path, "ckpt", 2, value=again)
+    record = checkpoints.restore()
+    assert (record["step"], record["score"]) == (100, 10)
+    assert again.numpy().tolist() == [100, 100]
+    checkpoints.save(101)
+    assert {path.name.partition(".")[0] for path in tmp_path.iterdir()} == {"ckpt-100", "ckpt-101"}
+    assert Checkpoints(tmp_path / "none", "ckpt", 2, value=again).restore() is None
+
+
+@pytest.mark.parametrize("part", [".index", ".data-00000-of-00001", ".json"])
+def test_a_damaged_one_is_named_and_the_one_before_is_used(part, value, tmp_path, capsys):
+    fill(tmp_path, value, (1, 2, 3))
+    path = tmp_path / f"ckpt-3{part}"
+    if part == ".json":
+        path.write_text("{")
+    else:
+        flip(path)
+    again = tf.Variable([7.0, 7.0])
+    checkpoints = Checkpoints(tmp_path, "ckpt", 3, value=again)
+    assert checkpoints.restore()["step"] == 2
+    assert again.numpy().tolist() == [2, 2]
+    said = capsys.readouterr().err
+    assert f"the checkpoint {tmp_path}/ckpt-3 is damaged" in said
+    assert "using the checkpoint before it, of step 2" in said
+    assert checkpoints.record()["step"] == 2
+
+
+def test_where_all_are_damaged_it_says_so(value, tmp_path):
+    fill(tmp_path, value, (1, 2))
+    for step in (1, 2):
+        (tmp_path / f"ckpt-{step}.index").write_bytes(b"")
+    with pytest.raises(UserError, match=r"ckpt-2 is damaged, and no other .* --overwrite"):
+        Checkpoints(tmp_path, "ckpt", 2, value=value).restore()
+
+
+def test_what_a_kill_left_unfinished_does_not_count_and_goes(value, tmp_path):
+    fill(tmp_path, value, (1, 2))
+    (tmp_path / "ckpt-2.json").unlink()  # Killed before the record was written.
+    (tmp_path / "best-5.index").write_bytes(b"another's")
+    checkpoints = Checkpoints(tmp_path, "ckpt", 2, value=value)
+    assert checkpoints.restore()["step"] == 1
+    assert not list(tmp_path.glob("ckpt-2*"))
+    assert (tmp_path / "best-5.index").exists()
+
+
+def test_one_of_another_network_does_not_fit(value, tmp_path):
+    fill(tmp_path, value, (1,))
+    with pytest.raises(UserError, match="does not fit"):
+        Checkpoints(tmp_path, "ckpt", 2, value=tf.Variable([0.0]), more=value).restore()
