@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from ..base import files
-from ..base.quiet import quiet_stderr
 from ..base.tf import keras
 from ..data.preprocess import Preprocess
 from ..serving import runtime
@@ -47,11 +46,6 @@ def _describe_tflite(folder: Path, manifest: dict[str, Any]) -> None:
     files.write_text(folder / tflite.CARD, card.model_card(manifest))
 
 
-def _open_tflite(path: Path) -> runtime.Classifier:
-    with quiet_stderr():  # LiteRT announces its delegate there.
-        return runtime.open_tflite(path)
-
-
 # The functions are looked up when they are called, so that a test can plant a fault.
 FORMATS = {
     each.name: each
@@ -73,7 +67,7 @@ FORMATS = {
             signatures=signatures.TFLITE,
             batch_size=tflite.BATCH_SIZE,
             write=lambda *arguments: tflite.write(*arguments),
-            open=_open_tflite,
+            open=runtime.open_tflite,
             describe=_describe_tflite,
         ),
     )

@@ -1,43 +1,79 @@
-"""`digitline evaluate`: a trained model's accuracy on a split."""
+"""`digitline evaluate`: the figures of a trained model, or of an exported one, on a split."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
 from ..base import command, progress
-from ..base.errors import UserError
+from ..base.errors import UsageError, UserError
 from ..data.common_flags import define_max_corrupt_records
 
 FLAGS = command.new_flags()
-_WHAT = command.group(FLAGS, "What to evaluate")
+_WHAT = command.group(FLAGS, "What to evaluate (one of these)")
+_DATA = command.group(FLAGS, "Data")
 
-flags.DEFINE_string("workdir", "runs/lenet5", "Run folder of a finished training.", **_WHAT)
+flags.DEFINE_string(
+    "workdir", None, "Run folder of a finished training (default: runs/lenet5).", **_WHAT
+)
+flags.DEFINE_string(
+    "saved_model", None, "Folder of a SavedModel, or of its versions: the newest counts.", **_WHAT
+)
+flags.DEFINE_string("tflite", None, "TFLite file.", **_WHAT)
 flags.DEFINE_string(
     "split",
     "test",
     "Split in TFDS's syntax. Choose between models on the validation split; the test split "
     "is for the figure that you report.",
-    **_WHAT,
+    **_DATA,
 )
 flags.DEFINE_string(
-    "data_dir", None, "Root folder of prepared datasets (default: where the run found it).", **_WHAT
+    "dataset",
+    None,
+    "With --saved_model and --tflite: name of a prepared dataset (default: the one that the model "
+    "was trained on, where the artifact says so).",
+    **_DATA,
+)
+flags.DEFINE_string(
+    "data_dir",
+    None,
+    "Root folder of prepared datasets (default: where the training found it).",
+    **_DATA,
 )
 flags.DEFINE_integer(
-    "batch_size", 500, "Images in a batch; no influence on the figures.", lower_bound=1, **_WHAT
+    "batch_size", 500, "Images in a batch; no influence on the figures.", lower_bound=1, **_DATA
 )
-define_max_corrupt_records(**_WHAT)
+define_max_corrupt_records(**_DATA)
+
+# Larger confusion matrices are for --json alone.
+_SHOWN_CLASSES = 20
+# So many wrongly classified images are named.
+_NAMED = 20
 
 
 def run(values: Any, arguments: list[str]) -> dict[str, Any]:
-    """Evaluates and adds the figures to the run's `evaluation.json`."""
+    """Evaluates; the figures of a run are added to its `evaluation.json`."""
     del arguments
+    given = [name for name in ("workdir", "saved_model", "tflite") if values[name].value]
+    if len(given) > 1:
+        raise UsageError(f"--{given[0]} and --{given[1]}: give one of them")
+    if given and given[0] != "workdir":
+        return _of_artifact(values, given[0])
+    if values.dataset:
+        raise UsageError(
+            "--dataset goes with --saved_model and --tflite; a run has its own dataset"
+        )
+    return _of_run(values, Path(values.workdir or "runs/lenet5"))
+
+
+def _of_run(values: Any, workdir: Path) -> dict[str, Any]:
     from ..base import files
     from ..data import pipeline, salvage  # The imports here load TensorFlow.
     from .evaluation import evaluator
     from .run import Run, open_run_dataset
 
-    folder = Run(Path(values.workdir))
+    folder = Run(workdir)
     config, model = folder.load()
     dataset = open_run_dataset(config, values.data_dir)
     with salvage.sound(dataset, [values.split], values.max_corrupt_records) as (shards, lost):
@@ -48,7 +84,7 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
             batch_size=values.batch_size,
             shards=shards[values.split],
         )
-        figures = evaluator(model, dataset.num_classes)(batches).to_json()
+        figures = evaluator(model)(batches).to_json()
     if lost:
         figures["corrupt_records"] = len(lost)
     try:
@@ -66,27 +102,116 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     }
 
 
+def _of_artifact(values: Any, kind: str) -> dict[str, Any]:
+    import numpy as np
+
+    from ..data import salvage
+    from ..data.dataset import open_dataset
+    from ..serving import runtime
+    from .evaluation import of_probabilities
+
+    classifier = runtime.OPENERS[kind](Path(values[kind].value))
+    trained_on = runtime.manifest(classifier).get("run", {})
+    name = values.dataset or trained_on.get("dataset", {}).get("name")
+    if not name:
+        raise UsageError(f"{classifier.path} does not say what it was trained on: give --dataset")
+    data_dir = values.data_dir or trained_on.get("data_dir") or "datasets"
+    dataset = open_dataset(Path(data_dir), name)
+    if classifier.image_shape != dataset.image_shape:
+        raise UserError(
+            f"{classifier.path} takes images {list(classifier.image_shape)}, those of {name} are "
+            f"{list(dataset.image_shape)}"
+        )
+    labels, probabilities = [], []
+    with salvage.sound(dataset, [values.split], values.max_corrupt_records) as (shards, lost):
+        for images, numbers in _raw(dataset, values.split, shards[values.split]):
+            outputs = classifier.run(images)
+            if "probabilities" not in outputs:
+                raise UserError(f"{classifier.path}: it gives {sorted(outputs)}, no probabilities")
+            labels.append(numbers)
+            probabilities.append(outputs["probabilities"])
+    classes = probabilities[0].shape[1]
+    if classes != dataset.num_classes:
+        raise UserError(
+            f"{classifier.path} knows {classes} classes, {name} has {dataset.num_classes}"
+        )
+    figures = of_probabilities(np.concatenate(labels), np.concatenate(probabilities)).to_json()
+    if lost:
+        figures["corrupt_records"] = len(lost)
+    return {
+        kind: str(classifier.path),
+        "model": str(classifier.path),
+        "dataset": dataset.name,
+        "split": values.split,
+        "label_names": list(dataset.label_names),
+        **figures,
+    }
+
+
+def _raw(dataset: Any, split: str, shards: Any) -> Iterator[tuple[Any, Any]]:
+    """Images uint8 [n, H, W, C] and labels int64 [n], in order, with progress."""
+    from ..data import pipeline
+
+    with progress.Progress(f"evaluating on {split}", sum(each.take for each in shards)) as bar:
+        for images, labels in pipeline.decoded(dataset, split, shards):
+            yield images.numpy(), labels.numpy()
+            bar.advance(len(labels))
+
+
 def text(result: dict[str, Any]) -> str:
     """The result for a person."""
     low, high = result["accuracy_interval_95"]
+    names = result["label_names"]
     lines = [
         f"{result['model']} on {result['dataset']} {result['split']}: accuracy "
         f"{result['accuracy']:.2%} ({result['correct']:,} of {result['examples']:,}; "
-        f"95 % interval {low:.2%} to {high:.2%}), loss {result['loss']:.4f}",
-        "by class: "
-        + ", ".join(
-            f"{name} {share:.1%}"
-            for name, share in zip(result["label_names"], result["accuracy_by_class"], strict=True)
-        ),
-        f"next: {command.program()} export --workdir={result['workdir']}",
+        f"95 % interval {low:.2%} to {high:.2%}), loss {result['loss']:.4f}, calibration error "
+        f"{result['calibration_error']:.2%}",
+        "",
+        *_class_table(names, result["by_class"]),
     ]
+    if len(names) <= _SHOWN_CLASSES:
+        lines += ["", "true class by row, predicted by column:"]
+        lines += _confusion_table(names, result["confusion"])
+    wrong = result["misclassified"]
+    if wrong:
+        dots = f" and {len(wrong) - _NAMED:,} more (--json)" if len(wrong) > _NAMED else ""
+        lines += ["", f"misclassified, by place in {result['split']}: "
+                  + ", ".join(map(str, wrong[:_NAMED])) + dots]  # fmt: skip
+    if "workdir" in result:
+        lines += ["", f"next: {command.program()} export --workdir={result['workdir']}"]
     return "\n".join(lines)
+
+
+def _class_table(names: list[str], rows: list[dict[str, Any]]) -> list[str]:
+    def share(value: float | None) -> str:
+        return "-" if value is None else f"{value:.2%}"
+
+    width = max(5, *map(len, names))
+    lines = [f"{'class':<{width}}  {'images':>8}  {'precision':>9}  {'recall':>8}  {'F1':>8}"]
+    for name, row in zip(names, rows, strict=True):
+        lines.append(
+            f"{name:<{width}}  {row['images']:>8,}  {share(row['precision']):>9}  "
+            f"{share(row['recall']):>8}  {share(row['f1']):>8}"
+        )
+    return lines
+
+
+def _confusion_table(names: list[str], confusion: list[list[int]]) -> list[str]:
+    heads = [name[:6] for name in names]
+    left = max(map(len, names))
+    width = max(len(f"{max(map(max, confusion)):,}"), *map(len, heads))
+    lines = [" " * left + "  " + "  ".join(f"{head:>{width}}" for head in heads)]
+    for name, row in zip(names, confusion, strict=True):
+        cells = (f"{count:,}" if count else "." for count in row)
+        lines.append(f"{name:<{left}}  " + "  ".join(f"{cell:>{width}}" for cell in cells))
+    return lines
 
 
 COMMAND = command.Command(
     name="evaluate",
-    summary="Evaluates a trained model: every example of the split exactly once. The figures "
-    "are added to the run's evaluation.json.",
+    summary="Evaluates a trained or an exported model: every example of the split exactly once. "
+    "The figures of a run are added to its evaluation.json.",
     flags=FLAGS,
     run=run,
     text=text,

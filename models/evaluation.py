@@ -1,4 +1,4 @@
-"""A model's figures on a split: loss, accuracy, and what is taken for what."""
+"""A model's figures on a split: loss, accuracy, calibration, and what is taken for what."""
 
 import dataclasses
 import math
@@ -11,6 +11,10 @@ from ..base.tf import keras, tf
 
 # Two-sided 95 % of the normal distribution.
 _Z95 = 1.959964
+# Of the calibration error, as its authors have it.
+_BINS = 15
+# Probabilities below this count as this in a loss: float32 has no smaller normal number.
+_TINY = 1.2e-38
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,38 +22,86 @@ class Evaluation:
     """Figures of a model on a split.
 
     Attributes:
+      labels: int64 [N], the true classes, in the split's order.
+      probabilities: float32 [N, K].
       loss: mean cross-entropy, in nats.
-      confusion: int64 [K, K], images by true class (row) and predicted class.
     """
 
+    labels: np.ndarray
+    probabilities: np.ndarray
     loss: float
-    confusion: np.ndarray
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """The most probable class of each image, int64 [N]."""
+        return self.probabilities.argmax(axis=1)
 
     @property
     def examples(self) -> int:
-        return int(self.confusion.sum())
+        return len(self.labels)
 
     @property
     def correct(self) -> int:
-        return int(np.trace(self.confusion))
+        return int((self.predicted == self.labels).sum())
 
     @property
     def accuracy(self) -> float:
         """Share of the images that are classified rightly, 0 to 1."""
         return self.correct / self.examples
 
+    @property
+    def confusion(self) -> np.ndarray:
+        """int64 [K, K], images by true class (row) and predicted class."""
+        classes = self.probabilities.shape[1]
+        pairs = self.labels * classes + self.predicted
+        return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+    @property
+    def misclassified(self) -> np.ndarray:
+        """The places of the wrongly classified images in the split, from 0, ascending."""
+        return np.flatnonzero(self.predicted != self.labels)
+
+    @property
+    def calibration_error(self) -> float:
+        """How far the probability of the predicted class is from the share that is right.
+
+        The expected calibration error, in 15 bins of equal width: C. Guo, G. Pleiss, Y. Sun,
+        K. Weinberger, "On calibration of modern neural networks", ICML 2017.
+        """
+        confidence = self.probabilities.max(axis=1).astype(np.float64)
+        right = (self.predicted == self.labels).astype(np.float64)
+        bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
+        gaps = np.bincount(bins, weights=right - confidence, minlength=_BINS)
+        return float(np.abs(gaps).sum() / self.examples)
+
+    def by_class(self) -> list[dict[str, Any]]:
+        """Precision, recall and F1 of each class, 0 to 1; null where there is nothing to divide."""
+        confusion = self.confusion
+        rows = []
+        for number, right in enumerate(np.diag(confusion).tolist()):
+            images, predicted = int(confusion[number].sum()), int(confusion[:, number].sum())
+            rows.append(
+                {
+                    "images": images,
+                    "precision": right / predicted if predicted else None,
+                    "recall": right / images if images else None,
+                    "f1": 2 * right / (images + predicted) if images + predicted else None,
+                }
+            )
+        return rows
+
     def to_json(self) -> dict[str, Any]:
         """The figures as JSON can hold them."""
-        totals = self.confusion.sum(axis=1)
-        by_class = np.diag(self.confusion) / np.maximum(totals, 1)
         return {
             "accuracy": self.accuracy,
             "accuracy_interval_95": list(wilson_interval(self.correct, self.examples)),
             "loss": self.loss,
+            "calibration_error": self.calibration_error,
             "examples": self.examples,
             "correct": self.correct,
-            "accuracy_by_class": [float(share) for share in by_class],
+            "by_class": self.by_class(),
             "confusion": self.confusion.tolist(),
+            "misclassified": self.misclassified.tolist(),
         }
 
 
@@ -67,32 +119,42 @@ def wilson_interval(correct: int, examples: int) -> tuple[float, float]:
 
 
 def evaluator(
-    model: keras.Model, num_classes: int
+    model: keras.Model,
 ) -> Callable[[Iterable[tuple[tf.Tensor, tf.Tensor]]], Evaluation]:
     """A function that evaluates the model; its graph is traced once.
 
     Args:
       model: float32 [N, H, W, C] to logits float32 [N, K].
-      num_classes: K.
 
     Returns:
       A function from batches (images, labels int64 [N]) to an `Evaluation`.
     """
 
     @tf.function(reduce_retracing=True)
-    def batch_figures(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def figures(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         logits = model(images, training=False)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-        classes = tf.argmax(logits, axis=-1)
-        confusion = tf.math.confusion_matrix(labels, classes, num_classes, dtype=tf.int64)
-        return tf.reduce_sum(tf.cast(losses, tf.float64)), confusion
+        return tf.nn.softmax(logits), tf.reduce_sum(tf.cast(losses, tf.float64))
 
     def evaluate(batches: Iterable[tuple[tf.Tensor, tf.Tensor]]) -> Evaluation:
-        loss, confusion = 0.0, np.zeros((num_classes, num_classes), np.int64)
-        for images, labels in batches:
-            batch_loss, batch_confusion = batch_figures(images, labels)
+        labels, probabilities, loss = [], [], 0.0
+        for images, numbers in batches:
+            found, batch_loss = figures(images, numbers)
+            labels.append(numbers.numpy())
+            probabilities.append(found.numpy())
             loss += float(batch_loss)
-            confusion += batch_confusion.numpy()
-        return Evaluation(loss / int(confusion.sum()), confusion)
+        all_labels = np.concatenate(labels)
+        return Evaluation(all_labels, np.concatenate(probabilities), loss / len(all_labels))
 
     return evaluate
+
+
+def of_probabilities(labels: np.ndarray, probabilities: np.ndarray) -> Evaluation:
+    """The evaluation of somebody's answers, an exported artifact's for example.
+
+    Args:
+      labels: int64 [N].
+      probabilities: float32 [N, K].
+    """
+    chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return Evaluation(labels, probabilities, float(-np.log(np.maximum(chosen, _TINY)).mean()))

@@ -138,7 +138,7 @@ class _Training:
         self._run_steps = step_function(
             strategy, self._networks, self._optimizer, recipe, dataset.num_classes
         )
-        self._evaluate = evaluator(self._networks.model, dataset.num_classes)
+        self._evaluate = evaluator(self._networks.model)
         # Read once: the split is small, and it is seen after every epoch.
         batches = pipeline.evaluation_batches(
             dataset,

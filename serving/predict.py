@@ -7,7 +7,6 @@ from absl import flags
 
 from ..base import command
 from ..base.errors import UsageError, UserError
-from ..base.quiet import quiet_stderr
 
 FLAGS = command.new_flags()
 _MODEL = command.group(FLAGS, "Model (one of these)")
@@ -28,11 +27,8 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
         raise UsageError("which picture? digitline predict … picture.png")
     from . import picture, runtime  # Pillow and the runtimes take their time to load.
 
-    if values.saved_model is not None:
-        classifier = runtime.open_saved_model(Path(values.saved_model))
-    else:
-        with quiet_stderr():  # LiteRT announces its delegate there.
-            classifier = runtime.open_tflite(Path(values.tflite))
+    kind = "tflite" if values.saved_model is None else "saved_model"
+    classifier = runtime.OPENERS[kind](Path(values[kind].value))
     predictions, errors = [], []
     for name in arguments:
         try:

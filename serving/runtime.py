@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from ..base import files
 from ..base.errors import UserError, first_line
+from ..base.quiet import quiet_stderr
 
 SIGNATURE = "serving_default"
 LABELS_FILE = "labels.txt"
@@ -100,6 +102,16 @@ def open_saved_model(path: Path) -> Classifier:
     return Classifier(folder, (height, width, channels), labels, run)
 
 
+def manifest(classifier: Classifier) -> dict[str, Any]:
+    """What digitline wrote beside the artifact; empty where it is somebody else's."""
+    path = classifier.path
+    place = path / "assets.extra/digitline.json" if path.is_dir() else path.parent / "manifest.json"
+    if not place.is_file():
+        return {}
+    found = files.read_json(place)
+    return found if isinstance(found, dict) else {}
+
+
 def open_tflite(path: Path) -> Classifier:
     """Opens a TFLite file with LiteRT; TensorFlow is not needed.
 
@@ -111,8 +123,9 @@ def open_tflite(path: Path) -> Classifier:
     from ai_edge_litert import interpreter as litert
 
     try:
-        interpreter = litert.Interpreter(model_path=str(path))
-        interpreter.allocate_tensors()
+        with quiet_stderr():  # LiteRT announces its delegate there.
+            interpreter = litert.Interpreter(model_path=str(path))
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise UserError(f"{path}: not a TFLite file that loads: {first_line(error)}") from error
     if SIGNATURE not in interpreter.get_signature_list():
@@ -130,6 +143,10 @@ def open_tflite(path: Path) -> Classifier:
         return _in_batches(call, images, batch=shape[0], fixed=True)
 
     return Classifier(path, (shape[1], shape[2], shape[3]), _labels(path.parent / LABELS_FILE), run)
+
+
+# By the flag that names the artifact.
+OPENERS = {"saved_model": open_saved_model, "tflite": open_tflite}
 
 
 def _in_batches(

@@ -7,7 +7,7 @@ from digitline.base import command
 from digitline.base.errors import UserError
 from digitline.data import pipeline
 from digitline.models import evaluate
-from digitline.models.evaluation import evaluator, wilson_interval
+from digitline.models.evaluation import evaluator, of_probabilities, wilson_interval
 from digitline.models.run import Run
 
 from support import digitline
@@ -26,7 +26,7 @@ def test_figures_against_numpy(trained, dataset):
     images, labels = pipeline.load(dataset, "test")
     logits = model.predict(config.preprocess(images), verbose=0)
     batches = pipeline.evaluation_batches(dataset, "test", config.preprocess, batch_size=70)
-    found = evaluator(model, 10)(batches)
+    found = evaluator(model)(batches)
     labels = labels.numpy()
     assert found.examples == 300
     assert found.correct == (logits.argmax(1) == labels).sum()
@@ -34,6 +34,31 @@ def test_figures_against_numpy(trained, dataset):
     losses = np.log(np.exp(shifted).sum(1)) - shifted[np.arange(300), labels]
     assert found.loss == pytest.approx(losses.mean(), rel=1e-4)
     np.testing.assert_array_equal(found.confusion.sum(1), np.bincount(labels))
+    wrong = np.flatnonzero(logits.argmax(1) != labels)
+    np.testing.assert_array_equal(found.misclassified, wrong)
+
+
+def test_figures_by_hand():
+    labels = np.array([0, 0, 0, 1, 1, 3])
+    probabilities = np.zeros((6, 4), np.float32)
+    for place, (predicted, sure) in enumerate(
+        ((0, 0.9), (0, 0.8), (1, 0.7), (1, 0.95), (0, 0.6), (3, 1.0))
+    ):
+        probabilities[place] = (1 - sure) / 3
+        probabilities[place, predicted] = sure
+    found = of_probabilities(labels, probabilities)
+    assert found.correct == 4
+    assert found.misclassified.tolist() == [2, 4]
+    assert found.confusion.tolist() == [[2, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
+    rows = found.by_class()
+    assert rows[0] == {"images": 3, "precision": 2 / 3, "recall": 2 / 3, "f1": 2 / 3}
+    assert rows[1] == {"images": 2, "precision": 0.5, "recall": 0.5, "f1": 0.5}
+    assert rows[2] == {"images": 0, "precision": None, "recall": None, "f1": None}
+    # In bins of a fifteenth: 0.9 right, 0.8 right, 0.7 wrong, 0.95 and 1 right, 0.6 wrong.
+    expected = (0.1 + 0.2 + 0.7 + (0.05 + 0) + 0.6) / 6
+    assert found.calibration_error == pytest.approx(expected, abs=1e-6)
+    chosen = [0.9, 0.8, 0.1, 0.95, 0.4 / 3, 1.0]
+    assert found.loss == pytest.approx(-np.log(chosen).mean(), rel=1e-5)
 
 
 def test_evaluate_adds_the_split_to_the_run(trained, dataset):
@@ -55,9 +80,28 @@ def test_json_of_evaluate(trained):
     assert 0 <= figures["accuracy"] <= 1
 
 
+def test_an_export_has_the_figures_of_its_run(trained, exported):
+    run = command.call(evaluate.COMMAND, [f"--workdir={trained.workdir}"])
+    for kind, path in exported.result["artifacts"].items():
+        found = command.call(evaluate.COMMAND, [f"--{kind}={path}"])
+        assert found["misclassified"] == run["misclassified"]
+        assert found["loss"] == pytest.approx(run["loss"], rel=1e-4)
+        assert found["dataset"] == "tiny_digits"
+
+
+def test_text_shows_classes_and_confusion(trained):
+    done = digitline("evaluate", f"--workdir={trained.workdir}")
+    assert done.returncode == 0, done.stderr
+    assert "class    images  precision    recall        F1" in done.stdout
+    assert "true class by row, predicted by column:" in done.stdout
+    assert "misclassified, by place in test: " in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
+        (["--tflite=a.tflite"], 2, "--workdir and --tflite: give one of them"),
+        (["--dataset=mnist"], 2, "--dataset goes with --saved_model and --tflite"),
         (["--split=tset"], 2, "no split 'tset'"),
         (["--split=test[:0]"], 2, "the split test[:0] of tiny_digits holds no images"),
         (["--workdir=none"], 1, "none holds no run"),
