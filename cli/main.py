@@ -19,7 +19,7 @@ COMMANDS = {
     "predict": ("serving.predict", "the class of a picture, by an exported model"),
     "serve": (None, "an exported model behind TF Serving's gRPC and REST interfaces"),
     "benchmark": ("data.benchmark", "the speed of the input pipeline"),
-    "report": (None, "figures and a web page of a run"),
+    "report": ("models.report", "the table of measured accuracies"),
     "quickstart": ("cli.quickstart", "all of it once, on MNIST: prepare to predict"),
 }
 _PACKAGE = __name__.rpartition(".cli.")[0]

@@ -1,7 +1,8 @@
 """Name to model.
 
-A model is a module of this folder with three names: `RECIPES` (recipe name to
-`Recipe`, with `article` and `best`), `preprocess(image_shape, recipe)` and
+A model is a module of this folder with four names: `ARTICLE_ACCURACY` (what its
+article says, in words), `RECIPES` (recipe name to `Recipe`: `best`, and `article`
+where there is one), `preprocess(image_shape, recipe)` and
 `build(input_shape, num_classes)`. Modules are imported when they are asked
 for, since they import Keras.
 """

@@ -82,6 +82,8 @@ def _config(values: Any, sources: list[Any], validation_split: str) -> Any:
     from .run import RunConfig
 
     module, dataset = registry.get(values.model), sources[0].dataset
+    if values.recipe not in module.RECIPES:
+        raise UsageError(f"--recipe={values.recipe}: {values.model} is of no article; it has best")
     recipe = recipes.override(module.RECIPES[values.recipe], values)
     if values.dry_run:
         recipe = dataclasses.replace(recipe, max_steps=2, epochs=2.0)
