@@ -84,6 +84,16 @@ class Preprocess:
         height, width, _ = image_shape
         return cls(image_shape, height, width, "none", mean, std)
 
+    @classmethod
+    def to_size(
+        cls, image_shape: tuple[int, int, int], height: int, width: int, mean: float, std: float
+    ) -> "Preprocess":
+        """For a network that takes one size: smaller images are padded, larger ones resized."""
+        given = image_shape[:2]
+        small = given[0] <= height and given[1] <= width
+        resizing = "none" if given == (height, width) else "pad" if small else "resize"
+        return cls(image_shape, height, width, resizing, mean, std)
+
     def to_config(self) -> dict[str, Any]:
         """What `from_config` takes, as JSON can hold it."""
         return {**dataclasses.asdict(self), "image_shape": list(self.image_shape)}

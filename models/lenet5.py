@@ -44,9 +44,7 @@ RECIPES = {
 
 def preprocess(image_shape: tuple[int, int, int], recipe: Recipe) -> Preprocess:
     """Padding to 32x32; images that are larger are resized."""
-    height, width, _ = image_shape
-    resizing = "pad" if height <= 32 and width <= 32 else "resize"
-    return Preprocess(image_shape, 32, 32, resizing, recipe.mean, recipe.std)
+    return Preprocess.to_size(image_shape, 32, 32, recipe.mean, recipe.std)
 
 
 def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:

@@ -1,8 +1,8 @@
 """The network that is trained, and the model that comes of it.
 
-They are one and the same, unless the recipe averages the weights or computes
-in bfloat16: then the model is a second build, in float32, whose variables
-follow the network's.
+They are one and the same, unless the recipe averages the weights, or the network
+trains in bfloat16 or with fused layers: then the model is a second build, in
+float32 and of Keras's own layers, whose variables follow the network's.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..base.tf import keras, tf
+from . import layers
 from .recipe import Recipe
 
 
@@ -63,9 +64,12 @@ def make(build: Callable[[], keras.Model], recipe: Recipe) -> Networks:
       build: makes the network, the same one each time but for the weights.
       recipe: how it is trained.
     """
-    with _computing_in(recipe.dtype):
+    with _computing_in(recipe.dtype), layers.fused():
         trained = build()
-    if not recipe.average and recipe.dtype == "float32":
+    is_plain = recipe.dtype == "float32" and not any(
+        isinstance(layer, layers.FusedBatchNorm) for layer in trained.layers
+    )
+    if is_plain and not recipe.average:
         return Networks(trained, trained, (), 0.0)
     model = build()
     pairs = tuple(

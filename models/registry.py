@@ -10,7 +10,7 @@ for, since they import Keras.
 import importlib
 from types import ModuleType
 
-NAMES = ("softmax", "mlp", "cnn", "lenet5", "convnet3", "lenet3x3", "twoconv")
+NAMES = ("softmax", "mlp", "cnn", "lenet5", "convnet3", "lenet3x3", "twoconv", "tiny", "sharp")
 RECIPES = ("best", "article")
 
 

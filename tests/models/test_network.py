@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from digitline.base.tf import keras, tf
-from digitline.models import network
+from digitline.models import layers, network
 from digitline.models.recipe import Recipe
 
 
@@ -57,3 +57,20 @@ def test_both_begin_at_the_same_weights(recipe):
     assert len(made.pairs) == len(made.trained.get_weights())
     for mine, followed in made.pairs:
         np.testing.assert_array_equal(mine.numpy(), followed.numpy())
+
+
+def test_fused_layers_are_for_training_alone(tmp_path):
+    def normalized():
+        inputs = keras.Input((6, 6, 1))
+        x = layers.batch_norm()(keras.layers.Conv2D(4, 3)(inputs))
+        return keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(x)))
+
+    made = network.make(normalized, Recipe())
+    assert any(isinstance(layer, layers.FusedBatchNorm) for layer in made.trained.layers)
+    images = np.random.default_rng(0).random((50, 6, 6, 1)).astype(np.float32)
+    made.trained(images, training=True)
+    made.catch_up()
+    made.model.save(tmp_path / "model.keras")
+    plain = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+    assert not any(isinstance(layer, layers.FusedBatchNorm) for layer in plain.layers)
+    np.testing.assert_allclose(plain(images), made.trained(images), atol=1e-5)

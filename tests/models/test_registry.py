@@ -54,7 +54,7 @@ RECIPES = {
 
 def built(name, image_shape=(28, 28, 1), classes=10):
     module = registry.get(name)
-    preprocess = module.preprocess(image_shape, module.RECIPES["article"])
+    preprocess = module.preprocess(image_shape, module.RECIPES["best"])
     return preprocess, module.build(preprocess.output_shape, classes)
 
 

@@ -1,0 +1,74 @@
+"""Ours, the smallest: separable convolutions with batch normalization. 5,490 parameters.
+
+Depthwise and pointwise kernels after F. Chollet, "Xception: deep learning with depthwise
+separable convolutions", CVPR 2017; global average pooling after M. Lin, Q. Chen, S. Yan,
+"Network in network", ICLR 2014. The count is for 28x28x1
+images, with batch normalization's moving statistics.
+
+  digitline train --model=tiny
+  python -m digitline.models.tiny
+"""
+
+from ..base.tf import keras
+from ..data.preprocess import Preprocess
+from .layers import batch_norm
+from .recipe import Recipe
+
+NAME = "tiny"
+ARTICLE_ACCURACY = "ours"
+
+RECIPES = {
+    "best": Recipe(
+        optimizer="sgd",
+        learning_rate=0.1,
+        schedule="cosine",
+        warmup=0.1,
+        momentum=0.9,
+        average=0.999,
+        batch_size=128,
+        epochs=25,
+        mean=0.1307,
+        std=0.3081,
+        augment_shift=1.5,
+        augment_rotate=10.0,
+        augment_scale=0.1,
+        augment_shear=8.0,
+        augment_elastic=0.5,
+    )
+}
+
+
+def preprocess(image_shape: tuple[int, int, int], recipe: Recipe) -> Preprocess:
+    """28x28: smaller images are padded, larger ones resized."""
+    return Preprocess.to_size(image_shape, 28, 28, recipe.mean, recipe.std)
+
+
+def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    """Builds the network.
+
+    Args:
+      input_shape: (28, 28, channels), what `preprocess` gives.
+      num_classes: K.
+
+    Returns:
+      float32 [N, 28, 28, C] to logits float32 [N, K].
+    """
+    layers = keras.layers
+    inputs = keras.Input(input_shape, name="images")
+    x = layers.Conv2D(16, 3, padding="same", use_bias=False)(inputs)
+    x = layers.ReLU()(batch_norm()(x))
+    for group in ((24,), (24, 24), (32, 32)):
+        for filters in group:
+            x = layers.SeparableConv2D(filters, 3, padding="same", use_bias=False)(x)
+            x = layers.ReLU()(batch_norm()(x))
+        if group != (32, 32):
+            x = layers.MaxPooling2D(2)(x)
+    x = layers.GlobalAveragePooling2D(name="average")(x)
+    x = layers.Dense(num_classes, name="logits")(x)
+    return keras.Model(inputs, x, name=NAME)
+
+
+if __name__ == "__main__":
+    from . import train
+
+    train.main(NAME)
