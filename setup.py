@@ -14,10 +14,13 @@ EXTRAS = {
     "beam": ["apache-beam>=2.70"],
     # Charts as PNG files.
     "figures": ["matplotlib>=3.9"],
+    # digitline train --tensorboard.
+    "tensorboard": ["tensorboard>=2.20"],
 }
 EXTRAS["test"] = [
     *EXTRAS["beam"],
     *EXTRAS["figures"],
+    *EXTRAS["tensorboard"],
     "pyright[nodejs]",
     "pytest>=8",
     "ruff",

@@ -24,6 +24,7 @@ _MODEL = flags.DEFINE_enum("model", "lenet5", registry.NAMES, "Network.")
 _RECIPE = flags.DEFINE_enum("recipe", "best", registry.RECIPES, "Recipe.")
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Number of seeds.", lower_bound=1)
 _FIRST_SEED = flags.DEFINE_integer("first_seed", 0, "The first of them.", lower_bound=0)
+_ENSEMBLE = flags.DEFINE_bool("ensemble", False, "Also the mean of all seeds' probabilities.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "datasets", "Root folder of prepared datasets.")
 _RUNS = flags.DEFINE_string("runs", "runs/accuracy", "Folder of the runs.")
 
@@ -43,6 +44,7 @@ def main(_: list[str]) -> None:
         rows.append(
             {
                 "seed": seed,
+                "workdir": trained["workdir"],
                 "accuracy": tested["accuracy"],
                 "validation_accuracy": trained["validation_accuracy"],
                 "train_seconds": round(trained["seconds"], 1),
@@ -69,6 +71,14 @@ def main(_: list[str]) -> None:
     }
     _RESULTS.mkdir(exist_ok=True)
     path = _RESULTS / f"accuracy-{_MODEL.value}-{_RECIPE.value}.json"
+    if _ENSEMBLE.value:
+        together = command.call(
+            evaluate.COMMAND, ["--workdir=" + ",".join(row.pop("workdir") for row in rows)]
+        )
+        figures["ensemble"] = {"of": len(rows), "accuracy": together["accuracy"]}
+        print(f"ensemble of {len(rows)}: {together['accuracy']:.2%}")
+    for row in rows:
+        row.pop("workdir", None)  # Of this machine.
     path.write_text(json.dumps(figures, indent=2) + "\n")
     print(
         f"{_MODEL.value}, {_RECIPE.value}: mean {figures['accuracy_mean']:.2%}, from "

@@ -14,8 +14,12 @@ FLAGS = command.new_flags()
 _WHAT = command.group(FLAGS, "What to evaluate (one of these)")
 _DATA = command.group(FLAGS, "Data")
 
-flags.DEFINE_string(
-    "workdir", None, "Run folder of a finished training (default: runs/lenet5).", **_WHAT
+flags.DEFINE_list(
+    "workdir",
+    [],
+    "Run folder of a finished training (default: runs/lenet5). Several, with commas between them, "
+    "are evaluated as an ensemble: the mean of their probabilities.",
+    **_WHAT,
 )
 flags.DEFINE_string(
     "saved_model", None, "Folder of a SavedModel, or of its versions: the newest counts.", **_WHAT
@@ -64,12 +68,58 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
         raise UsageError(
             "--dataset goes with --saved_model and --tflite; a run has its own dataset"
         )
-    return _of_run(values, Path(values.workdir or "runs/lenet5"))
+    workdirs = [Path(each) for each in values.workdir or ["runs/lenet5"]]
+    return _of_ensemble(values, workdirs) if len(workdirs) > 1 else _of_run(values, workdirs[0])
+
+
+def _of_ensemble(values: Any, workdirs: list[Path]) -> dict[str, Any]:
+    import numpy as np
+
+    from ..data import salvage
+    from .evaluation import evaluator, of_probabilities
+    from .run import Run, open_run_dataset
+
+    loaded = [Run(workdir).load() for workdir in workdirs]
+    first = loaded[0][0]
+    dataset = open_run_dataset(first, values.data_dir)
+    for workdir, (config, _) in zip(workdirs, loaded, strict=True):
+        if (config.dataset["name"], config.label_names) != (dataset.name, first.label_names):
+            raise UsageError(
+                f"--workdir: {workdir} was trained on {config.dataset['name']}, {workdirs[0]} on "
+                f"{dataset.name}: an ensemble has one dataset"
+            )
+    with salvage.sound(dataset, [values.split], values.max_corrupt_records) as (shards, _):
+        found = [
+            evaluator(model)(_batches(values, dataset, config.preprocess, shards))
+            for config, model in loaded
+        ]
+    probabilities = np.mean([each.probabilities for each in found], axis=0)
+    return {
+        "workdirs": [str(each) for each in workdirs],
+        "model": f"ensemble of {len(workdirs)} ({', '.join(sorted({c.model for c, _ in loaded}))})",
+        "dataset": dataset.name,
+        "split": values.split,
+        "label_names": list(dataset.label_names),
+        "single_accuracies": [each.accuracy for each in found],
+        **of_probabilities(found[0].labels, probabilities).to_json(),
+    }
+
+
+def _batches(values: Any, dataset: Any, preprocess: Any, shards: Any) -> Iterator[Any]:
+    from ..data import pipeline
+
+    return pipeline.evaluation_batches(
+        dataset,
+        values.split,
+        preprocess,
+        batch_size=values.batch_size,
+        shards=shards[values.split],
+    )
 
 
 def _of_run(values: Any, workdir: Path) -> dict[str, Any]:
     from ..base import files
-    from ..data import pipeline, salvage  # The imports here load TensorFlow.
+    from ..data import salvage  # The imports here load TensorFlow.
     from .evaluation import evaluator
     from .run import Run, open_run_dataset
 
@@ -77,13 +127,7 @@ def _of_run(values: Any, workdir: Path) -> dict[str, Any]:
     config, model = folder.load()
     dataset = open_run_dataset(config, values.data_dir)
     with salvage.sound(dataset, [values.split], values.max_corrupt_records) as (shards, lost):
-        batches = pipeline.evaluation_batches(
-            dataset,
-            values.split,
-            config.preprocess,
-            batch_size=values.batch_size,
-            shards=shards[values.split],
-        )
+        batches = _batches(values, dataset, config.preprocess, shards)
         figures = evaluator(model)(batches).to_json()
     if lost:
         figures["corrupt_records"] = len(lost)

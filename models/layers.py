@@ -56,6 +56,7 @@ class FusedBatchNorm(keras.layers.BatchNormalization):
             epsilon=self.epsilon,
             is_training=True,
         )[:3]
-        for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
+        moments: Any = ((self.moving_mean, mean), (self.moving_variance, variance))
+        for moving, now in moments:
             moving.assign(moving - (moving - now) * (1.0 - self.momentum))
         return outputs

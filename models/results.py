@@ -67,7 +67,22 @@ def table(found: dict[str, dict[str, dict[str, Any]]], names: tuple[str, ...]) -
             _duration(best["train_seconds_median"]) if best else "",
         ]
         lines.append(f"| {' | '.join(cells)} |")
+        if best and "ensemble" in best:
+            lines.append(_ensemble_row(name, best))
     return "\n".join(lines)
+
+
+def _ensemble_row(name: str, best: dict[str, Any]) -> str:
+    number, accuracy = best["ensemble"]["of"], best["ensemble"]["accuracy"]
+    cells = [
+        f"`{name}`, ensemble of {number}",
+        f"{number * best['parameters']:,}",
+        "",
+        "",
+        f"**{accuracy * 100:.2f} %**",
+        _duration(number * best["train_seconds_median"]),
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 def write_into(readme: Path, text: str) -> None:

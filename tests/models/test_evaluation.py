@@ -6,11 +6,11 @@ import pytest
 from digitline.base import command
 from digitline.base.errors import UserError
 from digitline.data import pipeline
-from digitline.models import evaluate
+from digitline.models import evaluate, train
 from digitline.models.evaluation import evaluator, of_probabilities, wilson_interval
 from digitline.models.run import Run
 
-from support import digitline
+from support import digitline, train_arguments
 
 
 def test_wilson_interval_against_a_published_value():
@@ -87,6 +87,22 @@ def test_an_export_has_the_figures_of_its_run(trained, exported):
         assert found["misclassified"] == run["misclassified"]
         assert found["loss"] == pytest.approx(run["loss"], rel=1e-4)
         assert found["dataset"] == "tiny_digits"
+
+
+def test_an_ensemble_is_the_mean_of_the_probabilities(trained, data_dir, dataset, tmp_path):
+    other = tmp_path / "other"
+    command.call(train.COMMAND, train_arguments(data_dir, other, "--seed=5"))
+    found = command.call(evaluate.COMMAND, [f"--workdir={trained.workdir},{other}"])
+    means, singles = 0, []
+    for workdir in (trained.workdir, other):
+        config, model = Run(workdir).load()
+        batches = pipeline.evaluation_batches(dataset, "test", config.preprocess, batch_size=300)
+        figures = evaluator(model)(batches)
+        means = means + figures.probabilities / 2
+        singles.append(figures.accuracy)
+    assert found["single_accuracies"] == singles
+    assert found["accuracy"] == (means.argmax(1) == figures.labels).mean()
+    assert found["model"] == "ensemble of 2 (lenet5)"
 
 
 def test_text_shows_classes_and_confusion(trained):
