@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from . import signatures
+from .artifact import Artifact
 
 
 def facts(
@@ -36,19 +37,37 @@ def facts(
 
 
 def manifest(
-    facts: dict[str, Any],
-    carried: tuple[signatures.Signature, ...],
-    batch_size: int | None,
-    folder: Path,
+    facts: dict[str, Any], artifacts: tuple[Artifact, ...], folder: Path
 ) -> dict[str, Any]:
-    """An artifact's manifest: the version's facts, its signatures and its files.
+    """A folder's manifest: the version's facts, its artifacts with their signatures, its files.
 
     Args:
       facts: of the version.
-      carried: the artifact's signatures.
-      batch_size: that they are fixed to; null in the shapes where it is open.
-      folder: of the artifact's files.
+      artifacts: in the folder.
+      folder: of the artifacts' files.
     """
+    return {
+        **facts,
+        "artifacts": [
+            {
+                "name": artifact.name,
+                "title": artifact.title,
+                "path": artifact.path,
+                "signatures": {
+                    each.name: _described(each, artifact.batch_size, facts)
+                    for each in artifact.signatures
+                },
+            }
+            for artifact in artifacts
+        ],
+        "files": digests(folder),
+    }
+
+
+def _described(
+    signature: signatures.Signature, batch_size: int | None, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """A signature's tensors; null in a shape where the batch size is open."""
     height, width, channels = facts["run"]["preprocess"]["image_shape"]
     sizes = {
         signatures.N: batch_size,
@@ -56,21 +75,19 @@ def manifest(
         signatures.W: width,
         signatures.C: channels,
         signatures.K: len(facts["labels"]),
+        signatures.HWC: height * width * channels,
     }
 
-    def described(tensors: tuple[signatures.Tensor, ...]) -> dict[str, Any]:
+    def tensors(given: tuple[signatures.Tensor, ...]) -> dict[str, Any]:
         return {
             tensor.name: {"dtype": tensor.dtype, "shape": [sizes[size] for size in tensor.shape]}
-            for tensor in tensors
+            for tensor in given
         }
 
     return {
-        **facts,
-        "signatures": {
-            each.name: {"inputs": described(each.inputs), "outputs": described(each.outputs)}
-            for each in carried
-        },
-        "files": digests(folder),
+        "method": signature.method,
+        "inputs": tensors((signature.input,)),
+        "outputs": tensors(signature.outputs),
     }
 
 
@@ -106,8 +123,9 @@ def model_card(facts: dict[str, Any]) -> str:
     ]
     for signature in signatures.SAVED_MODEL:
         lines += [f"Signature `{signature.name}`", ""]
-        lines += [f"- in: {tensor}" for tensor in signature.inputs]
+        lines += [f"- in: {signature.input}"]
         lines += [f"- out: {tensor}" for tensor in signature.outputs]
+        lines.append("")
     lines += [
         "",
         "Send pixels as they are: padding and normalization are part of the graph. "

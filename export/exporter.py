@@ -10,12 +10,14 @@ from absl import flags
 from ..base import command, progress
 from ..base.errors import UsageError
 from ..data.common_flags import define_max_corrupt_records
-from . import signatures
 
 FLAGS = command.new_flags()
 _WHAT = command.group(FLAGS, "What to export")
+_TFLITE = command.group(FLAGS, "TFLite")
 _GATE = command.group(FLAGS, "Verification")
-_FORMATS = ("saved_model", "tflite")  # The names in formats.py, which loads TensorFlow.
+# The names in formats.py and tflite.py, which load TensorFlow.
+_FORMATS = ("saved_model", "tflite")
+_VARIANTS = ("float32", "float16", "dynamic_int8", "int8")
 
 flags.DEFINE_string("workdir", "runs/lenet5", "Run folder of a finished training.", **_WHAT)
 flags.DEFINE_string("export_dir", "exports", "Root folder of exports.", **_WHAT)
@@ -24,11 +26,44 @@ flags.DEFINE_string(
 )
 flags.DEFINE_integer("version", None, "Version number (default: the next).", lower_bound=1, **_WHAT)
 flags.DEFINE_list("formats", "saved_model,tflite", "Formats to write.", **_WHAT)
+flags.DEFINE_bool(
+    "dark_on_light",
+    False,
+    "SavedModel's predict_bytes inverts pictures with a light border, as of digits on paper.",
+    **_WHAT,
+)
+flags.DEFINE_list("tflite_variants", ",".join(_VARIANTS), "TFLite files to write.", **_TFLITE)
+flags.DEFINE_integer(
+    "tflite_batch_size", 1, "Images that a TFLite file takes at once.", lower_bound=1, **_TFLITE
+)
+command.define_one_of(
+    "tflite_io",
+    "uint8",
+    ("uint8", "int8"),
+    "What the int8 file takes and gives. uint8: raw pixels, and float32 probabilities, as the "
+    "others. int8: pixels - 128, and 256 p - 128: integers throughout, for microcontrollers.",
+    **_TFLITE,
+)
+flags.DEFINE_integer(
+    "calibration_images",
+    500,
+    "Images that int8's ranges are taken from: the first of the training split.",
+    lower_bound=1,
+    **_TFLITE,
+)
 flags.DEFINE_string(
     "split", "test", "Split to compare every artifact and the trained model on.", **_GATE
 )
 flags.DEFINE_string(
     "data_dir", None, "Root folder of prepared datasets (default: where the run found it).", **_GATE
+)
+flags.DEFINE_float(
+    "min_accuracy",
+    0.0,
+    "Refuse a model whose accuracy on --split is below, 0 to 1.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+    **_GATE,
 )
 define_max_corrupt_records(**_GATE)
 
@@ -41,13 +76,15 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
             f"--model_name={values.model_name}: it is a folder's name and part of URLs; use "
             "letters, digits and _ . - alone"
         )
-    _check_formats(values.formats)
+    _check_words("formats", values.formats, _FORMATS)
+    _check_words("tflite_variants", values.tflite_variants, _VARIANTS)
     # The imports below load TensorFlow.
     from ..base import files
     from ..data import pipeline, salvage
     from ..models.run import Run, open_run_dataset
-    from . import card, publish, verify
+    from . import card, gate, publish, tflite
     from .formats import FORMATS
+    from .functions import Classifier
 
     formats = [FORMATS[name] for name in dict.fromkeys(values.formats)]
     folder = Run(Path(values.workdir))
@@ -56,7 +93,19 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     with salvage.sound(dataset, [values.split], values.max_corrupt_records) as (shards, _):
         loaded = pipeline.load(dataset, values.split, shards[values.split])
     images, labels = (tensor.numpy() for tensor in loaded)
-    reference = verify.reference_probabilities(model, config.preprocess, images)
+    subject = Classifier(
+        model,
+        config.preprocess,
+        config.label_names,
+        encoding=dataset.encoding,
+        dark_on_light=values.dark_on_light,
+    )
+    options = tflite.Options(
+        variants=tuple(tflite.VARIANTS[each] for each in dict.fromkeys(values.tflite_variants)),
+        batch_size=values.tflite_batch_size,
+        integer_io=values.tflite_io == "int8",
+        calibration=_calibration(values, config, dataset),
+    )
     name = values.model_name or config.model
     export_dir = Path(values.export_dir)
 
@@ -65,57 +114,73 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
         targets = publish.targets(export_dir, name, version, [each.name for each in formats])
         start = time.monotonic()
         for each in formats:
-            progress.say(f"writing {each.title}")
-            each.write(model, config.preprocess, config.label_names, staged / each.name)
+            progress.say(f"writing {each.name}")
+            each.write(subject, staged / each.name, options)
         written = time.monotonic()
-        comparisons = []
-        for each in formats:
-            progress.say(f"comparing {each.title} with the trained model on {len(images):,} images")
-            # Loaded afresh, from its files alone.
-            outputs = each.open(staged / each.name / each.artifact).run(images)
-            comparison = verify.compare(
-                each.title, signatures.SERVING_DEFAULT.name, outputs, reference, labels
-            )
-            verify.require_agreement(comparison)
-            comparisons.append(comparison.to_json())
+        truth = gate.Truth(subject, images, labels)
+        gate.require_accuracy(truth, values.min_accuracy)
+        comparisons = [
+            comparison.to_json()
+            for each in formats
+            for artifact in each.artifacts(options)
+            for comparison in gate.compared(artifact, staged / each.name, truth)
+        ]
         verified = time.monotonic()
         facts = card.facts(name, version, files.read_json(folder.config), comparisons, values.split)
         for each in formats:
-            each.describe(
-                staged / each.name,
-                card.manifest(facts, each.signatures, each.batch_size, staged / each.name),
-            )
+            manifest = card.manifest(facts, each.artifacts(options), staged / each.name)
+            each.describe(staged / each.name, manifest)
         publish.publish(staged, targets)
     return {
         "model_name": name,
         "version": version,
-        "artifacts": {each.name: str(targets[each.name] / each.artifact) for each in formats},
+        "artifacts": {
+            artifact.name: str(targets[each.name] / artifact.path)
+            for each in formats
+            for artifact in each.artifacts(options)
+        },
         "verification": comparisons,
         "seconds": {"write": written - start, "verify": verified - written},
     }
 
 
-def _check_formats(given: list[str]) -> None:
+def _check_words(flag: str, given: list[str], known: tuple[str, ...]) -> None:
     for each in given:
-        if each not in _FORMATS:
+        if each not in known:
             raise UsageError(
-                f"--formats: unknown format '{each}'{command.nearest(each, _FORMATS)} "
-                f"(there are: {', '.join(_FORMATS)})"
+                f"--{flag}: unknown word '{each}'{command.nearest(each, known)} "
+                f"(there are: {', '.join(known)})"
             )
     if not given:
-        raise UsageError(f"--formats is empty (there are: {', '.join(_FORMATS)})")
+        raise UsageError(f"--{flag} is empty (there are: {', '.join(known)})")
+
+
+def _calibration(values: Any, config: Any, dataset: Any) -> Any:
+    """Images for the ranges of int8: the first of the training split, never of another."""
+    from ..data import pipeline, shards
+
+    if "int8" not in values.tflite_variants or "tflite" not in values.formats:
+        return None
+    parts = shards.cut(dataset.shards(config.dataset["train_split"]), 0, values.calibration_images)
+    images, _ = pipeline.load(dataset, config.dataset["train_split"], parts)
+    return images.numpy()
 
 
 def text(result: dict[str, Any]) -> str:
     """The result for a person."""
-    lines = [f"{result['model_name']}, version {result['version']}"]
-    for path, row in zip(result["artifacts"].values(), result["verification"], strict=True):
+    lines = [
+        f"{result['model_name']}, version {result['version']}; beside the trained model, on "
+        f"{result['verification'][0]['examples']:,} images:",
+        f"{'artifact':<22}{'signature':<18}{'accuracy':>9}{'same class':>12}{'difference':>12}",
+    ]
+    for row in result["verification"]:
         lines.append(
-            f"{row['artifact']}: {path}\n"
-            f"  equal to the trained model on {row['examples']:,} images "
-            f"(largest difference {row['max_difference']:.1e}), accuracy {row['accuracy']:.2%}"
+            f"{row['artifact']:<22}{row['signature']:<18}{row['accuracy']:>9.2%}"
+            f"{row['agreement']:>12.2%}{row['max_difference']:>12.1e}"
         )
+    lines += ["", *result["artifacts"].values()]
     kind, path = next(iter(result["artifacts"].items()))
+    kind = kind.partition("_")[0] if kind.startswith("tflite") else kind
     lines.append(f"next: {command.program()} predict --{kind}={path} picture.png")
     return "\n".join(lines)
 

@@ -5,36 +5,90 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..base import files
-from ..base.tf import keras
-from ..data.preprocess import Preprocess
+from ..base.errors import UserError, first_line
+from ..base.tf import tf
 from ..serving import runtime
 from . import card, saved_model, signatures, tflite
+from .artifact import Artifact, Opened, Outputs
+from .functions import Classifier
+
+# Images in a call of a SavedModel: bounds the memory of large networks.
+_BATCH = 250
 
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """One format.
+    """A folder of artifacts that is published as one.
 
     Attributes:
       name: as in `--formats`; also the folder below the export folder.
-      title: as people call it.
-      artifact: what of a version's folder is handed to a program; empty for the folder.
-      signatures: that it carries.
-      batch_size: that its signatures are fixed to; None where it is open.
-      write: writes the artifact into a version's folder.
-      open: opens the artifact, from its files alone.
-      describe: writes the manifest and what else goes beside the artifact.
+      write: writes the artifacts into a version's folder.
+      artifacts: what it writes.
+      describe: writes the manifest and what else goes beside the artifacts.
     """
 
     name: str
-    title: str
-    artifact: str
-    signatures: tuple[signatures.Signature, ...]
-    batch_size: int | None
-    write: Callable[[keras.Model, Preprocess, tuple[str, ...], Path], None]
-    open: Callable[[Path], runtime.Classifier]
+    write: Callable[[Classifier, Path, tflite.Options], None]
+    artifacts: Callable[[tflite.Options], tuple[Artifact, ...]]
     describe: Callable[[Path, dict[str, Any]], None]
+
+
+def _open_saved_model(folder: Path) -> Opened:
+    try:
+        loaded: Any = tf.saved_model.load(str(folder))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise UserError(f"{folder}: not a SavedModel that loads: {first_line(error)}") from error
+
+    def run(name: str, values: np.ndarray) -> Outputs:
+        # The reference to `loaded` keeps its variables alive.
+        signature = loaded.signatures[name]
+        (key,) = signature.structured_input_signature[1]
+        parts = []
+        for at in range(0, len(values), _BATCH):
+            found = signature(**{key: tf.constant(values[at : at + _BATCH])})
+            parts.append({each: value.numpy() for each, value in found.items()})
+        return {each: np.concatenate([part[each] for part in parts]) for each in parts[0]}
+
+    labels = (folder / saved_model.LABELS).read_text(encoding="utf-8").splitlines()
+    return Opened(tuple(labels), run)
+
+
+def _open_tflite(path: Path) -> Opened:
+    found = runtime.open_tflite(path)
+    return Opened(found.labels, lambda name, values: found.run(values))
+
+
+def _saved_model_artifacts(options: tflite.Options) -> tuple[Artifact, ...]:
+    del options
+    return (
+        Artifact(
+            name="saved_model",
+            title="SavedModel",
+            path="",
+            signatures=signatures.SAVED_MODEL,
+            batch_size=None,
+            max_accuracy_change=None,
+            open=_open_saved_model,
+        ),
+    )
+
+
+def _tflite_artifacts(options: tflite.Options) -> tuple[Artifact, ...]:
+    return tuple(
+        Artifact(
+            name="tflite" if variant is tflite.FLOAT32 else f"tflite_{variant.name}",
+            title=f"TFLite {variant.name}",
+            path=variant.file,
+            signatures=signatures.TFLITE,
+            batch_size=options.batch_size,
+            max_accuracy_change=variant.max_accuracy_change,
+            open=_open_tflite,
+        )
+        for variant in options.variants
+    )
 
 
 def _describe_saved_model(folder: Path, manifest: dict[str, Any]) -> None:
@@ -52,22 +106,14 @@ FORMATS = {
     for each in (
         Format(
             name="saved_model",
-            title="SavedModel",
-            artifact="",
-            signatures=signatures.SAVED_MODEL,
-            batch_size=None,
-            write=lambda *arguments: saved_model.write(*arguments),
-            open=runtime.open_saved_model,
+            write=lambda subject, folder, options: saved_model.write(subject, folder),
+            artifacts=_saved_model_artifacts,
             describe=_describe_saved_model,
         ),
         Format(
             name="tflite",
-            title="TFLite float32",
-            artifact=tflite.FLOAT32,
-            signatures=signatures.TFLITE,
-            batch_size=tflite.BATCH_SIZE,
             write=lambda *arguments: tflite.write(*arguments),
-            open=runtime.open_tflite,
+            artifacts=_tflite_artifacts,
             describe=_describe_tflite,
         ),
     )

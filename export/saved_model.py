@@ -1,22 +1,31 @@
 """A trained model to a SavedModel with the signatures of the table."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..base.tf import keras, tf
-from ..data.preprocess import Preprocess
-from . import signatures
+from . import functions, signatures
+from .functions import Classifier
 
 LABELS = Path("assets") / "labels.txt"
-MANIFEST = Path("assets.extra") / "digitline.json"
+EXTRA = Path("assets.extra")
+MANIFEST = EXTRA / "digitline.json"
+
+# The function of each signature, from a `Classifier`.
+FUNCTIONS = {
+    signatures.SERVING_DEFAULT.name: functions.serving_default,
+    signatures.PREDICT_IMAGES.name: functions.predict_images,
+    signatures.PREDICT_BYTES.name: functions.predict_bytes,
+    signatures.CLASSIFY.name: functions.classify,
+}
 
 
 def write(
-    model: keras.Model,
-    preprocess: Preprocess,
-    label_names: tuple[str, ...],
+    subject: Classifier,
     folder: Path,
+    carried: tuple[signatures.Signature, ...] = signatures.SAVED_MODEL,
     batch_size: int | None = None,
 ) -> None:
     """Writes the SavedModel.
@@ -25,39 +34,51 @@ def write(
     Keras 3 model does not, and what is converted from it has no weights.
 
     Args:
-      model: float32 [N, height, width, C] to logits float32 [N, K].
-      preprocess: from raw pixels to the model's input; goes into the graph.
-      label_names: by class number.
+      subject: what to export.
       folder: to write; must not exist.
+      carried: the signatures.
       batch_size: fixes N; None leaves it open.
     """
     archive: Any = keras.export.ExportArchive()
-    archive.track(model)
-    name = signatures.SERVING_DEFAULT.inputs[0].name
-    spec = tf.TensorSpec((batch_size, *preprocess.image_shape), tf.uint8, name=name)
-    archive.add_endpoint(
-        signatures.SERVING_DEFAULT.name, serving_default(model, preprocess), input_signature=[spec]
-    )
+    archive.track(subject.model)
+    for signature in carried:
+        spec = _spec(signature.input, subject.image_shape, batch_size)
+        function = FUNCTIONS[signature.name](subject)
+        if signature is signatures.INTEGER_IO:
+            function = functions.probabilities_alone(subject)
+        archive.add_endpoint(signature.name, function, input_signature=[spec])
     archive.write_out(str(folder), verbose=False)
-    write_labels(folder / LABELS, label_names)
-
-
-def serving_default(
-    model: keras.Model, preprocess: Preprocess
-) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    """The signature's function: images uint8 [N, H, W, C] to probabilities and classes."""
-
-    def classify(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        logits = model(preprocess(images), training=False)
-        return {
-            "probabilities": tf.nn.softmax(logits),
-            "classes": tf.argmax(logits, axis=-1, output_type=tf.int64),
-        }
-
-    return classify
+    _name_methods(folder / "saved_model.pb", carried)
+    write_labels(folder / LABELS, subject.label_names)
 
 
 def write_labels(path: Path, label_names: tuple[str, ...]) -> None:
     """Writes the label names, one a line, by class number."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{name}\n" for name in label_names), encoding="utf-8")
+
+
+def _spec(
+    tensor: signatures.Tensor, image_shape: tuple[int, int, int], batch_size: int | None
+) -> tf.TensorSpec:
+    height, width, channels = image_shape
+    sizes = {
+        signatures.N: batch_size,
+        signatures.H: height,
+        signatures.W: width,
+        signatures.C: channels,
+        signatures.HWC: int(np.prod(image_shape)),
+    }
+    shape = [sizes[size] for size in tensor.shape]
+    return tf.TensorSpec(shape, tensor.dtype, name=tensor.name)
+
+
+def _name_methods(path: Path, carried: tuple[signatures.Signature, ...]) -> None:
+    """Gives signatures the methods of the table: TensorFlow 2 calls all of them predict."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    content = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    for graph in content.meta_graphs:
+        for signature in carried:
+            graph.signature_def[signature.name].method_name = signature.method
+    path.write_bytes(content.SerializeToString(deterministic=True))

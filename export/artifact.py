@@ -1,0 +1,48 @@
+"""What an artifact is: a file or folder that a program loads, and how the gate opens it."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from . import signatures
+
+Outputs = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """An artifact, loaded from its files alone.
+
+    Attributes:
+      labels: that it carries, by class number.
+      run: from a signature's name and what it takes, [N, …], to its outputs, each [N, …].
+    """
+
+    labels: tuple[str, ...]
+    run: Callable[[str, np.ndarray], Outputs]
+
+
+@dataclasses.dataclass(frozen=True)
+class Artifact:
+    """Something that a program loads.
+
+    Attributes:
+      name: in results: `saved_model`, `tflite`, `tflite_int8`, ….
+      title: as people call it.
+      path: in a version's folder; empty for the folder itself.
+      signatures: that it carries.
+      batch_size: that its signatures are fixed to; None where it is open.
+      max_accuracy_change: how far its accuracy may be from the model's; None where its
+        probabilities must be the model's.
+      open: opens it.
+    """
+
+    name: str
+    title: str
+    path: str
+    signatures: tuple[signatures.Signature, ...]
+    batch_size: int | None
+    max_accuracy_change: float | None
+    open: Callable[[Path], Opened]

@@ -1,0 +1,189 @@
+"""The graph of each signature: from what a client sends to what it gets.
+
+All of them end in the same network; they differ in how pixels come in.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from ..base.tf import keras, tf
+from ..data.preprocess import Preprocess
+
+# In a BMP file (little-endian): where the pixels' bits are stated, the size of the
+# header after the first 14 bytes, and the number of colours in the palette.
+_BMP_BITS, _BMP_HEADER, _BMP_COLOURS = 28, 14, 46
+# A picture counts as dark on light where its border is brighter than this.
+LIGHT = 127.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """What is exported.
+
+    Attributes:
+      model: float32 [N, height, width, C] to logits float32 [N, K].
+      preprocess: from raw pixels to the model's input; goes into the graph.
+      label_names: by class number.
+      encoding: of the image in the dataset's records: `raw` bytes, or `encoded`.
+      dark_on_light: whether picture files that are dark on light are inverted.
+    """
+
+    model: keras.Model
+    preprocess: Preprocess
+    label_names: tuple[str, ...]
+    encoding: str = "raw"
+    dark_on_light: bool = False
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the raw images."""
+        return self.preprocess.image_shape
+
+
+def serving_default(subject: Classifier) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """Images uint8 [N, H, W, C] to probabilities and classes."""
+
+    def call(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        logits = subject.model(subject.preprocess(images), training=False)
+        return {
+            "probabilities": tf.nn.softmax(logits),
+            "classes": tf.argmax(logits, axis=-1, output_type=tf.int64),
+        }
+
+    return call
+
+
+def probabilities_alone(subject: Classifier) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """Images uint8 or float32 [N, H, W, C], 0 to 255, to probabilities."""
+
+    def call(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        logits = subject.model(subject.preprocess(images), training=False)
+        return {"probabilities": tf.nn.softmax(logits)}
+
+    return call
+
+
+def predict_images(subject: Classifier) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """Images float32 [N, H·W·C] in [0, 1] to scores, as in TF Serving's MNIST tutorial."""
+
+    def call(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        pixels = tf.reshape(images, (-1, *subject.image_shape)) * 255.0
+        logits = subject.model(subject.preprocess(pixels), training=False)
+        return {"scores": tf.nn.softmax(logits)}
+
+    return call
+
+
+def predict_bytes(subject: Classifier) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """Picture files, string [N], to probabilities and classes."""
+    decode = decode_picture(subject.image_shape, subject.dark_on_light)
+    classify = serving_default(subject)
+
+    def call(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        spec = tf.TensorSpec(subject.image_shape, tf.uint8)
+        return classify(tf.map_fn(decode, image_bytes, fn_output_signature=spec))
+
+    return call
+
+
+def classify(subject: Classifier) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """Serialized `tf.Example`s with the records' own features, string [N], to classes, best first.
+
+    A label in the example is not read.
+    """
+    names = tf.constant(subject.label_names)
+
+    def decode(content: tf.Tensor) -> tf.Tensor:
+        channels = subject.image_shape[2]
+        return tf.ensure_shape(
+            tf.io.decode_image(content, channels, expand_animations=False), subject.image_shape
+        )
+
+    def call(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        features = tf.io.parse_example(inputs, {"image": tf.io.FixedLenFeature([], tf.string)})
+        if subject.encoding == "raw":
+            pixels: Any = tf.io.decode_raw(features["image"], tf.uint8)
+            images = tf.reshape(pixels, (-1, *subject.image_shape))
+            # Two images of half the size would pass for one.
+            checks = [tf.debugging.assert_equal(tf.shape(images)[0], tf.shape(inputs)[0])]
+            with tf.control_dependencies(checks):
+                images = tf.identity(images)
+        else:
+            spec = tf.TensorSpec(subject.image_shape, tf.uint8)
+            images = tf.map_fn(decode, features["image"], fn_output_signature=spec)
+        logits = subject.model(subject.preprocess(images), training=False)
+        scores, order = tf.math.top_k(tf.nn.softmax(logits), len(subject.label_names))
+        return {"classes": tf.gather(names, order), "scores": scores}
+
+    return call
+
+
+def decode_picture(
+    image_shape: tuple[int, int, int], dark_on_light: bool
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """A function from a picture file to raw pixels, as graph ops.
+
+    What is transparent becomes white (with `dark_on_light`, black below light ink). A
+    picture of another size is resized, its aspect not kept. The rotation that a JPEG's EXIF
+    states is not applied, since TensorFlow does not read it.
+
+    Args:
+      image_shape: (height, width, channels) to give; 1 or 3 channels.
+      dark_on_light: whether a picture with a light border is inverted.
+
+    Returns:
+      From a PNG, JPEG, BMP or GIF file, a string scalar, to uint8 [height, width,
+      channels].
+    """
+    height, width, channels = image_shape
+
+    def call(content: tf.Tensor) -> tf.Tensor:
+        picture = _with_palette(tf.io.decode_image(content, expand_animations=False), content)
+        picture = tf.cast(tf.ensure_shape(picture, [None, None, None]), tf.float32)
+        depth = tf.shape(picture)[2]
+        with_alpha = tf.equal(tf.math.floormod(depth, 2), 0)  # Grey and alpha, or RGBA.
+        colours = picture[:, :, : depth - tf.cast(with_alpha, tf.int32)]
+        opaque = tf.fill(tf.shape(picture[:, :, :1]), 255.0)
+        cover = tf.where(with_alpha, picture[:, :, -1:], opaque) / 255.0
+        paper = 255.0
+        if dark_on_light:  # Light ink would not be seen on white.
+            ink = tf.reduce_sum(tf.reduce_mean(colours, 2, keepdims=True) * cover)
+            is_light = ink / tf.maximum(tf.reduce_sum(cover), 1.0) > LIGHT
+            paper = tf.where(tf.logical_and(with_alpha, is_light), 0.0, 255.0)
+        colours = colours * cover + paper * (1.0 - cover)
+        colours = tf.cond(
+            tf.equal(tf.shape(colours)[2], 1), lambda: tf.tile(colours, [1, 1, 3]), lambda: colours
+        )
+        colours = tf.ensure_shape(colours, [None, None, 3])
+        pixels = tf.image.rgb_to_grayscale(colours) if channels == 1 else colours
+        pixels = tf.image.resize(pixels, (height, width), antialias=True)
+        if dark_on_light:
+            edges = [pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]
+            border = tf.reduce_mean(tf.concat(edges, axis=0))
+            pixels = tf.where(border > LIGHT, 255.0 - pixels, pixels)
+        return tf.cast(tf.clip_by_value(tf.round(pixels), 0.0, 255.0), tf.uint8)
+
+    return call
+
+
+def _with_palette(picture: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
+    """The colours of a BMP file with a palette, whose numbers TensorFlow takes for grey."""
+
+    def number(at: int, dtype: tf.DType) -> tf.Tensor:
+        raw: Any = tf.io.decode_raw(tf.strings.substr(content, at, dtype.size), dtype)
+        return tf.cast(raw[0], tf.int32)
+
+    def coloured() -> tf.Tensor:
+        colours = number(_BMP_COLOURS, tf.int32)
+        colours = tf.where(tf.equal(colours, 0), 256, colours)
+        start = 14 + number(_BMP_HEADER, tf.int32)
+        raw: Any = tf.io.decode_raw(tf.strings.substr(content, start, 4 * colours), tf.uint8)
+        palette = tf.reshape(raw, [-1, 4])[:, 2::-1]  # Blue, green, red, and a byte of nothing.
+        return tf.gather(palette, tf.cast(picture[:, :, 0], tf.int32))
+
+    is_bmp = tf.equal(tf.strings.substr(content, 0, 2), "BM")
+    has_palette = tf.cond(
+        is_bmp, lambda: tf.equal(number(_BMP_BITS, tf.int16), 8), lambda: tf.constant(False)
+    )
+    return tf.cond(has_palette, coloured, lambda: picture)

@@ -1,0 +1,106 @@
+"""Every artifact and every signature beside the trained model, on every image of a split."""
+
+import dataclasses
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ..base import progress
+from ..base.errors import VerificationError
+from . import verify
+from .artifact import Artifact
+from .entries import ENTRIES, as_seen
+from .functions import Classifier
+from .verify import Comparison
+
+
+@dataclasses.dataclass(frozen=True)
+class Truth:
+    """What artifacts are compared with.
+
+    Attributes:
+      subject: what is exported.
+      images: uint8 [N, H, W, C].
+      labels: true classes, int64 [N].
+    """
+
+    subject: Classifier
+    images: np.ndarray
+    labels: np.ndarray
+
+    @functools.cached_property
+    def probabilities(self) -> np.ndarray:
+        """The trained model's own, float32 [N, K]."""
+        subject = self.subject
+        return verify.reference_probabilities(subject.model, subject.preprocess, self.images)
+
+    @property
+    def accuracy(self) -> float:
+        """The trained model's, 0 to 1."""
+        return float((self.probabilities.argmax(axis=1) == self.labels).mean())
+
+    def seen_by(self, signature: str) -> np.ndarray:
+        """The trained model's probabilities for what a signature shows it."""
+        seen = as_seen(signature, self.images, self.subject)
+        if seen is self.images or np.array_equal(seen, self.images):
+            return self.probabilities
+        subject = self.subject
+        return verify.reference_probabilities(subject.model, subject.preprocess, seen)
+
+
+def require_accuracy(truth: Truth, least: float) -> None:
+    """Refuses a bad model.
+
+    Raises:
+      VerificationError: its accuracy is below `least`.
+    """
+    if truth.accuracy < least:
+        raise VerificationError(
+            f"the model's accuracy is {truth.accuracy:.2%} on {len(truth.labels):,} images, below "
+            f"--min_accuracy={least:g}; nothing was published"
+        )
+
+
+def compared(artifact: Artifact, folder: Path, truth: Truth) -> Iterator[Comparison]:
+    """Compares an artifact through each of its signatures, loaded afresh from its files alone.
+
+    Args:
+      artifact: what to compare.
+      folder: the version's.
+      truth: what with.
+
+    Yields:
+      The comparison of each signature.
+
+    Raises:
+      VerificationError: one disagrees.
+    """
+    progress.say(
+        f"comparing {artifact.title} with the trained model on {len(truth.labels):,} images"
+    )
+    opened = artifact.open(folder / artifact.path)
+    names = truth.subject.label_names
+    if opened.labels != names:
+        raise VerificationError(
+            f"{artifact.title}: its labels are {_named(opened.labels)}, the dataset's "
+            f"{_named(names)}; nothing was published"
+        )
+    for signature in artifact.signatures:
+        entry = ENTRIES[signature.name]
+        outputs = opened.run(signature.name, entry.encode(truth.images, truth.subject))
+        comparison = verify.compare(
+            artifact.title,
+            signature.name,
+            entry.decode(outputs, names),
+            truth.seen_by(signature.name),
+            truth.labels,
+            artifact.max_accuracy_change,
+        )
+        verify.require_agreement(comparison)
+        yield comparison
+
+
+def _named(labels: tuple[str, ...]) -> str:
+    return ", ".join(labels) or "none"
