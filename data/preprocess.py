@@ -18,8 +18,8 @@ class Preprocess:
     Attributes:
       image_shape: (height, width, channels) of the raw images.
       height, width: of the network's input.
-      resizing: how one becomes the other: `pad` with black on all sides, `resize`
-        bilinearly, or `none`.
+      resizing: how one becomes the other: `pad` with black on all sides, `crop` on all
+        sides, `resize` bilinearly, or `none`.
       mean, std: (x / 255 - mean) / std is what the network sees; x in 0 to 255.
     """
 
@@ -35,6 +35,7 @@ class Preprocess:
         possible = {
             "none": (height, width) == (self.height, self.width),
             "pad": height <= self.height and width <= self.width,
+            "crop": height >= self.height >= 1 and width >= self.width >= 1,
             "resize": True,
         }
         if not possible.get(self.resizing, False):
@@ -59,6 +60,9 @@ class Preprocess:
         Returns:
           float32 [N, height, width, C].
         """
+        above, left = (abs(margin) for margin in self._margins())
+        if self.resizing == "crop":
+            images = images[:, above : above + self.height, left : left + self.width]
         if self.resizing == "resize":
             images = tf.image.resize(images, (self.height, self.width))
         # One pass over the batch where there is no mean, else two, instead of three.
@@ -68,7 +72,6 @@ class Preprocess:
             images -= black
         if self.resizing == "pad":
             # Last, since the images are smaller before; and TFLite cannot pad uint8.
-            above, left = self._margins()
             below = self.height - self.image_shape[0] - above
             right = self.width - self.image_shape[1] - left
             margins = [[0, 0], [above, below], [left, right], [0, 0]]
@@ -76,13 +79,20 @@ class Preprocess:
         return images
 
     def _margins(self) -> tuple[int, int]:
-        return (self.height - self.image_shape[0]) // 2, (self.width - self.image_shape[1]) // 2
+        """Pixels above and to the left that are padded, or cropped where negative."""
+        return (
+            int((self.height - self.image_shape[0]) / 2),
+            int((self.width - self.image_shape[1]) / 2),
+        )
 
     @classmethod
-    def as_is(cls, image_shape: tuple[int, int, int], mean: float, std: float) -> "Preprocess":
-        """For a network that takes images of any size."""
+    def as_is(
+        cls, image_shape: tuple[int, int, int], mean: float, std: float, crop: int = 0
+    ) -> "Preprocess":
+        """For a network that takes images of any size; `crop` pixels are cut from each side."""
         height, width, _ = image_shape
-        return cls(image_shape, height, width, "none", mean, std)
+        resizing = "crop" if crop else "none"
+        return cls(image_shape, height - 2 * crop, width - 2 * crop, resizing, mean, std)
 
     @classmethod
     def to_size(

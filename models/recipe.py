@@ -96,6 +96,9 @@ class Recipe:
     )
     mean: float = _field(0.0, "Subtracted from pixels that are scaled to 0..1.")
     std: float = _field(1.0, "Divides the pixels after --mean is subtracted.", lower_bound=1e-6)
+    crop: int = _field(
+        0, "Pixels cut from each side, of networks that take any size.", lower_bound=0
+    )
     augment_shift: float = _field(0.0, "Random shift, up to so many pixels.", lower_bound=0.0)
     augment_rotate: float = _field(0.0, "Random rotation, up to so many degrees.", lower_bound=0.0)
     augment_scale: float = _field(

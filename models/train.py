@@ -87,11 +87,17 @@ def _config(values: Any, sources: list[Any], validation_split: str) -> Any:
     recipe = recipes.override(module.RECIPES[values.recipe], values)
     if values.dry_run:
         recipe = dataclasses.replace(recipe, max_steps=2, epochs=2.0)
+    try:
+        preprocess = module.preprocess(dataset.image_shape, recipe)
+    except ValueError as error:
+        raise UsageError(f"--crop={recipe.crop}: {error}") from None
+    if recipe.crop and preprocess.resizing != "crop":
+        raise UsageError(f"--crop={recipe.crop}: {values.model} takes one size of images alone")
     return RunConfig(
         model=values.model,
         recipe_name=values.recipe,
         recipe=recipe,
-        preprocess=module.preprocess(dataset.image_shape, recipe),
+        preprocess=preprocess,
         dataset={
             "name": dataset.name,
             "version": dataset.version,

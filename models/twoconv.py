@@ -35,7 +35,7 @@ RECIPES = {
 
 def preprocess(image_shape: tuple[int, int, int], recipe: Recipe) -> Preprocess:
     """Images of any size, as they are."""
-    return Preprocess.as_is(image_shape, recipe.mean, recipe.std)
+    return Preprocess.as_is(image_shape, recipe.mean, recipe.std, recipe.crop)
 
 
 def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:

@@ -54,3 +54,15 @@ def test_configuration_survives_json():
 def test_what_cannot_work_is_refused_at_once(wrong):
     with pytest.raises(ValueError, match=r"Expected .* Received"):
         Preprocess(**{"image_shape": SHAPE, "height": 32, "width": 32, "resizing": "pad", **wrong})
+
+
+def test_crop_cuts_all_sides():
+    images = np.arange(2 * 7 * 9, dtype=np.uint8).reshape(2, 7, 9, 1)
+    found = Preprocess.as_is((7, 9, 1), 0.0, 1.0, crop=2)
+    assert found.output_shape == (3, 5, 1)
+    np.testing.assert_allclose(found(images), images[:, 2:5, 2:7] / 255, atol=1e-6)
+    assert Preprocess.from_config(found.to_config()) == found
+    uneven = Preprocess((7, 9, 1), 4, 5, "crop")
+    np.testing.assert_allclose(uneven(images), images[:, 1:5, 2:7] / 255, atol=1e-6)
+    with pytest.raises(ValueError, match="leads from 7x9 to 9x9"):
+        Preprocess((7, 9, 1), 9, 9, "crop")

@@ -119,10 +119,10 @@ def watch(page: "sync_api.Page") -> list[str]:
 
 
 def wait_for(page: "sync_api.Page", condition: str, errors: list[str]) -> None:
-    try:
+    with contextlib.suppress(sync_api.TimeoutError):
         page.wait_for_function(condition, timeout=TIMEOUT_MS)
-    except sync_api.TimeoutError:
-        pytest.fail(f"the page does not come to: {condition}\n" + "\n".join(errors))
+        return
+    pytest.fail("\n".join([f"the page does not come to {condition}", *errors]))
 
 
 def classified(page: "sync_api.Page", png: bytes, errors: list[str]) -> tuple[str, float]:

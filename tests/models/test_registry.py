@@ -8,6 +8,8 @@ from digitline.base.errors import UsageError
 from digitline.models import lenet5, registry, train
 from digitline.models.recipe import Recipe
 
+from support import train_arguments
+
 # Layers with their output shapes on MNIST, and the number of parameters, as the articles have it.
 ARTICLES = {
     "softmax": (7_850, "flatten 784, logits 10"),
@@ -111,6 +113,19 @@ def test_a_network_that_cannot_take_the_images_says_so(tmp_path):
         f"--workdir={tmp_path / 'run'}",
     ]  # fmt: skip
     with pytest.raises(UsageError, match=r"--model=convnet3 cannot take images 8x8x1"):
+        command.call(train.COMMAND, arguments)
+
+
+@pytest.mark.parametrize(
+    ("model", "crop", "message"),
+    [
+        ("mlp", 14, "--crop=14: Expected resizing"),
+        ("lenet5", 2, "lenet5 takes one size of images alone"),
+    ],
+)
+def test_a_crop_that_cannot_be(model, crop, message, data_dir, tmp_path):
+    arguments = train_arguments(data_dir, tmp_path / "run", f"--model={model}", f"--crop={crop}")
+    with pytest.raises(UsageError, match=message):
         command.call(train.COMMAND, arguments)
 
 
