@@ -21,6 +21,7 @@ EXTRAS["test"] = [
     *EXTRAS["beam"],
     *EXTRAS["figures"],
     *EXTRAS["tensorboard"],
+    "playwright>=1.55",
     "pyright[nodejs]",
     "pytest>=8",
     "ruff",
@@ -55,6 +56,10 @@ setup(
         "absl-py>=2.1,<3",
         # LiteRT: the maintained interpreter of TFLite files.
         "ai-edge-litert>=2.1,<3",
+        # LiteRT's quantizer: the converter's own is being retired.
+        "litert-quantizer>=0.11,<1",
+        # The messages of TF Serving, for warm-up requests.
+        "tensorflow-serving-api>=2.20,<2.22",
         # tensorflow-datasets imports it for downloads, but does not declare it.
         "importlib_resources",
         "pillow>=10",

@@ -8,21 +8,26 @@ from typing import Any
 from . import signatures
 from .artifact import Artifact
 
+# Of the trained model's figures, what goes into manifests.
+_FIGURES = ("accuracy", "accuracy_interval_95", "loss", "calibration_error", "examples", "by_class")
+
 
 def facts(
     model_name: str,
     version: int,
     run_config: dict[str, Any],
+    figures: dict[str, Any],
     comparisons: list[dict[str, Any]],
-    split: str,
+    made: dict[str, Any],
 ) -> dict[str, Any]:
     """What holds for all artifacts of a version.
 
     Args:
       model_name, version: under which it is published.
       run_config: the run's `config.json`.
+      figures: `Evaluation.to_json()` of the trained model.
       comparisons: `Comparison.to_json()` of each artifact.
-      split: the split that they were compared on.
+      made: how: the `split` of figures and comparisons, `dark_on_light`, `calibration`.
     """
     now = datetime.datetime.now(datetime.timezone.utc)
     return {
@@ -31,7 +36,9 @@ def facts(
         "version": version,
         "created": now.isoformat(timespec="seconds"),
         "labels": run_config["dataset"]["label_names"],
-        "verified_on": {"split": split, "comparisons": comparisons},
+        "figures": {name: figures[name] for name in _FIGURES},
+        "verified_on": {"split": made["split"], "comparisons": comparisons},
+        "made": made,
         "run": run_config,
     }
 
@@ -104,13 +111,18 @@ def digests(folder: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def model_card(facts: dict[str, Any]) -> str:
+def model_card(facts: dict[str, Any], sizes: dict[str, dict[str, Any]]) -> str:
     """The model card, in Markdown, from the version's facts.
 
     M. Mitchell et al., "Model cards for model reporting", FAT* 2019.
+
+    Args:
+      facts: of the version.
+      sizes: `digests` of the TFLite files.
     """
-    run, verified = facts["run"], facts["verified_on"]
+    run, verified, figures = facts["run"], facts["verified_on"], facts["figures"]
     height, width, channels = run["preprocess"]["image_shape"]
+    low, high = figures["accuracy_interval_95"]
     lines = [
         f"# {facts['model_name']}, version {facts['version']}",
         "",
@@ -118,47 +130,81 @@ def model_card(facts: dict[str, Any]) -> str:
         f"{len(facts['labels'])} classes ({', '.join(facts['labels'])}). "
         f"Made on {facts['created'][:10]}.",
         "",
-        "## Use",
+        "## Intended use",
         "",
+        f"To classify images like those of `{run['dataset']['name']}`: alone in the picture, "
+        "centred and scaled as there, light on dark where that is so there.",
+        "",
+        "Send pixels as they are: padding and normalization are part of the graph.",
+        "",
+        *_signature_lines(),
+        "## Figures",
+        "",
+        f"On {figures['examples']:,} images of `{verified['split']}`: accuracy "
+        f"{figures['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%}), loss "
+        f"{figures['loss']:.4f}, calibration error {figures['calibration_error']:.2%}.",
+        "",
+        "| class | images | precision | recall | F1 |",
+        "|---|---|---|---|---|",
     ]
-    for signature in signatures.SAVED_MODEL:
-        lines += [f"Signature `{signature.name}`", ""]
-        lines += [f"- in: {signature.input}"]
-        lines += [f"- out: {tensor}" for tensor in signature.outputs]
-        lines.append("")
+    for name, row in zip(facts["labels"], figures["by_class"], strict=True):
+        shares = (row["precision"], row["recall"], row["f1"])
+        cells = " | ".join("-" if each is None else f"{each:.2%}" for each in shares)
+        lines.append(f"| {name} | {row['images']:,} | {cells} |")
     lines += [
         "",
-        "Send pixels as they are: padding and normalization are part of the graph. "
-        "The TFLite file takes one image at a time.",
+        "## Artifacts",
         "",
-        "## Verified",
+        "Each was loaded afresh and compared with the trained model on all of these images.",
         "",
-        f"Against the trained model, on all images of `{verified['split']}`:",
-        "",
-        "| artifact | signature | images | accuracy | largest difference of a probability |",
+        "| artifact | signature | accuracy | same class | largest difference of a probability |",
         "|---|---|---|---|---|",
     ]
     for row in verified["comparisons"]:
         lines.append(
-            f"| {row['artifact']} | `{row['signature']}` | {row['examples']:,} | "
-            f"{row['accuracy']:.2%} | {row['max_difference']:.1e} |"
+            f"| {row['artifact']} | `{row['signature']}` | {row['accuracy']:.2%} | "
+            f"{row['agreement']:.2%} | {row['max_difference']:.1e} |"
         )
+    lines += ["", "| file | bytes |", "|---|---|"]
+    lines += [f"| `{name}` | {fact['bytes']:,} |" for name, fact in sizes.items()]
+    calibration = facts["made"]["calibration"]
+    if calibration:
+        lines += [
+            "",
+            f"Ranges of int8: from {calibration['images']:,} images of `{calibration['of']}`.",
+        ]
+    return "\n".join([*lines, "", *_training_lines(run), *_LIMITS])
+
+
+_LIMITS = (
+    "## Limits",
+    "",
+    "It answers with one of its classes whatever it is shown. The figures hold for images made as "
+    "its dataset was made; measure them anew on yours.",
+    "",
+)
+
+
+def _signature_lines() -> list[str]:
+    lines = []
+    for signature in signatures.SAVED_MODEL:
+        tflite = " (also of the TFLite files)" if signature in signatures.TFLITE else ""
+        lines += [f"Signature `{signature.name}`{tflite}", "", f"- in: {signature.input}"]
+        lines += [*(f"- out: {tensor}" for tensor in signature.outputs), ""]
+    return lines
+
+
+def _training_lines(run: dict[str, Any]) -> list[str]:
+    dataset = run["dataset"]
     packages = ", ".join(f"{name} {version}" for name, version in run["packages"].items())
-    lines += [
+    commit = f", commit {run['git_commit']}" if run["git_commit"] else ""
+    return [
+        "## Data and training",
         "",
-        "## Training",
-        "",
-        f"Dataset `{run['dataset']['name']}` {run['dataset']['version']}, split "
-        f"`{run['dataset']['train_split']}`, validated on `{run['dataset']['validation_split']}`. "
-        f"Recipe `{run['recipe_name']}`: "
+        f"Dataset `{dataset['name']}` {dataset['version']}, fingerprint "
+        f"`{dataset['fingerprint']}`; trained on `{dataset['train_split']}`, validated on "
+        f"`{dataset['validation_split']}`. Recipe `{run['recipe_name']}`: "
         + ", ".join(f"{name} {value}" for name, value in run["recipe"].items())
-        + f". Seed {run['seed']}. {packages}; digitline {run['digitline']}"
-        + (f", commit {run['git_commit']}." if run["git_commit"] else "."),
-        "",
-        "## Limits",
-        "",
-        "It answers with one of its classes whatever it is shown. The accuracy holds for images "
-        "made as its dataset was made; measure it anew on yours.",
+        + f". Seed {run['seed']}. {packages}; digitline {run['digitline']}{commit}.",
         "",
     ]
-    return "\n".join(lines)

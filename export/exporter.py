@@ -15,6 +15,7 @@ FLAGS = command.new_flags()
 _WHAT = command.group(FLAGS, "What to export")
 _TFLITE = command.group(FLAGS, "TFLite")
 _GATE = command.group(FLAGS, "Verification")
+_AFTER = command.group(FLAGS, "Published versions")
 # The names in formats.py and tflite.py, which load TensorFlow.
 _FORMATS = ("saved_model", "tflite")
 _VARIANTS = ("float32", "float16", "dynamic_int8", "int8")
@@ -65,12 +66,68 @@ flags.DEFINE_float(
     upper_bound=1.0,
     **_GATE,
 )
+flags.DEFINE_integer(
+    "must_beat",
+    None,
+    "Refuse a model whose accuracy on --split is below that of this published version.",
+    lower_bound=1,
+    **_GATE,
+)
 define_max_corrupt_records(**_GATE)
+flags.DEFINE_integer(
+    "keep_versions",
+    0,
+    "After the export, delete all versions of the model but so many, the newest; 0 keeps all.",
+    lower_bound=0,
+    **_AFTER,
+)
+flags.DEFINE_bool(
+    "rollback",
+    False,
+    "Instead of an export: take the newest version of --model_name away, into "
+    "<export_dir>/.rolled_back; the one before is served again.",
+    **_AFTER,
+)
+flags.DEFINE_string(
+    "verify_only",
+    None,
+    "Instead of an export: check the files of all versions in this folder against their manifests.",
+    **_AFTER,
+)
 
 
 def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     """Writes, verifies and publishes; a disagreement publishes nothing."""
     del arguments
+    if values.verify_only:
+        return _verify_only(Path(values.verify_only))
+    if values.rollback:
+        return _roll_back(values)
+    return _export(values)
+
+
+def _verify_only(folder: Path) -> dict[str, Any]:
+    from . import versions
+
+    checked, wrong = versions.check(folder)
+    return {"checked": [str(path) for path in checked], "errors": wrong}
+
+
+def _roll_back(values: Any) -> dict[str, Any]:
+    from ..base import files
+    from . import versions
+
+    if not values.model_name:
+        raise UsageError("--rollback needs --model_name")
+    export_dir = Path(values.export_dir)
+    if not export_dir.is_dir():
+        raise UsageError(f"--export_dir={export_dir}: no such folder")
+    with files.owned(export_dir, "exporting"):
+        away, newest = versions.roll_back(export_dir, values.model_name)
+    return {"model_name": values.model_name, "rolled_back": away, "version": newest}
+
+
+def _export(values: Any) -> dict[str, Any]:
     if values.model_name and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", values.model_name):
         raise UsageError(
             f"--model_name={values.model_name}: it is a folder's name and part of URLs; use "
@@ -81,8 +138,9 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     # The imports below load TensorFlow.
     from ..base import files
     from ..data import pipeline, salvage
+    from ..models.evaluation import of_probabilities
     from ..models.run import Run, open_run_dataset
-    from . import card, gate, publish, tflite
+    from . import card, gate, publish, saved_model, tflite, versions, warmup
     from .formats import FORMATS
     from .functions import Classifier
 
@@ -119,6 +177,10 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
         written = time.monotonic()
         truth = gate.Truth(subject, images, labels)
         gate.require_accuracy(truth, values.min_accuracy)
+        if values.must_beat:
+            gate.require_better(truth, export_dir / "saved_model" / name / str(values.must_beat))
+        if "saved_model" in targets:
+            warmup.write(subject, name, images[0], staged / "saved_model" / saved_model.EXTRA)
         comparisons = [
             comparison.to_json()
             for each in formats
@@ -126,11 +188,29 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
             for comparison in gate.compared(artifact, staged / each.name, truth)
         ]
         verified = time.monotonic()
-        facts = card.facts(name, version, files.read_json(folder.config), comparisons, values.split)
+        facts = card.facts(
+            name,
+            version,
+            files.read_json(folder.config),
+            of_probabilities(labels, truth.probabilities).to_json(),
+            comparisons,
+            {
+                "split": values.split,
+                "dark_on_light": values.dark_on_light,
+                "calibration": options.calibration is not None
+                and {"images": len(options.calibration), "of": config.dataset["train_split"]},
+            },
+        )
         for each in formats:
+            each.describe(staged / each.name, facts)
             manifest = card.manifest(facts, each.artifacts(options), staged / each.name)
-            each.describe(staged / each.name, manifest)
+            files.write_json(staged / each.name / each.manifest, manifest)
         publish.publish(staged, targets)
+        gone = (
+            versions.keep_newest(export_dir, name, values.keep_versions)
+            if (values.keep_versions)
+            else []
+        )
     return {
         "model_name": name,
         "version": version,
@@ -140,6 +220,7 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
             for artifact in each.artifacts(options)
         },
         "verification": comparisons,
+        "deleted_versions": gone,
         "seconds": {"write": written - start, "verify": verified - written},
     }
 
@@ -168,6 +249,14 @@ def _calibration(values: Any, config: Any, dataset: Any) -> Any:
 
 def text(result: dict[str, Any]) -> str:
     """The result for a person."""
+    if "checked" in result:
+        wrong = len(result["errors"])
+        return f"{len(result['checked']):,} versions checked, {wrong:,} files are wrong"
+    if "rolled_back" in result:
+        return (
+            f"{result['model_name']}: version {result['rolled_back']} is taken away, the newest is "
+            f"{result['version']}"
+        )
     lines = [
         f"{result['model_name']}, version {result['version']}; beside the trained model, on "
         f"{result['verification'][0]['examples']:,} images:",

@@ -27,12 +27,14 @@ class Format:
       name: as in `--formats`; also the folder below the export folder.
       write: writes the artifacts into a version's folder.
       artifacts: what it writes.
-      describe: writes the manifest and what else goes beside the artifacts.
+      manifest: where it goes in a version's folder.
+      describe: writes what else goes beside the artifacts, from a version's facts.
     """
 
     name: str
     write: Callable[[Classifier, Path, tflite.Options], None]
     artifacts: Callable[[tflite.Options], tuple[Artifact, ...]]
+    manifest: str
     describe: Callable[[Path, dict[str, Any]], None]
 
 
@@ -58,7 +60,15 @@ def _open_saved_model(folder: Path) -> Opened:
 
 def _open_tflite(path: Path) -> Opened:
     found = runtime.open_tflite(path)
-    return Opened(found.labels, lambda name, values: found.run(values))
+
+    def run(name: str, values: np.ndarray) -> Outputs:
+        del name  # There is one.
+        outputs = found.run(values)
+        if outputs["classes"].dtype == np.int32:  # As the signature has it.
+            outputs["classes"] = outputs["classes"].astype(np.int64)
+        return outputs
+
+    return Opened(found.labels, run)
 
 
 def _saved_model_artifacts(options: tflite.Options) -> tuple[Artifact, ...]:
@@ -91,13 +101,12 @@ def _tflite_artifacts(options: tflite.Options) -> tuple[Artifact, ...]:
     )
 
 
-def _describe_saved_model(folder: Path, manifest: dict[str, Any]) -> None:
-    files.write_json(folder / saved_model.MANIFEST, manifest)
+def _describe_saved_model(folder: Path, facts: dict[str, Any]) -> None:
+    del folder, facts
 
 
-def _describe_tflite(folder: Path, manifest: dict[str, Any]) -> None:
-    files.write_json(folder / tflite.MANIFEST, manifest)
-    files.write_text(folder / tflite.CARD, card.model_card(manifest))
+def _describe_tflite(folder: Path, facts: dict[str, Any]) -> None:
+    files.write_text(folder / tflite.CARD, card.model_card(facts, card.digests(folder)))
 
 
 # The functions are looked up when they are called, so that a test can plant a fault.
@@ -108,12 +117,14 @@ FORMATS = {
             name="saved_model",
             write=lambda subject, folder, options: saved_model.write(subject, folder),
             artifacts=_saved_model_artifacts,
+            manifest=str(saved_model.MANIFEST),
             describe=_describe_saved_model,
         ),
         Format(
             name="tflite",
             write=lambda *arguments: tflite.write(*arguments),
             artifacts=_tflite_artifacts,
+            manifest=tflite.MANIFEST,
             describe=_describe_tflite,
         ),
     )

@@ -41,14 +41,16 @@ class Classifier:
         return self.preprocess.image_shape
 
 
-def serving_default(subject: Classifier) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+def serving_default(
+    subject: Classifier, class_dtype: tf.DType = tf.int64
+) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     """Images uint8 [N, H, W, C] to probabilities and classes."""
 
     def call(images: tf.Tensor) -> dict[str, tf.Tensor]:
         logits = subject.model(subject.preprocess(images), training=False)
         return {
             "probabilities": tf.nn.softmax(logits),
-            "classes": tf.argmax(logits, axis=-1, output_type=tf.int64),
+            "classes": tf.argmax(logits, axis=-1, output_type=class_dtype),
         }
 
     return call

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ..base import progress
-from ..base.errors import VerificationError
+from ..base.errors import UserError, VerificationError
+from ..serving import runtime
 from . import verify
 from .artifact import Artifact
 from .entries import ENTRIES, as_seen
@@ -60,6 +61,28 @@ def require_accuracy(truth: Truth, least: float) -> None:
         raise VerificationError(
             f"the model's accuracy is {truth.accuracy:.2%} on {len(truth.labels):,} images, below "
             f"--min_accuracy={least:g}; nothing was published"
+        )
+
+
+def require_better(truth: Truth, folder: Path) -> None:
+    """Refuses a model that is worse than a published version.
+
+    Raises:
+      VerificationError: its accuracy is lower.
+      UserError: there is no such version.
+    """
+    if not folder.is_dir():
+        raise UserError(f"--must_beat: there is no version {folder}")
+    published = runtime.open_saved_model(folder)
+    if published.image_shape != truth.subject.image_shape or published.labels != (
+        truth.subject.label_names
+    ):
+        raise UserError(f"--must_beat: {folder} takes other images, or has other labels")
+    accuracy = float((published.run(truth.images)["classes"] == truth.labels).mean())
+    if truth.accuracy < accuracy:
+        raise VerificationError(
+            f"the model's accuracy is {truth.accuracy:.2%} on {len(truth.labels):,} images, that "
+            f"of {folder} {accuracy:.2%}; nothing was published"
         )
 
 

@@ -19,6 +19,8 @@ from ..base.errors import UserError
 
 KINDS = ("saved_model", "tflite")
 _STAGING = ".staging"
+# Below the export folder: what was rolled back, as <kind>/<model_name>/<version>.
+ROLLED_BACK = ".rolled_back"
 
 
 @contextlib.contextmanager
@@ -42,12 +44,16 @@ def staging(export_dir: Path) -> Iterator[Path]:
 
 
 def next_version(export_dir: Path, model_name: str) -> int:
-    """One more than the highest version of the model in any kind; the first is 1."""
+    """One more than the highest version of the model in any kind; the first is 1.
+
+    Versions that were rolled back count too: a number stands for one model for ever.
+    """
     versions = [0]
-    for kind in KINDS:
-        for path in (export_dir / kind / model_name).glob("*"):
-            if path.name.isdecimal():
-                versions.append(int(path.name))
+    for root in (export_dir, export_dir / ROLLED_BACK):
+        for kind in KINDS:
+            for path in (root / kind / model_name).glob("*"):
+                if path.name.isdecimal():
+                    versions.append(int(path.name))
     return max(versions) + 1
 
 

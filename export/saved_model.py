@@ -15,10 +15,12 @@ MANIFEST = EXTRA / "digitline.json"
 
 # The function of each signature, from a `Classifier`.
 FUNCTIONS = {
-    signatures.SERVING_DEFAULT.name: functions.serving_default,
-    signatures.PREDICT_IMAGES.name: functions.predict_images,
-    signatures.PREDICT_BYTES.name: functions.predict_bytes,
-    signatures.CLASSIFY.name: functions.classify,
+    signatures.SERVING_DEFAULT: functions.serving_default,
+    signatures.PREDICT_IMAGES: functions.predict_images,
+    signatures.PREDICT_BYTES: functions.predict_bytes,
+    signatures.CLASSIFY: functions.classify,
+    signatures.TFLITE_DEFAULT: lambda subject: functions.serving_default(subject, tf.int32),
+    signatures.INTEGER_IO: functions.probabilities_alone,
 }
 
 
@@ -43,9 +45,7 @@ def write(
     archive.track(subject.model)
     for signature in carried:
         spec = _spec(signature.input, subject.image_shape, batch_size)
-        function = FUNCTIONS[signature.name](subject)
-        if signature is signatures.INTEGER_IO:
-            function = functions.probabilities_alone(subject)
+        function = FUNCTIONS[signature](subject)
         archive.add_endpoint(signature.name, function, input_signature=[spec])
     archive.write_out(str(folder), verbose=False)
     _name_methods(folder / "saved_model.pb", carried)

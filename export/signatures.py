@@ -72,5 +72,15 @@ INTEGER_IO = Signature(
     outputs=SERVING_DEFAULT.outputs[:1],
 )
 
+# In TFLite files: LiteRT's JavaScript refuses a file with int64 in it.
+TFLITE_DEFAULT = Signature(
+    name=SERVING_DEFAULT.name,
+    input=SERVING_DEFAULT.input,
+    outputs=(
+        SERVING_DEFAULT.outputs[0],
+        dataclasses.replace(SERVING_DEFAULT.outputs[1], dtype="int32"),
+    ),
+)
+
 SAVED_MODEL = (SERVING_DEFAULT, PREDICT_IMAGES, PREDICT_BYTES, CLASSIFY)
-TFLITE = (SERVING_DEFAULT,)
+TFLITE = (TFLITE_DEFAULT,)

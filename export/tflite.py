@@ -111,7 +111,7 @@ def convert(subject: Classifier, batch_size: int, dtype: str, scratch: Path) -> 
     Raises:
       UserError: the model holds an op that TFLite has not; names it.
     """
-    signature = signatures.TFLITE[0] if dtype == "uint8" else signatures.INTEGER_IO
+    signature = signatures.TFLITE_DEFAULT if dtype == "uint8" else signatures.INTEGER_IO
     with tempfile.TemporaryDirectory(dir=scratch) as temporary:
         source = Path(temporary) / "saved_model"
         saved_model.write(subject, source, (signature,), batch_size)

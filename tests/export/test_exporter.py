@@ -49,6 +49,7 @@ def test_the_export_folder(exported):
         "saved_model/lenet5/1/variables/variables.data-00000-of-00001",
         "saved_model/lenet5/1/assets/labels.txt",
         "saved_model/lenet5/1/assets.extra/digitline.json",
+        "saved_model/lenet5/1/assets.extra/tf_serving_warmup_requests",
         "tflite/lenet5/1/model.tflite",
         "tflite/lenet5/1/model_float16.tflite",
         "tflite/lenet5/1/model_dynamic_int8.tflite",
@@ -101,7 +102,7 @@ def test_plain_tensorflow_and_plain_litert_get_the_models_answers(
     expected = tf.nn.softmax(model(config.preprocess(images))).numpy()
     for prefix in ("", "lite_"):
         assert found[f"{prefix}probabilities"].dtype == np.float32
-        assert found[f"{prefix}classes"].dtype == np.int64
+        assert found[f"{prefix}classes"].dtype == (np.int32 if prefix else np.int64)
         np.testing.assert_allclose(found[f"{prefix}probabilities"], expected, atol=1e-4)
         np.testing.assert_array_equal(found[f"{prefix}classes"], expected.argmax(1))
     assert (found["classes"] == labels).mean() > 0.7
@@ -143,7 +144,12 @@ def test_manifest_describes_the_files(exported):
 
 def test_the_card_says_what_was_verified(exported):
     card = (exported.tflite.parent / "MODEL_CARD.md").read_text()
-    assert "| TFLite float32 | `serving_default` | 300 |" in card
+    assert "| TFLite float32 | `serving_default` | 9" in card
+    assert f"| `model.tflite` | {exported.tflite.stat().st_size:,} |" in card
+    assert "Ranges of int8: from 500 images of `train[100:]`." in card
+    assert "\n| 7 | " in card  # Precision, recall and F1 of a class.
+    run = json.loads((exported.tflite.parent / "manifest.json").read_text())["run"]
+    assert f"fingerprint `{run['dataset']['fingerprint']}`" in card
     for signature in signatures.SAVED_MODEL:
         for tensor in (signature.input, *signature.outputs):
             assert f"`{tensor.name}` {tensor.dtype}" in card
@@ -229,14 +235,14 @@ class Transposed:
         return self.preprocess(tf.transpose(images, [0, 2, 1, 3]))
 
 
-def one_signature(name, change):
+def one_signature(signature, change):
     """The fault is in one signature of the four alone."""
-    real = saved_model.FUNCTIONS[name]
+    real = saved_model.FUNCTIONS[signature]
 
     def write(subject, folder, *options):
         changed = lambda given: change(real(given))  # noqa: E731
         with pytest.MonkeyPatch.context() as patch:
-            patch.setitem(saved_model.FUNCTIONS, name, changed)
+            patch.setitem(saved_model.FUNCTIONS, signature, changed)
             REAL_SAVED_MODEL(subject, folder, *options)
 
     return write
@@ -277,8 +283,16 @@ REAL_TFLITE, REAL_SAVED_MODEL = tflite.write, saved_model.write
         (saved_model, stale_weights, "SavedModel, serving_default"),
         (saved_model, wrong_normalization, "SavedModel, serving_default"),
         (saved_model, with_preprocess(Transposed), "SavedModel, serving_default"),
-        (saved_model, one_signature("predict_images", rounded_down), "SavedModel, predict_images"),
-        (saved_model, one_signature("predict_bytes", upside_down), "SavedModel, predict_bytes"),
+        (
+            saved_model,
+            one_signature(signatures.PREDICT_IMAGES, rounded_down),
+            "SavedModel, predict_images",
+        ),
+        (
+            saved_model,
+            one_signature(signatures.PREDICT_BYTES, upside_down),
+            "SavedModel, predict_bytes",
+        ),
         (saved_model, swapped_labels_in_the_graph, "SavedModel, classify"),
     ],
 )

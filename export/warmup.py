@@ -1,0 +1,48 @@
+"""Warm-up requests: what TF Serving sends a version before it answers with it.
+
+A TFRecord file of `PredictionLog`s in `assets.extra`, one for each signature.
+Source: https://www.tensorflow.org/tfx/serving/saved_model_warmup.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..base.tf import tf
+from . import signatures
+from .entries import ENTRIES
+from .functions import Classifier
+
+FILE = "tf_serving_warmup_requests"
+
+
+def write(subject: Classifier, model_name: str, image: np.ndarray, folder: Path) -> None:
+    """Writes the file.
+
+    Args:
+      subject: what was exported.
+      model_name: under which it is published.
+      image: uint8 [H, W, C], which is sent.
+      folder: `assets.extra`; made if it is not there.
+    """
+    # An import that takes its time, of a package that imports TensorFlow.
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    messages: Any = prediction_log_pb2  # Its classes are made when it is imported.
+    folder.mkdir(parents=True, exist_ok=True)
+    with tf.io.TFRecordWriter(str(folder / FILE)) as writer:
+        for signature in signatures.SAVED_MODEL:
+            values = ENTRIES[signature.name].encode(image[np.newaxis], subject)
+            log = messages.PredictionLog()
+            is_classify = signature.method == signatures.CLASSIFY_METHOD
+            part = log.classify_log if is_classify else log.predict_log
+            part.request.model_spec.name = model_name
+            part.request.model_spec.signature_name = signature.name
+            if is_classify:
+                example = part.request.input.example_list.examples.add()
+                example.ParseFromString(values[0])
+            else:
+                tensor = tf.make_tensor_proto(values, signature.input.dtype)
+                part.request.inputs[signature.input.name].CopyFrom(tensor)
+            writer.write(log.SerializeToString(deterministic=True))

@@ -1,0 +1,133 @@
+"""What each signature does with what clients send."""
+
+import io
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from digitline.base.tf import tf
+from digitline.export import functions
+from digitline.models.run import Run
+
+
+@pytest.fixture(scope="module")
+def picture():
+    return np.random.default_rng(0).integers(0, 256, (9, 7, 3)).astype(np.uint8)
+
+
+def encoded(image, kind, **options):
+    content = io.BytesIO()
+    image.save(content, kind, **options)
+    return content.getvalue()
+
+
+def decode(content, shape, dark_on_light=False):
+    return tf.function(functions.decode_picture(shape, dark_on_light))(content).numpy()
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [
+        ("L", "PNG"), ("LA", "PNG"), ("RGB", "PNG"), ("RGBA", "PNG"), ("P", "PNG"), ("1", "PNG"),
+        ("L", "BMP"), ("RGB", "BMP"), ("RGBA", "BMP"), ("P", "BMP"), ("P", "GIF"), ("L", "GIF"),
+    ],
+)  # fmt: skip
+def test_every_kind_of_file_gives_its_pixels(mode, kind, picture):
+    colour = PIL.Image.fromarray(picture)
+    image = colour.quantize(17) if mode == "P" else colour.convert(mode)
+    expected = np.asarray(image.convert("RGB"))
+    np.testing.assert_array_equal(decode(encoded(image, kind), (9, 7, 3)), expected)
+    grey = np.asarray(image.convert("RGB").convert("L"), np.int64)
+    found = decode(encoded(image, kind), (9, 7, 1))[..., 0]
+    np.testing.assert_allclose(found, grey, atol=1)
+
+
+def test_jpeg_and_sixteen_bits(picture):
+    smooth = PIL.Image.fromarray(picture).resize((40, 50), PIL.Image.Resampling.BICUBIC)
+    found = decode(encoded(smooth, "JPEG", quality=95), (50, 40, 3)).astype(int)
+    assert np.abs(found - np.asarray(smooth)).mean() < 8
+    deep = PIL.Image.fromarray(picture[..., 0].astype(np.uint16) * 257)
+    np.testing.assert_array_equal(decode(encoded(deep, "PNG"), (9, 7, 1))[..., 0], picture[..., 0])
+
+
+def test_other_sizes_are_resized_with_all_pixels_counting(picture):
+    large = PIL.Image.fromarray(np.kron(picture, np.ones((10, 10, 1), np.uint8)))
+    found = decode(encoded(large, "PNG"), (9, 7, 3)).astype(int)
+    assert np.abs(found - picture).mean() < 30
+    assert decode(encoded(large, "PNG"), (3, 50, 1)).shape == (3, 50, 1)
+
+
+def test_what_is_transparent_becomes_paper():
+    ink = np.zeros((8, 8), np.uint8)
+    ink[2:6, 3:5] = 255
+    for colour, dark_on_light, expected in (
+        ("black", False, 255 - ink),  # On white, as it is.
+        ("black", True, ink),  # Dark on light: inverted.
+        ("white", True, ink),  # Light ink would not be seen on white.
+    ):
+        image = PIL.Image.new("RGBA", (8, 8), colour)
+        image.putalpha(PIL.Image.fromarray(ink))
+        found = decode(encoded(image, "PNG"), (8, 8, 1), dark_on_light)[..., 0]
+        np.testing.assert_array_equal(found, expected, err_msg=f"{colour} {dark_on_light}")
+
+
+def test_dark_on_light_is_inverted_by_flag_alone(test_images):
+    for image in test_images[0][:20]:
+        light, dark = (
+            encoded(PIL.Image.fromarray(each[..., 0]), "PNG") for each in (image, 255 - image)
+        )
+        for content in (light, dark):
+            np.testing.assert_array_equal(decode(content, (28, 28, 1), True), image)
+        np.testing.assert_array_equal(decode(dark, (28, 28, 1)), 255 - image)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"BM", b"\x89PNG\r\n\x1a\n", b"GIF89a"])
+def test_a_damaged_picture_is_an_error_of_the_request(content):
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        decode(content, (28, 28, 1))
+
+
+@pytest.fixture(scope="module")
+def loaded(exported):
+    return tf.saved_model.load(str(exported.saved_model))
+
+
+def test_one_bad_picture_fails_its_request_alone(loaded, test_images):
+    signature = loaded.signatures["predict_bytes"]
+    good = encoded(PIL.Image.fromarray(test_images[0][0, ..., 0]), "PNG")
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        signature(image_bytes=tf.constant([good, b"no picture"]))
+    assert signature(image_bytes=tf.constant([good]))["classes"].shape == (1,)
+
+
+def test_all_ways_in_agree(loaded, well_trained, test_images):
+    images = test_images[0][:40]
+    config, model = Run(well_trained.workdir).load()
+    expected = tf.nn.softmax(model(config.preprocess(images))).numpy()
+    files = [encoded(PIL.Image.fromarray(image[..., 0]), "PNG") for image in images]
+    records = []
+    for image in images:
+        feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[image.tobytes()]))
+        features = tf.train.Features(feature={"image": feature})
+        records.append(tf.train.Example(features=features).SerializeToString())
+    call = loaded.signatures
+    found = call["serving_default"](images=tf.constant(images))["probabilities"]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    found = call["predict_bytes"](image_bytes=tf.constant(files))["probabilities"]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    floats = images.reshape(40, 784).astype(np.float32) / 255
+    found = call["predict_images"](images=tf.constant(floats))["scores"]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    found = call["classify"](inputs=tf.constant(records))
+    np.testing.assert_allclose(found["scores"], -np.sort(-expected, 1), atol=1e-5)
+    assert found["classes"].numpy()[:, 0].tolist() == [
+        str(number).encode() for number in expected.argmax(1)
+    ]
+
+
+def test_an_example_of_another_size_is_an_error(loaded):
+    feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"\0" * 2 * 784]))
+    record = tf.train.Example(features=tf.train.Features(feature={"image": feature}))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        loaded.signatures["classify"](inputs=tf.constant([record.SerializeToString()]))
