@@ -18,10 +18,12 @@ COMMANDS = {
     "export": ("export.exporter", "a trained model to a verified SavedModel and TFLite file"),
     "predict": ("serving.predict", "the class of a picture, by an exported model"),
     "serve": (None, "an exported model behind TF Serving's gRPC and REST interfaces"),
-    "benchmark": ("data.benchmark", "the speed of the input pipeline"),
+    "benchmark": ("data.benchmark", "the speed of the pipeline, or of formats"),
     "report": ("models.report", "the table of measured accuracies"),
     "quickstart": ("cli.quickstart", "all of it once, on MNIST: prepare to predict"),
 }
+# What `digitline benchmark` measures, each by a command of its own.
+BENCHMARKS = {"pipeline": "data.benchmark", "formats": "export.benchmark"}
 _PACKAGE = __name__.rpartition(".cli.")[0]
 
 
@@ -56,6 +58,8 @@ def main() -> NoReturn:
         hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(COMMANDS)}"
         _fail(f"unknown command '{name}'; {hint}")
     module, _ = COMMANDS[name]
+    if name == "benchmark":
+        module = _benchmark(arguments[1:])
     if module is None:
         there = ", ".join(each for each, (module, _) in COMMANDS.items() if module)
         _fail(f"{name} is not there yet; there are: {there}")
@@ -63,6 +67,23 @@ def main() -> NoReturn:
 
     found = importlib.import_module(f"{_PACKAGE}.{module}").COMMAND
     command.main(found, [f"digitline {name}", *arguments[1:]])
+
+
+def _benchmark(arguments: list[str]) -> str:
+    """The module of what is to be measured: the first word that is no flag."""
+    words = [word for word in arguments if not word.startswith("-")]
+    module = BENCHMARKS.get(words[0]) if words else None
+    if module is not None:
+        return module
+    if {"--help", "-h", "-help", "--helpfull"} & set(arguments):
+        print("usage: digitline benchmark <what> [--flag=value …]\n")
+        print("what: " + ", ".join(BENCHMARKS))
+        print("\ndigitline benchmark <what> --help lists the flags of each")
+        sys.exit(0)
+    given = f"'{words[0]}'" if words else "nothing"
+    close = difflib.get_close_matches(words[0], BENCHMARKS, n=1) if words else []
+    hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(BENCHMARKS)}"
+    return _fail(f"benchmark what? Got {given}; {hint}")
 
 
 def _fail(message: str) -> NoReturn:
