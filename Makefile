@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help quickstart test clean
+.PHONY: help quickstart test boxed clean
 
 help:
 	@echo "make quickstart   MNIST from raw bytes to a verified SavedModel and TFLite file"
 	@echo "make test         lint, types and tests"
+	@echo "make boxed        trains anew the small model that comes with digitline"
 	@echo "make clean        removes the virtual environment and what was built"
 
 quickstart: $(VENV)/.installed
@@ -19,6 +20,9 @@ test: $(VENV)/.installed-for-tests
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/python -m pytest
+
+boxed: $(VENV)/.installed
+	$(BIN)/python -m digitline.export.box
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache

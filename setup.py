@@ -14,6 +14,10 @@ EXTRAS = {
     "beam": ["apache-beam>=2.70"],
     # Charts as PNG files.
     "figures": ["matplotlib>=3.9"],
+    # To run the TFLite variant mediapipe; writing it needs nothing more.
+    "mediapipe": ["mediapipe>=0.10.30,<2"],
+    # digitline export --formats=onnx.
+    "onnx": ["onnx>=1.19,<2", "onnxruntime>=1.23,<2", "tf2onnx>=1.17,<2"],
     # digitline train --tensorboard.
     "tensorboard": ["tensorboard>=2.20"],
 }
@@ -48,6 +52,7 @@ setup(
     python_requires=">=3.10,<3.14",
     packages=["digitline", *(f"digitline.{name}" for name in SUBPACKAGES)],
     package_dir={"digitline": "."},
+    package_data={"digitline.serving": ["boxed/*"]},
     install_requires=[
         "tensorflow>=2.20,<2.22",
         "keras>=3.12,<4",

@@ -9,7 +9,10 @@ from ..base import command
 from ..base.errors import UsageError, UserError
 
 FLAGS = command.new_flags()
-_MODEL = command.group(FLAGS, "Model (one of these)")
+_MODEL = command.group(FLAGS, "Model (by default, a small one of digits that comes with digitline)")
+
+# The trained model in the box; `export/box.py` builds it.
+BOXED = Path(__file__).parent / "boxed"
 
 flags.DEFINE_string(
     "saved_model", None, "Folder of a SavedModel, or of its versions: the newest counts.", **_MODEL
@@ -21,14 +24,16 @@ flags.DEFINE_string(
 
 def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     """Classifies the picture files; those that cannot be read are listed under `errors`."""
-    if (values.saved_model is None) == (values.tflite is None):
-        raise UsageError("give one of --saved_model=DIR and --tflite=FILE")
+    if values.saved_model is not None and values.tflite is not None:
+        raise UsageError("give one of --saved_model=DIR and --tflite=FILE, or none")
     if not arguments:
         raise UsageError("which picture? digitline predict … picture.png")
     from . import picture, runtime  # Pillow and the runtimes take their time to load.
 
-    kind = "tflite" if values.saved_model is None else "saved_model"
-    classifier = runtime.OPENERS[kind](Path(values[kind].value))
+    if values.saved_model is not None:
+        classifier = runtime.open_saved_model(Path(values.saved_model))
+    else:
+        classifier = runtime.open_tflite(Path(values.tflite or BOXED / "model.tflite"))
     predictions, errors = [], []
     for name in arguments:
         try:

@@ -15,6 +15,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
         for folder in folders
         for path in (ROOT / folder).rglob("*.py")
     } | {"digitline/__init__.py"}
+    boxed = ("model.tflite", "labels.txt", "MODEL_CARD.md", "manifest.json")
+    expected |= {f"digitline/serving/boxed/{name}" for name in boxed}
     source = tmp_path / "source"
     # A copy, since building leaves a folder behind.
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(*NOT_SOURCE))

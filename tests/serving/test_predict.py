@@ -6,6 +6,7 @@ import pytest
 
 from digitline.base import command
 from digitline.base.errors import UserError
+from digitline.export import versions
 from digitline.serving import predict, runtime
 
 from support import digitline, python
@@ -38,6 +39,27 @@ def test_both_artifacts_give_the_same_answers_in_the_order_asked(exported, pictu
         assert one["label"] == str(one["class"])
         assert sum(one["probabilities"]) == pytest.approx(1, abs=1e-5)
     assert [each["file"] for each in answers[0]] == pictures
+
+
+def test_without_a_model_the_one_in_the_box_answers(test_images, tmp_path):
+    images, labels = test_images
+    paths = []
+    for index in range(60):
+        paths.append(str(tmp_path / f"{index}.png"))
+        PIL.Image.fromarray(images[index, :, :, 0]).save(paths[-1])
+    found = command.call(predict.COMMAND, paths)["predictions"]
+    right = sum(each["class"] == label for each, label in zip(found, labels, strict=False))
+    assert right >= 58
+    done = digitline("predict", paths[0], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{paths[0]}: {labels[0]} (")
+    # Its files are as they were published.
+    checked, wrong = versions.check(predict.BOXED)
+    assert (checked, wrong) == ([predict.BOXED], [])
+    assert (predict.BOXED / "model.tflite").stat().st_size < 100_000
+    manifest = json.loads((predict.BOXED / "manifest.json").read_text())
+    assert manifest["figures"]["accuracy"] > 0.99
+    assert "data_dir" not in manifest["run"]
 
 
 def test_json(exported, pictures):
@@ -125,7 +147,6 @@ def test_a_model_with_another_signature_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["a.png"], "give one of --saved_model=DIR and --tflite=FILE"),
         (["--tflite=a", "--saved_model=b", "a.png"], "give one of"),
         (["--tflite=a"], "which picture?"),
     ],
