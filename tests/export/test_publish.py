@@ -1,7 +1,12 @@
+import threading
+
 import pytest
 
+from digitline.base import files
 from digitline.base.errors import UserError
-from digitline.export import publish
+from digitline.export import card, publish, versions
+
+from support import python
 
 
 def stage(staged, *kinds):
@@ -63,3 +68,56 @@ def test_two_exports_at_once_are_refused(tmp_path):
         publish.staging(tmp_path),
     ):
         pass
+
+
+def test_a_polling_server_never_sees_an_incomplete_version(tmp_path):
+    """A reader looks all the while, as TF Serving does: what has a number is whole."""
+    base, seen, broken, stop = tmp_path / "saved_model" / "m", set(), [], threading.Event()
+
+    def polls():
+        while not stop.is_set():
+            for version in base.glob("*") if base.exists() else ():
+                if version.name.isdecimal():
+                    try:
+                        broken.extend(versions.check(version)[1])
+                    except (UserError, OSError) as error:
+                        # It may be deleted while it is read, but never be found half written.
+                        if version.exists():
+                            broken.append(str(error))
+                    seen.add(version.name)
+
+    reader = threading.Thread(target=polls)
+    reader.start()
+    for number in range(1, 25):
+        with publish.staging(tmp_path) as staged:
+            folder = staged / "saved_model"
+            for index in range(40):
+                (folder / f"part{index}").mkdir(parents=True)
+                (folder / f"part{index}" / "file").write_bytes(bytes([number]) * 1000)
+            manifest = {"files": card.digests(folder)}
+            files.write_json(folder / "manifest.json", manifest)
+            publish.publish(staged, publish.targets(tmp_path, "m", number, ["saved_model"]))
+        if number % 5 == 0:
+            versions.roll_back(tmp_path, "m")
+    stop.set()
+    reader.join()
+    assert len(seen) > 5
+    assert broken == []
+
+
+def test_a_full_disk_publishes_nothing_and_is_one_line(well_trained, tmp_path):
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))\n"
+        "from digitline.base import command; from digitline.export import exporter\n"
+        "command.main(exporter.COMMAND, ['digitline export', *sys.argv[1:]])\n"
+    )
+    done = python(
+        code, f"--workdir={well_trained.workdir}", f"--export_dir={tmp_path}",
+        "--tflite_variants=float32", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 1
+    (line,) = (line for line in done.stderr.splitlines() if "error:" in line)
+    assert "File too large" in line
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("*/*/*"))
+    assert not (tmp_path / ".staging").exists()
