@@ -14,6 +14,8 @@ ARTICLE_ACCURACY = "98.68 %"
 
 RECIPES = {
     "article": Recipe(optimizer="rmsprop", learning_rate=1e-3, batch_size=128, epochs=10),
+    # The last pooling of the network looks at 22x22 pixels alone, those at the top left; cut
+    # from all sides, the image has its digit in them.
     "best": Recipe(
         optimizer="adam",
         learning_rate=2e-3,
@@ -21,10 +23,15 @@ RECIPES = {
         warmup=0.05,
         batch_size=128,
         epochs=20,
+        mean=0.1307,
+        std=0.3081,
+        crop=3,
         average=0.999,
-        augment_shift=1.5,
+        augment_shift=1.0,
         augment_rotate=10.0,
         augment_scale=0.1,
+        augment_shear=8.0,
+        augment_elastic=0.7,
     ),
 }
 

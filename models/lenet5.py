@@ -6,8 +6,6 @@ tutorials use: average pooling without weights, every map connected, ReLU.
 
   digitline train --model=lenet5 --workdir=runs/lenet5
   python -m digitline.models.lenet5 --workdir=runs/lenet5
-
-Expect 99.3 % on MNIST's test images after 5 epochs, in 15 s on 2 cores.
 """
 
 from ..base.tf import keras
@@ -34,10 +32,16 @@ RECIPES = {
         learning_rate=3e-3,
         schedule="cosine",
         warmup=0.1,
-        batch_size=64,
-        epochs=5,
+        batch_size=128,
+        epochs=15,
         mean=0.1307,
         std=0.3081,
+        average=0.998,
+        augment_shift=1.5,
+        augment_rotate=10.0,
+        augment_scale=0.1,
+        augment_shear=5.0,
+        augment_elastic=0.5,
     ),
 }
 

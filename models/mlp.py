@@ -20,12 +20,14 @@ RECIPES = {
         schedule="cosine",
         warmup=0.05,
         batch_size=128,
-        epochs=30,
+        epochs=20,
+        mean=0.1307,
+        std=0.3081,
         average=0.999,
-        label_smoothing=0.05,
-        augment_shift=1.5,
+        augment_shift=2.0,
         augment_rotate=10.0,
         augment_scale=0.1,
+        augment_shear=5.0,
     ),
 }
 

@@ -27,10 +27,11 @@ RECIPES = {
     ),
     "best": Recipe(
         optimizer="adam",
-        learning_rate=2e-3,
+        learning_rate=3e-3,
         schedule="cosine",
-        batch_size=128,
-        epochs=20,
+        warmup=0.05,
+        batch_size=256,
+        epochs=30,
         average=0.999,
     ),
 }

@@ -1,0 +1,53 @@
+"""TFLite files: through LiteRT's other API, and what cannot be one."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from digitline.base.errors import UserError
+from digitline.base.tf import tf
+from digitline.export import functions, tflite
+from digitline.models.run import Run
+from digitline.serving import runtime
+
+
+@pytest.mark.parametrize(
+    "variant", [tflite.FLOAT32, tflite.FLOAT16, tflite.DYNAMIC_INT8, tflite.INT8]
+)
+def test_compiled_model_gives_what_the_interpreter_gives(variant, exported, test_images):
+    from ai_edge_litert.compiled_model import CompiledModel
+
+    path = exported.tflite.with_name(variant.file)
+    images = test_images[0][:20]
+    expected = runtime.open_tflite(path).run(images)
+    model = CompiledModel.from_file(str(path))
+    given = model.create_input_buffers(0)
+    gives = model.create_output_buffers(0)
+    names = list(model.get_signature_by_index(0)["outputs"])
+    for index, image in enumerate(images):
+        given[0].write(image)
+        model.run_by_index(0, given, gives)
+        at = names.index("probabilities")
+        found = gives[at].read(10, np.float32)
+        np.testing.assert_allclose(found, expected["probabilities"][index], atol=1e-5)
+        number = gives[1 - at].read(1, np.int32)
+        assert number[0] == expected["classes"][index]
+
+
+def test_what_tflite_has_no_operation_for_is_named_and_refused(well_trained, tmp_path):
+    config, model = Run(well_trained.workdir).load()
+
+    @dataclasses.dataclass(frozen=True)
+    class Strange:
+        image_shape: tuple
+
+        def __call__(self, images):
+            return config.preprocess(images) + 1e-9 * tf.math.lgamma(
+                tf.cast(images[:1, :1, :1], tf.float32)
+            )
+
+    subject = functions.Classifier(model, Strange((28, 28, 1)), config.label_names)
+    with pytest.raises(UserError, match=r"cannot be converted to TFLite: .*Lgamma"):
+        tflite.write(subject, tmp_path / "made", tflite.Options(variants=(tflite.FLOAT32,)))
+    assert not list(tmp_path.rglob("*.tflite"))
