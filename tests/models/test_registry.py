@@ -56,7 +56,8 @@ RECIPES = {
 
 def built(name, image_shape=(28, 28, 1), classes=10):
     module = registry.get(name)
-    preprocess = module.preprocess(image_shape, module.RECIPES["best"])
+    recipe = module.RECIPES.get("article", module.RECIPES["best"])
+    preprocess = module.preprocess(image_shape, recipe)
     return preprocess, module.build(preprocess.output_shape, classes)
 
 
