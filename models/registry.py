@@ -10,7 +10,18 @@ for, since they import Keras.
 import importlib
 from types import ModuleType
 
-NAMES = ("softmax", "mlp", "cnn", "lenet5", "convnet3", "lenet3x3", "twoconv", "tiny", "sharp")
+NAMES = (
+    "softmax",
+    "mlp",
+    "cnn",
+    "lenet5",
+    "convnet3",
+    "lenet3x3",
+    "twoconv",
+    "swift",
+    "tiny",
+    "sharp",
+)
 RECIPES = ("best", "article")
 
 
