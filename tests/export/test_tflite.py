@@ -43,11 +43,11 @@ def test_what_tflite_has_no_operation_for_is_named_and_refused(well_trained, tmp
         image_shape: tuple
 
         def __call__(self, images):
-            return config.preprocess(images) + 1e-9 * tf.math.lgamma(
+            return config.preprocess(images) + 1e-9 * tf.math.erfinv(
                 tf.cast(images[:1, :1, :1], tf.float32)
             )
 
     subject = functions.Classifier(model, Strange((28, 28, 1)), config.label_names)
-    with pytest.raises(UserError, match=r"cannot be converted to TFLite: .*Lgamma"):
+    with pytest.raises(UserError, match=r"cannot be converted to TFLite: .*ops: Erfinv"):
         tflite.write(subject, tmp_path / "made", tflite.Options(variants=(tflite.FLOAT32,)))
     assert not list(tmp_path.rglob("*.tflite"))

@@ -75,6 +75,15 @@ def test_layers_and_parameters_are_the_articles(name):
     assert logits.dtype == "float32"
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("swift", 69_722), ("tiny", 5_490), ("sharp", 445_482)]
+)
+def test_ours(name, parameters):
+    _, model = built(name)
+    assert model.count_params() == parameters
+    assert name != "tiny" or parameters <= 6_000  # Its goal; moving statistics count.
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_article_recipe_to_the_letter(name):
     assert registry.get(name).RECIPES["article"] == RECIPES[name]

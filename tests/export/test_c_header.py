@@ -1,0 +1,147 @@
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from digitline.base import command
+from digitline.base.errors import UsageError
+from digitline.export import c_header, exporter
+
+COMPILERS = {
+    "gcc": ("-x", "c", "-std=c11", "-pedantic"),
+    "g++": ("-x", "c++", "-std=c++11", "-pedantic"),
+    "clang": ("-x", "c", "-std=c11", "-pedantic"),
+}
+STRICT = ("-Wall", "-Wextra", "-Werror")
+NAME, PREFIX = "digitline_lenet5_int8", "DIGITLINE_LENET5_INT8"
+
+
+def export(well_trained, export_dir, *more):
+    arguments = [
+        f"--workdir={well_trained.workdir}", f"--export_dir={export_dir}",
+        "--formats=tflite", "--tflite_variants=int8", "--c_header", *more,
+    ]  # fmt: skip
+    return Path(command.call(exporter.COMMAND, arguments)["artifacts"]["tflite_int8"])
+
+
+@pytest.fixture(scope="module")
+def file(well_trained, tmp_path_factory):
+    """The int8 file; the header is beside it."""
+    return export(well_trained, tmp_path_factory.mktemp("exports"), "--tflite_io=int8")
+
+
+def compiler(name):
+    if shutil.which(name) is None:
+        pytest.skip(f"needs {name}")
+    return name
+
+
+def macros(header):
+    """What a header's macros stand for."""
+    lines = [line.split(" ", 2) for line in header.splitlines() if line.startswith("#define ")]
+    return {parts[1]: parts[2] for parts in lines if len(parts) == 3}
+
+
+def test_the_header(file):
+    header = (file.parent / "model_int8.h").read_text()
+    found = macros(header)
+    assert found[f"{PREFIX}_INPUT_TYPE"] == found[f"{PREFIX}_OUTPUT_TYPE"] == "int8_t"
+    assert found[f"{PREFIX}_INPUT_SHAPE"] == "{1, 28, 28, 1}"
+    assert found[f"{PREFIX}_INPUT_SIZE"] == "784"
+    assert found[f"{PREFIX}_INPUT_SCALE"] == "1.0f"
+    assert found[f"{PREFIX}_INPUT_ZERO_POINT"] == "(-128)"
+    assert found[f"{PREFIX}_OUTPUT_INDEX"] == "0"
+    assert found[f"{PREFIX}_OUTPUT_SHAPE"] == "{1, 10}"
+    assert found[f"{PREFIX}_OUTPUT_SCALE"] == "0.00390625f"
+    assert found[f"{PREFIX}_OUTPUT_ZERO_POINT"] == "(-128)"
+    assert found[f"{PREFIX}_CLASSES"] == "10"
+    assert f"const unsigned int {NAME}_len = {file.stat().st_size};" in header
+    assert "model_int8.h" in (file.parent / "manifest.json").read_text()
+    assert max(map(len, header.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("name", COMPILERS)
+def test_it_compiles_without_a_warning(name, file, tmp_path):
+    source = tmp_path / "source"
+    # Twice, as two other headers would; and its own name is all it takes.
+    source.write_text('#include "model_int8.h"\n#include "model_int8.h"\n')
+    command_line = [compiler(name), *STRICT, *COMPILERS[name], "-I", str(file.parent)]
+    done = subprocess.run(
+        [*command_line, "-fsyntax-only", str(source)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+PROGRAM = """
+#include <stdint.h>
+#include <stdio.h>
+#include "model_int8.h"
+int main(void) {
+  static const int shape[] = DIGITLINE_LENET5_INT8_INPUT_SHAPE;
+  DIGITLINE_LENET5_INT8_INPUT_TYPE images[DIGITLINE_LENET5_INT8_INPUT_SIZE];
+  const float scale = DIGITLINE_LENET5_INT8_OUTPUT_SCALE;
+  int number;
+  for (number = 0; number < DIGITLINE_LENET5_INT8_CLASSES; number++)
+    fprintf(stderr, "%s\\n", digitline_lenet5_int8_labels[number]);
+  fwrite(digitline_lenet5_int8, 1, digitline_lenet5_int8_len, stdout);
+  if ((uintptr_t)digitline_lenet5_int8 % 16) return 1;
+  if (sizeof digitline_lenet5_int8 != digitline_lenet5_int8_len) return 2;
+  if (sizeof shape / sizeof *shape != DIGITLINE_LENET5_INT8_INPUT_RANK) return 3;
+  if (sizeof images != 28 * 28 || shape[1] != 28) return 4;
+  return scale * (127 - DIGITLINE_LENET5_INT8_OUTPUT_ZERO_POINT) > 0.99f ? 0 : 5;
+}
+"""
+
+
+@pytest.mark.parametrize("name", COMPILERS)
+def test_a_program_holds_the_files_bytes(name, file, tmp_path):
+    source, program = tmp_path / "source", tmp_path / "program"
+    source.write_text(PROGRAM)
+    command_line = [compiler(name), *STRICT, *COMPILERS[name], "-I", str(file.parent)]
+    subprocess.run([*command_line, str(source), "-o", str(program)], check=True)
+    done = subprocess.run([str(program)], capture_output=True, check=False)
+    assert done.returncode == 0
+    assert done.stdout == file.read_bytes()
+    assert done.stderr.decode().split() == list("0123456789")
+
+
+def test_pixels_in_and_probabilities_out(well_trained, tmp_path):
+    file = export(well_trained, tmp_path, "--model_name=my-digits.2")
+    header = (file.parent / "model_int8.h").read_text()
+    found, prefix = macros(header), "DIGITLINE_MY_DIGITS_2_INT8"
+    assert "const unsigned char digitline_my_digits_2_int8[] = {" in header
+    assert (found[f"{prefix}_INPUT_TYPE"], found[f"{prefix}_OUTPUT_TYPE"]) == ("uint8_t", "float")
+    for tensor in ("INPUT", "OUTPUT"):
+        assert found[f"{prefix}_{tensor}_SCALE"] == "1.0f"
+        assert found[f"{prefix}_{tensor}_ZERO_POINT"] == "(0)"
+    from ai_edge_litert.interpreter import Interpreter
+
+    details = Interpreter(str(file)).get_output_details()
+    probabilities = details[int(found[f"{prefix}_OUTPUT_INDEX"])]
+    assert list(probabilities["shape"]) == [1, 10]
+
+
+def test_labels_of_any_letters(file, tmp_path):
+    names = ('say "ü"', "back\\slash", "what??/", "1 2\t3", "é1")
+    (tmp_path / "model.h").write_text(c_header.render(file.read_bytes(), "x", names), "ascii")
+    source, program = tmp_path / "source", tmp_path / "program"
+    source.write_text(
+        '#include <stdio.h>\n#include "model.h"\n'
+        "int main(void) { for (int i = 0; i < DIGITLINE_X_INT8_CLASSES; i++)"
+        " puts(digitline_x_int8_labels[i]); return 0; }\n"
+    )
+    command_line = [compiler("gcc"), *STRICT, *COMPILERS["gcc"], str(source), "-o", str(program)]
+    subprocess.run(command_line, check=True)
+    done = subprocess.run([str(program)], capture_output=True, check=True)
+    assert done.stdout.decode().splitlines() == list(names)
+
+
+@pytest.mark.parametrize("flag", ["--tflite_variants=float32", "--formats=saved_model"])
+def test_it_needs_the_int8_file(flag, well_trained, tmp_path):
+    with pytest.raises(UsageError, match=r"--c_header needs tflite in --formats and int8 in"):
+        export(well_trained, tmp_path, flag)
+
+
+def test_there_is_none_without_the_flag(exported):
+    assert not (exported.tflite.parent / "model_int8.h").exists()

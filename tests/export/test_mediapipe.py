@@ -1,0 +1,161 @@
+"""The variant for MediaPipe: by MediaPipe's own Image Classifier where it is installed."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from digitline.base import command
+from digitline.base.errors import VerificationError
+from digitline.base.tf import keras, tf
+from digitline.data.preprocess import Preprocess
+from digitline.export import exporter, functions, mediapipe, metadata
+from digitline.models.run import Run
+
+from support import python
+
+
+def export(well_trained, export_dir):
+    arguments = [
+        f"--workdir={well_trained.workdir}", f"--export_dir={export_dir}",
+        "--formats=tflite", "--tflite_variants=mediapipe", "--tflite_batch_size=3",
+    ]  # fmt: skip
+    return command.call(exporter.COMMAND, arguments)
+
+
+@pytest.fixture(scope="module")
+def result(well_trained, tmp_path_factory):
+    return export(well_trained, tmp_path_factory.mktemp("exports"))
+
+
+@pytest.fixture(scope="module")
+def file(result):
+    return Path(result["artifacts"]["tflite_mediapipe"])
+
+
+def test_the_file(file):
+    from ai_edge_litert.interpreter import Interpreter
+
+    assert file.name == "model_mediapipe.tflite"
+    interpreter = Interpreter(str(file))
+    (given,), (gives,) = interpreter.get_input_details(), interpreter.get_output_details()
+    assert (given["dtype"], list(given["shape"])) == (np.float32, [1, 28, 28, 3])
+    assert (gives["dtype"], list(gives["shape"])) == (np.float32, [1, 10])
+    assert zipfile.ZipFile(file).read("labels.txt") == b"0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n"
+
+
+def test_it_passed_the_gate(result):
+    (row,) = result["verification"]
+    assert (row["artifact"], row["signature"]) == ("TFLite mediapipe", "classify_rgb")
+    assert row["agrees"]
+    assert row["examples"] == 300
+    assert row["tolerance"] == 1e-4
+    assert row["agreement"] == 1
+
+
+def test_the_gate_refuses_another_grey(well_trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(mediapipe, "_GREY", (0.29, 0.58, 0.11))
+    with pytest.raises(VerificationError, match=r"^TFLite mediapipe, classify_rgb: disagrees with"):
+        export(well_trained, tmp_path)
+
+
+def test_the_gate_refuses_other_labels_inside(well_trained, tmp_path, monkeypatch):
+    add = metadata.add
+    monkeypatch.setattr(metadata, "add", lambda *given: add(*given[:2], ("7", "1"), given[3]))
+    with pytest.raises(
+        VerificationError, match=r"model_mediapipe\.tflite: its labels are 7, 1 inside, 0, 1, 2"
+    ):
+        export(well_trained, tmp_path)
+
+
+def test_images_of_three_channels_are_taken_as_they_are():
+    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2)])
+    preprocess = Preprocess((4, 4, 3), 4, 4)
+    subject = functions.Classifier(model, preprocess, ("a", "b"))
+    images = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 3)).astype(np.float32)
+    found = mediapipe.classify_rgb(subject)(tf.constant(images))
+    expected = functions.probabilities_alone(subject)(tf.constant(images))
+    np.testing.assert_array_equal(found["probabilities"], expected["probabilities"])
+
+
+# MediaPipe alone, without digitline.
+CLASSIFY = """
+import json, sys
+sys.modules["digitline"] = None
+import numpy as np
+from mediapipe import Image, ImageFormat
+from mediapipe.tasks.python import vision
+images = np.load(sys.argv[2])
+with vision.ImageClassifier.create_from_model_path(sys.argv[1]) as classifier:
+    found = []
+    for image in images:
+        result = classifier.classify(Image(image_format=ImageFormat.SRGB, data=image.copy()))
+        (head,) = result.classifications
+        found.append({each.category_name: each.score for each in head.categories})
+json.dump(found, open(sys.argv[3], "w"))
+"""
+
+
+def classified(file, images, tmp_path):
+    """MediaPipe's scores by label, for each picture uint8 [H, W, 3]."""
+    import json
+
+    np.save(tmp_path / "images.npy", images)
+    done = python(CLASSIFY, file, tmp_path / "images.npy", tmp_path / "found.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    return json.loads((tmp_path / "found.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def has_mediapipe():
+    pytest.importorskip("mediapipe", reason="needs: pip install 'digitline[mediapipe]'")
+
+
+@pytest.mark.usefixtures("has_mediapipe")
+def test_mediapipe_gets_the_models_answers(file, well_trained, test_images, tmp_path):
+    images, labels = test_images
+    found = classified(file, np.repeat(images, 3, axis=3), tmp_path)
+    config, model = Run(well_trained.workdir).load()
+    expected = tf.nn.softmax(model(config.preprocess(images))).numpy()
+    # MediaPipe sorts the classes by score, and leaves none out.
+    scores = np.array([[row[str(number)] for number in range(10)] for row in found])
+    np.testing.assert_allclose(scores, expected, atol=1e-3)
+    best = [int(next(iter(row))) for row in found]
+    assert best == expected.argmax(axis=1).tolist()
+    assert (np.array(best) == labels).mean() > 0.7
+
+
+@pytest.mark.usefixtures("has_mediapipe")
+def test_mediapipe_takes_coloured_pictures_of_any_size(file, test_images, tmp_path):
+    images, labels = test_images
+    large = np.kron(np.repeat(images[:50], 3, axis=3), np.ones((1, 4, 4, 1), np.uint8))
+    found = classified(file, large, tmp_path)
+    best = np.array([int(next(iter(row))) for row in found])
+    assert (best == labels[:50]).mean() > 0.7
+
+
+@pytest.mark.usefixtures("has_mediapipe")
+def test_mediapipes_own_reader_reads_the_metadata(file):
+    from ai_edge_litert import schema_py_generated as schema
+    from mediapipe.tasks.metadata import metadata_schema_py_generated as words
+
+    model = schema.Model.GetRootAs(file.read_bytes(), 0)
+    assert model.SubgraphsLength() == 1
+    entries = [model.Metadata(number) for number in range(model.MetadataLength())]
+    (number,) = [each.Buffer() for each in entries if each.Name() == b"TFLITE_METADATA"]
+    content = model.Buffers(number).DataAsNumpy().tobytes()
+    assert words.ModelMetadata.ModelMetadataBufferHasIdentifier(content, 0)
+    found = words.ModelMetadataT.InitFromObj(words.ModelMetadata.GetRootAs(content, 0))
+    assert found.minParserVersion == b"1.0.0"
+    (subgraph,) = found.subgraphMetadata
+    (images,), (probabilities,) = subgraph.inputTensorMetadata, subgraph.outputTensorMetadata
+    assert images.name == b"images"
+    assert images.content.contentProperties.colorSpace == words.ColorSpaceType.RGB
+    (unit,) = images.processUnits
+    assert (list(unit.options.mean), list(unit.options.std)) == ([0.0], [1.0])
+    (labels,) = probabilities.associatedFiles
+    assert labels.name == b"labels.txt"
+    assert labels.type == words.AssociatedFileType.TENSOR_AXIS_LABELS
+    assert zipfile.ZipFile(io.BytesIO(file.read_bytes())).namelist() == ["labels.txt"]

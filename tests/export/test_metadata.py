@@ -1,0 +1,89 @@
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from digitline.base import command
+from digitline.export import exporter, metadata, signatures, tflite
+
+TEN = tuple("0123456789")
+
+
+def entries(content):
+    """What is in a file's metadata, by name."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(content, 0)
+    found = [model.Metadata(number) for number in range(model.MetadataLength())]
+    return {
+        each.Name().decode(): model.Buffers(each.Buffer()).DataAsNumpy().tobytes() for each in found
+    }
+
+
+@pytest.mark.parametrize("variant", tflite.USUAL, ids=lambda each: each.name)
+def test_every_file_carries_its_labels(variant, exported):
+    path = exported.tflite.parent / variant.file
+    assert metadata.labels(path) == TEN
+    content = entries(path.read_bytes())["TFLITE_METADATA"]
+    assert content[4:8] == b"M001"
+    for text in (b"images", b"raw pixels, 0 to 255", b"probabilities", b"classes", b"labels.txt"):
+        assert text + b"\0" in content
+    assert f"Raw 28x28x1 images to 10 classes; {variant.what}".encode() in content
+
+
+def test_unzip_unpacks_the_labels(exported, tmp_path):
+    with zipfile.ZipFile(exported.tflite) as archive:
+        assert archive.testzip() is None
+        (info,) = archive.infolist()
+        assert info.compress_type == zipfile.ZIP_STORED
+        archive.extractall(tmp_path)
+    assert (tmp_path / "labels.txt").read_text() == "".join(f"{each}\n" for each in TEN)
+
+
+def test_what_was_in_the_file_stays(exported):
+    """The converter's own metadata, the signature, and the answers (which the gate compared)."""
+    content = exported.tflite.read_bytes()
+    assert {"min_runtime_version", "CONVERSION_METADATA"} <= set(entries(content))
+    assert content[4:8] == b"TFL3"
+
+
+def test_the_same_arguments_give_the_same_bytes(exported):
+    content = exported.tflite.read_bytes()
+    names = ("é", "a b", '"')
+    first, second = (
+        metadata.add(content, signatures.TFLITE_DEFAULT, names, "twice") for _ in range(2)
+    )
+    assert first == second
+
+
+def test_files_without_labels(tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(b"no archive")
+    assert metadata.labels(path) == ()
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("other.txt", "")
+    assert metadata.labels(path) == ()
+
+
+def test_names_of_any_letters(exported, tmp_path):
+    path = tmp_path / "model.tflite"
+    names = ("zéro", "ein s", '"2"')
+    content = exported.tflite.read_bytes()
+    path.write_bytes(metadata.add(content, signatures.TFLITE_DEFAULT, names, "d"))
+    assert metadata.labels(path) == names
+
+
+def test_two_exports_of_a_run_give_the_same_file(well_trained, tmp_path):
+    found = []
+    for name in "ab":
+        result = command.call(
+            exporter.COMMAND,
+            [
+                f"--workdir={well_trained.workdir}",
+                f"--export_dir={tmp_path / name}",
+                "--formats=tflite",
+                "--tflite_variants=float32,mediapipe",
+            ],
+        )
+        found.append([Path(path).read_bytes() for path in result["artifacts"].values()])
+    assert found[0] == found[1]
