@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..base.errors import VerificationError
 from . import signatures
 
 Outputs = dict[str, np.ndarray]
@@ -46,3 +47,18 @@ class Artifact:
     batch_size: int | None
     max_accuracy_change: float | None
     open: Callable[[Path], Opened]
+
+
+def agreed_labels(path: Path, inside: tuple[str, ...]) -> tuple[str, ...]:
+    """The label names inside an artifact's file, which are in `labels.txt` beside it too.
+
+    Raises:
+      VerificationError: they differ.
+    """
+    beside = tuple((path.parent / "labels.txt").read_text(encoding="utf-8").splitlines())
+    if inside != beside:
+        raise VerificationError(
+            f"{path.name}: its labels are {', '.join(inside) or 'none'} inside, "
+            f"{', '.join(beside) or 'none'} in labels.txt; nothing was published"
+        )
+    return inside

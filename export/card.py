@@ -81,6 +81,7 @@ def _described(
         signatures.H: height,
         signatures.W: width,
         signatures.C: channels,
+        signatures.RGB: 3,
         signatures.K: len(facts["labels"]),
         signatures.HWC: height * width * channels,
     }

@@ -40,6 +40,12 @@ def _fractions(images: np.ndarray, subject: Classifier) -> np.ndarray:
     return images.reshape(len(images), -1).astype(np.float32) * np.float32(1 / 255)
 
 
+def _colours(images: np.ndarray, subject: Classifier) -> np.ndarray:
+    """As MediaPipe shows them: grey ones in three equal channels."""
+    del subject
+    return np.broadcast_to(images, (*images.shape[:3], 3)).astype(np.float32)
+
+
 def _png_files(images: np.ndarray, subject: Classifier) -> np.ndarray:
     del subject
     return np.array([tf.io.encode_png(image).numpy() for image in images], object)
@@ -66,6 +72,11 @@ def _examples(images: np.ndarray, subject: Classifier) -> np.ndarray:
 def _as_they_are(outputs: Outputs, label_names: Sequence[str]) -> Outputs:
     del label_names
     return outputs
+
+
+def _best(outputs: Outputs, label_names: Sequence[str]) -> Outputs:
+    del label_names
+    return {**outputs, "classes": outputs["probabilities"].argmax(axis=1)}
 
 
 def _scores(outputs: Outputs, label_names: Sequence[str]) -> Outputs:
@@ -101,6 +112,7 @@ ENTRIES = {
     signatures.PREDICT_IMAGES.name: Entry(_fractions, _scores),
     signatures.PREDICT_BYTES.name: Entry(_png_files, _as_they_are),
     signatures.CLASSIFY.name: Entry(_examples, _ranked),
+    signatures.CLASSIFY_RGB.name: Entry(_colours, _best),
 }
 
 

@@ -17,8 +17,8 @@ _TFLITE = command.group(FLAGS, "TFLite")
 _GATE = command.group(FLAGS, "Verification")
 _AFTER = command.group(FLAGS, "Published versions")
 # The names in formats.py and tflite.py, which load TensorFlow.
-_FORMATS = ("saved_model", "tflite")
-_VARIANTS = ("float32", "float16", "dynamic_int8", "int8")
+_FORMATS = ("saved_model", "tflite", "onnx")
+_VARIANTS = ("float32", "float16", "dynamic_int8", "int8", "mediapipe")
 
 flags.DEFINE_string("workdir", "runs/lenet5", "Run folder of a finished training.", **_WHAT)
 flags.DEFINE_string("export_dir", "exports", "Root folder of exports.", **_WHAT)
@@ -26,14 +26,21 @@ flags.DEFINE_string(
     "model_name", None, "Name to publish under (default: the network's name).", **_WHAT
 )
 flags.DEFINE_integer("version", None, "Version number (default: the next).", lower_bound=1, **_WHAT)
-flags.DEFINE_list("formats", "saved_model,tflite", "Formats to write.", **_WHAT)
+flags.DEFINE_list(
+    "formats", "saved_model,tflite", f"Formats to write, of {', '.join(_FORMATS)}.", **_WHAT
+)
 flags.DEFINE_bool(
     "dark_on_light",
     False,
     "SavedModel's predict_bytes inverts pictures with a light border, as of digits on paper.",
     **_WHAT,
 )
-flags.DEFINE_list("tflite_variants", ",".join(_VARIANTS), "TFLite files to write.", **_TFLITE)
+flags.DEFINE_list(
+    "tflite_variants",
+    ",".join(_VARIANTS[:-1]),
+    f"TFLite files to write, of {', '.join(_VARIANTS)}.",
+    **_TFLITE,
+)
 flags.DEFINE_integer(
     "tflite_batch_size", 1, "Images that a TFLite file takes at once.", lower_bound=1, **_TFLITE
 )
@@ -51,6 +58,9 @@ flags.DEFINE_integer(
     "Images that int8's ranges are taken from: the first of the training split.",
     lower_bound=1,
     **_TFLITE,
+)
+flags.DEFINE_bool(
+    "c_header", False, "Write the int8 file as a C header too, for microcontrollers.", **_TFLITE
 )
 flags.DEFINE_string(
     "split", "test", "Split to compare every artifact and the trained model on.", **_GATE
@@ -135,15 +145,20 @@ def _export(values: Any) -> dict[str, Any]:
         )
     _check_words("formats", values.formats, _FORMATS)
     _check_words("tflite_variants", values.tflite_variants, _VARIANTS)
+    has_int8 = "int8" in values.tflite_variants and "tflite" in values.formats
+    if values.c_header and not has_int8:
+        raise UsageError("--c_header needs tflite in --formats and int8 in --tflite_variants")
     # The imports below load TensorFlow.
     from ..base import files
     from ..data import pipeline, salvage
     from ..models.evaluation import of_probabilities
     from ..models.run import Run, open_run_dataset
-    from . import card, gate, publish, saved_model, tflite, versions, warmup
+    from . import card, gate, onnx, publish, saved_model, tflite, versions, warmup
     from .formats import FORMATS
     from .functions import Classifier
 
+    if "onnx" in values.formats:
+        onnx.require_packages()
     formats = [FORMATS[name] for name in dict.fromkeys(values.formats)]
     folder = Run(Path(values.workdir))
     config, model = folder.load()
@@ -158,13 +173,14 @@ def _export(values: Any) -> dict[str, Any]:
         encoding=dataset.encoding,
         dark_on_light=values.dark_on_light,
     )
+    name = values.model_name or config.model
     options = tflite.Options(
         variants=tuple(tflite.VARIANTS[each] for each in dict.fromkeys(values.tflite_variants)),
         batch_size=values.tflite_batch_size,
         integer_io=values.tflite_io == "int8",
-        calibration=_calibration(values, config, dataset),
+        calibration=_calibration(values, config, dataset) if has_int8 else None,
+        c_header=name if values.c_header else None,
     )
-    name = values.model_name or config.model
     export_dir = Path(values.export_dir)
 
     with publish.staging(export_dir) as staged:
@@ -240,8 +256,6 @@ def _calibration(values: Any, config: Any, dataset: Any) -> Any:
     """Images for the ranges of int8: the first of the training split, never of another."""
     from ..data import pipeline, shards
 
-    if "int8" not in values.tflite_variants or "tflite" not in values.formats:
-        return None
     parts = shards.cut(dataset.shards(config.dataset["train_split"]), 0, values.calibration_images)
     images, _ = pipeline.load(dataset, config.dataset["train_split"], parts)
     return images.numpy()
@@ -268,9 +282,11 @@ def text(result: dict[str, Any]) -> str:
             f"{row['agreement']:>12.2%}{row['max_difference']:>12.1e}"
         )
     lines += ["", *result["artifacts"].values()]
-    kind, path = next(iter(result["artifacts"].items()))
-    kind = kind.partition("_")[0] if kind.startswith("tflite") else kind
-    lines.append(f"next: {command.program()} predict --{kind}={path} picture.png")
+    for name, path in result["artifacts"].items():
+        kind = name.partition("_")[0] if name.startswith("tflite") else name
+        if name not in ("onnx", "tflite_mediapipe"):  # predict does not open them.
+            lines.append(f"next: {command.program()} predict --{kind}={path} picture.png")
+            break
     return "\n".join(lines)
 
 

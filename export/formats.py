@@ -11,8 +11,8 @@ from ..base import files
 from ..base.errors import UserError, first_line
 from ..base.tf import tf
 from ..serving import runtime
-from . import card, saved_model, signatures, tflite
-from .artifact import Artifact, Opened, Outputs
+from . import card, mediapipe, metadata, onnx, saved_model, signatures, tflite
+from .artifact import Artifact, Opened, Outputs, agreed_labels
 from .functions import Classifier
 
 # Images in a call of a SavedModel: bounds the memory of large networks.
@@ -68,7 +68,7 @@ def _open_tflite(path: Path) -> Opened:
             outputs["classes"] = outputs["classes"].astype(np.int64)
         return outputs
 
-    return Opened(found.labels, run)
+    return Opened(agreed_labels(path, metadata.labels(path)), run)
 
 
 def _saved_model_artifacts(options: tflite.Options) -> tuple[Artifact, ...]:
@@ -92,16 +92,33 @@ def _tflite_artifacts(options: tflite.Options) -> tuple[Artifact, ...]:
             name="tflite" if variant is tflite.FLOAT32 else f"tflite_{variant.name}",
             title=f"TFLite {variant.name}",
             path=variant.file,
-            signatures=signatures.TFLITE,
-            batch_size=options.batch_size,
+            signatures=(
+                (signatures.CLASSIFY_RGB,) if variant is tflite.MEDIAPIPE else signatures.TFLITE
+            ),
+            batch_size=tflite.batch_size_of(variant, options),
             max_accuracy_change=variant.max_accuracy_change,
-            open=_open_tflite,
+            open=mediapipe.open_file if variant is tflite.MEDIAPIPE else _open_tflite,
         )
         for variant in options.variants
     )
 
 
-def _describe_saved_model(folder: Path, facts: dict[str, Any]) -> None:
+def _onnx_artifacts(options: tflite.Options) -> tuple[Artifact, ...]:
+    del options
+    return (
+        Artifact(
+            name="onnx",
+            title="ONNX",
+            path=onnx.FILE,
+            signatures=(signatures.SERVING_DEFAULT,),
+            batch_size=None,
+            max_accuracy_change=None,
+            open=onnx.open_file,
+        ),
+    )
+
+
+def _nothing_beside(folder: Path, facts: dict[str, Any]) -> None:
     del folder, facts
 
 
@@ -118,7 +135,7 @@ FORMATS = {
             write=lambda subject, folder, options: saved_model.write(subject, folder),
             artifacts=_saved_model_artifacts,
             manifest=str(saved_model.MANIFEST),
-            describe=_describe_saved_model,
+            describe=_nothing_beside,
         ),
         Format(
             name="tflite",
@@ -126,6 +143,13 @@ FORMATS = {
             artifacts=_tflite_artifacts,
             manifest=tflite.MANIFEST,
             describe=_describe_tflite,
+        ),
+        Format(
+            name="onnx",
+            write=lambda subject, folder, options: onnx.write(subject, folder),
+            artifacts=_onnx_artifacts,
+            manifest=onnx.MANIFEST,
+            describe=_nothing_beside,
         ),
     )
 }

@@ -2,6 +2,7 @@
 
     <export_dir>/saved_model/<model_name>/<version>/
     <export_dir>/tflite/<model_name>/<version>/
+    <export_dir>/onnx/<model_name>/<version>/
 
 A server that watches `saved_model/<model_name>` never sees a version that is
 half written: it is made and verified in `<export_dir>/.staging`, on the same
@@ -17,7 +18,7 @@ from pathlib import Path
 from ..base import files
 from ..base.errors import UserError
 
-KINDS = ("saved_model", "tflite")
+KINDS = ("saved_model", "tflite", "onnx")
 _STAGING = ".staging"
 # Below the export folder: what was rolled back, as <kind>/<model_name>/<version>.
 ROLLED_BACK = ".rolled_back"

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..base.tf import keras, tf
-from . import functions, signatures
+from . import functions, mediapipe, signatures
 from .functions import Classifier
 
 LABELS = Path("assets") / "labels.txt"
@@ -21,6 +21,7 @@ FUNCTIONS = {
     signatures.CLASSIFY: functions.classify,
     signatures.TFLITE_DEFAULT: lambda subject: functions.serving_default(subject, tf.int32),
     signatures.INTEGER_IO: functions.probabilities_alone,
+    signatures.CLASSIFY_RGB: mediapipe.classify_rgb,
 }
 
 
@@ -67,6 +68,7 @@ def _spec(
         signatures.H: height,
         signatures.W: width,
         signatures.C: channels,
+        signatures.RGB: 3,
         signatures.HWC: int(np.prod(image_shape)),
     }
     shape = [sizes[size] for size in tensor.shape]

@@ -6,8 +6,8 @@ graph: a client sends raw pixels, never normalized ones.
 
 import dataclasses
 
-# In shapes: the batch size, the image's three sizes, the number of classes.
-N, H, W, C, K, HWC = "N", "H", "W", "C", "K", "H·W·C"
+# In shapes: the batch size, the image's three sizes, the number of classes; three colours.
+N, H, W, C, K, HWC, RGB = "N", "H", "W", "C", "K", "H·W·C", "3"
 # What SavedModels call the methods.
 PREDICT, CLASSIFY_METHOD = "tensorflow/serving/predict", "tensorflow/serving/classify"
 
@@ -69,6 +69,13 @@ CLASSIFY = Signature(
 INTEGER_IO = Signature(
     name=SERVING_DEFAULT.name,
     input=Tensor("images", "float32", (N, H, W, C), "pixels, 0 to 255"),
+    outputs=SERVING_DEFAULT.outputs[:1],
+)
+
+# Of the TFLite file for MediaPipe, which knows no grey pictures.
+CLASSIFY_RGB = Signature(
+    name="classify_rgb",
+    input=Tensor("images", "float32", (N, H, W, RGB), "red, green and blue, 0 to 255"),
     outputs=SERVING_DEFAULT.outputs[:1],
 )
 

@@ -9,10 +9,10 @@ import numpy as np
 from ..base.errors import UserError, first_line
 from ..base.quiet import quiet_stderr
 from ..base.tf import tf
-from . import quantize, saved_model, signatures
+from . import c_header, metadata, quantize, saved_model, signatures
 from .functions import Classifier
 
-LABELS = "labels.txt"
+LABELS = metadata.LABELS
 MANIFEST = "manifest.json"
 CARD = "MODEL_CARD.md"
 
@@ -44,7 +44,11 @@ DYNAMIC_INT8 = Variant(
     "dynamic_int8", "model_dynamic_int8.tflite", "int8 weights, float32 in and out", 0.0005
 )
 INT8 = Variant("int8", "model_int8.tflite", "int8 weights and activations", 0.003)
-VARIANTS = {each.name: each for each in (FLOAT32, FLOAT16, DYNAMIC_INT8, INT8)}
+MEDIAPIPE = Variant(
+    "mediapipe", "model_mediapipe.tflite", "float32, for MediaPipe's Image Classifier", None
+)
+USUAL = (FLOAT32, FLOAT16, DYNAMIC_INT8, INT8)
+VARIANTS = {each.name: each for each in (*USUAL, MEDIAPIPE)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,16 +57,18 @@ class Options:
 
     Attributes:
       variants: which.
-      batch_size: of all of them.
+      batch_size: of all of them but MediaPipe's, which takes one image.
       integer_io: whether int8 takes and gives int8: `images` are pixels - 128, and
         `probabilities` are (p + 128) / 256; there are no `classes`.
       calibration: uint8 [n, H, W, C], training images that int8's ranges are taken from.
+      c_header: the name of the model in a C header of int8; None where there is to be none.
     """
 
-    variants: tuple[Variant, ...] = tuple(VARIANTS.values())
+    variants: tuple[Variant, ...] = USUAL
     batch_size: int = BATCH_SIZE
     integer_io: bool = False
     calibration: np.ndarray | None = None
+    c_header: str | None = None
 
 
 def write(subject: Classifier, folder: Path, options: Options) -> None:
@@ -77,56 +83,80 @@ def write(subject: Classifier, folder: Path, options: Options) -> None:
       UserError: the model holds an op that TFLite has not.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    content = convert(subject, options.batch_size, "uint8", folder.parent)
+    converted: dict[signatures.Signature, bytes] = {}
     for variant in options.variants:
-        if variant is FLOAT32:
-            made = content
-        elif variant is FLOAT16:
-            made = quantize.float16(content)
-        elif variant is DYNAMIC_INT8:
-            made = quantize.dynamic_int8(content)
-        else:
-            images = options.calibration
-            if images is None:
-                raise ValueError("Expected calibration images with int8. Received: None")
-            if options.integer_io:
-                content_io = convert(subject, options.batch_size, "float32", folder.parent)
-                made = quantize.int8(content_io, images, integer_io=True)
-            else:
-                made = quantize.int8(content, images, integer_io=False)
+        signature = carried(variant, options)
+        if signature not in converted:
+            batch_size = batch_size_of(variant, options)
+            converted[signature] = convert(subject, batch_size, signature, folder.parent)
+        made = _variant(variant, converted[signature], options)
+        height, width, channels = subject.image_shape
+        described = (
+            f"Raw {height}x{width}x{channels} images to {len(subject.label_names)} classes; "
+            f"{variant.what}"
+        )
+        made = metadata.add(made, signature, subject.label_names, described)
         (folder / variant.file).write_bytes(made)
+        if variant is INT8 and options.c_header:
+            header = c_header.render(made, options.c_header, subject.label_names)
+            (folder / c_header.FILE).write_text(header, encoding="ascii")
     saved_model.write_labels(folder / LABELS, subject.label_names)
 
 
-def convert(subject: Classifier, batch_size: int, dtype: str, scratch: Path) -> bytes:
-    """A float32 TFLite file with the signature `serving_default`.
+def carried(variant: Variant, options: Options) -> signatures.Signature:
+    """The signature that a variant carries, before int8 makes integers of it."""
+    if variant is MEDIAPIPE:
+        return signatures.CLASSIFY_RGB
+    if variant is INT8 and options.integer_io:
+        return signatures.INTEGER_IO
+    return signatures.TFLITE_DEFAULT
+
+
+def batch_size_of(variant: Variant, options: Options) -> int:
+    """Images that a variant takes at once."""
+    return BATCH_SIZE if variant is MEDIAPIPE else options.batch_size
+
+
+def _variant(variant: Variant, content: bytes, options: Options) -> bytes:
+    """What the quantizer makes of a float32 file."""
+    if variant is FLOAT16:
+        return quantize.float16(content)
+    if variant is DYNAMIC_INT8:
+        return quantize.dynamic_int8(content)
+    if variant is INT8:
+        if options.calibration is None:
+            raise ValueError("Expected calibration images with int8. Received: None")
+        return quantize.int8(content, options.calibration, options.integer_io)
+    return content
+
+
+def convert(
+    subject: Classifier, batch_size: int, signature: signatures.Signature, scratch: Path
+) -> bytes:
+    """A float32 TFLite file.
 
     Args:
       subject: what to export.
       batch_size: of the file.
-      dtype: of `images`: `uint8`; or `float32`, 0 to 255, and then it gives
-        `probabilities` alone, for a quantizer to make integers of both.
+      signature: that it carries.
       scratch: a folder for what goes again; a killed export's leftovers are looked for there.
 
     Raises:
       UserError: the model holds an op that TFLite has not; names it.
     """
-    signature = signatures.TFLITE_DEFAULT if dtype == "uint8" else signatures.INTEGER_IO
     with tempfile.TemporaryDirectory(dir=scratch) as temporary:
         source = Path(temporary) / "saved_model"
         saved_model.write(subject, source, (signature,), batch_size)
-        return from_saved_model(source)
+        return from_saved_model(source, signature.name)
 
 
-def from_saved_model(source: Path) -> bytes:
-    """Converts a SavedModel's `serving_default`.
+def from_saved_model(source: Path, name: str = signatures.SERVING_DEFAULT.name) -> bytes:
+    """Converts a SavedModel's signature.
 
     Raises:
       UserError: it holds an op that TFLite has not; names it.
     """
-    converter = tf.lite.TFLiteConverter.from_saved_model(
-        str(source), signature_keys=[signatures.SERVING_DEFAULT.name]
-    )
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(source), signature_keys=[name])
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     try:
         with quiet_stderr():
@@ -138,5 +168,5 @@ def from_saved_model(source: Path) -> bytes:
 def _cause(error: Exception) -> str:
     """The converter's errors are long: the line that names the ops is somewhere in them."""
     lines = [line.strip() for line in str(error).splitlines()]
-    ops = next((line for line in lines if "ops:" in line.lower()), None)
-    return ops or first_line(error)
+    ops = [line for line in lines if line.lower().startswith(("custom ops:", "flex ops:"))]
+    return f"it has no operation for {ops[0]}" if ops else first_line(error)

@@ -1,0 +1,186 @@
+"""What a TFLite file says of itself: its tensors in words, its normalization, its labels.
+
+TFLite's metadata are a FlatBuffer of their own, in a buffer of the model that is called
+`TFLITE_METADATA`; the files that they name follow the model as a zip archive, so that
+`unzip model.tflite` unpacks them. MediaPipe, Android Studio and others read them; who does
+not loads the model as before.
+Source: https://developers.google.com/edge/litert/conversion/tensorflow/metadata.
+"""
+
+import dataclasses
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import signatures
+
+LABELS = "labels.txt"
+_NAME = "TFLITE_METADATA"
+# What the two kinds of FlatBuffer begin with, and the oldest reader of what is written here.
+_MODEL_IDENTIFIER, _IDENTIFIER, _MIN_PARSER = b"TFL3", b"M001", "1.0.0"
+
+# The tables of metadata_schema.fbs that are needed: their fields in the schema's order.
+_FIELDS = {
+    "model": (
+        *("name", "description", "version", "subgraphs", "author", "license", "files"),
+        "min_parser_version",
+    ),
+    "subgraph": ("name", "description", "inputs", "outputs"),
+    "tensor": ("name", "description", "dimensions", "content", "units", "stats", "files"),
+    "content": ("properties_type", "properties", "range"),
+    "image": ("color_space",),
+    "unit": ("options_type", "options"),
+    "normalization": ("mean", "std"),
+    "file": ("name", "description", "type"),
+}
+# Its enumerations.
+_IMAGE, _RGB, _GREY, _NORMALIZATION, _AXIS_LABELS = 2, 1, 2, 1, 2
+
+
+@dataclasses.dataclass(frozen=True)
+class _Table:
+    """A table to write: its kind in `_FIELDS`, and the fields that it has.
+
+    A field is a text, a whole number, an array, a table or a list of tables.
+    """
+
+    kind: str
+    fields: dict[str, Any]
+
+
+def add(
+    content: bytes,
+    signature: signatures.Signature,
+    label_names: tuple[str, ...],
+    description: str,
+) -> bytes:
+    """A TFLite file with metadata and labels inside; the same bytes for the same arguments.
+
+    Args:
+      content: the file, of one subgraph.
+      signature: that it carries; its words go into the metadata.
+      label_names: by class number.
+      description: of the model.
+    """
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    generated: Any = schema
+    model = generated.ModelT.InitFromObj(generated.Model.GetRootAs(content, 0))
+    table = _model(model, signature, description)
+    buffer, entry = generated.BufferT(), generated.MetadataT()
+    buffer.data = np.frombuffer(_flatbuffer(table), np.uint8)
+    entry.name, entry.buffer = _NAME, len(model.buffers)
+    model.buffers = [*model.buffers, buffer]
+    model.metadata = [*(model.metadata or []), entry]
+    builder = flatbuffers.Builder(len(content))
+    builder.Finish(model.Pack(builder), _MODEL_IDENTIFIER)
+    return _with_file(bytes(builder.Output()), LABELS, "".join(f"{name}\n" for name in label_names))
+
+
+def labels(path: Path) -> tuple[str, ...]:
+    """The label names inside a TFLite file; none where there are none."""
+    if not zipfile.is_zipfile(path):
+        return ()
+    with zipfile.ZipFile(path) as archive:
+        if LABELS not in archive.namelist():
+            return ()
+        return tuple(archive.read(LABELS).decode().splitlines())
+
+
+def _model(model: Any, signature: signatures.Signature, description: str) -> _Table:
+    """The metadata of a model: its tensors in the order of its subgraph."""
+    (subgraph,) = model.subgraphs
+    (carried,) = model.signatureDefs
+    names = {each.tensorIndex: each.name.decode() for each in carried.outputs}
+    described = {each.name: each for each in signature.outputs}
+    shape = subgraph.tensors[subgraph.inputs[0]].shape
+    return _Table(
+        "model",
+        {
+            "name": "Image classifier",
+            "description": description,
+            "subgraphs": [
+                _Table(
+                    "subgraph",
+                    {
+                        "inputs": [_images(signature.input, channels=int(shape[-1]))],
+                        "outputs": [_output(described[names[at]]) for at in subgraph.outputs],
+                    },
+                )
+            ],
+            "min_parser_version": _MIN_PARSER,
+        },
+    )
+
+
+def _images(tensor: signatures.Tensor, channels: int) -> _Table:
+    color = _Table("image", {"color_space": _RGB if channels == 3 else _GREY})
+    fields: dict[str, Any] = {
+        "name": tensor.name,
+        "description": tensor.meaning,
+        "content": _Table("content", {"properties_type": _IMAGE, "properties": color}),
+    }
+    if tensor.dtype == "float32":  # (pixel - mean) / std: pixels go in as they are.
+        as_is = {"mean": np.zeros(1, np.float32), "std": np.ones(1, np.float32)}
+        unit = {"options_type": _NORMALIZATION, "options": _Table("normalization", as_is)}
+        fields["units"] = [_Table("unit", unit)]
+    return _Table("tensor", fields)
+
+
+def _output(tensor: signatures.Tensor) -> _Table:
+    fields: dict[str, Any] = {"name": tensor.name, "description": tensor.meaning}
+    if tensor.name == "probabilities":
+        file = {"name": LABELS, "description": "names of the classes", "type": _AXIS_LABELS}
+        fields["files"] = [_Table("file", file)]
+    return _Table("tensor", fields)
+
+
+def _flatbuffer(table: _Table) -> bytes:
+    import flatbuffers
+
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(_place(builder, table), _IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def _place(builder: Any, value: Any) -> int:
+    """Writes a text, an array, a table or a list of tables; returns where it is."""
+    if isinstance(value, str):
+        return builder.CreateString(value)
+    if isinstance(value, np.ndarray):
+        return builder.CreateNumpyVector(value)
+    if isinstance(value, list):
+        places = [_place(builder, each) for each in value]
+        builder.StartVector(4, len(places), 4)
+        for place in reversed(places):  # A FlatBuffer is written from its end.
+            builder.PrependUOffsetTRelative(place)
+        return builder.EndVector()
+    slots = _FIELDS[value.kind]
+    # What a table points to is written before it.
+    placed = {
+        name: each if isinstance(each, int) else _place(builder, each)
+        for name, each in value.fields.items()
+    }
+    builder.StartObject(len(slots))
+    for name, each in value.fields.items():
+        put = (
+            builder.PrependUint8Slot
+            if isinstance(each, int)
+            else builder.PrependUOffsetTRelativeSlot
+        )
+        put(slots.index(name), placed[name], 0)
+    return builder.EndObject()
+
+
+def _with_file(content: bytes, name: str, text: str) -> bytes:
+    """A file with a zip archive behind it; uncompressed, since readers map it into memory."""
+    file = io.BytesIO(content)
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as archive:
+        info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+        info.external_attr = 0o644 << 16  # As `unzip` leaves it.
+        archive.writestr(info, text.encode())
+    return file.getvalue()
