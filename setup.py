@@ -24,6 +24,8 @@ EXTRAS = {
 EXTRAS["test"] = [
     *EXTRAS["beam"],
     *EXTRAS["figures"],
+    *EXTRAS["mediapipe"],
+    *EXTRAS["onnx"],
     *EXTRAS["tensorboard"],
     "playwright>=1.55",
     "pyright[nodejs]",
