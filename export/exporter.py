@@ -151,6 +151,7 @@ def _export(values: Any) -> dict[str, Any]:
     # The imports below load TensorFlow.
     from ..base import files
     from ..data import pipeline, salvage
+    from ..data import shards as parts_of
     from ..models.evaluation import of_probabilities
     from ..models.run import Run, open_run_dataset
     from . import card, gate, onnx, publish, saved_model, tflite, versions, warmup
@@ -163,8 +164,14 @@ def _export(values: Any) -> dict[str, Any]:
     folder = Run(Path(values.workdir))
     config, model = folder.load()
     dataset = open_run_dataset(config, values.data_dir)
-    with salvage.sound(dataset, [values.split], values.max_corrupt_records) as (shards, _):
+    train_split = config.dataset["train_split"]
+    splits = [values.split, train_split] if has_int8 else [values.split]
+    with salvage.sound(dataset, splits, values.max_corrupt_records) as (shards, _):
         loaded = pipeline.load(dataset, values.split, shards[values.split])
+        calibration = None
+        if has_int8:  # The first of the training split, never of another.
+            parts = parts_of.cut(shards[train_split], 0, values.calibration_images)
+            calibration = pipeline.load(dataset, train_split, parts)[0].numpy()
     images, labels = (tensor.numpy() for tensor in loaded)
     subject = Classifier(
         model,
@@ -178,7 +185,7 @@ def _export(values: Any) -> dict[str, Any]:
         variants=tuple(tflite.VARIANTS[each] for each in dict.fromkeys(values.tflite_variants)),
         batch_size=values.tflite_batch_size,
         integer_io=values.tflite_io == "int8",
-        calibration=_calibration(values, config, dataset) if has_int8 else None,
+        calibration=calibration,
         c_header=name if values.c_header else None,
     )
     export_dir = Path(values.export_dir)
@@ -213,8 +220,8 @@ def _export(values: Any) -> dict[str, Any]:
             {
                 "split": values.split,
                 "dark_on_light": values.dark_on_light,
-                "calibration": options.calibration is not None
-                and {"images": len(options.calibration), "of": config.dataset["train_split"]},
+                "calibration": calibration is not None
+                and {"images": len(calibration), "of": train_split},
             },
         )
         for each in formats:
@@ -224,7 +231,7 @@ def _export(values: Any) -> dict[str, Any]:
         publish.publish(staged, targets)
         gone = (
             versions.keep_newest(export_dir, name, values.keep_versions)
-            if (values.keep_versions)
+            if values.keep_versions
             else []
         )
     return {
@@ -250,15 +257,6 @@ def _check_words(flag: str, given: list[str], known: tuple[str, ...]) -> None:
             )
     if not given:
         raise UsageError(f"--{flag} is empty (there are: {', '.join(known)})")
-
-
-def _calibration(values: Any, config: Any, dataset: Any) -> Any:
-    """Images for the ranges of int8: the first of the training split, never of another."""
-    from ..data import pipeline, shards
-
-    parts = shards.cut(dataset.shards(config.dataset["train_split"]), 0, values.calibration_images)
-    images, _ = pipeline.load(dataset, config.dataset["train_split"], parts)
-    return images.numpy()
 
 
 def text(result: dict[str, Any]) -> str:
