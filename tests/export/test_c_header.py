@@ -20,7 +20,7 @@ NAME, PREFIX = "digitline_lenet5_int8", "DIGITLINE_LENET5_INT8"
 def export(well_trained, export_dir, *more):
     arguments = [
         f"--workdir={well_trained.workdir}", f"--export_dir={export_dir}",
-        "--formats=tflite", "--tflite_variants=int8", "--c_header", *more,
+        "--formats=tflite", "--tflite_variants=int8", "--c_header", "--split=train[100:]", *more,
     ]  # fmt: skip
     return Path(command.call(exporter.COMMAND, arguments)["artifacts"]["tflite_int8"])
 

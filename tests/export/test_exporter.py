@@ -1,6 +1,7 @@
 import dataclasses
 import hashlib
 import json
+import shutil
 import signal
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from digitline.base import command
-from digitline.base.errors import UsageError, UserError, VerificationError
+from digitline.base.errors import DataError, UsageError, UserError, VerificationError
 from digitline.base.tf import keras, tf
 from digitline.export import (
     exporter,
@@ -128,7 +129,7 @@ def test_manifest_describes_the_files(exported):
         *[("SavedModel", signature.name) for signature in signatures.SAVED_MODEL],
         *[(f"TFLite {name}", "serving_default") for name in exporter._VARIANTS[:-1]],
     ]
-    assert all(row["agrees"] and row["examples"] == 300 for row in rows)
+    assert all(row["agrees"] and row["examples"] == 1100 for row in rows)
     beside = json.loads((exported.saved_model / "assets.extra/digitline.json").read_text())
     assert beside["files"]["assets/labels.txt"]["bytes"] == 20
     assert beside["run"] == manifest["run"]
@@ -334,6 +335,21 @@ def test_a_quantizer_that_does_harm_is_refused(well_trained, tmp_path, monkeypat
     assert published(tmp_path) == []
 
 
+def test_damaged_training_images_may_be_left_out_of_the_calibration(
+    well_trained, data_dir, tmp_path
+):
+    shutil.copytree(data_dir, tmp_path / "data")
+    shard = next((tmp_path / "data").glob("tiny_digits/*/*-train.tfrecord-00000-*"))
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    shard.write_bytes(content)
+    given = (f"--data_dir={tmp_path / 'data'}", "--formats=tflite", "--tflite_variants=int8")
+    with pytest.raises(DataError, match="leave it out with --max_corrupt_records=N"):
+        export(well_trained, tmp_path / "a", *given)
+    more = ("--max_corrupt_records=1", "--split=train[800:]")
+    assert export(well_trained, tmp_path / "b", *given, *more)["version"] == 1
+
+
 def test_a_bad_model_is_refused(well_trained, tmp_path):
     with pytest.raises(VerificationError, match=r"below --min_accuracy=0\.999; nothing"):
         export(well_trained, tmp_path, "--min_accuracy=0.999")
@@ -342,8 +358,9 @@ def test_a_bad_model_is_refused(well_trained, tmp_path):
 
 def test_integers_in_and_out(well_trained, test_images, tmp_path):
     result = export(
-        well_trained, tmp_path, "--formats=tflite", "--tflite_variants=int8", "--tflite_io=int8"
-    )
+        well_trained, tmp_path, "--formats=tflite", "--tflite_variants=int8",
+        "--tflite_io=int8", "--split=train[100:]",
+    )  # fmt: skip
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(result["artifacts"]["tflite_int8"])
@@ -390,7 +407,10 @@ command.main(exporter.COMMAND, ["digitline export", *sys.argv[2:]])
 
 @pytest.mark.parametrize("moment", ["write", "publish"])
 def test_a_kill_publishes_nothing_and_the_next_export_starts_clean(moment, well_trained, tmp_path):
-    arguments = [f"--workdir={well_trained.workdir}", f"--export_dir={tmp_path}"]
+    arguments = [
+        f"--workdir={well_trained.workdir}", f"--export_dir={tmp_path}",
+        "--tflite_variants=float32",
+    ]  # fmt: skip
     done = python(KILLED, moment, *arguments, cwd=tmp_path)
     assert done.returncode == -signal.SIGKILL
     assert published(tmp_path) == []
