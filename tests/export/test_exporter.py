@@ -341,7 +341,7 @@ def test_damaged_training_images_may_be_left_out_of_the_calibration(
     shutil.copytree(data_dir, tmp_path / "data")
     shard = next((tmp_path / "data").glob("tiny_digits/*/*-train.tfrecord-00000-*"))
     content = bytearray(shard.read_bytes())
-    content[len(content) // 2] ^= 0xFF
+    content[200 * (len(content) // 400) + 100] ^= 0xFF  # In the pixels of record 200.
     shard.write_bytes(content)
     given = (f"--data_dir={tmp_path / 'data'}", "--formats=tflite", "--tflite_variants=int8")
     with pytest.raises(DataError, match="leave it out with --max_corrupt_records=N"):
