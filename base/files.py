@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -62,6 +63,11 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} does not exist") from None
     except ValueError as error:
         raise UserError(f"{path} is not valid JSON ({error}); restore or delete it") from None
+
+
+def sha256(path: Path) -> str:
+    """The digest of a file's content, 64 hex digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def sync(path: Path) -> None:

@@ -131,7 +131,7 @@ def newest(data_dir: Path, name: str) -> Path | None:
 
 def is_prepared(data_dir: Path, name: str) -> bool:
     """Whether a whole dataset of that name lies below `data_dir`."""
-    return bool(_versions(data_dir / name))
+    return newest(data_dir, name) is not None
 
 
 def open_dataset(data_dir: Path, name: str) -> Dataset:
@@ -144,13 +144,12 @@ def open_dataset(data_dir: Path, name: str) -> Dataset:
     Raises:
       DataError: it is not there, or not one of images and labels.
     """
-    versions = _versions(data_dir / name)
-    if not versions:
+    directory = newest(data_dir, name)
+    if directory is None:
         raise DataError(
             f"{name} is not prepared in {data_dir}: run digitline prepare --dataset={name} "
             f"--data_dir={data_dir}"
         )
-    directory = versions[-1]
     try:
         builder = tfds.builder_from_directory(str(directory))
         features: Any = builder.info.features

@@ -76,12 +76,9 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
 
 
 def _newest(export_dir: Path, name: str) -> int:
-    found = [
-        int(path.name)
-        for kind in ("saved_model", "tflite", "onnx")
-        for path in (export_dir / kind / name).glob("*")
-        if path.name.isdecimal()
-    ]
+    from . import versions
+
+    found = versions.published(export_dir, name)
     if not found:
         raise UserError(f"{name} is not exported in {export_dir}: run digitline export first")
     return max(found)
@@ -90,6 +87,7 @@ def _newest(export_dir: Path, name: str) -> int:
 def _artifacts(export_dir: Path, name: str, version: int, images: Any) -> list[tuple[Any, ...]]:
     """(kind, title, path, a function to its probabilities) of what was published."""
     from ..serving import runtime
+    from . import onnx, signatures
 
     def answers(opener: Any, path: Path) -> Any:
         return lambda: opener(path).run(images)["probabilities"]
@@ -104,18 +102,19 @@ def _artifacts(export_dir: Path, name: str, version: int, images: Any) -> list[t
             continue  # It takes colour pictures.
         title = f"TFLite {variant}"
         found.append(("tflite", title, path, answers(runtime.open_tflite, path)))
-    onnx = export_dir / "onnx" / name / str(version) / "model.onnx"
-    if onnx.is_file():
-        found.append(("onnx", "ONNX", onnx, lambda: _onnx_answers(onnx, images)))
+    exported = export_dir / "onnx" / name / str(version) / onnx.FILE
+    if exported.is_file():
+        name_in = signatures.SERVING_DEFAULT.name
+        found.append(
+            (
+                "onnx",
+                "ONNX",
+                exported,
+                lambda: onnx.open_file(exported).run(name_in, images)["probabilities"],
+            )
+        )
     # The plain float32 file first, then by size.
     return sorted(found, key=lambda each: (each[0] == "onnx", each[0] == "tflite", -_size(each[2])))
-
-
-def _onnx_answers(path: Path, images: Any) -> Any:
-    import onnxruntime  # pyright: ignore[reportMissingImports] (an extra)
-
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return session.run(["probabilities"], {"images": images})[0]
 
 
 def _size(path: Path) -> int:

@@ -1,10 +1,10 @@
 """What goes beside an artifact: the manifest for machines, the model card for people."""
 
 import datetime
-import hashlib
 from pathlib import Path
 from typing import Any
 
+from ..base import files
 from . import signatures
 from .artifact import Artifact
 
@@ -104,10 +104,9 @@ def digests(folder: Path) -> dict[str, dict[str, Any]]:
     found = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            content = path.read_bytes()
             found[path.relative_to(folder).as_posix()] = {
-                "bytes": len(content),
-                "sha256": hashlib.sha256(content).hexdigest(),
+                "bytes": path.stat().st_size,
+                "sha256": files.sha256(path),
             }
     return found
 

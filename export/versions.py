@@ -4,7 +4,6 @@ A version that is taken away goes by one rename, so a server sees it whole or no
 all. Its number is not used again.
 """
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -30,7 +29,7 @@ def roll_back(export_dir: Path, model_name: str) -> tuple[int, int]:
     Raises:
       UserError: there is no version before it.
     """
-    found = _versions(export_dir, model_name)
+    found = published(export_dir, model_name)
     if len(found) < 2:
         raise UserError(
             f"{model_name} in {export_dir} has {len(found)} version{'s' * (len(found) != 1)}: "
@@ -49,7 +48,7 @@ def roll_back(export_dir: Path, model_name: str) -> tuple[int, int]:
 
 def keep_newest(export_dir: Path, model_name: str, count: int) -> list[int]:
     """Deletes all versions but the newest `count`; returns those that went, ascending."""
-    found = _versions(export_dir, model_name)
+    found = published(export_dir, model_name)
     gone = sorted(found)[:-count]
     for version in gone:
         for place in found[version]:
@@ -59,8 +58,8 @@ def keep_newest(export_dir: Path, model_name: str, count: int) -> list[int]:
     return gone
 
 
-def _versions(export_dir: Path, model_name: str) -> dict[int, list[Path]]:
-    """The folders of each version, in any kind."""
+def published(export_dir: Path, model_name: str) -> dict[int, list[Path]]:
+    """The folders of each version that is there, in any kind."""
     found: dict[int, list[Path]] = {}
     for kind in publish.KINDS:
         for path in (export_dir / kind / model_name).glob("*"):
@@ -115,7 +114,7 @@ def _differences(version: Path, manifest: Path) -> list[str]:
             wrong.append(f"{path}: missing")
         elif path.stat().st_size != size:
             wrong.append(f"{path}: {path.stat().st_size:,} bytes, not {size:,}")
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+        elif files.sha256(path) != digest:
             wrong.append(f"{path}: other content than was published")
     extra = there - set(expected) - {manifest.relative_to(version).as_posix()}
     wrong += [f"{version / name}: was not published with it" for name in sorted(extra)]

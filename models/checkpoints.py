@@ -5,7 +5,6 @@ JSON file with the SHA-256 digests of these, written last by one rename: without
 it, or where a digest differs, the checkpoint does not count.
 """
 
-import hashlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ class Checkpoints:
         record_path = prefix.with_suffix(".json")
         record_path.unlink(missing_ok=True)  # What it was of is overwritten now.
         self._checkpoint.write(str(prefix))
-        digests = {path.name: _digest(path) for path in self._parts(step)}
+        digests = {path.name: files.sha256(path) for path in self._parts(step)}
         files.write_json(record_path, {**(record or {}), "step": step, "sha256": digests})
         for old in self._steps()[: -self._keep]:
             self._remove(old)
@@ -86,7 +85,7 @@ class Checkpoints:
         try:
             record = files.read_json(self._folder / f"{self._name}-{step}.json")
             for name, digest in record["sha256"].items():
-                if _digest(self._folder / name) != digest:
+                if files.sha256(self._folder / name) != digest:
                     return None
             return record
         except (UserError, OSError, KeyError, TypeError, AttributeError):
@@ -115,7 +114,3 @@ class Checkpoints:
         (self._folder / f"{self._name}-{step}.json").unlink(missing_ok=True)
         for path in self._parts(step):
             path.unlink(missing_ok=True)
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
