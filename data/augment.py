@@ -19,7 +19,7 @@ from .order import uniform
 # interpolated: as smooth as Simard's Gaussian of 4 pixels on 28x28 images.
 _GRID = 5
 # Random numbers of an image: two for the shift, one each for rotation, scale and
-# shear, four for the rectangle; then those of the grid.
+# shear, four for the rectangle; then those of the grid, and one for the strokes.
 _AFFINE, _ERASE = 5, 4
 
 
@@ -34,6 +34,7 @@ class Augment:
       shear: in degrees.
       elastic: displacement of the grid's points, in pixels.
       erase: the largest side of the erased rectangle, as a share of the image's side.
+      stroke: how far bright strokes are widened or thinned: 1 is by a pixel on each side.
     """
 
     shift: float = 0.0
@@ -42,11 +43,12 @@ class Augment:
     shear: float = 0.0
     elastic: float = 0.0
     erase: float = 0.0
+    stroke: float = 0.0
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            limit = 1.0 if field.name in ("scale", "erase") else math.inf
+            limit = 1.0 if field.name in ("scale", "erase", "stroke") else math.inf
             if not 0 <= value < limit:
                 raise ValueError(
                     f"Expected 0 <= {field.name} < {limit:g}. Received: {field.name}={value}"
@@ -69,8 +71,10 @@ class Augment:
           float32 [N, H, W, C], 0 to 255.
         """
         images = tf.cast(images, tf.float32)
-        numbers = 2.0 * uniform(keys, _AFFINE + _ERASE + 2 * _GRID * _GRID) - 1.0
-        affine, erase, grid = tf.split(numbers, [_AFFINE, _ERASE, -1], axis=1)
+        numbers = 2.0 * uniform(keys, _AFFINE + _ERASE + 2 * _GRID * _GRID + 1) - 1.0
+        affine, erase, grid, stroke = tf.split(numbers, [_AFFINE, _ERASE, -1, 1], axis=1)
+        if self.stroke:
+            images = _restroke(images, self.stroke * stroke)
         if self.shift or self.rotate or self.scale or self.shear:
             images = _transform(images, self._matrices(images, affine))
         if self.elastic:
@@ -110,6 +114,14 @@ class Augment:
             inside.append((at >= low) & (at < high))
         hole = inside[0][:, :, tf.newaxis, tf.newaxis] & inside[1][:, tf.newaxis, :, tf.newaxis]
         return tf.where(hole, 0.0, images)
+
+
+def _restroke(images: tf.Tensor, amounts: tf.Tensor) -> tf.Tensor:
+    """Between the image and its grey dilation (amount 1) or erosion (-1) by 3x3: [N, 1] of them."""
+    amounts = amounts[:, :, tf.newaxis, tf.newaxis]
+    wider = tf.nn.max_pool2d(images, 3, 1, "SAME") - images
+    thinner = images + tf.nn.max_pool2d(-images, 3, 1, "SAME")
+    return images + tf.maximum(amounts, 0.0) * wider + tf.minimum(amounts, 0.0) * thinner
 
 
 def _transform(images: tf.Tensor, matrices: tf.Tensor) -> tf.Tensor:

@@ -116,6 +116,12 @@ class Recipe:
         lower_bound=0.0,
         upper_bound=0.9,
     )
+    augment_stroke: float = _field(
+        0.0,
+        "Random width of strokes, up to this share of a pixel wider or thinner on each side.",
+        lower_bound=0.0,
+        upper_bound=0.9,
+    )
 
     def total_steps(self, examples: int) -> int:
         """Optimizer steps of a whole run over a split of that many examples."""

@@ -3,7 +3,7 @@ import pytest
 
 from digitline.data.augment import Augment
 
-ALL = Augment(shift=2, rotate=15, scale=0.2, shear=10, elastic=1.5, erase=0.4)
+ALL = Augment(shift=2, rotate=15, scale=0.2, shear=10, elastic=1.5, erase=0.4, stroke=0.6)
 
 
 def keys(count, seed=0, epoch=0):
@@ -33,7 +33,7 @@ def test_it_depends_on_seed_epoch_and_place_alone(images):
 @pytest.mark.parametrize(
     "augment",
     [Augment(shift=2), Augment(rotate=15), Augment(scale=0.2), Augment(shear=10),
-     Augment(elastic=1.5), Augment(erase=0.4), ALL],
+     Augment(elastic=1.5), Augment(erase=0.4), Augment(stroke=0.6), ALL],
 )  # fmt: skip
 def test_each_changes_images_and_keeps_them_images(augment, images):
     found = augment(images, keys(60)).numpy()
@@ -103,3 +103,12 @@ def test_erased_rectangles_stay_within_their_size():
 def test_amounts_that_cannot_be(wrong):
     with pytest.raises(ValueError, match="Expected 0 <= "):
         Augment(**wrong)
+
+
+def test_strokes_get_wider_and_thinner_by_a_pixel_at_most():
+    bar = np.zeros((400, 15, 15, 1), np.float32)
+    bar[:, 3:12, 6:9] = 255
+    width = Augment(stroke=0.8)(bar, keys(400)).numpy()[:, 7, :, 0].sum(1) / 255
+    assert width.min() == pytest.approx(3 - 2 * 0.8, abs=0.05)
+    assert width.max() == pytest.approx(3 + 2 * 0.8, abs=0.05)
+    assert width.mean() == pytest.approx(3, abs=0.15)
