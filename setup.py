@@ -18,6 +18,15 @@ EXTRAS = {
     "mediapipe": ["mediapipe>=0.10.30,<2"],
     # digitline export --formats=onnx.
     "onnx": ["onnx>=1.19,<2", "onnxruntime>=1.23,<2", "tf2onnx>=1.17,<2"],
+    # digitline serve; digitline predict --server.
+    "serve": [
+        "aiohttp>=3.12,<4",
+        "grpcio>=1.70,<2",
+        "grpcio-health-checking>=1.70,<2",
+        "grpcio-reflection>=1.70,<2",
+        "orjson>=3.10,<4",
+        "prometheus-client>=0.21,<1",
+    ],
     # digitline train --tensorboard.
     "tensorboard": ["tensorboard>=2.20"],
 }
@@ -26,6 +35,7 @@ EXTRAS["test"] = [
     *EXTRAS["figures"],
     *EXTRAS["mediapipe"],
     *EXTRAS["onnx"],
+    *EXTRAS["serve"],
     *EXTRAS["tensorboard"],
     "playwright>=1.55",
     "pyright[nodejs]",
