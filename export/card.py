@@ -111,13 +111,16 @@ def digests(folder: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def model_card(facts: dict[str, Any], sizes: dict[str, dict[str, Any]]) -> str:
+def model_card(
+    facts: dict[str, Any], artifacts: tuple[Artifact, ...], sizes: dict[str, dict[str, Any]]
+) -> str:
     """The model card, in Markdown, from the version's facts.
 
     M. Mitchell et al., "Model cards for model reporting", FAT* 2019.
 
     Args:
       facts: of the version.
+      artifacts: all of the version.
       sizes: `digests` of the TFLite files.
     """
     run, verified, figures = facts["run"], facts["verified_on"], facts["figures"]
@@ -137,7 +140,7 @@ def model_card(facts: dict[str, Any], sizes: dict[str, dict[str, Any]]) -> str:
         "",
         "Send pixels as they are: padding and normalization are part of the graph.",
         "",
-        *_signature_lines(),
+        *_signature_lines(artifacts),
         "## Figures",
         "",
         f"On {figures['examples']:,} images of `{verified['split']}`: accuracy "
@@ -185,11 +188,15 @@ _LIMITS = (
 )
 
 
-def _signature_lines() -> list[str]:
+def _signature_lines(artifacts: tuple[Artifact, ...]) -> list[str]:
+    carriers: dict[signatures.Signature, list[str]] = {}
+    for artifact in artifacts:
+        for signature in artifact.signatures:
+            carriers.setdefault(signature, []).append(artifact.title)
     lines = []
-    for signature in signatures.SAVED_MODEL:
-        tflite = " (also of the TFLite files)" if signature in signatures.TFLITE else ""
-        lines += [f"Signature `{signature.name}`{tflite}", "", f"- in: {signature.input}"]
+    for signature, titles in carriers.items():
+        lines += [f"Signature `{signature.name}` of {', '.join(titles)}:", ""]
+        lines += [f"- in: {signature.input}"]
         lines += [*(f"- out: {tensor}" for tensor in signature.outputs), ""]
     return lines
 

@@ -5,105 +5,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from absl import flags
-
 from ..base import command, progress
 from ..base.errors import UsageError
-from ..data.common_flags import define_max_corrupt_records
-
-FLAGS = command.new_flags()
-_WHAT = command.group(FLAGS, "What to export")
-_TFLITE = command.group(FLAGS, "TFLite")
-_GATE = command.group(FLAGS, "Verification")
-_AFTER = command.group(FLAGS, "Published versions")
-# The names in formats.py and tflite.py, which load TensorFlow.
-_FORMATS = ("saved_model", "tflite", "onnx")
-_VARIANTS = ("float32", "float16", "dynamic_int8", "int8", "mediapipe")
-
-flags.DEFINE_string("workdir", "runs/lenet5", "Run folder of a finished training.", **_WHAT)
-flags.DEFINE_string("export_dir", "exports", "Root folder of exports.", **_WHAT)
-flags.DEFINE_string(
-    "model_name", None, "Name to publish under (default: the network's name).", **_WHAT
-)
-flags.DEFINE_integer("version", None, "Version number (default: the next).", lower_bound=1, **_WHAT)
-flags.DEFINE_list(
-    "formats", "saved_model,tflite", f"Formats to write, of {', '.join(_FORMATS)}.", **_WHAT
-)
-flags.DEFINE_bool(
-    "dark_on_light",
-    False,
-    "SavedModel's predict_bytes inverts pictures with a light border, as of digits on paper.",
-    **_WHAT,
-)
-flags.DEFINE_list(
-    "tflite_variants",
-    ",".join(_VARIANTS[:-1]),
-    f"TFLite files to write, of {', '.join(_VARIANTS)}.",
-    **_TFLITE,
-)
-flags.DEFINE_integer(
-    "tflite_batch_size", 1, "Images that a TFLite file takes at once.", lower_bound=1, **_TFLITE
-)
-command.define_one_of(
-    "tflite_io",
-    "uint8",
-    ("uint8", "int8"),
-    "What the int8 file takes and gives. uint8: raw pixels, and float32 probabilities, as the "
-    "others. int8: pixels - 128, and 256 p - 128: integers throughout, for microcontrollers.",
-    **_TFLITE,
-)
-flags.DEFINE_integer(
-    "calibration_images",
-    500,
-    "Images that int8's ranges are taken from: the first of the training split.",
-    lower_bound=1,
-    **_TFLITE,
-)
-flags.DEFINE_bool(
-    "c_header", False, "Write the int8 file as a C header too, for microcontrollers.", **_TFLITE
-)
-flags.DEFINE_string(
-    "split", "test", "Split to compare every artifact and the trained model on.", **_GATE
-)
-flags.DEFINE_string(
-    "data_dir", None, "Root folder of prepared datasets (default: where the run found it).", **_GATE
-)
-flags.DEFINE_float(
-    "min_accuracy",
-    0.0,
-    "Refuse a model whose accuracy on --split is below, 0 to 1.",
-    lower_bound=0.0,
-    upper_bound=1.0,
-    **_GATE,
-)
-flags.DEFINE_integer(
-    "must_beat",
-    None,
-    "Refuse a model whose accuracy on --split is below that of this published version.",
-    lower_bound=1,
-    **_GATE,
-)
-define_max_corrupt_records(**_GATE)
-flags.DEFINE_integer(
-    "keep_versions",
-    0,
-    "After the export, delete all versions of the model but so many, the newest; 0 keeps all.",
-    lower_bound=0,
-    **_AFTER,
-)
-flags.DEFINE_bool(
-    "rollback",
-    False,
-    "Instead of an export: take the newest version of --model_name away, into "
-    "<export_dir>/.rolled_back; the one before is served again.",
-    **_AFTER,
-)
-flags.DEFINE_string(
-    "verify_only",
-    None,
-    "Instead of an export: check the files of all versions in this folder against their manifests.",
-    **_AFTER,
-)
+from .export_flags import FLAGS, FORMATS, VARIANTS
 
 
 def run(values: Any, arguments: list[str]) -> dict[str, Any]:
@@ -143,8 +47,8 @@ def _export(values: Any) -> dict[str, Any]:
             f"--model_name={values.model_name}: it is a folder's name and part of URLs; use "
             "letters, digits and _ . - alone"
         )
-    _check_words("formats", values.formats, _FORMATS)
-    _check_words("tflite_variants", values.tflite_variants, _VARIANTS)
+    _check_words("formats", values.formats, FORMATS)
+    _check_words("tflite_variants", values.tflite_variants, VARIANTS)
     has_int8 = "int8" in values.tflite_variants and "tflite" in values.formats
     if values.c_header and not has_int8:
         raise UsageError("--c_header needs tflite in --formats and int8 in --tflite_variants")
@@ -155,12 +59,12 @@ def _export(values: Any) -> dict[str, Any]:
     from ..models.evaluation import of_probabilities
     from ..models.run import Run, open_run_dataset
     from . import card, gate, onnx, publish, saved_model, tflite, versions, warmup
-    from .formats import FORMATS
+    from .formats import FORMATS as KNOWN
     from .functions import Classifier
 
     if "onnx" in values.formats:
         onnx.require_packages()
-    formats = [FORMATS[name] for name in dict.fromkeys(values.formats)]
+    formats = [KNOWN[name] for name in dict.fromkeys(values.formats)]
     folder = Run(Path(values.workdir))
     config, model = folder.load()
     dataset = open_run_dataset(config, values.data_dir)
@@ -193,21 +97,22 @@ def _export(values: Any) -> dict[str, Any]:
     with publish.staging(export_dir) as staged:
         version = values.version or publish.next_version(export_dir, name)
         targets = publish.targets(export_dir, name, version, [each.name for each in formats])
+        truth = gate.Truth(subject, images, labels)
+        gate.require_accuracy(truth, values.min_accuracy)
+        if values.must_beat:
+            gate.require_better(truth, export_dir / "saved_model" / name / str(values.must_beat))
         start = time.monotonic()
         for each in formats:
             progress.say(f"writing {each.name}")
             each.write(subject, staged / each.name, options)
         written = time.monotonic()
-        truth = gate.Truth(subject, images, labels)
-        gate.require_accuracy(truth, values.min_accuracy)
-        if values.must_beat:
-            gate.require_better(truth, export_dir / "saved_model" / name / str(values.must_beat))
         if "saved_model" in targets:
             warmup.write(subject, name, images[0], staged / "saved_model" / saved_model.EXTRA)
+        artifacts = {each.name: each.artifacts(options) for each in formats}
         comparisons = [
             comparison.to_json()
             for each in formats
-            for artifact in each.artifacts(options)
+            for artifact in artifacts[each.name]
             for comparison in gate.compared(artifact, staged / each.name, truth)
         ]
         verified = time.monotonic()
@@ -225,8 +130,8 @@ def _export(values: Any) -> dict[str, Any]:
             },
         )
         for each in formats:
-            each.describe(staged / each.name, facts)
-            manifest = card.manifest(facts, each.artifacts(options), staged / each.name)
+            each.describe(staged / each.name, facts, sum(artifacts.values(), ()))
+            manifest = card.manifest(facts, artifacts[each.name], staged / each.name)
             files.write_json(staged / each.name / each.manifest, manifest)
         publish.publish(staged, targets)
         gone = (
@@ -240,7 +145,7 @@ def _export(values: Any) -> dict[str, Any]:
         "artifacts": {
             artifact.name: str(targets[each.name] / artifact.path)
             for each in formats
-            for artifact in each.artifacts(options)
+            for artifact in artifacts[each.name]
         },
         "verification": comparisons,
         "deleted_versions": gone,

@@ -28,14 +28,15 @@ class Format:
       write: writes the artifacts into a version's folder.
       artifacts: what it writes.
       manifest: where it goes in a version's folder.
-      describe: writes what else goes beside the artifacts, from a version's facts.
+      describe: writes what else goes beside the artifacts, from a version's facts and all
+        its artifacts.
     """
 
     name: str
     write: Callable[[Classifier, Path, tflite.Options], None]
     artifacts: Callable[[tflite.Options], tuple[Artifact, ...]]
     manifest: str
-    describe: Callable[[Path, dict[str, Any]], None]
+    describe: Callable[[Path, dict[str, Any], tuple[Artifact, ...]], None]
 
 
 def _open_saved_model(folder: Path) -> Opened:
@@ -92,9 +93,7 @@ def _tflite_artifacts(options: tflite.Options) -> tuple[Artifact, ...]:
             name="tflite" if variant is tflite.FLOAT32 else f"tflite_{variant.name}",
             title=f"TFLite {variant.name}",
             path=variant.file,
-            signatures=(
-                (signatures.CLASSIFY_RGB,) if variant is tflite.MEDIAPIPE else signatures.TFLITE
-            ),
+            signatures=(tflite.signature_of(variant, options),),
             batch_size=tflite.batch_size_of(variant, options),
             max_accuracy_change=variant.max_accuracy_change,
             open=mediapipe.open_file if variant is tflite.MEDIAPIPE else _open_tflite,
@@ -118,12 +117,13 @@ def _onnx_artifacts(options: tflite.Options) -> tuple[Artifact, ...]:
     )
 
 
-def _nothing_beside(folder: Path, facts: dict[str, Any]) -> None:
-    del folder, facts
+def _nothing_beside(folder: Path, facts: dict[str, Any], artifacts: tuple[Artifact, ...]) -> None:
+    del folder, facts, artifacts
 
 
-def _describe_tflite(folder: Path, facts: dict[str, Any]) -> None:
-    files.write_text(folder / tflite.CARD, card.model_card(facts, card.digests(folder)))
+def _describe_tflite(folder: Path, facts: dict[str, Any], artifacts: tuple[Artifact, ...]) -> None:
+    text = card.model_card(facts, artifacts, card.digests(folder))
+    files.write_text(folder / tflite.CARD, text)
 
 
 # The functions are looked up when they are called, so that a test can plant a fault.

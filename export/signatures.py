@@ -64,8 +64,7 @@ CLASSIFY = Signature(
     method=CLASSIFY_METHOD,
 )
 
-# What an int8 file with integers in and out is quantized from; its `images` are then
-# int8, pixels - 128, and its `probabilities` int8, 256 p - 128.
+# What an int8 file with integers in and out is quantized from.
 INTEGER_IO = Signature(
     name=SERVING_DEFAULT.name,
     input=Tensor("images", "float32", (N, H, W, C), "pixels, 0 to 255"),
@@ -89,5 +88,11 @@ TFLITE_DEFAULT = Signature(
     ),
 )
 
+# What that file takes and gives.
+INT8_IO = Signature(
+    name=SERVING_DEFAULT.name,
+    input=Tensor("images", "int8", (N, H, W, C), "raw pixels less 128, -128 to 127"),
+    outputs=(Tensor("probabilities", "int8", (N, K), "of each class p: 256 p - 128"),),
+)
+
 SAVED_MODEL = (SERVING_DEFAULT, PREDICT_IMAGES, PREDICT_BYTES, CLASSIFY)
-TFLITE = (TFLITE_DEFAULT,)

@@ -112,6 +112,12 @@ def carried(variant: Variant, options: Options) -> signatures.Signature:
     return signatures.TFLITE_DEFAULT
 
 
+def signature_of(variant: Variant, options: Options) -> signatures.Signature:
+    """What a variant's file takes and gives."""
+    signature = carried(variant, options)
+    return signatures.INT8_IO if signature is signatures.INTEGER_IO else signature
+
+
 def batch_size_of(variant: Variant, options: Options) -> int:
     """Images that a variant takes at once."""
     return BATCH_SIZE if variant is MEDIAPIPE else options.batch_size

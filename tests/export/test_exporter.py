@@ -12,6 +12,7 @@ from digitline.base import command
 from digitline.base.errors import DataError, UsageError, UserError, VerificationError
 from digitline.base.tf import keras, tf
 from digitline.export import (
+    export_flags,
     exporter,
     formats,
     functions,
@@ -111,8 +112,8 @@ def test_plain_tensorflow_and_plain_litert_get_the_models_answers(
 
 
 def test_the_flags_formats_are_those_that_are_there():
-    assert formats.NAMES == exporter._FORMATS == publish.KINDS
-    assert tuple(tflite.VARIANTS) == exporter._VARIANTS
+    assert formats.NAMES == export_flags.FORMATS == publish.KINDS
+    assert tuple(tflite.VARIANTS) == export_flags.VARIANTS
 
 
 def test_manifest_describes_the_files(exported):
@@ -127,7 +128,7 @@ def test_manifest_describes_the_files(exported):
     rows = manifest["verified_on"]["comparisons"]
     assert [(row["artifact"], row["signature"]) for row in rows] == [
         *[("SavedModel", signature.name) for signature in signatures.SAVED_MODEL],
-        *[(f"TFLite {name}", "serving_default") for name in exporter._VARIANTS[:-1]],
+        *[(f"TFLite {name}", "serving_default") for name in export_flags.VARIANTS[:-1]],
     ]
     assert all(row["agrees"] and row["examples"] == 1100 for row in rows)
     beside = json.loads((exported.saved_model / "assets.extra/digitline.json").read_text())
@@ -152,9 +153,11 @@ def test_the_card_says_what_was_verified(exported):
     assert "\n| 7 | " in card  # Precision, recall and F1 of a class.
     run = json.loads((exported.tflite.parent / "manifest.json").read_text())["run"]
     assert f"fingerprint `{run['dataset']['fingerprint']}`" in card
-    for signature in signatures.SAVED_MODEL:
+    for signature in (*signatures.SAVED_MODEL, signatures.TFLITE_DEFAULT):
         for tensor in (signature.input, *signature.outputs):
             assert f"`{tensor.name}` {tensor.dtype}" in card
+    assert "Signature `classify` of SavedModel:" in card
+    assert "Signature `serving_default` of TFLite float32, TFLite float16, TFLite" in card
 
 
 def test_versions_names_and_formats(well_trained, tmp_path):
