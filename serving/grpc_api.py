@@ -1,0 +1,300 @@
+"""TF Serving's gRPC services: PredictionService and ModelService.
+
+Handlers take and give raw bytes: grpcio then does no work of its own on a message, and a
+message that does not parse is answered here.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import grpc
+from google.protobuf.message import DecodeError
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    input_pb2,
+    model_management_pb2,
+    predict_pb2,
+    regression_pb2,
+)
+
+from . import inference, tensors
+from .inference import Target
+from .servable import CLASSIFY_METHOD, REGRESS_METHOD
+from .status import StatusError, from_exception, invalid
+
+PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
+MODEL_SERVICE = "tensorflow.serving.ModelService"
+SERVICES = (PREDICTION_SERVICE, MODEL_SERVICE)
+
+# The classes of messages are made when these modules are imported: no checker knows them.
+_classification: Any = classification_pb2
+_metadata: Any = get_model_metadata_pb2
+_status: Any = get_model_status_pb2
+_inference: Any = inference_pb2
+_input: Any = input_pb2
+_management: Any = model_management_pb2
+_predict: Any = predict_pb2
+_regression: Any = regression_pb2
+
+# Told of each request: model, API, name of the status, seconds.
+Observe = Callable[[str, str, str, float], None]
+_Method = Callable[[Any], Awaitable[Any]]
+
+
+class Models(Protocol):
+    """What a manager offers to the services."""
+
+    def lease(self, target: Target) -> Any: ...
+    def status(self, target: Target) -> Sequence[Any]: ...
+
+
+class Services(grpc.GenericRpcHandler):
+    """Both services, for `grpc.aio.Server.add_generic_rpc_handlers`."""
+
+    def __init__(
+        self,
+        models: Models,
+        reload: Callable[[Any], None],
+        observe: Observe,
+        tensor_content: bool = False,
+    ):
+        """Makes the table of methods.
+
+        Args:
+          models: that answer.
+          reload: takes a `ModelServerConfig` in place of the configuration; may take its
+            time. Raises StatusError or UserError.
+          observe: told of each request.
+          tensor_content: whether answers hold tensors as bytes instead of typed fields.
+        """
+        self._models = models
+        self._reload = reload
+        self._observe = observe
+        self._typed = not tensor_content
+        methods: Mapping[str, tuple[_Method, Any, str]] = {
+            f"{PREDICTION_SERVICE}/Predict": (
+                self._answer_predict, _predict.PredictRequest, "predict"
+            ),
+            f"{PREDICTION_SERVICE}/Classify": (
+                self._classify, _classification.ClassificationRequest, "classify"
+            ),
+            f"{PREDICTION_SERVICE}/Regress": (
+                self._regress, _regression.RegressionRequest, "regress"
+            ),
+            f"{PREDICTION_SERVICE}/MultiInference": (
+                self._multi_inference, _inference.MultiInferenceRequest, "multi_inference"
+            ),
+            f"{PREDICTION_SERVICE}/GetModelMetadata": (
+                self._get_metadata, _metadata.GetModelMetadataRequest, "metadata"
+            ),
+            f"{MODEL_SERVICE}/GetModelStatus": (
+                self._get_status, _status.GetModelStatusRequest, "status"
+            ),
+            f"{MODEL_SERVICE}/HandleReloadConfigRequest": (
+                self._reload_config, _management.ReloadConfigRequest, "reload"
+            ),
+        }  # fmt: skip
+        self._handlers = {
+            f"/{path}": grpc.unary_unary_rpc_method_handler(self._handler(*each))
+            for path, each in methods.items()
+        }
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        """The handler of a path; None for one that is not there, which is UNIMPLEMENTED."""
+        return self._handlers.get(handler_call_details.method)
+
+    def _handler(self, method: _Method, request_class: Any, api: str) -> Any:
+        async def handle(data: bytes, context: grpc.aio.ServicerContext) -> bytes:
+            start = time.perf_counter()
+            name, status = "", "OK"
+            try:
+                try:
+                    request = request_class.FromString(data)
+                except DecodeError:
+                    raise invalid(f"the message is no {request_class.DESCRIPTOR.name}") from None
+                name = _model_name(request)
+                return (await method(request)).SerializeToString()
+            except asyncio.CancelledError:
+                status = "CANCELLED"
+                raise
+            except Exception as error:
+                failure = from_exception(error)
+                status = failure.code.name
+                await context.abort(failure.code, failure.message)
+                raise  # Not reached: abort raises.
+            finally:
+                self._observe(name, api, status, time.perf_counter() - start)
+
+        return handle
+
+    async def _answer_predict(self, request: Any) -> Any:
+        spec = _spec(request)
+        signature = spec.signature_name or inference.DEFAULT_SIGNATURE
+        try:
+            inputs = {name: tensors.decode(tensor) for name, tensor in request.inputs.items()}
+        except ValueError as error:
+            raise invalid(str(error)) from None
+        with self._models.lease(_target(spec)) as lease:
+            outputs = await inference.predict(lease, signature, inputs, list(request.output_filter))
+            response = _predict.PredictResponse()
+            _echo(response.model_spec, lease, signature)
+        for name, array in outputs.items():
+            tensors.encode(array, response.outputs[name], typed=self._typed)
+        return response
+
+    async def _classify(self, request: Any) -> Any:
+        spec = _spec(request)
+        signature = spec.signature_name or inference.DEFAULT_SIGNATURE
+        with self._models.lease(_target(spec)) as lease:
+            response = _classification.ClassificationResponse()
+            await _fill_classifications(lease, signature, _examples(request.input), response.result)
+            _echo(response.model_spec, lease, signature)
+        return response
+
+    async def _regress(self, request: Any) -> Any:
+        spec = _spec(request)
+        signature = spec.signature_name or inference.DEFAULT_SIGNATURE
+        with self._models.lease(_target(spec)) as lease:
+            response = _regression.RegressionResponse()
+            await _fill_regressions(lease, signature, _examples(request.input), response.result)
+            _echo(response.model_spec, lease, signature)
+        return response
+
+    async def _multi_inference(self, request: Any) -> Any:
+        tasks = list(request.tasks)
+        if not tasks:
+            raise invalid("Inference request tasks are empty")
+        if len({task.model_spec.name for task in tasks}) > 1:
+            raise invalid(
+                "All ModelSpecs in a MultiInferenceRequest must access the same model name."
+            )
+        names = [task.model_spec.signature_name or inference.DEFAULT_SIGNATURE for task in tasks]
+        repeated = next((name for name in names if names.count(name) > 1), None)
+        if repeated is not None:
+            raise invalid(f"Duplicate evaluation of signature: {repeated}")
+        examples = _examples(request.input)
+        response = _inference.MultiInferenceResponse()
+        with self._models.lease(_target(_spec(tasks[0]))) as lease:
+            for task, signature in zip(tasks, names, strict=True):
+                result = response.results.add()
+                if task.method_name == CLASSIFY_METHOD:
+                    await _fill_classifications(
+                        lease, signature, examples, result.classification_result
+                    )
+                elif task.method_name == REGRESS_METHOD:
+                    await _fill_regressions(lease, signature, examples, result.regression_result)
+                else:
+                    raise StatusError(
+                        grpc.StatusCode.UNIMPLEMENTED,
+                        f"Unsupported signature method_name: {task.method_name}",
+                    )
+                _echo(result.model_spec, lease, signature)
+        return response
+
+    async def _get_metadata(self, request: Any) -> Any:
+        if not request.metadata_field:
+            raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
+        for field in request.metadata_field:
+            if field != "signature_def":
+                raise invalid(f"Metadata field {field} is not supported")
+        with self._models.lease(_target(_spec(request))) as lease:
+            response = _metadata.GetModelMetadataResponse()
+            response.model_spec.name = lease.name
+            response.model_spec.version.value = lease.version
+            signatures = _metadata.SignatureDefMap()
+            for name, definition in lease.servable.signature_defs.items():
+                signatures.signature_def[name].CopyFrom(definition)
+            response.metadata["signature_def"].Pack(signatures)
+        return response
+
+    async def _get_status(self, request: Any) -> Any:
+        response = _status.GetModelStatusResponse()
+        for version in self._models.status(_target(_spec(request))):
+            response.model_version_status.add(
+                version=version.version,
+                state=int(version.state),
+                status={
+                    "error_code": version.error_code,
+                    "error_message": version.error_message,
+                },
+            )
+        return response
+
+    async def _reload_config(self, request: Any) -> Any:
+        if not request.HasField("config"):
+            raise invalid("Missing config")
+        try:  # It waits for models to load: beside the event loop.
+            await asyncio.get_running_loop().run_in_executor(None, self._reload, request.config)
+        except StatusError:
+            raise
+        except Exception as error:
+            raise invalid(str(error)) from error
+        response = _management.ReloadConfigResponse()
+        response.status.error_code = 0
+        return response
+
+
+async def _fill_classifications(
+    lease: Any, signature: str, examples: Sequence[bytes], result: Any
+) -> None:
+    for row in await inference.classify(lease, signature, examples):
+        classes = result.classifications.add().classes
+        for label, score in row:
+            classes.add(label=label, score=score)
+
+
+async def _fill_regressions(
+    lease: Any, signature: str, examples: Sequence[bytes], result: Any
+) -> None:
+    for value in await inference.regress(lease, signature, examples):
+        result.regressions.add(value=value)
+
+
+def _model_name(request: Any) -> str:
+    if hasattr(request, "model_spec"):
+        return request.model_spec.name
+    tasks = getattr(request, "tasks", ())
+    return tasks[0].model_spec.name if tasks else ""
+
+
+def _spec(request: Any) -> Any:
+    if not request.HasField("model_spec"):
+        raise invalid("Missing ModelSpec")
+    return request.model_spec
+
+
+def _target(spec: Any) -> Target:
+    choice = spec.WhichOneof("version_choice")
+    return Target(
+        spec.name,
+        version=spec.version.value if choice == "version" else None,
+        label=spec.version_label if choice == "version_label" else None,
+    )
+
+
+def _echo(spec: Any, lease: Any, signature: str) -> None:
+    """Which model it was that answered."""
+    spec.name = lease.name
+    spec.version.value = lease.version
+    spec.signature_name = signature
+
+
+def _examples(given: Any) -> list[bytes]:
+    """The serialized examples of an `Input`, the context of all merged into each."""
+    kind = given.WhichOneof("kind")
+    if kind == "example_list":
+        return [example.SerializeToString() for example in given.example_list.examples]
+    if kind != "example_list_with_context":
+        raise invalid("Input is empty.")
+    merged = []
+    for example in given.example_list_with_context.examples:
+        whole = type(example)()
+        whole.MergeFrom(given.example_list_with_context.context)
+        whole.MergeFrom(example)
+        merged.append(whole.SerializeToString())
+    return merged

@@ -1,0 +1,118 @@
+"""The gRPC server: its addresses, TLS, limits, health checks and reflection."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from ..base.errors import UserError
+from .grpc_api import SERVICES, Services
+
+# Made when they are imported: no checker knows what is in them.
+_HEALTH: Any = health_pb2
+_HEALTH_SERVICE: Any = health
+_OK, _NOT_OK = _HEALTH.HealthCheckResponse.SERVING, _HEALTH.HealthCheckResponse.NOT_SERVING
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Where and how the server listens.
+
+    Attributes:
+      host: address of the port.
+      port: 0 for none; TF Serving's `port`.
+      socket_path: of a Unix socket; empty for none.
+      channel_arguments: of gRPC, "key=value,key=value".
+      max_request_bytes: a larger message is RESOURCE_EXHAUSTED.
+      max_concurrent: calls at once; more are RESOURCE_EXHAUSTED.
+      health: whether the health service answers.
+      tls: (private key, certificates, those of the clients' authority or None), PEM; or None.
+      client_certificates: whether a client must show one (mutual TLS).
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8500
+    socket_path: str = ""
+    channel_arguments: str = ""
+    max_request_bytes: int = 2**27
+    max_concurrent: int = 1000
+    health: bool = True
+    tls: tuple[bytes, bytes, bytes | None] | None = None
+    client_certificates: bool = False
+
+
+class GrpcServer:
+    """A server that runs on the event loop."""
+
+    def __init__(self, services: Services, options: Options):
+        """Binds the addresses; nothing is answered before `start`.
+
+        Raises:
+          UserError: an address is taken, or the channel arguments are none.
+        """
+        self._options = options
+        self._server = grpc.aio.server(
+            options=[
+                *_channel_arguments(options.channel_arguments),
+                ("grpc.max_receive_message_length", options.max_request_bytes),
+                ("grpc.max_send_message_length", -1),
+                # Else a second server could take half of the requests of the same port.
+                ("grpc.so_reuseport", 0),
+            ],
+            maximum_concurrent_rpcs=options.max_concurrent,
+        )
+        self._server.add_generic_rpc_handlers((services,))
+        names = [*SERVICES, reflection.SERVICE_NAME]
+        self._health = _HEALTH_SERVICE.aio.HealthServicer()
+        if options.health:
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+            names.append(health.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+        self.port = self._bind(f"{options.host}:{options.port}") if options.port else 0
+        if options.socket_path:
+            self._bind(f"unix:{Path(options.socket_path).absolute()}")
+
+    def _bind(self, address: str) -> int:
+        options = self._options
+        try:
+            if options.tls is None or address.startswith("unix:"):
+                return self._server.add_insecure_port(address)
+            key, certificates, clients = options.tls
+            credentials = grpc.ssl_server_credentials(
+                [(key, certificates)], clients, options.client_certificates
+            )
+            return self._server.add_secure_port(address, credentials)
+        except RuntimeError as error:
+            raise UserError(
+                f"gRPC cannot listen at {address}: it is taken or not allowed (another port: "
+                "--port=N)"
+            ) from error
+
+    async def start(self) -> None:
+        """Begins to answer."""
+        await self.set_serving(False)
+        await self._server.start()
+
+    async def set_serving(self, ready: bool) -> None:
+        """What health checks are told, of the server and of each service."""
+        for name in ("", *SERVICES):
+            await self._health.set(name, _OK if ready else _NOT_OK)
+
+    async def stop(self, grace_s: float) -> None:
+        """Takes no new call, lets those that run end within so many seconds, then breaks them."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace_s)
+
+
+def _channel_arguments(text: str) -> list[tuple[str, Any]]:
+    """Of `key=value,key=value`, numbers as such."""
+    found: list[tuple[str, Any]] = []
+    for part in filter(None, text.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals or not key:
+            raise UserError(f"--grpc_channel_arguments: '{part}' is no key=value")
+        found.append((key, int(value) if value.lstrip("-").isdecimal() else value))
+    return found

@@ -1,0 +1,84 @@
+"""What the server runs: signatures with named tensors, whatever kind of file they come from."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+# Of a model's method for each API: what signatures carry as their method name.
+PREDICT_METHOD = "tensorflow/serving/predict"
+CLASSIFY_METHOD = "tensorflow/serving/classify"
+REGRESS_METHOD = "tensorflow/serving/regress"
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorInfo:
+    """One input or output.
+
+    Attributes:
+      dtype: number of a `tensorflow.DataType`.
+      shape: with None where a size is open; None where not even the rank is known.
+    """
+
+    dtype: int
+    shape: tuple[int | None, ...] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """One way into a servable.
+
+    Attributes:
+      method: its method name.
+      inputs: by their names in the signature.
+      outputs: by theirs.
+    """
+
+    method: str
+    inputs: Mapping[str, TensorInfo]
+    outputs: Mapping[str, TensorInfo]
+
+    @property
+    def batched(self) -> bool:
+        """Whether requests can be joined along the first axis: it is open in all tensors."""
+        tensors = [*self.inputs.values(), *self.outputs.values()]
+        return all(each.shape and each.shape[0] is None for each in tensors)
+
+
+@dataclasses.dataclass(frozen=True)
+class Servable:
+    """One loaded version of a model.
+
+    Attributes:
+      signatures: by name.
+      signature_defs: the same as the SavedModel's own messages
+        (`tensorflow.SignatureDef` by name), for GetModelMetadata.
+      run: takes a signature's name, its inputs by name (numpy arrays; strings are
+        arrays of `bytes` with dtype object) and the names of the outputs that are
+        wanted; gives those outputs in that order. May be called from many threads
+        at once. Raises what the runtime raises; `status.from_exception` reads it.
+      close: frees it. Nothing is run after it.
+    """
+
+    signatures: Mapping[str, Signature]
+    signature_defs: Mapping[str, Any]
+    run: Callable[[str, Mapping[str, np.ndarray], Sequence[str]], list[np.ndarray]]
+    close: Callable[[], None]
+
+
+def signature_from_def(signature_def: Any) -> Signature:
+    """The signature that a `tensorflow.SignatureDef` states."""
+
+    def infos(tensors: Any) -> dict[str, TensorInfo]:
+        return {name: TensorInfo(info.dtype, _shape(info)) for name, info in tensors.items()}
+
+    return Signature(
+        signature_def.method_name, infos(signature_def.inputs), infos(signature_def.outputs)
+    )
+
+
+def _shape(info: Any) -> tuple[int | None, ...] | None:
+    if info.tensor_shape.unknown_rank:
+        return None
+    return tuple(None if size.size < 0 else size.size for size in info.tensor_shape.dim)
