@@ -57,8 +57,10 @@ def _keras_seconds(name: str, dataset: Dataset, train_split: str) -> float:
     ]
     model = module.build(preprocess.output_shape, dataset.num_classes)
     steps = recipe.total_steps(len(labels))
+    optimizer = make_optimizer(recipe, steps, len(labels), model.trainable_variables)
+    plain = getattr(keras.optimizers, type(optimizer).__name__)  # Keras's own, not ours.
     model.compile(
-        make_optimizer(recipe, steps, len(labels), model.trainable_variables),
+        plain.from_config(optimizer.get_config()),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )

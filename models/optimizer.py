@@ -3,6 +3,7 @@
 from typing import Any
 
 from ..base.tf import keras, tf
+from . import fused
 from .recipe import Recipe
 
 # The rate that a one-cycle schedule begins with, as a share of its peak.
@@ -36,9 +37,9 @@ def make_optimizer(
     elif kind == "rmsprop":
         optimizer = keras.optimizers.RMSprop(**common)
     elif kind == "adamw" and recipe.weight_decay:
-        optimizer = keras.optimizers.AdamW(**common)
+        optimizer = fused.AdamW(**common)
     else:  # AdamW without decay is Adam.
-        optimizer = keras.optimizers.Adam(**common)
+        optimizer = fused.Adam(**common)
     if recipe.weight_decay:
         vectors = [variable for variable in variables if len(variable.shape) < 2]
         optimizer.exclude_from_weight_decay(var_list=vectors)

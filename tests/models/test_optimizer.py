@@ -89,3 +89,18 @@ def test_gradients_are_clipped_by_their_global_norm():
     norm = np.sqrt(6 * 30**2 + 2 * 40**2)
     np.testing.assert_allclose(moved[0], 30 * 2 / norm, rtol=1e-5)
     np.testing.assert_allclose(moved[1], 40 * 2 / norm, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_updates_in_one_kernel_are_kerass_own(name):
+    recipe = Recipe(optimizer=name, learning_rate=0.1, weight_decay=0.1 * (name == "adamw"))
+    ours, theirs = variables(), variables()
+    fused = make_optimizer(recipe, 10, 640, ours)
+    plain = getattr(keras.optimizers, type(fused).__name__).from_config(fused.get_config())
+    plain.exclude_from_weight_decay(var_list=theirs[1:])
+    for step in range(5):
+        gradients = [keras.ops.full((3, 2), step - 1.5), keras.ops.full((2,), 0.1 * step)]
+        fused.apply(gradients, ours)
+        plain.apply(gradients, theirs)
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-5, atol=1e-6)
