@@ -84,7 +84,13 @@ setup(
     ],
     extras_require=EXTRAS,
     cmdclass={"build_py": BuildWithoutSetup},
-    entry_points={"console_scripts": ["digitline = digitline.cli.main:main"]},
+    entry_points={
+        "console_scripts": [
+            "digitline = digitline.cli.main:main",
+            # Takes TF Serving's command lines; not under its name, which would shadow it.
+            "digitline-model-server = digitline.serving.server:model_server",
+        ]
+    },
     classifiers=[
         "Operating System :: MacOS",
         "Operating System :: POSIX :: Linux",

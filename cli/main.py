@@ -17,7 +17,7 @@ COMMANDS = {
     "evaluate": ("models.evaluate", "a trained model's accuracy on a split"),
     "export": ("export.exporter", "a trained model to a verified SavedModel and TFLite file"),
     "predict": ("serving.predict", "the class of a picture, by an exported model"),
-    "serve": (None, "an exported model behind TF Serving's gRPC and REST interfaces"),
+    "serve": ("serving.server", "an exported model behind TF Serving's gRPC and REST interfaces"),
     "benchmark": ("data.benchmark", "the speed of the pipeline, or of formats"),
     "report": ("models.report", "the table of measured accuracies"),
     "quickstart": ("cli.quickstart", "all of it once, on MNIST: prepare to predict"),

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..base.tf import tf
 from .executor import Executor
-from .servable import Servable, Signature, TensorInfo
+from .servable import CLASSIFY_METHOD, REGRESS_METHOD, Servable, Signature, TensorInfo
 from .status import StatusError, from_exception, invalid
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -214,6 +214,11 @@ def _check_names(signature: Signature, inputs: Iterable[str], wanted: Iterable[s
 
 
 def _check_input(signature: Signature, name: str, what: str) -> None:
+    method = CLASSIFY_METHOD if what == "classification" else REGRESS_METHOD
+    if signature.strict and signature.method != method:
+        raise _precondition(
+            f"Expected {what} signature method_name to be {method}. Was: {signature.method}"
+        )
     if len(signature.inputs) != 1:
         raise _precondition(f"Expected one input Tensor. Got {len(signature.inputs)}.")
     info = signature.inputs.get(name)

@@ -3,13 +3,17 @@
 Latencies are in microseconds, as TF Serving has them.
 """
 
+import contextlib
 from collections.abc import Callable
 
 import prometheus_client
 
+from .status import CODES
+
 PREFIX = ":tensorflow:serving:"
 # Of time, from 10 microseconds to 13 s, each bound 1.8 times the one before: TF Serving's.
 _LATENCY = tuple(10 * 1.8**power for power in range(25))
+_AVAILABLE, _END = 30, 50  # Of `ModelVersionStatus.State`.
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 prometheus_client.disable_created_metrics()  # Samples that TF Serving does not have.
@@ -20,6 +24,7 @@ class Metrics:
 
     def __init__(self):
         self.registry = prometheus_client.CollectorRegistry()
+        self.requests = 0
 
         def counter(name: str, text: str, *labels: str) -> prometheus_client.Counter:
             return prometheus_client.Counter(PREFIX + name, text, labels, registry=self.registry)
@@ -60,7 +65,6 @@ class Metrics:
         self._padding = counter(
             "batching_session:padding_size", "Rows that fill batches up to an allowed size."
         )
-        self._in_flight = gauge("requests_in_flight", "Requests that are being answered.")
         self._queued = gauge("batching_session:queue_size", "Rows that wait for a batch.")
         self._loads = counter(
             "model_load_count", "Versions loaded, or failed to.", "model_name", "status"
@@ -71,16 +75,17 @@ class Metrics:
             *("model_name", "version"),
         )
 
-    def request(self, model: str, api: str, entrypoint: str, status: str, seconds: float) -> None:
+    def request(self, model: str, api: str, status: str, seconds: float, entrypoint: str) -> None:
         """A request that was answered.
 
         Args:
           model: that it named.
           api: "predict", "classify", …
-          entrypoint: "GRPC" or "REST".
           status: name of its gRPC code.
           seconds: that it took.
+          entrypoint: "GRPC" or "REST".
         """
+        self.requests += 1
         if status == "NOT_FOUND":
             model = ""  # Names that a client makes up must not grow the table.
         self._requests.labels(model, status).inc()
@@ -97,18 +102,28 @@ class Metrics:
         if padded > rows:
             self._padding.inc(padded - rows)
 
-    def version(self, model: str, version: int, state: int, error: str) -> None:
-        """A version has come into a state (a number of `ModelVersionStatus.State`)."""
-        self._state.labels(model, str(version)).set(state)
-        if state == 30:
-            self._loads.labels(model, "OK").inc()
-        elif state == 50 and error:
-            self._loads.labels(model, error).inc()
+    def version(self, model: str, version: int, state: int, error_code: int) -> None:
+        """A version has come into a state.
 
-    def follow(self, in_flight: Callable[[], int], queued: Callable[[], int]) -> None:
-        """Where to look for the figures of this moment."""
-        self._in_flight.set_function(in_flight)
-        self._queued.set_function(queued)
+        Args:
+          model: whose version it is.
+          version: its number.
+          state: of `ModelVersionStatus.State`.
+          error_code: of gRPC, if it could not be loaded; else 0.
+        """
+        if state == _END:
+            with contextlib.suppress(KeyError):  # It was shown no more.
+                self._state.remove(model, str(version))
+        else:
+            self._state.labels(model, str(version)).set(state)
+        if state == _AVAILABLE:
+            self._loads.labels(model, "OK").inc()
+        elif state == _END and error_code:
+            self._loads.labels(model, CODES[error_code].name).inc()
+
+    def follow_queue(self, rows: Callable[[], int]) -> None:
+        """Where to look for the rows that wait at this moment."""
+        self._queued.set_function(rows)
 
     def text(self) -> bytes:
         """All figures in Prometheus's text format, version 0.0.4."""

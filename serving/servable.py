@@ -33,11 +33,13 @@ class Signature:
       method: its method name.
       inputs: by their names in the signature.
       outputs: by theirs.
+      strict: whether Classify and Regress refuse it unless it is of their method.
     """
 
     method: str
     inputs: Mapping[str, TensorInfo]
     outputs: Mapping[str, TensorInfo]
+    strict: bool = False
 
     @property
     def batched(self) -> bool:
