@@ -3,6 +3,7 @@ import json
 import numpy as np
 import PIL.Image
 import pytest
+import stub_server
 
 from digitline.base import command
 from digitline.base.errors import UserError
@@ -149,9 +150,89 @@ def test_a_model_with_another_signature_is_refused(tmp_path):
     [
         (["--tflite=a", "--saved_model=b", "a.png"], "give one of"),
         (["--tflite=a"], "which picture?"),
+        (["--tflite=a", "--server=grpc://b", "a.png"], "give one of"),
+        (["--server=grpc://b"], "which picture?"),
+        (["--server=localhost:8500", "a.png"], "expected grpc://host:port or http://host:port"),
+        (["--server=grpc://b", "--version=1", "--label=c", "a.png"], "a version or a label"),
+        (["--version=1", "a.png"], "--version is of a model on a server"),
+        (["--server=grpc://b", "--timeout=0", "a.png"], "--timeout"),
+        (["--server=grpc://b", "--tls_cert=c", "a.png"], "needs its key"),
     ],
 )
 def test_mistakes(arguments, message):
     done = digitline("predict", *arguments)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+@pytest.fixture(scope="module", params=["grpc", "http"])
+def server(request):
+    stub = stub_server.grpc_stub() if request.param == "grpc" else stub_server.rest_stub()
+    yield stub
+    stub.stop()
+
+
+def test_a_server_answers_as_an_artifact_does(server, pictures, test_images, tmp_path):
+    PIL.Image.new("L", (90, 40), "white").save(tmp_path / "blank.png")
+    (tmp_path / "bad.png").write_text("no picture")
+    names = [*pictures, str(tmp_path / "bad.png"), str(tmp_path / "blank.png")]
+    done = digitline("predict", f"--server={server.address}", *names, "--json")
+    assert done.returncode == 1
+    found = json.loads(done.stdout)
+    assert found["model"] == f"{server.address} default"
+    assert len(found["errors"]) == 1
+    assert [each["file"] for each in found["predictions"]] == [*pictures, names[-1]]
+    local = command.call(predict.COMMAND, pictures)["predictions"]
+    expected = stub_server.probabilities(test_images[0][:4])
+    for each, own, right in zip(found["predictions"], local, expected, strict=False):
+        assert set(each) == set(own)
+        np.testing.assert_allclose(each["probabilities"], right)
+        assert each["class"] == right.argmax()
+        assert each["label"] == str(each["class"])
+        assert each["probability"] == pytest.approx(right.max())
+    assert "the picture is blank" in found["predictions"][-1]["note"]
+
+
+def test_a_server_that_names_its_classes(server, pictures, test_images):
+    flags = [f"--server={server.address}", "--model_name=digits", "--version=2"]
+    found = command.call(predict.COMMAND, [*flags, "--signature=classify", *pictures])
+    assert found["model"] == f"{server.address} digits/2"
+    expected = stub_server.probabilities(test_images[0][:4])
+    for each, right in zip(found["predictions"], expected, strict=True):
+        assert each["label"] == stub_server.NAMES[right.argmax()]
+        assert each["class"] is None
+        assert each["labels"][0] == each["label"]
+        assert each["probabilities"][0] == each["probability"] == pytest.approx(right.max())
+
+
+def test_many_pictures_are_asked_in_batches(server, pictures):
+    server.sizes.clear()
+    found = command.call(predict.COMMAND, [f"--server={server.address}", *pictures * 10])
+    assert server.sizes == [32, 8]
+    assert [each["file"] for each in found["predictions"]] == pictures * 10
+
+
+def test_a_server_that_does_not_answer_is_named(server, pictures):
+    done = digitline("predict", f"--server={server.address}", "--model_name=cats", pictures[0])
+    assert done.returncode == 1
+    assert "model 'cats': Servable not found for request: Latest(cats)" in done.stderr
+    done = digitline("predict", f"--server={server.address}", "--signature=echo", pictures[0])
+    assert "expected images, uint8 [N, height, width, channels]" in done.stderr
+    nobody = f"{server.address.partition(':')[0]}://127.0.0.1:1"
+    done = digitline("predict", f"--server={nobody}", pictures[0], "--json")
+    assert done.returncode == 1
+    assert f"nothing listens at {nobody}; is `digitline serve`" in done.stderr
+    assert json.loads(done.stdout)["code"] == "UNAVAILABLE"
+    assert "Traceback" not in done.stderr
+
+
+def test_a_server_needs_no_tensorflow(server, pictures, tmp_path):
+    code = (
+        "import sys\n"
+        "for name in ('tensorflow', 'keras', 'ai_edge_litert'): sys.modules[name] = None\n"
+        "from digitline.serving import predict; from digitline.base import command\n"
+        "command.main(predict.COMMAND, ['digitline predict', *sys.argv[1:]])\n"
+    )
+    done = python(code, f"--server={server.address}", pictures[0], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{pictures[0]}: ")

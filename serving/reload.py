@@ -1,0 +1,81 @@
+"""What a new configuration must satisfy, in TF Serving's words (its source, server_core.cc)."""
+
+from collections.abc import Mapping, Sequence
+
+import grpc
+
+from .config import ModelConfig
+from .lifecycle import Model
+from .status import CODES, StatusError, invalid
+
+
+def check(
+    configs: Sequence[ModelConfig], models: Mapping[str, Model], labels_for_unavailable: bool
+) -> None:
+    """Refuses a configuration that does not fit together. Under the models' lock.
+
+    Args:
+      configs: that are to be in force.
+      models: those that are served now.
+      labels_for_unavailable: whether a new label may name a version that is not loaded.
+
+    Raises:
+      StatusError: INVALID_ARGUMENT or FAILED_PRECONDITION.
+    """
+    seen: set[str] = set()
+    for config in configs:
+        name = config.name
+        if name in seen:
+            raise invalid(f"Illegal to list model {name} multiple times in config list")
+        seen.add(name)
+        model = models.get(name)
+        if model is not None and model.config.platform != config.platform:
+            raise invalid(
+                f"Illegal to change a model's platform. For model {name} platform was "
+                f"{model.config.platform} and new platform requested is {config.platform}"
+            )
+        for label, number in config.labels.items():
+            # As in TF Serving: with the flag, a label may wait for its version, but
+            # one that requests rely on does not move to a version that is not there.
+            assigned = model.config.labels.get(label, number) if model else number
+            waits = labels_for_unavailable and assigned == number
+            if not waits and (model is None or number not in model.serving):
+                raise StatusError(
+                    grpc.StatusCode.FAILED_PRECONDITION,
+                    f"Request to assign label to version {number} of model {name}, which is "
+                    "not currently available for inference",
+                )
+
+
+def check_folder(config: ModelConfig) -> None:
+    """Refuses a model whose folder is not there.
+
+    Raises:
+      StatusError: INVALID_ARGUMENT.
+    """
+    if not config.base_path.is_dir():
+        raise invalid(f"Could not find base path {config.base_path} for servable {config.name}")
+
+
+def check_loaded(models: Sequence[Model]) -> None:
+    """Tells of models that were found and do not load. Under their lock.
+
+    Raises:
+      StatusError: UNKNOWN, in TF Serving's words.
+    """
+    failed = [
+        version
+        for model in models
+        if not model.serving
+        for version in model.versions.values()
+        if version.failed
+    ]
+    if not failed:
+        return
+    listed = ", ".join(
+        f"{{{each} due to error: {CODES[each.error_code].name}: {each.error_message}}}"
+        for each in failed
+    )
+    raise StatusError(
+        grpc.StatusCode.UNKNOWN, f"{len(failed)} model(s) did not become available: {{{listed}}}"
+    )
