@@ -8,7 +8,8 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "__init__.py").read_text(), re.M)[1]
-SUBPACKAGES = ["base", "cli", "data", "models", "export", "serving"]
+SUBPACKAGES = ["base", "cli", "data", "models", "export"]
+SUBPACKAGES += ["serving", "serving.client", "serving.core", "serving.rest"]
 EXTRAS = {
     # Preparing image folders and CSV files, here or on a cluster.
     "beam": ["apache-beam>=2.70"],
@@ -37,6 +38,9 @@ EXTRAS["test"] = [
     *EXTRAS["onnx"],
     *EXTRAS["serve"],
     *EXTRAS["tensorboard"],
+    # The schemas of compose files and of Kubernetes.
+    "check-jsonschema",
+    "kubernetes-validate",
     "playwright>=1.55",
     "pyright[nodejs]",
     "pytest>=8",

@@ -9,7 +9,7 @@ import importlib
 import sys
 from typing import NoReturn
 
-# Name: (the module that holds it as `COMMAND`, what it does). No module: not there yet.
+# Name: (the module that holds it as `COMMAND`, what it does).
 COMMANDS = {
     "prepare": ("data.prepare", "raw images to sharded TFRecords"),
     "inspect": ("data.inspect", "counts, balance, leakage and a sheet of samples of a dataset"),
@@ -30,8 +30,8 @@ _PACKAGE = __name__.rpartition(".cli.")[0]
 def usage() -> str:
     """The text of `digitline --help`."""
     lines = ["usage: digitline <command> [--flag=value …]", "", "commands:"]
-    for name, (module, summary) in COMMANDS.items():
-        lines.append(f"  {name:<12}{summary}{'' if module else ' (not there yet)'}")
+    for name, (_, summary) in COMMANDS.items():
+        lines.append(f"  {name:<12}{summary}")
     lines += ["", "digitline <command> --help lists a command's flags; digitline --version"]
     return "\n".join(lines)
 
@@ -60,9 +60,6 @@ def main() -> NoReturn:
     module, _ = COMMANDS[name]
     if name == "benchmark":
         module = _benchmark(arguments[1:])
-    if module is None:
-        there = ", ".join(each for each, (module, _) in COMMANDS.items() if module)
-        _fail(f"{name} is not there yet; there are: {there}")
     from ..base import command
 
     found = importlib.import_module(f"{_PACKAGE}.{module}").COMMAND

@@ -22,10 +22,11 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from . import inference, tensors
-from .inference import Target
-from .servable import CLASSIFY_METHOD, REGRESS_METHOD
-from .status import StatusError, from_exception, invalid
+from . import tensors
+from .core import inference
+from .core.inference import Target
+from .core.servable import CLASSIFY_METHOD, REGRESS_METHOD
+from .core.status import StatusError, from_exception, invalid
 
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"

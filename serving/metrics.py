@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import prometheus_client
 
-from .status import CODES
+from .core.status import CODES
 
 PREFIX = ":tensorflow:serving:"
 # Of time, from 10 microseconds to 13 s, each bound 1.8 times the one before: TF Serving's.

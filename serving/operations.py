@@ -13,10 +13,10 @@ from absl import logging
 from aiohttp import web
 
 from ..base.errors import UserError
-from . import config
-from .manager import Manager
+from .core import config
+from .core.manager import Manager
+from .core.status import StatusError
 from .metrics import Metrics
-from .status import StatusError
 
 # Seconds between two looks at whether all models answer.
 _HEALTH_INTERVAL = 0.5

@@ -81,7 +81,7 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
 
 def _by_server(values: Any, names: list[str]) -> dict[str, Any]:
     from .client import Client
-    from .client_images import class_count, image_shape
+    from .client.images import class_count, image_shape
 
     model = {"model": values.model_name, "version": values.version, "label": values.label}
     tls = [

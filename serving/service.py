@@ -15,17 +15,19 @@ from aiohttp import web
 
 from ..base.errors import UserError
 from ..base.tf import tf
-from . import config, loading, operations, rest_api, settings, warmup, welcome
-from .batching import Batcher
-from .executor import Direct, threads
+from . import operations, settings, welcome
+from .core import config, loading, warmup
+from .core.batching import Batcher
+from .core.executor import Direct, threads
+from .core.manager import Manager, VersionStatus
+from .core.saved_model import SessionOptions
+from .core.servable import Servable
+from .core.status import StatusError
 from .grpc_api import Services
 from .grpc_server import GrpcServer, Options
-from .manager import Manager, VersionStatus
 from .metrics import Metrics
-from .rest_server import Runner
-from .saved_model import SessionOptions
-from .servable import Servable
-from .status import StatusError
+from .rest import api as rest_api
+from .rest.server import Runner
 
 # Threads hand Python's lock over after so many seconds: the default of 5 ms would be added
 # to each answer that comes back to a busy event loop.

@@ -11,7 +11,7 @@ from google.protobuf import text_format
 
 from ..base.errors import UsageError, UserError
 from . import messages
-from .batching import Parameters
+from .core.batching import Parameters
 
 # Where TF Serving answers Prometheus.
 METRICS_PATH = "/monitoring/prometheus/metrics"

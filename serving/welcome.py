@@ -4,10 +4,10 @@ import shlex
 from typing import Any
 
 from ..base.command import program
-from .inference import Target
-from .manager import Manager, State
-from .servable import PREDICT_METHOD, Servable
-from .status import StatusError
+from .core.inference import Target
+from .core.manager import Manager, State
+from .core.servable import PREDICT_METHOD, Servable
+from .core.status import StatusError
 
 _STRING = 7  # Of `tensorflow.DataType`.
 

@@ -5,7 +5,6 @@ from digitline.cli import main
 
 from support import digitline, python
 
-NOT_THERE = [name for name, (module, _) in main.COMMANDS.items() if module is None]
 
 
 def test_help_lists_every_command_and_what_is_not_there_yet():
@@ -34,13 +33,6 @@ def test_a_misspelt_command_is_answered_with_the_nearest():
     done = digitline("trian")
     assert done.returncode == 2
     assert done.stderr == "digitline: error: unknown command 'trian'; did you mean train?\n"
-
-
-@pytest.mark.parametrize("name", NOT_THERE)
-def test_later_commands_say_that_they_are_not_there_yet(name):
-    done = digitline(name)
-    assert done.returncode == 2
-    assert f"{name} is not there yet" in done.stderr
 
 
 def test_no_command_and_a_flag_before_it():

@@ -1,0 +1,173 @@
+"""Images to the inputs of a signature, and its outputs to classes."""
+
+import dataclasses
+import io
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from ...base.errors import UserError
+from .. import messages, tensors
+from ..core.servable import CLASSIFY_METHOD, Signature, TensorInfo
+
+DEFAULT_SIGNATURE = "serving_default"
+_UINT8 = 4
+# Outputs that hold probabilities, the best name first.
+_PROBABILITIES = ("probabilities", "scores")
+
+
+@dataclasses.dataclass(frozen=True)
+class Classified:
+    """The classes of N images.
+
+    Attributes:
+      labels: of each image: the class's name if the server gives it, else its number.
+      classes: int64 [N], numbers; None where the server gives names instead.
+      probabilities: float [N, K]; by class number, or in the order of `names`.
+      names: [N][K], the names of the classes; None where the server gives none.
+    """
+
+    labels: list[str]
+    classes: np.ndarray | None
+    probabilities: np.ndarray
+    names: list[list[str]] | None
+
+
+def image_shape(signatures: Mapping[str, Signature], name: str, server: str) -> tuple[int, ...]:
+    """(height, width, channels) of the images that a model takes.
+
+    Args:
+      signatures: of the model.
+      name: of the signature that is asked; one that takes files says no size, then
+        `serving_default` does.
+      server: for the error.
+
+    Raises:
+      UserError: none of them takes raw images.
+    """
+    for each in (name, DEFAULT_SIGNATURE):
+        if each in signatures:
+            for info in signatures[each].inputs.values():
+                if info.dtype == _UINT8 and info.shape and len(info.shape) == 4:
+                    sizes = tuple(size for size in info.shape[1:] if size is not None)
+                    if len(sizes) == 3:
+                        return sizes
+    taken = {key: _inputs_text(each) for key, each in signatures.items()}
+    raise UserError(
+        f"{server}: raw images were expected, uint8 [N, height, width, channels]; "
+        f"the model's signatures take {taken}"
+    )
+
+
+def class_count(signature: Signature) -> int | None:
+    """How many classes a signature tells apart, where its outputs say so."""
+    for name in _PROBABILITIES:
+        info = signature.outputs.get(name)
+        if info is not None and info.shape is not None and len(info.shape) == 2:
+            return info.shape[1]
+    return None
+
+
+def batches(
+    pixels: np.ndarray, signature: Signature, batch: int
+) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """Cuts images into requests.
+
+    Args:
+      pixels: uint8 [N, H, W, C].
+      signature: takes raw images, image files, or `tf.Example`s with an image file `image`.
+      batch: images in a request, at most; a signature of a fixed batch size has its own.
+
+    Yields:
+      How many of the answers count, and the inputs by name.
+
+    Raises:
+      UserError: the signature takes something else.
+    """
+    (name, info), *more = signature.inputs.items()
+    raw = info.dtype == _UINT8
+    if more or not (raw or info.dtype == tensors.STRING) or pixels.ndim != 4:
+        raise UserError(
+            f"expected images, uint8 [N, height, width, channels], and a signature that takes "
+            f"them; got {pixels.dtype} {list(pixels.shape)} for {_inputs_text(signature)}"
+        )
+    fixed = info.shape[0] if info.shape else None
+    for start in range(0, len(pixels), fixed or batch):
+        chunk = pixels[start : start + (fixed or batch)]
+        count = len(chunk)
+        if fixed and count < fixed:
+            chunk = np.pad(chunk, [(0, fixed - count), (0, 0), (0, 0), (0, 0)])
+        if not raw:
+            make = _example if signature.method == CLASSIFY_METHOD else _png
+            chunk = np.array([make(image) for image in chunk], object)
+        yield count, {name: chunk}
+
+
+def read(outputs: Mapping[str, np.ndarray], count: int, server: str) -> Classified:
+    """The classes in an answer.
+
+    Raises:
+      UserError: it holds no probabilities.
+    """
+    named = [name for name in _PROBABILITIES if name in outputs]
+    others = [name for name, value in outputs.items() if value.dtype.kind in "fV"]
+    found = next((outputs[name] for name in (*named, *others) if outputs[name].ndim == 2), None)
+    if found is None:
+        raise UserError(f"{server}: it gives {sorted(outputs)}, no probabilities")
+    probabilities = found[:count]
+    best = probabilities.argmax(axis=1)
+    for value in outputs.values():
+        if value.dtype.kind == "O" and value.shape == found.shape:
+            names = [[_text(each) for each in row] for row in value[:count]]
+            labels = [row[index] for row, index in zip(names, best, strict=True)]
+            return Classified(labels, None, probabilities, names)
+        if value.dtype.kind == "O" and value.shape == found.shape[:1]:
+            labels = [_text(each) for each in value[:count]]
+            return Classified(labels, best.astype(np.int64), probabilities, None)
+    return Classified([str(each) for each in best], best.astype(np.int64), probabilities, None)
+
+
+def joined(parts: Sequence[Classified]) -> Classified:
+    """The parts as one."""
+    if not parts:
+        return Classified([], np.zeros(0, np.int64), np.zeros((0, 0), np.float32), None)
+    numbers = [part.classes for part in parts if part.classes is not None]
+    names = [row for part in parts for row in part.names or ()]
+    return Classified(
+        [label for part in parts for label in part.labels],
+        np.concatenate(numbers) if numbers else None,
+        np.concatenate([part.probabilities for part in parts]),
+        names or None,
+    )
+
+
+def _text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _png(image: np.ndarray) -> bytes:
+    import PIL.Image  # Raw pixels do without.
+
+    file = io.BytesIO()
+    grey = image.shape[2] == 1
+    PIL.Image.fromarray(image[..., 0] if grey else image).save(file, format="PNG")
+    return file.getvalue()
+
+
+def _example(image: np.ndarray) -> bytes:
+    """As the records of our datasets have it; a label is not needed."""
+    example = messages.Example()
+    example.features.feature["image"].bytes_list.value.append(_png(image))
+    return example.SerializeToString()
+
+
+def _inputs_text(signature: Signature) -> str:
+    return ", ".join(f"{name} {_info_text(info)}" for name, info in signature.inputs.items())
+
+
+def _info_text(info: TensorInfo) -> str:
+    try:
+        dtype = "string" if info.dtype == tensors.STRING else tensors.dtype_of(info.dtype).name
+    except ValueError:
+        dtype = f"type {info.dtype}"
+    return f"{dtype} {'of any rank' if info.shape is None else list(info.shape)}"

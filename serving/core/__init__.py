@@ -1,0 +1,1 @@
+"""What answers: models and their versions, loaded, batched, swapped."""

@@ -1,0 +1,248 @@
+"""Predict, classify and regress on a model: what the gRPC and the REST interface share.
+
+The rules and the texts of errors are TF Serving's (its sources, `servables/tensorflow`:
+predict_util.cc, classifier.cc, regressor.cc).
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import grpc
+import numpy as np
+
+from ...base.tf import tf
+from .executor import Executor
+from .servable import CLASSIFY_METHOD, REGRESS_METHOD, Servable, Signature, TensorInfo
+from .status import StatusError, from_exception, invalid
+
+DEFAULT_SIGNATURE = "serving_default"
+# Names that signatures of these methods must have.
+CLASSIFY_INPUT, CLASSES, SCORES = "inputs", "classes", "scores"
+REGRESS_INPUT, REGRESS_OUTPUT = "inputs", "outputs"
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """Which model a request means: the latest version where neither is given.
+
+    Attributes:
+      name: of the model.
+      version: its number.
+      label: a name that the configuration gives a version.
+    """
+
+    name: str
+    version: int | None = None
+    label: str | None = None
+
+
+class Lease(Protocol):
+    """A loaded version, which is not unloaded while it is in use."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def servable(self) -> Servable: ...
+    @property
+    def executor(self) -> Executor: ...
+
+
+def signature_of(lease: Lease, name: str) -> Signature:
+    """A signature of a servable.
+
+    Raises:
+      StatusError: FAILED_PRECONDITION, as TF Serving's gRPC interface has it.
+    """
+    signature = lease.servable.signatures.get(name)
+    if signature is None:
+        raise StatusError(
+            grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.'
+        )
+    return signature
+
+
+async def predict(
+    lease: Lease,
+    signature_name: str,
+    inputs: Mapping[str, np.ndarray],
+    wanted: Sequence[str] = (),
+) -> dict[str, np.ndarray]:
+    """Runs a signature.
+
+    Args:
+      lease: the version that answers.
+      signature_name: of the signature.
+      inputs: by name; strings as arrays of `bytes` with dtype object.
+      wanted: names of outputs; empty for all.
+
+    Returns:
+      The outputs by name.
+
+    Raises:
+      StatusError: the inputs are not the signature's, or the model refuses them.
+    """
+    signature = signature_of(lease, signature_name)
+    _check_names(signature, inputs, wanted)
+    for name, array in inputs.items():
+        check_tensor(name, array, signature.inputs[name])
+    names = list(wanted or signature.outputs)
+    values = await _run(lease, signature_name, inputs, names)
+    return dict(zip(names, values, strict=True))
+
+
+async def classify(
+    lease: Lease, signature_name: str, examples: Sequence[bytes]
+) -> list[list[tuple[str, float]]]:
+    """Labels and scores of each example, in the order that the model gives.
+
+    Args:
+      lease: the version that answers.
+      signature_name: of a signature with the input `inputs` and the outputs `classes`
+        (string [N, K]), `scores` (float32 [N, K]) or both.
+      examples: serialized `tf.Example`s.
+
+    Raises:
+      StatusError: it is no such signature, or the model refuses the examples.
+    """
+    signature = signature_of(lease, signature_name)
+    _check_input(signature, CLASSIFY_INPUT, "classification")
+    names = [name for name in (CLASSES, SCORES) if name in signature.outputs]
+    if not names:
+        raise _precondition(
+            "Expected classification signature outputs to contain at least one of "
+            f'"{CLASSES}" or "{SCORES}". Signature has: {_set(signature.outputs)}'
+        )
+    values = await _run(lease, signature_name, {CLASSIFY_INPUT: _strings(examples)}, names)
+    found = dict(zip(names, values, strict=True))
+    for name, value in found.items():
+        if value.ndim != 2 or len(value) != len(examples):
+            raise invalid(
+                f"Expected Tensor shape: [batch_size num_classes] for {name}, but got {value.shape}"
+            )
+    shape = values[0].shape
+    if any(value.shape != shape for value in values):
+        raise invalid("Tensors class and score should match in shape.")
+    classes = found.get(CLASSES, np.full(shape, b"", object))
+    scores = found.get(SCORES, np.zeros(shape, np.float32))
+    return [
+        [(_text(label), float(score)) for label, score in zip(*row, strict=True)]
+        for row in zip(classes, scores, strict=True)
+    ]
+
+
+async def regress(lease: Lease, signature_name: str, examples: Sequence[bytes]) -> list[float]:
+    """A number for each example.
+
+    Args:
+      lease: the version that answers.
+      signature_name: of a signature with the input `inputs` and the output `outputs`,
+        float32 [N] or [N, 1].
+      examples: serialized `tf.Example`s.
+
+    Raises:
+      StatusError: it is no such signature, or the model refuses the examples.
+    """
+    signature = signature_of(lease, signature_name)
+    _check_input(signature, REGRESS_INPUT, "regression")
+    if REGRESS_OUTPUT not in signature.outputs:
+        raise _precondition(
+            f"No regression outputs found in SignatureDef: {_set(signature.outputs)}"
+        )
+    (value,) = await _run(
+        lease, signature_name, {REGRESS_INPUT: _strings(examples)}, [REGRESS_OUTPUT]
+    )
+    if value.shape not in ((len(examples),), (len(examples), 1)):
+        raise invalid(
+            "Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got "
+            f"{list(value.shape)}"
+        )
+    return [float(number) for number in value.reshape(-1)]
+
+
+def check_tensor(name: str, array: np.ndarray, info: TensorInfo) -> None:
+    """Compares an input with what the signature states.
+
+    A session fed past its placeholders would not look: a wrong shape could end in an
+    answer that is wrong instead of an error.
+
+    Raises:
+      StatusError: INVALID_ARGUMENT.
+    """
+    expected = tf.dtypes.as_dtype(info.dtype)
+    given = tf.string if array.dtype == object else tf.dtypes.as_dtype(array.dtype)
+    if given != expected:
+        raise invalid(f"Expects input '{name}' to be {expected.name} but {given.name} is provided")
+    if info.shape is None:
+        return
+    if len(info.shape) != array.ndim or any(
+        size is not None and size != found
+        for size, found in zip(info.shape, array.shape, strict=True)
+    ):
+        stated = ",".join("?" if size is None else str(size) for size in info.shape)
+        raise invalid(
+            f"Expects input '{name}' to have shape [{stated}] but "
+            f"[{','.join(map(str, array.shape))}] is provided"
+        )
+
+
+async def _run(
+    lease: Lease, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
+) -> list[np.ndarray]:
+    try:
+        return await lease.executor.run(signature, inputs, outputs)
+    except Exception as error:
+        raise from_exception(error) from error
+
+
+def _check_names(signature: Signature, inputs: Iterable[str], wanted: Iterable[str]) -> None:
+    given, expected = set(inputs), set(signature.inputs)
+    if given != expected:
+        raise invalid(
+            f"input size does not match signature: {len(given)}!={len(expected)} "
+            f"len({_set(given)}) != len({_set(expected)}). Sent extra: {_set(given - expected)}. "
+            f"Missing but required: {_set(expected - given)}."
+        )
+    for name in wanted:
+        if name not in signature.outputs:
+            raise invalid(
+                f"output tensor alias not found in signature: {name} Outputs expected to be in "
+                f"the set {_set(signature.outputs)}."
+            )
+
+
+def _check_input(signature: Signature, name: str, what: str) -> None:
+    method = CLASSIFY_METHOD if what == "classification" else REGRESS_METHOD
+    if signature.strict and signature.method != method:
+        raise _precondition(
+            f"Expected {what} signature method_name to be {method}. Was: {signature.method}"
+        )
+    if len(signature.inputs) != 1:
+        raise _precondition(f"Expected one input Tensor. Got {len(signature.inputs)}.")
+    info = signature.inputs.get(name)
+    if info is None:
+        raise _precondition(f"No {what} inputs found in SignatureDef: {_set(signature.inputs)}")
+    if tf.dtypes.as_dtype(info.dtype) != tf.string:
+        raise _precondition(f"The {what} input '{name}' takes no serialized tf.Example")
+
+
+def _strings(examples: Sequence[bytes]) -> np.ndarray:
+    if not examples:
+        raise invalid("Input is empty.")
+    array = np.empty(len(examples), object)  # numpy would cut trailing zero bytes otherwise.
+    array[:] = examples
+    return array
+
+
+def _text(label: Any) -> str:
+    return label.decode("utf-8", "replace") if isinstance(label, bytes) else str(label)
+
+
+def _set(names: Iterable[str]) -> str:
+    return "{" + ",".join(sorted(names)) + "}"
+
+
+def _precondition(message: str) -> StatusError:
+    return StatusError(grpc.StatusCode.FAILED_PRECONDITION, message)

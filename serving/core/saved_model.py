@@ -1,0 +1,125 @@
+"""A SavedModel of TensorFlow 1 or 2 as a servable: a session of its own, as in TF Serving.
+
+A session runs what the file states, with the file's initializers and assets, and
+gives all its memory back when it is closed; `tf.saved_model.load` keeps functions in
+a context that all models of the process share.
+"""
+
+import dataclasses
+import gc
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...base.tf import tf
+from . import servable
+
+# A signature that initializes the model and answers nobody.
+_INIT = "__saved_model_init_op"
+
+
+@dataclasses.dataclass(frozen=True)
+class SessionOptions:
+    """How sessions run; TF Serving's flags of the same names state them.
+
+    Attributes:
+      tags: of the MetaGraph in the SavedModel.
+      intra_op: threads inside an op; 0 for as many as cores.
+      inter_op: ops at once; 0 for as many as cores.
+      xla: whether XLA compiles what it can.
+      mixed_precision: "bfloat16" to compute so where TensorFlow deems it safe; or "".
+    """
+
+    tags: tuple[str, ...] = ("serve",)
+    intra_op: int = 0
+    inter_op: int = 0
+    xla: bool = False
+    mixed_precision: str = ""
+
+    def to_proto(self) -> Any:
+        """As `tensorflow.ConfigProto`."""
+        config = tf.compat.v1.ConfigProto(
+            intra_op_parallelism_threads=self.intra_op,
+            inter_op_parallelism_threads=self.inter_op,
+        )
+        graph = config.graph_options
+        if self.xla:
+            graph.optimizer_options.global_jit_level = tf.compat.v1.OptimizerOptions.ON_1
+            graph.optimizer_options.cpu_global_jit = True
+        if self.mixed_precision == "bfloat16":
+            graph.rewrite_options.auto_mixed_precision_onednn_bfloat16 = 1  # ON
+        return config
+
+
+def load(folder: Path, options: SessionOptions) -> servable.Servable:
+    """Loads one version.
+
+    Args:
+      folder: with `saved_model.pb` and `variables/`.
+      options: of its session.
+
+    Raises:
+      Exception: what TensorFlow raises of a file that is no such model or does not load.
+    """
+    graph = tf.Graph()
+    with graph.as_default():
+        session = tf.compat.v1.Session(graph=graph, config=options.to_proto())
+        try:
+            meta_graph = tf.compat.v1.saved_model.load(session, list(options.tags), str(folder))
+        except BaseException:
+            session.close()
+            raise
+    defs = {
+        name: signature_def
+        for name, signature_def in meta_graph.signature_def.items()
+        if name != _INIT
+    }
+    model = _Model(session, defs)
+    return servable.Servable(
+        signatures={name: servable.signature_from_def(each) for name, each in defs.items()},
+        signature_defs=defs,
+        run=model.run,
+        close=model.close,
+    )
+
+
+class _Model:
+    """A session and its compiled calls: one for each signature and choice of outputs."""
+
+    def __init__(self, session: Any, signature_defs: Mapping[str, Any]):
+        self._session = session
+        self._defs = signature_defs
+        self._calls: dict[tuple[str, tuple[str, ...]], Any] = {}
+        self._making = threading.Lock()
+
+    def run(
+        self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
+    ) -> list[np.ndarray]:
+        key = (signature, tuple(outputs))
+        call = self._calls.get(key)
+        if call is None:
+            call = self._make(key)
+        names, function = call
+        return function(*[inputs[name] for name in names])
+
+    def _make(self, key: tuple[str, tuple[str, ...]]) -> Any:
+        signature, outputs = key
+        with self._making:
+            if key not in self._calls:
+                definition = self._defs[signature]
+                names = list(definition.inputs)
+                function = self._session.make_callable(
+                    [definition.outputs[name].name for name in outputs],
+                    [definition.inputs[name].name for name in names],
+                )
+                self._calls[key] = (names, function)
+            return self._calls[key]
+
+    def close(self) -> None:
+        self._calls.clear()  # Before the session, whose handles they hold.
+        self._session.close()
+        del self._session
+        gc.collect()  # A graph and its ops refer to one another.

@@ -1,0 +1,107 @@
+"""What the REST interface answers beside predictions: errors, status, metadata; its log's lines."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import grpc
+import orjson
+from aiohttp import web
+from google.protobuf import json_format
+
+from ..core.inference import Lease
+from ..core.status import CODES
+from .requests import Call
+
+
+class State(Protocol):
+    """An enum's member: one of TF Serving's states of a version."""
+
+    @property
+    def name(self) -> str: ...
+
+
+class VersionStatus(Protocol):
+    """How it stands with one version of a model."""
+
+    @property
+    def version(self) -> int: ...
+    @property
+    def state(self) -> State: ...
+    @property
+    def error_code(self) -> int: ...
+    @property
+    def error_message(self) -> str: ...
+
+
+def error(http_status: int, message: str) -> web.Response:
+    """An error as TF Serving writes it."""
+    response = web.Response(
+        status=http_status,
+        body=orjson.dumps({"error": message}),
+        content_type="application/json",
+    )
+    if http_status in (429, 503):
+        response.headers["Retry-After"] = "1"
+    return response
+
+
+def status(versions: Sequence[VersionStatus]) -> bytes:
+    """The versions of a model, as TF Serving's GetModelStatus."""
+    return orjson.dumps(
+        {
+            "model_version_status": [
+                {
+                    "version": str(each.version),
+                    "state": each.state.name,
+                    "status": {
+                        "error_code": CODES[each.error_code].name,
+                        "error_message": each.error_message,
+                    },
+                }
+                for each in versions
+            ]
+        },
+        option=orjson.OPT_INDENT_2,
+    )
+
+
+def metadata(lease: Lease) -> bytes:
+    """The signatures of a version, as TF Serving's GetModelMetadata."""
+    signatures = {
+        name: json_format.MessageToDict(
+            definition,
+            preserving_proto_field_name=True,
+            always_print_fields_with_no_presence=True,
+        )
+        for name, definition in lease.servable.signature_defs.items()
+    }
+    spec = {"name": lease.name, "signature_name": "", "version": str(lease.version)}
+    return orjson.dumps(
+        {"model_spec": spec, "metadata": {"signature_def": {"signature_def": signatures}}},
+        option=orjson.OPT_INDENT_2,
+    )
+
+
+def log_line(
+    request: web.Request,
+    path: str,
+    call: Call | None,
+    response: web.Response,
+    code: grpc.StatusCode,
+    seconds: float,
+) -> dict[str, Any]:
+    """A request in the access log."""
+    body = response.body
+    return {
+        "time": time.time(),
+        "remote": request.remote,
+        "method": request.method,
+        "path": path,
+        "model": call.target.name if call else None,
+        "status": response.status,
+        "code": code.name,
+        "milliseconds": round(seconds * 1000, 3),
+        "request_bytes": request.content_length,
+        "response_bytes": len(body) if isinstance(body, bytes) else None,
+    }

@@ -1,0 +1,167 @@
+"""What an HTTP request asks for: its path, its body, what its client accepts."""
+
+import asyncio
+import dataclasses
+import re
+import urllib.parse
+import zlib
+
+import grpc
+from aiohttp import web
+
+from ..core.inference import Target
+from ..core.status import StatusError, invalid
+
+# HTTP's numbers for gRPC's codes, as TF Serving maps them.
+HTTP_STATUS = {
+    grpc.StatusCode.OK: 200,
+    grpc.StatusCode.CANCELLED: 499,
+    grpc.StatusCode.UNKNOWN: 500,
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.FAILED_PRECONDITION: 400,
+    grpc.StatusCode.ABORTED: 409,
+    grpc.StatusCode.OUT_OF_RANGE: 400,
+    grpc.StatusCode.UNIMPLEMENTED: 501,
+    grpc.StatusCode.INTERNAL: 500,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DATA_LOSS: 500,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+}
+
+# TF Serving's own expressions; but a query is no part of a name.
+_VERSION = r"(?:(?:/versions/(\d+))|(?:/labels/([^/:?]+)))?"
+_POST = re.compile(
+    rf"/v1/models/([^/:?]+){_VERSION}:(classify|regress|predict)", re.IGNORECASE | re.ASCII
+)
+_GET = re.compile(rf"/v1/models(?:/([^/:?]+))?{_VERSION}(?:/(metadata))?", re.IGNORECASE | re.ASCII)
+_ORIGIN = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+_API = re.compile(r"/v1(/|$)", re.IGNORECASE)
+_GZIP = re.compile(r"(?:^|,)\s*(?:x-)?gzip\s*(?:;\s*q=(?P<quality>[0-9.]+)\s*)?(?:,|$)", re.I)
+
+_LARGEST_VERSION = 2**63 - 1
+# A gzip body unpacks to a thousand times its size at most: what is longer would hold up
+# the event loop.
+_UNPACK_HERE = 4096
+
+
+class RefusedError(StatusError):
+    """A request that is refused as HTTP, whatever it asks of a model.
+
+    Attributes:
+      http_status: the answer's status, which no gRPC code maps to.
+    """
+
+    def __init__(self, http_status: int, code: grpc.StatusCode, message: str):
+        super().__init__(code, message)
+        self.http_status = http_status
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """What a path asks for.
+
+    Attributes:
+      method: predict, classify, regress, status or metadata.
+      target: which model.
+    """
+
+    method: str
+    target: Target
+
+
+def path_of(request: web.BaseRequest) -> str:
+    """The path as it came, with the query if there is one: TF Serving matches both as one."""
+    raw = request.raw_path
+    origin = _ORIGIN.match(raw)  # A proxy's form.
+    path = raw[origin.end() :] or "/" if origin else raw
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def read_call(method: str, path: str) -> Call:
+    """What a request asks for.
+
+    Raises:
+      StatusError: INVALID_ARGUMENT: nothing that there is; `RefusedError` as 404: it is no path
+        of the model API at all.
+    """
+    if not _API.match(path):
+        raise RefusedError(404, grpc.StatusCode.NOT_FOUND, f"Not found: {method} {path}")
+    expression = {"POST": _POST, "GET": _GET}.get(method)
+    match = expression.fullmatch(path) if expression else None
+    if match is None:
+        raise invalid(f"Malformed request: {method} {path}")
+    name, version, label, what = match.groups()
+    number = None
+    if version is not None:
+        digits = version.lstrip("0") or "0"
+        number = int(digits[:20])  # Python refuses numbers of thousands of digits.
+        if number > _LARGEST_VERSION:
+            raise invalid(f"Failed to convert version: {version} to numeric.")
+    if name is None:
+        raise invalid("Missing model name in request.")
+    label = None if label is None else urllib.parse.unquote(label)
+    target = Target(urllib.parse.unquote(name), number, label)
+    return Call((what or "status").lower(), target)
+
+
+async def read_body(request: web.Request, limit: int) -> bytes:
+    """The body, unpacked if it is packed with gzip.
+
+    Args:
+      request: of an application that does not unpack by itself.
+      limit: of its bytes, packed and unpacked.
+
+    Raises:
+      StatusError: it is larger (`RefusedError` as 413), or no whole gzip stream, or the
+        client goes before it has come.
+    """
+    if (request.content_length or 0) > limit:
+        raise _too_large(limit)
+    try:
+        body = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise _too_large(limit) from None
+    except ConnectionError:
+        raise StatusError(grpc.StatusCode.CANCELLED, "The client has gone.") from None
+    except web.RequestPayloadError:
+        raise invalid("The request's body is damaged.") from None
+    if "gzip" not in request.headers.get("Content-Encoding", "").lower():
+        return body
+    if len(body) <= _UNPACK_HERE:
+        return _unpack(body, limit)
+    return await asyncio.get_running_loop().run_in_executor(None, _unpack, body, limit)
+
+
+def accepts_gzip(request: web.BaseRequest) -> bool:
+    """Whether the client can unpack an answer."""
+    found = _GZIP.search(request.headers.get("Accept-Encoding", ""))
+    if not found:
+        return False
+    quality = found["quality"]
+    return quality is None or bool(quality.strip("0."))
+
+
+def _unpack(body: bytes, limit: int) -> bytes:
+    stream = zlib.decompressobj(wbits=31)  # With gzip's header.
+    try:
+        unpacked = stream.decompress(body, limit + 1)
+    except zlib.error:
+        raise invalid("Failed to uncompress the gzipped body") from None
+    if len(unpacked) > limit:
+        raise _too_large(limit)
+    if not stream.eof or stream.unused_data:
+        raise invalid("Failed to uncompress the gzipped body")
+    return unpacked
+
+
+def _too_large(limit: int) -> RefusedError:
+    return RefusedError(
+        413,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        f"The request's body is larger than {limit} bytes.",
+    )

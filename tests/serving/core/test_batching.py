@@ -1,0 +1,204 @@
+import asyncio
+import threading
+
+import grpc
+import numpy as np
+import pytest
+
+from digitline.serving.core.batching import Batcher, Parameters
+from digitline.serving.core.servable import Servable, Signature, TensorInfo
+from digitline.serving.core.status import StatusError
+
+FLOAT = 1
+
+
+def make(run, shape=(None, 3)):
+    signature = Signature("", {"x": TensorInfo(FLOAT, shape)}, {"y": TensorInfo(FLOAT, shape)})
+    return Servable({"s": signature}, {}, run, lambda: None)
+
+
+class Model:
+    """Doubles; keeps the sizes of its calls; can be held; refuses rows of a negative number."""
+
+    def __init__(self):
+        self.sizes = []
+        self.may_run = threading.Event()
+        self.may_run.set()
+
+    def __call__(self, signature, inputs, outputs):
+        self.may_run.wait(10)
+        self.sizes.append(len(inputs["x"]))
+        if (inputs["x"] < 0).any():
+            raise ValueError("a negative number")
+        return [inputs["x"] * 2]
+
+
+def ask(executor, rows, value=1.0):
+    return executor.run("s", {"x": np.full((rows, 3), value, np.float32)}, ["y"])
+
+
+async def held(model, executor, *requests):
+    """Answers of requests that come in while the only thread is busy with another."""
+    model.may_run.clear()
+    first = asyncio.ensure_future(ask(executor, 1))
+    await asyncio.sleep(0.05)
+    rest = [asyncio.ensure_future(request) for request in requests]
+    await asyncio.sleep(0.05)
+    model.may_run.set()
+    await first
+    return await asyncio.gather(*rest, return_exceptions=True)
+
+
+def run(parameters, scenario, model=None, shape=(None, 3)):
+    model = model or Model()
+    seen = []
+
+    async def main():
+        batcher = Batcher(parameters, lambda *batch: seen.append(batch))
+        try:
+            return await scenario(model, batcher.executor(make(model, shape)))
+        finally:
+            batcher.close()
+
+    return asyncio.run(main()), model, seen
+
+
+def test_what_waits_is_answered_by_one_call_and_each_gets_its_own():
+    def scenario(model, executor):
+        return held(model, executor, *(ask(executor, rows, float(rows)) for rows in (1, 2, 3)))
+
+    answers, model, seen = run(Parameters(num_batch_threads=1), scenario)
+    assert model.sizes == [1, 6]
+    for rows, (y,) in zip((1, 2, 3), answers, strict=True):
+        np.testing.assert_array_equal(y, np.full((rows, 3), 2.0 * rows))
+    assert [batch[:3] for batch in seen] == [("s", 1, 1), ("s", 6, 6)]
+
+
+def test_a_batch_has_no_more_rows_than_it_may_and_is_filled_up():
+    def scenario(model, executor):
+        return held(model, executor, *(ask(executor, 2, float(n)) for n in range(5)))
+
+    parameters = Parameters(max_batch_size=4, num_batch_threads=1, allowed_batch_sizes=(1, 3, 4))
+    answers, model, _ = run(parameters, scenario)
+    assert model.sizes == [1, 4, 4, 3]  # The last two rows are filled up to three.
+    assert [y[0, 0] for (y,) in answers] == [0, 2, 4, 6, 8]
+    assert all(len(y) == 2 for (y,) in answers)
+
+
+def test_a_lone_request_waits_for_the_timeout_and_a_full_batch_does_not():
+    async def scenario(model, executor):
+        return await asyncio.gather(*(ask(executor, 1) for _ in range(4)))
+
+    _, model, _ = run(Parameters(max_batch_size=4, batch_timeout_micros=10**12), scenario)
+    assert model.sizes == [4]  # It would wait for eleven days.
+
+    async def alone(model, executor):
+        return await ask(executor, 1)
+
+    _, model, seen = run(Parameters(max_batch_size=4, batch_timeout_micros=50_000), alone)
+    assert model.sizes == [1]
+    assert seen[0][3] >= 0.05
+
+
+def test_one_bad_request_does_not_spoil_the_others():
+    def scenario(model, executor):
+        return held(
+            model, executor, ask(executor, 1, 1.0), ask(executor, 1, -1.0), ask(executor, 1, 3.0)
+        )
+
+    answers, _, _ = run(Parameters(num_batch_threads=1), scenario)
+    assert answers[0][0][0, 0] == 2
+    assert isinstance(answers[1], StatusError)
+    assert "a negative number" in answers[1].message
+    assert answers[2][0][0, 0] == 6
+
+
+def test_a_full_queue_refuses():
+    def scenario(model, executor):
+        return held(model, executor, *(ask(executor, 2) for _ in range(5)))
+
+    parameters = Parameters(max_batch_size=2, max_enqueued_batches=3, num_batch_threads=1)
+    answers, _, _ = run(parameters, scenario)
+    refused = [answer for answer in answers if isinstance(answer, StatusError)]
+    assert len(refused) == 2
+    assert refused[0].code is grpc.StatusCode.UNAVAILABLE
+    assert "queue to which this task was submitted is full" in refused[0].message
+
+
+def test_a_large_request_is_refused_or_cut():
+    async def scenario(model, executor):
+        return await asyncio.gather(ask(executor, 5, 7.0), return_exceptions=True)
+
+    (refused,), model, _ = run(Parameters(max_batch_size=2), scenario)
+    assert refused.message == "Task size 5 is larger than maximum input batch size 2"
+    assert not model.sizes
+    (answer,), model, _ = run(Parameters(max_batch_size=2, split_large=True), scenario)
+    np.testing.assert_array_equal(answer[0], np.full((5, 3), 14.0))
+    assert sorted(model.sizes) == [1, 2, 2]
+
+
+def test_other_shapes_wait_in_queues_of_their_own_or_are_filled_up():
+    def scenario(model, executor):
+        wide = executor.run("s", {"x": np.ones((1, 5), np.float32)}, ["y"])
+        return held(model, executor, ask(executor, 1), wide, ask(executor, 1))
+
+    _, model, _ = run(Parameters(num_batch_threads=1), scenario, shape=(None, None))
+    assert sorted(model.sizes) == [1, 1, 2]
+    parameters = Parameters(num_batch_threads=1, pad_variable_length_inputs=True)
+    answers, model, _ = run(parameters, scenario, shape=(None, None))
+    assert model.sizes == [1, 3]
+    np.testing.assert_array_equal(answers[0][0], [[2, 2, 2, 0, 0]])
+
+
+def test_a_model_whose_first_axis_is_no_batch_runs_request_by_request():
+    def scenario(model, executor):
+        return held(model, executor, *(ask(executor, 4) for _ in range(3)))
+
+    _, model, _ = run(Parameters(num_batch_threads=1), scenario, shape=(4, 3))
+    assert model.sizes == [1, 4, 4, 4]
+
+
+def test_whoever_has_gone_is_not_answered():
+    async def scenario(model, executor):
+        model.may_run.clear()
+        first = asyncio.ensure_future(ask(executor, 1))
+        await asyncio.sleep(0.05)
+        gone = [asyncio.ensure_future(ask(executor, 1)) for _ in range(3)]
+        stays = asyncio.ensure_future(ask(executor, 1))
+        await asyncio.sleep(0.05)
+        for each in gone:
+            each.cancel()
+        model.may_run.set()
+        await first
+        return await stays
+
+    _, model, _ = run(Parameters(num_batch_threads=1), scenario)
+    assert model.sizes == [1, 1]
+
+
+def test_a_thousand_requests_at_once_get_their_own_answers():
+    async def scenario(model, executor):
+        return await asyncio.gather(*(ask(executor, 1 + n % 3, float(n)) for n in range(1000)))
+
+    answers, model, _ = run(Parameters(max_batch_size=64, max_enqueued_batches=100), scenario)
+    assert [y[0, 0] for (y,) in answers] == [2.0 * n for n in range(1000)]
+    assert max(model.sizes) <= 64
+    assert len(model.sizes) < 200
+
+
+@pytest.mark.parametrize("rows", [0, 2])
+def test_inputs_of_other_numbers_of_rows_are_refused(rows):
+    signature = Signature(
+        "",
+        {"a": TensorInfo(FLOAT, (None,)), "b": TensorInfo(FLOAT, (None,))},
+        {"y": TensorInfo(FLOAT, (None,))},
+    )
+
+    async def main():
+        batcher = Batcher(Parameters())
+        servable = Servable({"s": signature}, {}, lambda *_: [np.zeros(1)], lambda: None)
+        arrays = {"a": np.zeros(1, np.float32), "b": np.zeros(rows, np.float32)}
+        await batcher.executor(servable).run("s", arrays, ["y"])
+
+    with pytest.raises(StatusError, match="equal 0th-dimension size"):
+        asyncio.run(main())

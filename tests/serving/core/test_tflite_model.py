@@ -1,0 +1,186 @@
+import threading
+
+import numpy as np
+import pytest
+
+from digitline.base.tf import tf
+from digitline.serving.core import loading, tflite_model
+from digitline.serving.core.saved_model import SessionOptions
+from digitline.serving.core.status import StatusError
+
+
+class Several(tf.Module):
+    """One signature with an open batch of numbers, one with two inputs, one with strings."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, "x")])
+    def double(self, x):
+        return {"y": x * 2.0, "sum": tf.reduce_sum(x, 1)}
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([3], tf.int32, "a"), tf.TensorSpec([3], tf.int32, "b")]
+    )
+    def add(self, a, b):
+        return {"c": a + b}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "s")])
+    def echo(self, s):
+        return {"t": tf.reshape(s, [-1, 1])}
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([1, 2], tf.float32, "x"),
+            tf.TensorSpec([1], tf.float32, "by"),
+        ]
+    )
+    def single(self, x, by):
+        return {"y": x * by[:, tf.newaxis], "top": tf.argmax(x, 1)}
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    module = Several()
+    names = ["double", "add", "echo", "single"]
+    folder = str(tmp_path_factory.mktemp("several"))
+    tf.saved_model.save(module, folder, {name: getattr(module, name) for name in names})
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=names)
+    path = tmp_path_factory.mktemp("tflite") / "model.tflite"
+    path.write_bytes(converter.convert())
+    return path
+
+
+@pytest.fixture
+def model(several):
+    return tflite_model.load(several)
+
+
+def numbers(*shape, dtype=np.float32):
+    return np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+
+
+def test_signatures_are_read_from_the_file(model):
+    assert set(model.signatures) == {"double", "add", "echo", "single"}
+    double = model.signatures["double"]
+    assert double.method == "tensorflow/serving/predict"
+    assert double.inputs["x"].shape == (None, 2)
+    assert double.inputs["x"].dtype == tf.float32.as_datatype_enum
+    assert double.batched
+    assert model.signatures["add"].inputs["b"].shape == (3,)
+    assert not model.signatures["add"].batched
+    assert model.signatures["echo"].inputs["s"].dtype == tf.string.as_datatype_enum
+    stated = model.signature_defs["double"]
+    assert [size.size for size in stated.inputs["x"].tensor_shape.dim] == [-1, 2]
+    assert stated.inputs["x"].name
+
+
+@pytest.mark.parametrize("rows", [1, 5, 2])
+def test_an_open_batch_takes_any_number_of_rows(model, rows):
+    x = numbers(rows, 2)
+    total, doubled = model.run("double", {"x": x}, ["sum", "y"])
+    np.testing.assert_allclose(doubled, x * 2)
+    np.testing.assert_allclose(total, x.sum(1))
+
+
+def test_several_inputs_are_told_apart_by_name(model):
+    (c,) = model.run("add", {"b": np.int32([1, 2, 3]), "a": np.int32([10, 20, 30])}, ["c"])
+    assert c.tolist() == [11, 22, 33]
+
+
+def test_strings_go_in_and_out_whole(model):
+    s = np.array([b"", b"a\x00", "é".encode()], object)
+    (t,) = model.run("echo", {"s": s}, ["t"])
+    assert t.dtype == object
+    assert t.tolist() == [[each] for each in s]
+
+
+def test_a_file_that_takes_one_example_is_served_with_an_open_batch(model):
+    signature = model.signatures["single"]
+    assert signature.inputs["x"].shape == (None, 2)
+    assert signature.batched
+    x, by = numbers(3, 2), np.float32([1, 10, 100])
+    y, top = model.run("single", {"x": x, "by": by}, ["y", "top"])
+    np.testing.assert_allclose(y, x * by[:, None])
+    assert top.tolist() == [1, 1, 1]
+    (empty,) = model.run("single", {"x": x[:0], "by": by[:0]}, ["y"])
+    assert empty.shape == (0, 2)
+    with pytest.raises(StatusError, match="same batch size"):
+        model.run("single", {"x": x, "by": by[:2]}, ["y"])
+
+
+@pytest.mark.parametrize(
+    ("signature", "inputs", "words"),
+    [
+        ("add", {"a": numbers(2, dtype=np.int32), "b": numbers(2, dtype=np.int32)}, r"\[3\] but"),
+        ("double", {"x": numbers(1, 3)}, r"shape \[\?,2\] but \[1,3\] is provided"),
+        ("double", {"x": numbers(2)}, r"shape \[\?,2\] but \[2\] is provided"),
+        ("double", {"x": numbers(1, 2, dtype=np.float64)}, "to be float32 but float64"),
+        ("double", {}, "Missing named input: x"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_refused_and_the_next_ones_run(model, signature, inputs, words):
+    with pytest.raises(StatusError, match=f"INVALID_ARGUMENT: .*{words}"):
+        model.run(signature, inputs, [])
+    assert len(model.run("double", {"x": numbers(1, 2)}, ["y"])) == 1
+
+
+def test_many_threads_share_the_interpreters(several):
+    model = tflite_model.load(several, interpreters=2)
+    wrong = []
+
+    def work(seed):
+        for rows in range(1, 40):
+            x = numbers(1 + (rows + seed) % 5, 2) + seed
+            (y,) = model.run("double", {"x": x}, ["y"])
+            if not np.array_equal(y, x * 2):
+                wrong.append((seed, rows))
+
+    threads = [threading.Thread(target=work, args=[seed]) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_a_file_without_signatures_gets_one_from_its_tensors(tmp_path):
+    concrete = Several().double.get_concrete_function()
+    content = tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
+    (tmp_path / "model.tflite").write_bytes(content)
+    model = tflite_model.load(tmp_path / "model.tflite")
+    signature = model.signatures["serving_default"]
+    (name,) = signature.inputs
+    assert len(signature.outputs) == 2
+    found = model.run("serving_default", {name: numbers(3, 2)}, list(signature.outputs))
+    assert sorted(each.shape for each in found) == [(3,), (3, 2)]
+
+
+def test_a_damaged_file_does_not_load(tmp_path, several):
+    (tmp_path / "model.tflite").write_bytes(several.read_bytes()[:100])
+    with pytest.raises(ValueError, match=r"."):
+        tflite_model.load(tmp_path / "model.tflite")
+
+
+def test_our_own_export_answers_alike_in_both_kinds(exported, test_images):
+    options = SessionOptions()
+    images = test_images[0][:5]
+    saved = loading.open_version(exported.saved_model, options)
+    small = loading.open_version(exported.tflite.parent, options)
+    assert small.signatures["serving_default"].batched
+    expected, found = (
+        each.run("serving_default", {"images": images}, ["probabilities"])[0]
+        for each in (saved, small)
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    saved.close()
+    small.close()
+
+
+def test_the_flag_chooses_between_the_files_of_a_folder(several, tmp_path):
+    tf.saved_model.save(Several(), str(tmp_path), {"only_here": Several().double})
+    (tmp_path / "model.tflite").write_bytes(several.read_bytes())
+    chosen = loading.open_version(tmp_path, SessionOptions())
+    assert set(chosen.signatures) == {"only_here"}
+    chosen.close()
+    assert "echo" in loading.open_version(tmp_path, SessionOptions(), True).signatures
+    assert "echo" in loading.open_version(tmp_path / "model.tflite", SessionOptions()).signatures
+    with pytest.raises(StatusError, match=r"Could not find SavedModel .pb or .pbtxt"):
+        loading.open_version(tmp_path / "assets", SessionOptions())
