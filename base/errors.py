@@ -6,6 +6,9 @@ from typing import Any
 # What TensorFlow says of its graph, which is not the user's concern.
 _GRAPH_NODES = re.compile(r"\{\{.*?\}\}\s*|\s*\[Op:.*|\s*\[\[.*")
 
+# How a graph's error goes on before it says what is wrong.
+_GRAPH_TRACE = re.compile(r"Detected at node|<stack traces|\s+File |\s*\[\[")
+
 
 class UserError(Exception):
     """Something outside the code is wrong: data, files, network, an artifact.
@@ -41,4 +44,7 @@ class VerificationError(UserError):
 def first_line(error: BaseException) -> str:
     """An error's first line, without what TensorFlow adds of its graph."""
     text = str(getattr(error, "message", None) or error).strip() or type(error).__name__
-    return _GRAPH_NODES.sub("", text.splitlines()[0]).strip() or type(error).__name__
+    lines = text.splitlines()
+    if lines[0].startswith("Graph execution error") and len(lines) > 1:  # What follows is it.
+        lines = [line for line in lines[1:] if line.strip() and not _GRAPH_TRACE.match(line)]
+    return _GRAPH_NODES.sub("", lines[0] if lines else text).strip() or type(error).__name__

@@ -62,6 +62,7 @@ class Services(grpc.GenericRpcHandler):
         models: Models,
         reload: Callable[[Any], None],
         observe: Observe,
+        access_log: Callable[[dict[str, Any]], None] | None = None,
         tensor_content: bool = False,
     ):
         """Makes the table of methods.
@@ -71,11 +72,13 @@ class Services(grpc.GenericRpcHandler):
           reload: takes a `ModelServerConfig` in place of the configuration; may take its
             time. Raises StatusError or UserError.
           observe: told of each request.
+          access_log: is given a line for each request, as a dict that JSON can hold.
           tensor_content: whether answers hold tensors as bytes instead of typed fields.
         """
         self._models = models
         self._reload = reload
         self._observe = observe
+        self._access_log = access_log
         self._typed = not tensor_content
         methods: Mapping[str, tuple[_Method, Any, str]] = {
             f"{PREDICTION_SERVICE}/Predict": (
@@ -129,7 +132,20 @@ class Services(grpc.GenericRpcHandler):
                 await context.abort(failure.code, failure.message)
                 raise  # Not reached: abort raises.
             finally:
-                self._observe(name, api, status, time.perf_counter() - start)
+                seconds = time.perf_counter() - start
+                self._observe(name, api, status, seconds)
+                if self._access_log:
+                    self._access_log(
+                        {
+                            "time": time.time(),
+                            "remote": context.peer(),
+                            "method": api,
+                            "model": name,
+                            "code": status,
+                            "milliseconds": round(seconds * 1000, 3),
+                            "request_bytes": len(data),
+                        }
+                    )
 
         return handle
 
@@ -139,7 +155,7 @@ class Services(grpc.GenericRpcHandler):
         try:
             inputs = {name: tensors.decode(tensor) for name, tensor in request.inputs.items()}
         except ValueError as error:
-            raise invalid(str(error)) from None
+            raise invalid(f"tensor parsing error: {error}") from None
         with self._models.lease(_target(spec)) as lease:
             outputs = await inference.predict(lease, signature, inputs, list(request.output_filter))
             response = _predict.PredictResponse()

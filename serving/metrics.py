@@ -5,6 +5,7 @@ Latencies are in microseconds, as TF Serving has them.
 
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 import prometheus_client
 
@@ -25,6 +26,7 @@ class Metrics:
     def __init__(self):
         self.registry = prometheus_client.CollectorRegistry()
         self.requests = 0
+        self._cells: dict[Any, Any] = {}  # Looking labels up takes half of the time.
 
         def counter(name: str, text: str, *labels: str) -> prometheus_client.Counter:
             return prometheus_client.Counter(PREFIX + name, text, labels, registry=self.registry)
@@ -52,18 +54,24 @@ class Metrics:
             "runtime_latency",
             "Distribution of wall time (in microseconds) for Tensorflow runtime.",
             _LATENCY,
-            *("model_name", "API", "runtime"),
+            *("model_name", "runtime"),
         )
         self._queuing = histogram(
             "batching_session:queuing_latency",
             "Microseconds that the first request of a batch waited.",
             _LATENCY,
+            "model_name",
         )
         self._batch_size = histogram(
-            "batching_session:processed_batch_size", "Rows in a batch, without filling.", _ROWS
+            "batching_session:processed_batch_size",
+            "Rows in a batch, without filling.",
+            _ROWS,
+            "model_name",
         )
         self._padding = counter(
-            "batching_session:padding_size", "Rows that fill batches up to an allowed size."
+            "batching_session:padding_size",
+            "Rows that fill batches up to an allowed size.",
+            "model_name",
         )
         self._queued = gauge("batching_session:queue_size", "Rows that wait for a batch.")
         self._loads = counter(
@@ -88,19 +96,32 @@ class Metrics:
         self.requests += 1
         if status == "NOT_FOUND":
             model = ""  # Names that a client makes up must not grow the table.
-        self._requests.labels(model, status).inc()
-        self._request_latency.labels(model, api, entrypoint).observe(seconds * 1e6)
+        found = self._cells.get((model, api, status, entrypoint))
+        if found is None:
+            found = self._cells[model, api, status, entrypoint] = (
+                self._requests.labels(model, status),
+                self._request_latency.labels(model, api, entrypoint),
+            )
+        found[0].inc()
+        found[1].observe(seconds * 1e6)
 
-    def runtime(self, model: str, api: str, seconds: float) -> None:
-        """What the model itself took, with its queue."""
-        self._runtime_latency.labels(model, api, "TF").observe(seconds * 1e6)
+    def runtime(self, model: str, seconds: float) -> None:
+        """What a call of the model took, with its wait in a queue."""
+        self._runtime_latency.labels(model, "TF").observe(seconds * 1e6)
 
-    def batch(self, rows: int, padded: int, waited: float) -> None:
-        """A batch of `rows`, filled up to `padded`, whose first request waited so many seconds."""
-        self._batch_size.observe(rows)
-        self._queuing.observe(waited * 1e6)
+    def batch(self, model: str, rows: int, padded: int, waited: float) -> None:
+        """A batch was formed.
+
+        Args:
+          model: that answers it.
+          rows: of requests.
+          padded: with those that fill it up to an allowed size.
+          waited: seconds that its first request waited.
+        """
+        self._batch_size.labels(model).observe(rows)
+        self._queuing.labels(model).observe(waited * 1e6)
         if padded > rows:
-            self._padding.inc(padded - rows)
+            self._padding.labels(model).inc(padded - rows)
 
     def version(self, model: str, version: int, state: int, error_code: int) -> None:
         """A version has come into a state.

@@ -89,11 +89,13 @@ flags.DEFINE_list("saved_model_tags", ["serve"], "Tags of the graph in a SavedMo
 flags.DEFINE_bool(
     "prefer_tflite_model", False, "Serve model.tflite of a version that holds one.", **_MODELS
 )
-flags.DEFINE_integer("num_tflite_pools", 1, "Not used: one pool a version.", **_MODELS)
+flags.DEFINE_integer(
+    "num_tflite_pools", 1, "Pools of interpreters of a version.", lower_bound=1, **_MODELS
+)
 flags.DEFINE_integer(
     "num_tflite_interpreters_per_pool",
     1,
-    "Interpreters of a version: calls at once.",
+    "Interpreters in a pool: calls at once of a version, for each of its pools.",
     lower_bound=1,
     **_MODELS,
 )
@@ -153,7 +155,6 @@ flags.DEFINE_bool("version", False, "Print the versions and end.", **_OTHER)
 MEANINGLESS = {
     "rest_api_num_threads": "REST requests are answered on one event loop",
     "grpc_max_threads": "gRPC calls are answered on one event loop",
-    "num_tflite_pools": "a TFLite model has one pool of interpreters",
 }
 flags.DEFINE_integer("rest_api_num_threads", None, "Not used: one event loop.", **_OTHER)
 flags.DEFINE_integer("grpc_max_threads", None, "Not used: one event loop.", **_OTHER)

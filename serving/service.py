@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import functools
+import gc
 import signal
 import sys
 import time
@@ -11,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from absl import logging
 from aiohttp import web
 
 from ..base.errors import UserError
@@ -18,7 +20,7 @@ from ..base.tf import tf
 from . import operations, settings, welcome
 from .core import config, loading, warmup
 from .core.batching import Batcher
-from .core.executor import Direct, threads
+from .core.executor import Direct, Executor, MakeExecutor, Timed, threads
 from .core.manager import Manager, VersionStatus
 from .core.saved_model import SessionOptions
 from .core.servable import Servable
@@ -32,6 +34,8 @@ from .rest.server import Runner
 # Threads hand Python's lock over after so many seconds: the default of 5 ms would be added
 # to each answer that comes back to a busy event loop.
 _SWITCH_INTERVAL_S = 0.0005
+# Objects made between two collections of garbage; a request is a thousand or more.
+_COLLECT_AFTER = 100_000
 
 
 async def serve(values: Any, started: Callable[[], None] = lambda: None) -> dict[str, Any]:
@@ -47,7 +51,7 @@ async def serve(values: Any, started: Callable[[], None] = lambda: None) -> dict
     Raises:
       UserError: the server cannot start.
     """
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    _tune_python()
     tf.get_logger().setLevel("ERROR")  # Of sessions it says that they are old.
     stopping = operations.stop_signal()
     begun = time.monotonic()
@@ -68,6 +72,16 @@ async def serve(values: Any, started: Callable[[], None] = lambda: None) -> dict
         _say(f"{signal.Signals(stopping.result()).name}: no new requests; those that run may end")
         await server.drain(values.shutdown_grace_seconds)
     return {"seconds": time.monotonic() - begun, "requests": server.metrics.requests}
+
+
+def _tune_python() -> None:
+    """Settings of the interpreter that a server needs, for the whole process."""
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    # A collection goes over all objects of TensorFlow, which takes 0.2 s and stops all
+    # threads: what is there now is left out of it for good, and it comes less often.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER)
 
 
 @dataclasses.dataclass
@@ -98,23 +112,27 @@ async def _assembled(values: Any, stack: contextlib.AsyncExitStack) -> _Server:
     )
     if values.enable_batching:
         parameters = settings.batching(values.batching_parameters_file)
-        batcher = Batcher(
-            parameters, lambda _, rows, full, waited: metrics.batch(rows, full, waited)
-        )
+        batcher = Batcher(parameters, metrics.batch)
         stack.callback(batcher.close)
-        make_executor: Callable[[Servable], Any] = batcher.executor
+        make_executor: MakeExecutor = batcher.executor
         metrics.follow_queue(lambda: batcher.queued)
     else:
         pool = threads()
         stack.callback(functools.partial(pool.shutdown, wait=False))
-        make_executor = functools.partial(Direct, pool=pool)
-    manager = _manager(values, make_executor, metrics)
+        make_executor = lambda _, servable: Direct(servable, pool)  # noqa: E731
+
+    def timed(model: str, servable: Servable) -> Executor:
+        return Timed(make_executor(model, servable), functools.partial(metrics.runtime, model))
+
+    manager = _manager(values, timed, metrics)
     stack.push_async_callback(asyncio.to_thread, manager.close)
+    log = stack.enter_context(operations.access_log(values.access_log))
     grpc = GrpcServer(
         Services(
             manager,
-            lambda message: manager.apply(config.from_message(message)),
+            functools.partial(_reload, manager),
             functools.partial(metrics.request, entrypoint="GRPC"),
+            log,
             values.enable_serialization_as_tensor_content,
         ),
         _grpc_options(values),
@@ -131,7 +149,7 @@ async def _assembled(values: Any, stack: contextlib.AsyncExitStack) -> _Server:
                 manager, metrics, settings.metrics_path(values.monitoring_config_file)
             ),
             observe=functools.partial(metrics.request, entrypoint="REST"),
-            access_log=stack.enter_context(operations.access_log(values.access_log)),
+            access_log=log,
         )
         rest = Runner(app, shutdown_timeout=values.shutdown_grace_seconds, access_log=None)
         await rest.setup()
@@ -170,6 +188,14 @@ async def _until(stopping: "asyncio.Future[int]", following: list[Any]) -> None:
             task.cancel()
 
 
+def _reload(manager: Manager, message: Any) -> None:
+    """Puts a ModelServerConfig in force; one that states nothing changes nothing."""
+    if message.WhichOneof("config") is None:
+        logging.info("Taking no action for empty config.")
+        return
+    manager.apply(config.from_message(message))
+
+
 def _grpc_options(values: Any) -> Options:
     tls = settings.tls(values.ssl_config_file)
     return Options(
@@ -185,7 +211,7 @@ def _grpc_options(values: Any) -> Options:
     )
 
 
-def _manager(values: Any, make_executor: Callable[[Servable], Any], metrics: Metrics) -> Manager:
+def _manager(values: Any, make_executor: MakeExecutor, metrics: Metrics) -> Manager:
     both = values.tensorflow_session_parallelism
     options = SessionOptions(
         tags=tuple(values.saved_model_tags),
@@ -195,10 +221,10 @@ def _manager(values: Any, make_executor: Callable[[Servable], Any], metrics: Met
         mixed_precision=values.mixed_precision,
     )
 
+    interpreters = values.num_tflite_pools * values.num_tflite_interpreters_per_pool
+
     def load(path: Path) -> Servable:
-        servable = loading.open_version(
-            path, options, values.prefer_tflite_model, values.num_tflite_interpreters_per_pool
-        )
+        servable = loading.open_version(path, options, values.prefer_tflite_model, interpreters)
         if not values.enable_signature_method_name_check:
             return servable
         signatures = {

@@ -4,6 +4,7 @@ Works on any class with TensorProto's fields: TensorFlow's own, or that of `mess
 What is read follows TensorFlow's `Tensor::FromProto`.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -68,6 +69,7 @@ _TAGS = {
 _MAX_BYTES = 2**31
 
 
+@functools.cache
 def dtype_of(number: int) -> np.dtype:
     """The numpy type of a `tensorflow.DataType`.
 
@@ -98,10 +100,7 @@ def encode(array: Any, message: Any, typed: bool = False) -> None:
       ValueError: TensorProto has no such type, or an object in the array is no string.
     """
     array = np.asarray(array)
-    name = "object" if array.dtype.kind in "OSU" else array.dtype.name
-    number = _NUMBERS.get(name)
-    if number is None:
-        raise ValueError(f"a TensorProto has no dtype {array.dtype}")
+    name, number = _described(array.dtype)
     message.dtype = number
     dim = message.tensor_shape.dim
     for size in array.shape:
@@ -123,6 +122,16 @@ def encode(array: Any, message: Any, typed: bool = False) -> None:
             flat = array.ravel()
             values = flat.view(np.uint16) if field == "half_val" else flat
             getattr(message, field).extend(values.tolist())
+
+
+@functools.cache  # A type's name takes numpy 3 microseconds.
+def _described(dtype: np.dtype) -> tuple[str, int]:
+    """The name of a numpy type and its number of `tensorflow.DataType`."""
+    name = "object" if dtype.kind in "OSU" else dtype.name
+    number = _NUMBERS.get(name)
+    if number is None:
+        raise ValueError(f"a TensorProto has no dtype {dtype}")
+    return name, number
 
 
 def decode(message: Any) -> np.ndarray:

@@ -54,6 +54,7 @@ class _Task:
     rows: int
     future: "asyncio.Future[list[np.ndarray]]"
     since: float
+    started: bool = False
 
 
 class Batcher:
@@ -66,8 +67,8 @@ class Batcher:
 
         Args:
           parameters: of all queues.
-          observe: told of each batch: the signature, its rows, the rows with filling, and
-            how many seconds its first request waited.
+          observe: told of each batch: the model, its rows, the rows with filling, and how
+            many seconds its first request waited.
         """
         self.parameters = parameters
         self._observe = observe
@@ -78,9 +79,9 @@ class Batcher:
         self._waiting: dict[_Queue, None] = {}  # In the order of their turns.
         self._timer: asyncio.TimerHandle | None = None
 
-    def executor(self, servable: Servable) -> "Batched":
-        """For a manager: what runs the calls of a servable."""
-        return Batched(servable, self)
+    def executor(self, model: str, servable: Servable) -> "Batched":
+        """For a manager: what runs the calls of a version of a model."""
+        return Batched(model, servable, self)
 
     @property
     def queued(self) -> int:
@@ -132,11 +133,13 @@ class Batcher:
             self._waiting[queue] = None  # To the end: each queue has its turn.
         if not tasks:
             return
+        for task in tasks:
+            task.started = True
         self._free -= 1
         if self._observe is not None:
             rows = sum(task.rows for task in tasks)
             self._observe(
-                queue.signature, rows, _padded_rows(rows, self.parameters), now - tasks[0].since
+                queue.model, rows, _padded_rows(rows, self.parameters), now - tasks[0].since
             )
         loop = asyncio.get_running_loop()
         work = loop.run_in_executor(self._pool, queue.call, tasks, self.parameters)
@@ -157,7 +160,8 @@ class Batcher:
 class Batched:
     """The queues of one servable."""
 
-    def __init__(self, servable: Servable, batcher: Batcher):
+    def __init__(self, model: str, servable: Servable, batcher: Batcher):
+        self._model = model
         self._servable = servable
         self._batcher = batcher
         self._queues: dict[Any, _Queue] = {}
@@ -205,13 +209,20 @@ class Batched:
         queue = self._queues.get(key)
         if queue is None:
             signature, outputs, kind = key
-            queue = _Queue(self._servable, signature, outputs, joins=kind is not None)
+            queue = _Queue(self._model, self._servable, signature, outputs, joins=kind is not None)
             if len(self._queues) >= 64:  # Of hostile shapes there is no end.
                 self._queues = {k: q for k, q in self._queues.items() if q.tasks}
             self._queues[key] = queue
-        future = asyncio.get_running_loop().create_future()
-        self._batcher.submit(queue, _Task(inputs, rows, future, time.monotonic()))
-        return await future
+        task = _Task(inputs, rows, asyncio.get_running_loop().create_future(), time.monotonic())
+        self._batcher.submit(queue, task)
+        try:
+            return await asyncio.shield(task.future)
+        except asyncio.CancelledError:
+            if task.started:  # As `executor.to_its_end`.
+                await asyncio.wait([task.future])
+            else:
+                task.future.cancel()
+            raise
 
     def close(self) -> None:
         self._queues.clear()
@@ -220,7 +231,10 @@ class Batched:
 class _Queue:
     """Requests that can be joined."""
 
-    def __init__(self, servable: Servable, signature: str, outputs: Sequence[str], joins: bool):
+    def __init__(
+        self, model: str, servable: Servable, signature: str, outputs: Sequence[str], joins: bool
+    ):
+        self.model = model
         self.servable = servable
         self.signature = signature
         self.outputs = outputs

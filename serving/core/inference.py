@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import grpc
 import numpy as np
 
-from ...base.tf import tf
+from .. import tensors
 from .executor import Executor
 from .servable import CLASSIFY_METHOD, REGRESS_METHOD, Servable, Signature, TensorInfo
 from .status import StatusError, from_exception, invalid
@@ -171,10 +171,11 @@ def check_tensor(name: str, array: np.ndarray, info: TensorInfo) -> None:
     Raises:
       StatusError: INVALID_ARGUMENT.
     """
-    expected = tf.dtypes.as_dtype(info.dtype)
-    given = tf.string if array.dtype == object else tf.dtypes.as_dtype(array.dtype)
-    if given != expected:
-        raise invalid(f"Expects input '{name}' to be {expected.name} but {given.name} is provided")
+    expected = tensors.dtype_of(info.dtype)
+    if array.dtype != expected:
+        raise invalid(
+            f"Expects input '{name}' to be {_word(expected)} but {_word(array.dtype)} is provided"
+        )
     if info.shape is None:
         return
     if len(info.shape) != array.ndim or any(
@@ -224,7 +225,7 @@ def _check_input(signature: Signature, name: str, what: str) -> None:
     info = signature.inputs.get(name)
     if info is None:
         raise _precondition(f"No {what} inputs found in SignatureDef: {_set(signature.inputs)}")
-    if tf.dtypes.as_dtype(info.dtype) != tf.string:
+    if info.dtype != tensors.STRING:
         raise _precondition(f"The {what} input '{name}' takes no serialized tf.Example")
 
 
@@ -238,6 +239,10 @@ def _strings(examples: Sequence[bytes]) -> np.ndarray:
 
 def _text(label: Any) -> str:
     return label.decode("utf-8", "replace") if isinstance(label, bytes) else str(label)
+
+
+def _word(dtype: np.dtype) -> str:
+    return "string" if dtype.kind == "O" else dtype.name
 
 
 def _set(names: Iterable[str]) -> str:

@@ -47,8 +47,8 @@ class Manager:
 
         Args:
           loader: opens a version, of its folder or a file in it. Called in load threads.
-          make_executor: gives what runs a servable's calls. Called in load threads, and
-            its `close` in unload threads.
+          make_executor: gives what runs the calls of a model's version. Called in load
+            threads, and its `close` in unload threads.
           file_system_poll_wait_seconds: between two looks at the folders; 0 to look
             only when a configuration is applied, negative to never look.
           num_load_threads: how many versions load at once; 0 for up to 4.

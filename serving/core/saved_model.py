@@ -87,36 +87,38 @@ def load(folder: Path, options: SessionOptions) -> servable.Servable:
 
 
 class _Model:
-    """A session and its compiled calls: one for each signature and choice of outputs."""
+    """A session and its compiled calls, one for each signature."""
 
     def __init__(self, session: Any, signature_defs: Mapping[str, Any]):
         self._session = session
         self._defs = signature_defs
-        self._calls: dict[tuple[str, tuple[str, ...]], Any] = {}
+        self._calls: dict[str, Any] = {}
         self._making = threading.Lock()
 
     def run(
         self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
     ) -> list[np.ndarray]:
-        key = (signature, tuple(outputs))
-        call = self._calls.get(key)
+        call = self._calls.get(signature)
         if call is None:
-            call = self._make(key)
-        names, function = call
-        return function(*[inputs[name] for name in names])
+            call = self._make(signature)
+        names, places, function = call
+        # All outputs: another choice of them would be another graph to compile, which takes
+        # the first request that asks for it most of a second, warm-up or not.
+        found = function(*[inputs[name] for name in names])
+        return [found[places[name]] for name in outputs]
 
-    def _make(self, key: tuple[str, tuple[str, ...]]) -> Any:
-        signature, outputs = key
+    def _make(self, signature: str) -> Any:
         with self._making:
-            if key not in self._calls:
+            if signature not in self._calls:
                 definition = self._defs[signature]
                 names = list(definition.inputs)
+                places = {name: place for place, name in enumerate(definition.outputs)}
                 function = self._session.make_callable(
-                    [definition.outputs[name].name for name in outputs],
+                    [definition.outputs[name].name for name in places],
                     [definition.inputs[name].name for name in names],
                 )
-                self._calls[key] = (names, function)
-            return self._calls[key]
+                self._calls[signature] = (names, places, function)
+            return self._calls[signature]
 
     def close(self) -> None:
         self._calls.clear()  # Before the session, whose handles they hold.

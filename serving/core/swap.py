@@ -181,7 +181,7 @@ class Swapper:
                     grpc.StatusCode.UNAVAILABLE,
                     f"The files of {version.path} changed while they were loaded",
                 )
-            executor = self._make_executor(servable)
+            executor = self._make_executor(version.model.config.name, servable)
         except BaseException:
             servable.close()
             raise

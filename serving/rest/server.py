@@ -1,7 +1,6 @@
 """aiohttp's server with errors as TF Serving's clients expect them: JSON, also of bad HTTP."""
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -9,22 +8,11 @@ from aiohttp import web
 
 from . import answers as rest_answers
 
-# A parsed image is a thousand lists. At Python's default of 700 new objects each request
-# would set off the cycle collector, and every few hundred a walk through all that
-# TensorFlow holds: a tenth of the throughput, and waits of a second. Documents have no
-# cycles and go by themselves.
-_COLLECT_AFTER = 100_000
-
 
 class Runner(web.AppRunner):
-    """An `AppRunner` whose server answers requests that are no HTTP with JSON too.
-
-    Set up, it makes the process's cycle collector run less often.
-    """
+    """An `AppRunner` whose server answers requests that are no HTTP with JSON too."""
 
     async def _make_server(self) -> web.Server:
-        first, *others = gc.get_threshold()
-        gc.set_threshold(max(first, _COLLECT_AFTER), *others)
         made: Any = await super()._make_server()
         return _Server(
             _caught(made.request_handler),

@@ -56,7 +56,7 @@ def run(parameters, scenario, model=None, shape=(None, 3)):
     async def main():
         batcher = Batcher(parameters, lambda *batch: seen.append(batch))
         try:
-            return await scenario(model, batcher.executor(make(model, shape)))
+            return await scenario(model, batcher.executor("m", make(model, shape)))
         finally:
             batcher.close()
 
@@ -71,7 +71,7 @@ def test_what_waits_is_answered_by_one_call_and_each_gets_its_own():
     assert model.sizes == [1, 6]
     for rows, (y,) in zip((1, 2, 3), answers, strict=True):
         np.testing.assert_array_equal(y, np.full((rows, 3), 2.0 * rows))
-    assert [batch[:3] for batch in seen] == [("s", 1, 1), ("s", 6, 6)]
+    assert [batch[:3] for batch in seen] == [("m", 1, 1), ("m", 6, 6)]
 
 
 def test_a_batch_has_no_more_rows_than_it_may_and_is_filled_up():
@@ -198,7 +198,7 @@ def test_inputs_of_other_numbers_of_rows_are_refused(rows):
         batcher = Batcher(Parameters())
         servable = Servable({"s": signature}, {}, lambda *_: [np.zeros(1)], lambda: None)
         arrays = {"a": np.zeros(1, np.float32), "b": np.zeros(rows, np.float32)}
-        await batcher.executor(servable).run("s", arrays, ["y"])
+        await batcher.executor("m", servable).run("s", arrays, ["y"])
 
     with pytest.raises(StatusError, match="equal 0th-dimension size"):
         asyncio.run(main())

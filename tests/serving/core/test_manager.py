@@ -74,7 +74,7 @@ def start():
 
         def make(configs=None, loader=load, **options):
             manager = Manager(
-                loader, lambda servable: executor.Direct(servable, pool), **{**FAST, **options}
+                loader, lambda _, servable: executor.Direct(servable, pool), **{**FAST, **options}
             )
             stack.callback(manager.close)
             if configs is not None:
