@@ -41,6 +41,7 @@ EXTRAS["test"] = [
     # The schemas of compose files and of Kubernetes.
     "check-jsonschema",
     "kubernetes-validate",
+    "cryptography",
     "playwright>=1.55",
     "pyright[nodejs]",
     "pytest>=8",

@@ -2,7 +2,6 @@ import asyncio
 import concurrent.futures
 import socket
 import ssl
-import subprocess
 import threading
 import time
 
@@ -276,26 +275,6 @@ def test_unix_socket(tmp_path, kind):
     stub.stop()
     with pytest.raises(ServerError, match="nothing listens at unix:///"):
         ask(kind, f"unix://{tmp_path}/none.sock", "status", options={"retries": 0})
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    """ca, server and client: NAME.pem and NAME.key in a folder."""
-    folder = tmp_path_factory.mktemp("certificates")
-
-    def run(*arguments):
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    for name in ("ca", "other"):
-        run("req", "-x509", *key, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj",
-            "/CN=test CA", "-days", "2", "-addext", "keyUsage=critical,keyCertSign")  # fmt: skip
-    (folder / "names").write_text("subjectAltName=DNS:localhost\n")
-    for name in ("server", "client"):
-        run("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        run("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days",
-            "2", "-CAcreateserial", "-extfile", "names", "-out", f"{name}.pem")  # fmt: skip
-    return folder
 
 
 @pytest.mark.parametrize(("protocol", "kind"), WAYS)

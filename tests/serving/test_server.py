@@ -1,0 +1,619 @@
+"""The server as its users meet it: a process, real sockets, TF Serving's own stubs."""
+
+import concurrent.futures
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import grpc
+import numpy as np
+import pytest
+from google.protobuf import text_format
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
+    ProtoReflectionDescriptorDatabase,
+)
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    model_management_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+    regression_pb2,
+)
+
+from digitline.base.tf import tf
+
+from support import digitline
+
+AVAILABLE = 30
+
+
+class Several(tf.Module):
+    """All kinds of signatures."""
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, 2], tf.float32, "x"),
+            tf.TensorSpec([None], tf.string, "name"),
+        ]
+    )
+    def predict(self, x, name):
+        return {"twice": 2 * x, "named": tf.strings.join([name, "!"]), "sum": tf.reduce_sum(x, 1)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "inputs")])
+    def classify(self, inputs):
+        score = self._feature(inputs)
+        labels = tf.tile([["low", "high"]], [tf.shape(score)[0], 1])
+        return {"classes": labels, "scores": tf.stack([1 - score, score], 1)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "inputs")])
+    def regress(self, inputs):
+        return {"outputs": 10 * self._feature(inputs)}
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int32, "rounds")])
+    def slow(self, rounds):
+        x = tf.ones([300, 300])
+        for _ in tf.range(rounds):
+            x = tf.math.l2_normalize(x @ x)
+        return {"x": tf.reduce_sum(x)}
+
+    def _feature(self, inputs):
+        spec = {"score": tf.io.FixedLenFeature([], tf.float32)}
+        return tf.io.parse_example(inputs, spec)["score"]
+
+
+class Constant(tf.Module):
+    def __init__(self, number):
+        super().__init__()
+        self.number = tf.Variable(float(number))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
+    def call(self, x):
+        return {"y": 0 * x + self.number}
+
+
+def save(module, folder):
+    """With method names as TF Serving's: Keras and `tf.saved_model` know Predict alone."""
+    calls = {"serving_default": module.call} if isinstance(module, Constant) else {
+        "serving_default": module.predict, "classify": module.classify,
+        "regress": module.regress, "slow": module.slow,
+    }  # fmt: skip
+    tf.saved_model.save(module, str(folder), calls)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    save(Several(), folder / "several/1")
+    for number in (1, 2):
+        save(Constant(number), folder / f"constants/{number}")
+    return folder
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Process:
+    """`digitline serve`, ready."""
+
+    def __init__(self, folder, *flags):
+        self.port, self.rest = free_port(), free_port()
+        self.errors = folder / "stderr"
+        arguments = [
+            *(sys.executable, "-m", "digitline.cli", "serve"),
+            *(f"--port={self.port}", f"--rest_api_port={self.rest}", *flags),
+        ]
+        with open(self.errors, "wb") as errors:
+            self.process = subprocess.Popen(
+                arguments, stdout=subprocess.PIPE, stderr=errors, text=True
+            )
+        wait(lambda: "model " in self.said() or self.process.poll() is not None)
+        assert self.process.poll() is None, self.said()
+
+    def said(self):
+        return self.errors.read_text()
+
+    def channel(self):
+        return grpc.insecure_channel(f"127.0.0.1:{self.port}")
+
+    def get(self, path, body=None):
+        """Status and text of a REST answer."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.rest}{path}", body)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        out, _ = self.process.communicate(timeout=60)
+        return self.process.returncode, out
+
+
+@contextlib.contextmanager
+def serving(folder, *flags):
+    found = Process(folder, *flags)
+    try:
+        yield found
+    finally:
+        if found.process.poll() is None:
+            found.process.kill()
+            found.process.communicate()
+
+
+def wait(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+def config(*entries):
+    """A ModelServerConfig from (name, folder, the rest as text)."""
+    listed = "".join(
+        f'config {{ name: "{name}" base_path: "{folder}" model_platform: "tensorflow" {more} }}\n'
+        for name, folder, more in entries
+    )
+    return f"model_config_list {{ {listed} }}"
+
+
+BOTH = 'model_version_policy { all {} } version_labels { key: "stable" value: 1 }'
+
+
+@pytest.fixture(scope="module")
+def server(models, tmp_path_factory):
+    """Two models, one of two versions with a label; batching, figures, health, a Unix socket."""
+    folder = tmp_path_factory.mktemp("server")
+    models_file = folder / "models.config"
+    models_file.write_text(
+        config(("several", models / "several", ""), ("constants", models / "constants", BOTH))
+    )
+    (folder / "monitoring.config").write_text("prometheus_config { enable: true }")
+    with serving(
+        folder,
+        f"--model_config_file={models_file}",
+        "--allow_version_labels_for_unavailable_models",
+        "--enable_batching",
+        f"--monitoring_config_file={folder}/monitoring.config",
+        "--enable_grpc_healthcheck_service",
+        f"--grpc_socket_path={folder}/socket",
+        f"--access_log={folder}/access.jsonl",
+        "--rest_api_num_threads=4",
+    ) as found:
+        found.folder = folder
+        wait(lambda: found.get("/v1/models/constants")[1].count("AVAILABLE") == 2)
+        yield found
+
+
+@pytest.fixture(scope="module")
+def prediction(server):
+    with server.channel() as channel:
+        yield prediction_service_pb2_grpc.PredictionServiceStub(channel)
+
+
+@pytest.fixture(scope="module")
+def model_service(server):
+    with server.channel() as channel:
+        yield model_service_pb2_grpc.ModelServiceStub(channel)
+
+
+def predict_request(model="several", signature="", version=None, label=None, **inputs):
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = model
+    request.model_spec.signature_name = signature
+    if version is not None:
+        request.model_spec.version.value = version
+    if label is not None:
+        request.model_spec.version_label = label
+    for name, value in inputs.items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    return request
+
+
+def fill_examples(given, *scores):
+    for score in scores:
+        given.example_list.examples.add().features.feature["score"].float_list.value.append(score)
+
+
+def refused(call, request):
+    with pytest.raises(grpc.RpcError) as caught:
+        call(request, timeout=30)
+    return caught.value.code().name, caught.value.details()
+
+
+GOOD = {"x": np.float32([[1, 2], [3, 4]]), "name": ["a", "b"]}
+
+
+def test_predict(prediction):
+    answer = prediction.Predict(predict_request(**GOOD), timeout=30)
+    assert list(answer.outputs["twice"].float_val) == [2, 4, 6, 8]  # In the typed field.
+    assert [each.size for each in answer.outputs["twice"].tensor_shape.dim] == [2, 2]
+    assert list(answer.outputs["named"].string_val) == [b"a!", b"b!"]
+    spec = answer.model_spec
+    assert (spec.name, spec.version.value, spec.signature_name) == (
+        *("several", 1), "serving_default"
+    )  # fmt: skip
+    request = predict_request(**GOOD)
+    request.output_filter.append("sum")
+    answer = prediction.Predict(request, timeout=30)
+    assert {name: list(each.float_val) for name, each in answer.outputs.items()} == {"sum": [3, 7]}
+
+
+def test_versions_and_labels(prediction):
+    def answer(**which):
+        found = prediction.Predict(
+            predict_request("constants", x=np.float32([0]), **which), timeout=30
+        )
+        return found.model_spec.version.value, found.outputs["y"].float_val[0]
+
+    assert answer() == (2, 2)
+    assert answer(version=1) == (1, 1)
+    assert answer(label="stable") == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("request_", "code", "words"),
+    [
+        (predict_request("none"), "NOT_FOUND", "Servable not found for request: Latest(none)"),
+        (
+            predict_request(version=7, **GOOD),
+            "NOT_FOUND",
+            "Servable not found for request: Specific(several, 7)",
+        ),
+        (
+            predict_request(label="beta", **GOOD),
+            "INVALID_ARGUMENT",
+            "Unrecognized servable version label: beta",
+        ),
+        (
+            predict_request(signature="other", **GOOD),
+            "FAILED_PRECONDITION",
+            'Serving signature key "other" not found.',
+        ),
+        (
+            predict_request(x=GOOD["x"]),
+            "INVALID_ARGUMENT",
+            "input size does not match signature: 1!=2 len({x}) != len({name,x}). Sent extra: {}. "
+            "Missing but required: {name}.",
+        ),
+        (
+            predict_request(x=[[1, 2]], name=["a"]),
+            "INVALID_ARGUMENT",
+            "Expects input 'x' to be float32 but int32 is provided",
+        ),
+        (
+            predict_request(x=np.float32([1, 2, 3]), name=["a"]),
+            "INVALID_ARGUMENT",
+            "Expects input 'x' to have shape [?,2] but [3] is provided",
+        ),
+        (predict_pb2.PredictRequest(), "INVALID_ARGUMENT", "Missing ModelSpec"),
+    ],
+)
+def test_what_predict_refuses(prediction, request_, code, words):
+    assert refused(prediction.Predict, request_) == (code, words)
+
+
+def test_a_tensor_that_is_none(prediction):
+    request = predict_request(**GOOD)
+    request.inputs["x"].tensor_content = b"12345"
+    code, words = refused(prediction.Predict, request)
+    assert code == "INVALID_ARGUMENT"
+    assert words.startswith("tensor parsing error: Input size was 5")
+
+
+def test_classify_regress_and_both_at_once(prediction):
+    request = classification_pb2.ClassificationRequest()
+    request.model_spec.name, request.model_spec.signature_name = "several", "classify"
+    fill_examples(request.input, 0.25, 0.75)
+    rows = prediction.Classify(request, timeout=30).result.classifications
+    assert [[(each.label, each.score) for each in row.classes] for row in rows] == [
+        [("low", 0.75), ("high", 0.25)],
+        [("low", 0.25), ("high", 0.75)],
+    ]
+    request = regression_pb2.RegressionRequest()
+    request.model_spec.name, request.model_spec.signature_name = "several", "regress"
+    fill_examples(request.input, 0.25)
+    assert [each.value for each in prediction.Regress(request, timeout=30).result.regressions] == [
+        2.5
+    ]
+    request = inference_pb2.MultiInferenceRequest()
+    for method in ("classify", "regress"):
+        task = request.tasks.add(method_name=f"tensorflow/serving/{method}")
+        task.model_spec.name, task.model_spec.signature_name = "several", method
+    fill_examples(request.input, 0.5)
+    classes, numbers = prediction.MultiInference(request, timeout=30).results
+    assert classes.classification_result.classifications[0].classes[1].score == 0.5
+    assert numbers.regression_result.regressions[0].value == 5
+    assert numbers.model_spec.signature_name == "regress"
+
+
+def test_the_context_of_examples_is_in_each(prediction):
+    request = classification_pb2.ClassificationRequest()
+    request.model_spec.name, request.model_spec.signature_name = "several", "classify"
+    given = request.input.example_list_with_context
+    given.context.features.feature["score"].float_list.value.append(0.25)
+    given.examples.add()
+    given.examples.add().features.feature["score"].float_list.value.append(1.0)
+    rows = prediction.Classify(request, timeout=30).result.classifications
+    assert [row.classes[1].score for row in rows] == [0.25, 1.0]
+
+
+def test_an_example_without_the_feature_is_named(prediction):
+    request = classification_pb2.ClassificationRequest()
+    request.model_spec.name, request.model_spec.signature_name = "several", "classify"
+    request.input.example_list.examples.add()
+    code, words = refused(prediction.Classify, request)
+    assert code == "INVALID_ARGUMENT"
+    assert "score" in words
+    assert "could not be found" in words
+    request.input.Clear()
+    assert refused(prediction.Classify, request) == ("INVALID_ARGUMENT", "Input is empty.")
+    request.model_spec.signature_name = "slow"
+    fill_examples(request.input, 1)
+    assert refused(prediction.Classify, request)[0] == "FAILED_PRECONDITION"
+
+
+def test_metadata_and_status(prediction, model_service):
+    request = get_model_metadata_pb2.GetModelMetadataRequest()
+    request.model_spec.name = "several"
+    request.metadata_field.append("signature_def")
+    answer = prediction.GetModelMetadata(request, timeout=30)
+    found = get_model_metadata_pb2.SignatureDefMap()
+    assert answer.metadata["signature_def"].Unpack(found)
+    assert {"serving_default", "classify", "regress", "slow"} <= set(found.signature_def)
+    request.metadata_field[:] = ["other"]
+    assert refused(prediction.GetModelMetadata, request) == (
+        *("INVALID_ARGUMENT", "Metadata field other is not supported"),
+    )
+    request = get_model_status_pb2.GetModelStatusRequest()
+    request.model_spec.name = "constants"
+    states = model_service.GetModelStatus(request, timeout=30).model_version_status
+    assert {each.version: each.state for each in states} == {2: AVAILABLE, 1: AVAILABLE}
+
+
+def test_health_reflection_and_the_unix_socket(server):
+    with grpc.insecure_channel(f"unix:{server.folder}/socket") as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        for service in ("", "tensorflow.serving.PredictionService"):
+            answer = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=30)
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        services = ProtoReflectionDescriptorDatabase(channel).get_services()
+    assert "tensorflow.serving.PredictionService" in services
+    assert "tensorflow.serving.ModelService" in services
+
+
+def test_rest_probes_and_figures(server, prediction):
+    body = {"inputs": {"x": [[1, 2]], "name": ["a"]}}
+    status, text = server.get("/v1/models/several:predict", json.dumps(body).encode())
+    assert (status, json.loads(text)["outputs"]["named"]) == (200, ["a!"])
+    assert server.get("/healthz") == (200, '{"status": "alive"}')
+    assert server.get("/readyz") == (200, '{"status": "ready"}')
+    prediction.Predict(predict_request(**GOOD), timeout=30)
+    status, text = server.get("/monitoring/prometheus/metrics")
+    assert status == 200
+    lines = text.splitlines()
+    assert "# TYPE :tensorflow:serving:request_count counter" in lines
+    counts = [
+        float(line.split()[-1])
+        for line in lines
+        if line.startswith(':tensorflow:serving:request_count{model_name="several",status="OK"}')
+    ]
+    assert len(counts) == 1
+    assert counts[0] >= 2
+    for name in ("request_latency", "runtime_latency", "batching_session:queuing_latency"):
+        assert any(line.startswith(f":tensorflow:serving:{name}_bucket") for line in lines), name
+    state = ':tensorflow:serving:model_version_state{model_name="constants",version="2"} 30.0'
+    assert state in lines
+
+
+def test_the_start_lines_and_the_access_log(server, prediction):
+    said = server.said()
+    assert "--rest_api_num_threads has no meaning here" in said
+    assert f"REST at http://127.0.0.1:{server.rest}" in said
+    assert "model constants: version " in said
+    prediction.Predict(predict_request(**GOOD), timeout=30)
+    server.get("/v1/models/none")
+    lines = [json.loads(each) for each in (server.folder / "access.jsonl").read_text().splitlines()]
+    assert any(each["method"] == "predict" and each["code"] == "OK" for each in lines)
+    assert any(each.get("path") == "/v1/models/none" and each["status"] == 404 for each in lines)
+
+
+def test_malformed_messages_by_the_thousand(server, prediction):
+    whole = predict_request(**GOOD).SerializeToString()
+    chance = random.Random(1)
+    with server.channel() as channel:
+        methods = [
+            channel.unary_unary(f"/tensorflow.serving.{name}")
+            for name in (
+                "PredictionService/Predict", "PredictionService/Classify",
+                "PredictionService/Regress", "PredictionService/MultiInference",
+                "PredictionService/GetModelMetadata", "ModelService/GetModelStatus",
+                "ModelService/HandleReloadConfigRequest",
+            )
+        ]  # fmt: skip
+        codes = set()
+        for number in range(2000):
+            data = bytearray(whole[: chance.randrange(1, len(whole) + 1)])
+            for _ in range(chance.randrange(1, 6)):
+                data[chance.randrange(len(data))] = chance.randrange(256)
+            try:
+                methods[number % len(methods)](bytes(data), timeout=30)
+            except grpc.RpcError as error:
+                codes.add(error.code().name)
+    assert "INVALID_ARGUMENT" in codes
+    assert not codes & {"INTERNAL", "UNKNOWN", "UNAVAILABLE", "DEADLINE_EXCEEDED"}
+    assert prediction.Predict(predict_request(**GOOD), timeout=30).outputs["sum"].float_val[0] == 3
+
+
+def test_reload_while_requests_run(models, tmp_path):
+    """Versions come and go, one of them broken, and the config changes: no request fails."""
+    base = tmp_path / "base"
+    shutil.copytree(models / "constants/1", base / "1")
+    models_file = tmp_path / "models.config"
+    models_file.write_text(config(("c", base, "")))
+    with (
+        serving(
+            tmp_path,
+            f"--model_config_file={models_file}",
+            "--model_config_file_poll_wait_seconds=0.2",
+            "--file_system_poll_wait_seconds=0.1",
+            "--max_num_load_retries=1",
+            "--load_retry_interval_micros=100000",
+        ) as server,
+        server.channel() as channel,
+        concurrent.futures.ThreadPoolExecutor(4) as pool,
+    ):
+        prediction = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        request = predict_request("c", x=np.float32([0]))
+        seen, going = set(), True
+
+        def ask():
+            count = 0
+            while going:
+                answer = prediction.Predict(request, timeout=30)
+                seen.add((answer.model_spec.version.value, answer.outputs["y"].float_val[0]))
+                count += 1
+            return count
+
+        asking = [pool.submit(ask) for _ in range(4)]
+        try:
+            for version in (2, 3):
+                shutil.copytree(models / "constants/2", tmp_path / "new")
+                os.rename(tmp_path / "new", base / str(version))
+                wait(lambda version=version: (version, 2.0) in seen)
+            (base / "5").mkdir()
+            (base / "5/saved_model.pb").write_bytes(b"broken")
+            wait(lambda: '"END"' in server.get("/v1/models/c/versions/5")[1])
+            shutil.rmtree(base / "5")
+            models_file.write_text("no config at all {")
+            wait(lambda: "Error parsing text-format" in server.said())
+            specific = "model_version_policy { specific { versions: 1 } }"
+            models_file.write_text(config(("c", base, specific)))
+            wait(lambda: server.get("/v1/models/c/versions/1")[1].count("AVAILABLE"))
+            model_service = model_service_pb2_grpc.ModelServiceStub(channel)
+            reload = model_management_pb2.ReloadConfigRequest()
+            both = config(("c", base, specific), ("d", models / "constants", ""))
+            text_format.Parse(both, reload.config)
+            assert (
+                model_service.HandleReloadConfigRequest(reload, timeout=30).status.error_code == 0
+            )
+            assert (
+                prediction.Predict(predict_request("d", x=np.float32([0])), timeout=30)
+                .outputs["y"]
+                .float_val[0]
+                == 2
+            )
+        finally:
+            going = False
+        assert sum(each.result() for each in asking) > 100
+        assert {(1, 1.0), (2, 2.0), (3, 2.0)} == seen
+
+
+def test_sigterm_lets_requests_end(models, tmp_path):
+    with (
+        serving(tmp_path, f"--model_base_path={models}/several", "--model_name=m") as server,
+        server.channel() as channel,
+        concurrent.futures.ThreadPoolExecutor(1) as pool,
+    ):
+        prediction = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        slow = predict_request("m", "slow", rounds=np.int32(3000))
+        prediction.Predict(predict_request("m", "slow", rounds=np.int32(1)), timeout=60)
+        running = pool.submit(prediction.Predict, slow, timeout=60)
+        time.sleep(0.3)
+        assert not running.done()
+        code, out = server.stop()
+        assert np.isfinite(running.result().outputs["x"].float_val[0])
+    assert code == 0
+    assert "answered 2 requests" in out
+    assert "SIGTERM" in server.said()
+
+
+def test_mutual_tls(models, certificates, tmp_path):
+    def quoted(name):
+        return json.dumps((certificates / name).read_text())
+
+    (tmp_path / "ssl.config").write_text(
+        f"server_key: {quoted('server.key')} server_cert: {quoted('server.pem')} "
+        f"custom_ca: {quoted('ca.pem')} client_verify: true"
+    )
+    read = {path.name: path.read_bytes() for path in certificates.iterdir()}
+    credentials = grpc.ssl_channel_credentials(
+        read["ca.pem"], read["client.key"], read["client.pem"]
+    )
+    request = predict_request("c", x=np.float32([0]))
+    with serving(
+        tmp_path,
+        f"--model_base_path={models}/constants",
+        "--model_name=c",
+        f"--ssl_config_file={tmp_path}/ssl.config",
+    ) as server:
+        address = f"localhost:{server.port}"
+        with grpc.secure_channel(address, credentials) as channel:
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            assert stub.Predict(request, timeout=30).outputs["y"].float_val[0] == 2
+        with grpc.secure_channel(address, grpc.ssl_channel_credentials(read["ca.pem"])) as channel:
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            assert refused(stub.Predict, request)[0] == "UNAVAILABLE"
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "words"),
+    [
+        ([], 2, "which model? --model_base_path=exports/saved_model/NAME"),
+        (["--model_base_path=x", "--model_config_file=y"], 2, "give one of"),
+        (["--model_base_path=x", "--batching_parameters_file=b"], 2, "needs --enable_batching"),
+        (["--model_base_path=x", "--prot=1"], 2, "unknown flag --prot; did you mean --port?"),
+        (["--model_config_file=/none"], 1, "/none: No such file or directory"),
+    ],
+)
+def test_flags_that_do_not_go(flags, code, words):
+    done = digitline("serve", "--port=1", *flags)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["no folder", "broken", "port", "config"])
+def test_a_start_that_fails_says_why(kind, models, tmp_path):
+    port = free_port()
+    flags = [f"--port={port}", f"--model_base_path={models}/constants", "--max_num_load_retries=0"]
+    words = ""
+    with contextlib.ExitStack() as stack:
+        if kind == "no folder":
+            flags.append(f"--model_base_path={tmp_path}/none")
+            words = f"Could not find base path {tmp_path}/none for servable default"
+        elif kind == "broken":
+            (tmp_path / "m/1").mkdir(parents=True)
+            (tmp_path / "m/1/saved_model.pb").write_bytes(b"no model")
+            flags.append(f"--model_base_path={tmp_path}/m")
+            words = "1 model(s) did not become available"
+        elif kind == "port":
+            taken = stack.enter_context(socket.socket())
+            taken.bind(("127.0.0.1", port))
+            taken.listen()
+            words = f"gRPC cannot listen at 127.0.0.1:{port}"
+        else:
+            (tmp_path / "c").write_text("nothing of that kind")
+            flags[1] = f"--model_config_file={tmp_path}/c"
+            words = "Error parsing text-format tensorflow.serving.ModelServerConfig"
+        done = digitline("serve", *flags)
+    assert done.returncode == 1
+    assert f"Failed to start server. Error: {words}" in done.stderr.replace(f"{tmp_path}/c: ", "")
+    assert "Traceback" not in done.stderr
