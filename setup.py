@@ -9,7 +9,7 @@ from setuptools.command.build_py import build_py
 ROOT = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "__init__.py").read_text(), re.M)[1]
 SUBPACKAGES = ["base", "cli", "data", "models", "export"]
-SUBPACKAGES += ["serving", "serving.client", "serving.core", "serving.rest"]
+SUBPACKAGES += ["serving", "serving.bench", "serving.client", "serving.core", "serving.rest"]
 EXTRAS = {
     # Preparing image folders and CSV files, here or on a cluster.
     "beam": ["apache-beam>=2.70"],

@@ -18,12 +18,16 @@ COMMANDS = {
     "export": ("export.exporter", "a trained model to a verified SavedModel and TFLite file"),
     "predict": ("serving.predict", "the class of a picture, by an exported model"),
     "serve": ("serving.server", "an exported model behind TF Serving's gRPC and REST interfaces"),
-    "benchmark": ("data.benchmark", "the speed of the pipeline, or of formats"),
+    "benchmark": ("data.benchmark", "the speed of the pipeline, of formats, or of servers"),
     "report": ("models.report", "the table of measured accuracies"),
     "quickstart": ("cli.quickstart", "all of it once, on MNIST: prepare to predict"),
 }
 # What `digitline benchmark` measures, each by a command of its own.
-BENCHMARKS = {"pipeline": "data.benchmark", "formats": "export.benchmark"}
+BENCHMARKS = {
+    "pipeline": "data.benchmark",
+    "formats": "export.benchmark",
+    "serving": "serving.bench.command",
+}
 _PACKAGE = __name__.rpartition(".cli.")[0]
 
 

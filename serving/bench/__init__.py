@@ -1,0 +1,1 @@
+"""How fast servers answer: ours, and those that people use instead."""
