@@ -88,7 +88,7 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
         "rows": rows,
         "ready_s": ready,
         "missing": missing,
-        **_references(classifier, image, values),
+        **(_references(classifier, image, values) if rows else {}),
     }
 
 
@@ -221,7 +221,7 @@ def _references(classifier: Any, image: Any, values: Any) -> dict[str, Any]:
     )
     rows, _ = _measured(empty, image, None, [1], values)
     imports = []
-    for _ in range(3):
+    for _ in range(values.rounds):
         start = time.monotonic()
         subprocess.run([sys.executable, "-c", "import tensorflow"], capture_output=True, check=True)
         imports.append(time.monotonic() - start)
@@ -245,6 +245,8 @@ def text(result: dict[str, Any]) -> str:
             f"{row['errors']:>8}{row['rss_mb'] or 0:>7,}"
         )
     lines += [f"{name}: not measured: {why}" for name, why in result["missing"].items()]
+    if not result["rows"]:
+        return "\n".join(lines[1:])
     ready = ", ".join(f"{name} {seconds} s" for name, seconds in result["ready_s"].items())
     lines += [
         "",
