@@ -4,6 +4,7 @@ All of them end in the same network; they differ in how pixels come in.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -92,9 +93,11 @@ def predict_bytes(subject: Classifier) -> Callable[[tf.Tensor], dict[str, tf.Ten
 def classify(subject: Classifier) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     """Serialized `tf.Example`s with the records' own features, string [N], to classes, best first.
 
-    A label in the example is not read.
+    A label in the example is not read. Where the records hold raw bytes, a picture file of
+    the same size will do too: a client does not know which it is.
     """
     names = tf.constant(subject.label_names)
+    bytes_of_image = math.prod(subject.image_shape)
 
     def decode(content: tf.Tensor) -> tf.Tensor:
         channels = subject.image_shape[2]
@@ -102,18 +105,31 @@ def classify(subject: Classifier) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]
             tf.io.decode_image(content, channels, expand_animations=False), subject.image_shape
         )
 
+    def decode_raw(content: tf.Tensor) -> tf.Tensor:
+        pixels: Any = tf.io.decode_raw(content, tf.uint8)
+        return tf.reshape(pixels, tf.concat([tf.shape(content), subject.image_shape], 0))
+
+    def is_raw(content: tf.Tensor) -> tf.Tensor:
+        return tf.equal(tf.strings.length(content), bytes_of_image)
+
+    def decode_each(contents: tf.Tensor, one: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+        spec = tf.TensorSpec(subject.image_shape, tf.uint8)
+        return tf.map_fn(one, contents, fn_output_signature=spec)
+
+    def decode_any(content: tf.Tensor) -> tf.Tensor:
+        return tf.cond(is_raw(content), lambda: decode_raw(content), lambda: decode(content))
+
     def call(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         features = tf.io.parse_example(inputs, {"image": tf.io.FixedLenFeature([], tf.string)})
+        contents = features["image"]
         if subject.encoding == "raw":
-            pixels: Any = tf.io.decode_raw(features["image"], tf.uint8)
-            images = tf.reshape(pixels, (-1, *subject.image_shape))
-            # Two images of half the size would pass for one.
-            checks = [tf.debugging.assert_equal(tf.shape(images)[0], tf.shape(inputs)[0])]
-            with tf.control_dependencies(checks):
-                images = tf.identity(images)
+            images = tf.cond(
+                tf.reduce_all(is_raw(contents)),
+                lambda: decode_raw(contents),  # All at once, which is quicker.
+                lambda: decode_each(contents, decode_any),
+            )
         else:
-            spec = tf.TensorSpec(subject.image_shape, tf.uint8)
-            images = tf.map_fn(decode, features["image"], fn_output_signature=spec)
+            images = decode_each(contents, decode)
         logits = subject.model(subject.preprocess(images), training=False)
         scores, order = tf.math.top_k(tf.nn.softmax(logits), len(subject.label_names))
         return {"classes": tf.gather(names, order), "scores": scores}

@@ -16,6 +16,7 @@ import urllib.request
 
 import grpc
 import numpy as np
+import PIL.Image
 import pytest
 from google.protobuf import text_format
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -35,6 +36,7 @@ from tensorflow_serving.apis import (
 )
 
 from digitline.base.tf import tf
+from digitline.serving import client, runtime
 
 from support import digitline
 
@@ -571,6 +573,42 @@ def test_mutual_tls(models, certificates, tmp_path):
         with grpc.secure_channel(address, grpc.ssl_channel_credentials(read["ca.pem"])) as channel:
             stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
             assert refused(stub.Predict, request)[0] == "UNAVAILABLE"
+
+
+def test_an_export_of_ours(exported, test_images, tmp_path):
+    """With the calls of TF Serving's MNIST tutorial (mnist_client.py), and with our client."""
+    images, labels = (each[:50] for each in test_images)
+    base = exported.saved_model.parent
+    with serving(tmp_path, f"--model_base_path={base}", "--model_name=mnist") as server:
+        with server.channel() as channel:
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            right = 0
+            for image, label in zip(images.reshape(50, 784) / np.float32(255), labels, strict=True):
+                request = predict_pb2.PredictRequest()
+                request.model_spec.name = "mnist"
+                request.model_spec.signature_name = "predict_images"
+                request.inputs["images"].CopyFrom(
+                    tf.make_tensor_proto(image, shape=[1, image.size])
+                )
+                result_future = stub.Predict.future(request, 5.0)
+                response = np.array(result_future.result().outputs["scores"].float_val)
+                right += np.argmax(response) == label
+        expected = runtime.open_saved_model(exported.saved_model).run(images)["probabilities"]
+        assert right == (expected.argmax(1) == labels).sum()
+        for address in (f"grpc://127.0.0.1:{server.port}", f"http://127.0.0.1:{server.rest}"):
+            with client.Client(address) as ours:
+                found = ours.classify_images(images, model="mnist")
+                np.testing.assert_allclose(found.probabilities, expected, atol=1e-5)
+                named = ours.classify_images(images, model="mnist", signature="classify")
+                assert named.labels == [str(number) for number in expected.argmax(1)]
+        PIL.Image.fromarray(images[0][..., 0]).save(tmp_path / "digit.png")
+        done = digitline(
+            "predict",
+            f"--server=grpc://127.0.0.1:{server.port}",
+            "--model_name=mnist",
+            tmp_path / "digit.png",
+        )
+        assert done.stdout.startswith(f"{tmp_path}/digit.png: {expected[0].argmax()} (")
 
 
 @pytest.mark.parametrize(
