@@ -63,7 +63,7 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
         raise UsageError("which picture? digitline predict … picture.png")
     if given == ["server"]:
         return _by_server(values, arguments)
-    if asked := [name for name in ("version", "label") if values[name].present]:
+    if asked := [name for name in ("version", "label") if values[name].value not in (None, "")]:
         raise UsageError(f"--{asked[0]} is of a model on a server: --server=URL says where")
     from . import runtime  # The runtimes take their time to load.
 
@@ -83,7 +83,8 @@ def _by_server(values: Any, names: list[str]) -> dict[str, Any]:
     from .client import Client
     from .client.images import class_count, image_shape
 
-    model = {"model": values.model_name, "version": values.version, "label": values.label}
+    label = values.label or None  # `--label=` of a script asks for none.
+    model = {"model": values.model_name, "version": values.version, "label": label}
     tls = [
         None if file is None else Path(file)
         for file in (values.tls_ca, values.tls_cert, values.tls_key)
@@ -101,8 +102,8 @@ def _by_server(values: Any, names: list[str]) -> dict[str, Any]:
         labels = tuple(str(number) for number in range(count or 0))
         found = _each(names, shape, labels, answer)
     where = f"{values.server} {values.model_name}"
-    if values.version is not None or values.label is not None:
-        where += f"/{values.label if values.version is None else values.version}"
+    if values.version is not None or label is not None:
+        where += f"/{label if values.version is None else values.version}"
     return {"model": where, **found}
 
 

@@ -59,6 +59,7 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
                 f"(there are: {', '.join(_NAMES)})"
             )
     levels = [_whole(word) for word in values.in_flight]
+    pythons = _pythons(values.peer_python)
     import numpy as np  # The imports here load TensorFlow.
 
     from .. import runtime
@@ -68,7 +69,7 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     expected = classifier.run(image)["probabilities"][0]
     rows, ready, missing = [], {}, {}
     with tempfile.TemporaryDirectory(prefix="digitline-") as folder:
-        listed = _servers(values, classifier.path, Path(folder))
+        listed = _servers(values.servers, pythons, classifier.path, Path(folder))
         for server in listed:
             why = _why_missing(server)
             if why:
@@ -96,10 +97,38 @@ def _why_missing(server: Any) -> str:
     """Why a peer cannot be started; empty where it can."""
     if not server.package:
         return ""
+    from .servers import last_line
+
     python = server.command(0)[0]
     code = f"import digitline, {server.package}"
-    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
-    return done.stderr.strip().splitlines()[-1] if done.returncode else ""
+    try:
+        done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+    except OSError as error:
+        return f"{python}: {error.strerror}"
+    if not done.returncode:
+        return ""
+    return last_line(done.stderr) or f"{python}: exit status {done.returncode}"
+
+
+def _pythons(words: list[str]) -> dict[str, str]:
+    """The Python of each peer that has one of its own.
+
+    Raises:
+      UsageError: a word is not NAME=PATH, or names no peer.
+    """
+    peers = [name for name in _NAMES if name != "digitline"]
+    found = {}
+    for word in words:
+        name, _, path = word.partition("=")
+        if not path:
+            raise UsageError(f"--peer_python: expected NAME=PATH, got '{word}'")
+        if name not in peers:
+            raise UsageError(
+                f"--peer_python: unknown peer '{name}'{command.nearest(name, peers)} "
+                f"(there are: {', '.join(peers)})"
+            )
+        found[name] = path
+    return found
 
 
 def _whole(word: str) -> int:
@@ -108,7 +137,9 @@ def _whole(word: str) -> int:
     return int(word)
 
 
-def _servers(values: Any, saved_model: Path, folder: Path) -> list[Any]:
+def _servers(
+    names: list[str], pythons: dict[str, str], saved_model: Path, folder: Path
+) -> list[Any]:
     """Those that were asked for; ours over both protocols."""
     from . import servers
     from .servers import GRPC, REST, Server
@@ -118,7 +149,6 @@ def _servers(values: Any, saved_model: Path, folder: Path) -> list[Any]:
     (base / "1").symlink_to(saved_model.resolve())
     batching = folder / "batching.config"
     batching.write_text(BATCHING)
-    pythons = dict(each.split("=", 1) for each in values.peer_python)
 
     def ours(port_flag: str, other: str) -> Any:
         return lambda port: [
@@ -161,7 +191,7 @@ def _servers(values: Any, saved_model: Path, folder: Path) -> list[Any]:
     for name in ("fastapi", "litserve", "bentoml"):
         read = from_json("probabilities") if name != "bentoml" else json.loads
         known[name] = [Server(name, REST, peer(name), "/predict", as_json("images"), read, name)]
-    return [each for name in values.servers for each in known[name]]
+    return [each for name in names for each in known[name]]
 
 
 def _v2_body(image: Any) -> bytes:
@@ -192,7 +222,9 @@ def _measured(
             "in_flight": level,
         }
         for name in ("requests_per_s", "p50_ms", "p99_ms"):
-            row[name] = round(statistics.median(each[name] for each in all_figures), 3)
+            # A round without good answers has no times.
+            found = [each[name] for each in all_figures if each[name] is not None]
+            row[name] = round(statistics.median(found), 3) if found else None
         row["errors"] = sum(each["errors"] for each in all_figures)
         memory = [each["rss_mb"] for each in all_figures if each["rss_mb"] is not None]
         row["rss_mb"] = round(max(memory)) if memory else None
@@ -241,7 +273,7 @@ def text(result: dict[str, Any]) -> str:
     for row in result["rows"]:
         lines.append(
             f"{row['server']:<12}{row['protocol']:<10}{row['in_flight']:>9}"
-            f"{row['requests_per_s']:>12,.0f}{row['p50_ms']:>9.2f}{row['p99_ms']:>9.2f}"
+            f"{row['requests_per_s']:>12,.0f}{_ms(row['p50_ms']):>9}{_ms(row['p99_ms']):>9}"
             f"{row['errors']:>8}{row['rss_mb'] or 0:>7,}"
         )
     lines += [f"{name}: not measured: {why}" for name, why in result["missing"].items()]
@@ -252,7 +284,7 @@ def text(result: dict[str, Any]) -> str:
         "",
         f"ready: {ready}; import tensorflow alone {result['import_tensorflow_s']} s",
         f"one call in the process {result['in_process_p50_ms']} ms, an empty gRPC round trip "
-        f"{result['empty_grpc_p50_ms']} ms (medians)",
+        f"{_ms(result['empty_grpc_p50_ms'], 3)} ms (medians)",
     ]
     found = {
         (row["server"], row["protocol"], row["in_flight"]): row["requests_per_s"]
@@ -266,6 +298,10 @@ def text(result: dict[str, Any]) -> str:
                 "plain server"
             )
     return "\n".join(lines)
+
+
+def _ms(value: float | None, digits: int = 2) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 COMMAND = command.Command(

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import http.client
 import json
 import os
 import signal
@@ -23,6 +24,10 @@ from .. import messages, tensors
 GRPC, REST = "gRPC", "REST"
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 _START_S = 120
+# Beyond the seconds of load: imports, the warm-up, and answers that do not come.
+_LOAD_S = 120
+# Past the environment's proxies: the servers are this machine's.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,24 +95,27 @@ def running(server: Server, image: np.ndarray, expected: np.ndarray) -> Iterator
     """Starts a server and stops it again, with all that it has started.
 
     Raises:
-      UserError: it does not answer within two minutes, or wrongly.
+      UserError: it cannot be started, does not answer within two minutes, or wrongly.
     """
     port = _free_port()
     address = f"127.0.0.1:{port}"
     with tempfile.TemporaryFile() as errors:
         start = time.monotonic()
-        process = subprocess.Popen(
-            server.command(port),
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-            start_new_session=True,
-        )
+        try:
+            process = subprocess.Popen(
+                server.command(port),
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise UserError(f"{server.name} does not start: {error}") from None
         try:
             answer = _first_answer(server, address, server.body(image), process, start)
             if answer is None:
                 errors.seek(0)
-                lines = errors.read().decode(errors="replace").strip().splitlines()
-                raise UserError(f"{server.name} does not start: {lines[-1] if lines else 'killed'}")
+                why = last_line(errors.read().decode(errors="replace")) or "killed"
+                raise UserError(f"{server.name} does not start: {why}")
             ready_s = time.monotonic() - start
             if server.read is not None:
                 found = np.asarray(server.read(answer), np.float64).reshape(-1)
@@ -125,19 +133,35 @@ def running(server: Server, image: np.ndarray, expected: np.ndarray) -> Iterator
 def loaded(
     server: Server, address: str, body: bytes, in_flight: int, seconds: float
 ) -> dict[str, Any]:
-    """The figures of the load generator, which runs in a process of its own."""
+    """The figures of the load generator, which runs in a process of its own.
+
+    Raises:
+      UserError: it fails, or does not end.
+    """
     with tempfile.NamedTemporaryFile(suffix=".body") as file:
         Path(file.name).write_bytes(body)
         arguments = [server.protocol, address, server.path, file.name, in_flight, seconds]
-        done = subprocess.run(
-            [sys.executable, "-m", f"{__package__}.load", *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", f"{__package__}.load", *map(str, arguments)],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=seconds + _LOAD_S,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise UserError(
+                f"{server.name}: the load generator did not end within {error.timeout:g} s"
+            ) from None
     if done.returncode:
-        raise UserError(f"the load generator failed: {done.stderr.strip().splitlines()[-1]}")
+        why = last_line(done.stderr) or f"exit status {done.returncode}"
+        raise UserError(f"{server.name}: the load generator failed: {why}")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def last_line(text: str) -> str:
+    """What a program that failed has said last; empty where it said nothing."""
+    return text.strip().rpartition("\n")[2]
 
 
 def _first_answer(
@@ -156,7 +180,8 @@ def _ask_grpc(address: str, path: str, body: bytes) -> bytes | None:
     import grpc
 
     # A channel of its own each time: one that was refused waits longer and longer.
-    with grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
+    with grpc.insecure_channel(address, options) as channel:
         try:
             return channel.unary_unary(path)(body, timeout=30)
         except grpc.RpcError:
@@ -168,9 +193,9 @@ def _ask_rest(address: str, path: str, body: bytes) -> bytes | None:
         f"http://{address}{path}", body, {"Content-Type": "application/json"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with _OPENER.open(request, timeout=30) as answer:
             return answer.read()
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return None
 
 

@@ -33,7 +33,8 @@ class Client:
         or `unix:///path` for gRPC over a Unix socket.
       timeout: seconds for each request to the server, retries included.
       retries: how often at most a request is repeated that found no server, or one that is
-        busy (UNAVAILABLE, 503), with pauses that grow.
+        busy (UNAVAILABLE, 503), with pauses that grow. One whose connection broke before the
+        answer is not: the server may have acted on it.
       ca, cert, key: PEM files: who signs the server's certificate, and the client's own.
 
     All methods take `model` (a name), one of `version` and `label` or neither for the
@@ -124,6 +125,8 @@ class Client:
         return self._run(self._plans.metadata(Model(model, version, label), timeout))
 
     def close(self) -> None:
+        """Closes the connections; the client then takes no more calls."""
+        self._plans.closed = True
         self._transport.close()
 
     def __enter__(self) -> "Client":
@@ -223,6 +226,8 @@ class AsyncClient:
         return await self._run(self._plans.metadata(Model(model, version, label), timeout))
 
     async def close(self) -> None:
+        """As `Client.close`."""
+        self._plans.closed = True
         await self._transport.close()
 
     async def __aenter__(self) -> "AsyncClient":

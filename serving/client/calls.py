@@ -20,6 +20,8 @@ _T = TypeVar("_T")
 _DEFAULT_PORTS = {"grpc": 8500, "http": 8501}
 # Seconds before the first retry, at most; each next one waits twice as long.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+# What the system says where nothing listens.
+_NOBODY = ("Connection refused", "No such file")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Model:
     label: str | None = None
 
     def __post_init__(self) -> None:
-        if self.version is not None and self.label is not None:
+        if self.version is not None and self.label:
             raise UsageError("give a version or a label, not both")
 
     def __str__(self) -> str:
@@ -135,12 +137,15 @@ class CallError(Exception):
     Attributes:
       code: name of gRPC's status code.
       message: the server's words, or the system's.
+      lost: whether the request was sent and only the answer is missing: the server may have
+        acted on it.
     """
 
-    def __init__(self, code: str, message: str):
+    def __init__(self, code: str, message: str, lost: bool = False):
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
+        self.lost = lost
 
 
 class ServerError(UserError):
@@ -191,25 +196,31 @@ def answer(call: Call, address: Address, model: Model, policy: Policy) -> Steps[
     Raises:
       ServerError: there is none, or it is an error.
     """
-    deadline = time.monotonic() + policy.timeout
-    for attempt in range(policy.retries + 1):
+    if policy.retries < 0:
+        raise UsageError(f"expected 0 or more retries, got {policy.retries}")
+    deadline, attempt = time.monotonic() + policy.timeout, 0
+    while True:
+        left = deadline - time.monotonic()
         try:
-            return (yield dataclasses.replace(call, timeout=deadline - time.monotonic()))
+            if left <= 0:  # The transports have meanings of their own for that.
+                raise CallError("DEADLINE_EXCEEDED", "")
+            return (yield dataclasses.replace(call, timeout=left))
         except CallError as failure:
             # Random, so that clients that failed at once do not come back at once.
             pause = min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1)
             out_of_time = time.monotonic() + pause >= deadline
-            if failure.code != "UNAVAILABLE" or attempt == policy.retries or out_of_time:
+            helps = failure.code == "UNAVAILABLE" and not failure.lost
+            if not helps or attempt == policy.retries or out_of_time:
                 raise _explained(failure, address, model, policy) from None
         yield pause
-    raise ValueError(f"expected 0 or more retries, got {policy.retries}")
+        attempt += 1
 
 
 def _explained(failure: CallError, address: Address, model: Model, policy: Policy) -> ServerError:
     """What failed and what to do."""
     code, message = failure.code, failure.message
     where = address.text
-    if code == "UNAVAILABLE" and ("refused" in message or "No such file" in message):
+    if code == "UNAVAILABLE" and any(each in message for each in _NOBODY):
         text = (
             f"nothing listens at {where}; "
             "is `digitline serve` or tensorflow_model_server running there?"
@@ -218,6 +229,10 @@ def _explained(failure: CallError, address: Address, model: Model, policy: Polic
         text = (
             f"{where}: {model}: no answer within {policy.timeout:g} s; "
             "allow more time, or send less at once"
+        )
+    elif failure.lost:
+        text = (
+            f"{where}: {model}: {message}; it may have done what was asked, so it is not repeated"
         )
     elif code == "UNAVAILABLE":
         text = f"{where}: {model}: not available now: {message}"

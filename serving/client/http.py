@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import dataclasses
 import errno
 import http.client
 import json
@@ -13,6 +14,7 @@ from typing import Any
 
 from ...base.errors import UserError
 from .calls import Address, Call, CallError, Tls
+from .connection import Connection
 
 _CODES = {
     400: "INVALID_ARGUMENT",
@@ -20,7 +22,9 @@ _CODES = {
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
     409: "ABORTED",
+    413: "RESOURCE_EXHAUSTED",
     429: "RESOURCE_EXHAUSTED",
+    499: "CANCELLED",
     500: "INTERNAL",
     501: "UNIMPLEMENTED",
     502: "UNAVAILABLE",
@@ -28,8 +32,6 @@ _CODES = {
     504: "DEADLINE_EXCEEDED",
 }
 _HEADERS = {"Content-Type": "application/json"}
-# Bytes that are read between two looks at the clock.
-_CHUNK = 1 << 20
 
 
 class Transport:
@@ -38,7 +40,7 @@ class Transport:
     def __init__(self, address: Address, tls: Tls):
         self._address = address
         self._context = _context(address, tls)
-        self._idle: collections.deque[http.client.HTTPConnection] = collections.deque()
+        self._idle: collections.deque[Connection] = collections.deque()
 
     def call(self, call: Call) -> bytes:
         """One exchange.
@@ -47,13 +49,15 @@ class Transport:
           CallError: it failed.
         """
         deadline = time.monotonic() + call.timeout
-        connection = self._take(call.timeout)
+        method, path = "GET" if call.body is None else "POST", self._address.path + call.path
+        connection = self._take()
         try:
-            status, content = self._exchange(connection, call, deadline)
+            status, content = connection.exchange(method, path, call.body, _HEADERS, deadline)
         except BaseException as error:
             connection.close()  # Half an answer may be under way.
             if isinstance(error, OSError | http.client.HTTPException):
-                raise _call_error(error) from None
+                stale = connection.silent and isinstance(error, ConnectionError)
+                raise _call_error(error, lost=connection.sent and not stale) from None
             raise
         self._idle.append(connection)
         return _checked(status, content)
@@ -62,7 +66,7 @@ class Transport:
         while self._idle:
             self._idle.pop().close()
 
-    def _take(self, timeout: float) -> http.client.HTTPConnection:
+    def _take(self) -> Connection:
         while self._idle:
             try:
                 connection = self._idle.pop()
@@ -71,35 +75,14 @@ class Transport:
             if connection.sock is not None and not _readable(connection.sock):
                 return connection
             connection.close()  # By the server, in the meantime.
-        host, port = self._address.host, self._address.port
-        if self._context is None:
-            return http.client.HTTPConnection(host, port, timeout=timeout)
-        return http.client.HTTPSConnection(host, port, timeout=timeout, context=self._context)
-
-    def _exchange(
-        self, connection: http.client.HTTPConnection, call: Call, deadline: float
-    ) -> tuple[int, bytes]:
-        if connection.sock is not None:
-            connection.sock.settimeout(_left(deadline))
-        method = "GET" if call.body is None else "POST"
-        connection.request(method, self._address.path + call.path, call.body, _HEADERS)
-        if connection.sock is not None:
-            connection.sock.settimeout(_left(deadline))
-        response = connection.getresponse()
-        parts = []
-        while part := response.read1(_CHUNK):
-            parts.append(part)
-            # It is gone already where the server does not keep the connection.
-            if connection.sock is not None:
-                connection.sock.settimeout(_left(deadline))
-        if response.length:
-            raise http.client.IncompleteRead(b"", response.length)
-        response.close()  # Else the connection takes no other request.
-        return response.status, b"".join(parts)
+        return Connection(self._address.host, self._address.port, self._context)
 
 
 class AsyncTransport:
-    """The same for one event loop, that of the first call."""
+    """The same for one event loop, that of the first call.
+
+    aiohttp itself repeats a GET once whose connection breaks: those of status and metadata.
+    """
 
     def __init__(self, address: Address, tls: Tls):
         self._context = _context(address, tls)
@@ -118,7 +101,8 @@ class AsyncTransport:
 
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=0)
-            self._session = aiohttp.ClientSession(connector=connector)
+            self._session = aiohttp.ClientSession(connector=connector, trace_configs=[_tracing()])
+        use = _Use()
         try:
             async with self._session.request(
                 "GET" if call.body is None else "POST",
@@ -127,16 +111,47 @@ class AsyncTransport:
                 headers=_HEADERS,
                 ssl=True if self._context is None else self._context,
                 timeout=aiohttp.ClientTimeout(total=call.timeout),
+                trace_request_ctx=use,
             ) as response:
+                use.kept = False  # What breaks from here on is this very answer.
                 content = await response.read()
         except (OSError, asyncio.TimeoutError, aiohttp.ClientError) as error:
-            raise _call_error(error) from None
+            unconnected = isinstance(error, aiohttp.ClientConnectorError)
+            raise _call_error(error, lost=not (unconnected or use.kept)) from None
         return _checked(response.status, content)
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+@dataclasses.dataclass
+class _Use:
+    """A request on its way through aiohttp.
+
+    Attributes:
+      kept: whether its connection has served others, and so may have been closed by the
+        server without a word of this one.
+    """
+
+    kept: bool = False
+
+
+def _tracing() -> Any:
+    """Has aiohttp tell whether it takes a connection that it kept, or makes one."""
+    import aiohttp
+
+    async def reused(session: Any, context: Any, parameters: Any) -> None:
+        context.trace_request_ctx.kept = True
+
+    async def made(session: Any, context: Any, parameters: Any) -> None:
+        context.trace_request_ctx.kept = False
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_reuseconn.append(reused)
+    tracing.on_connection_create_start.append(made)
+    return tracing
 
 
 def _checked(status: int, content: bytes) -> bytes:
@@ -152,8 +167,8 @@ def _checked(status: int, content: bytes) -> bytes:
     raise CallError("UNKNOWN", f"HTTP status {status}: {message}")
 
 
-def _call_error(error: BaseException) -> CallError:
-    """What went wrong below HTTP, or before it."""
+def _call_error(error: BaseException, lost: bool) -> CallError:
+    """What went wrong below HTTP, or before it; `lost` where the request had been sent."""
     if isinstance(error, TimeoutError | asyncio.TimeoutError):
         return CallError("DEADLINE_EXCEEDED", "")
     # aiohttp wraps the system's errors.
@@ -166,7 +181,9 @@ def _call_error(error: BaseException) -> CallError:
     no_http = isinstance(error, http.client.BadStatusLine) and not isinstance(error, OSError)
     if no_http or type(error).__name__ == "ClientResponseError":
         return CallError("INTERNAL", f"it does not speak HTTP; grpc://…? ({text})")
-    return CallError("UNAVAILABLE", text)
+    if lost:
+        text = f"the connection broke before the answer was whole ({text})"
+    return CallError("UNAVAILABLE", text, lost)
 
 
 def _context(address: Address, tls: Tls) -> ssl.SSLContext | None:
@@ -187,10 +204,3 @@ def _readable(socket: Any) -> bool:
     poll = select.poll()
     poll.register(socket, select.POLLIN)
     return bool(poll.poll(0))
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left

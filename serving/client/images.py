@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from ...base.errors import UserError
+from ...base.errors import UsageError, UserError
 from .. import messages, tensors
 from ..core.servable import CLASSIFY_METHOD, Signature, TensorInfo
 
@@ -83,7 +83,10 @@ def batches(
 
     Raises:
       UserError: the signature takes something else.
+      UsageError: `batch` is less than 1.
     """
+    if batch < 1:
+        raise UsageError(f"batch: expected 1 or more images in a request, got {batch}")
     (name, info), *more = signature.inputs.items()
     raw = info.dtype == _UINT8
     if more or not (raw or info.dtype == tensors.STRING) or pixels.ndim != 4:

@@ -25,6 +25,8 @@ _OPTIONS = [
     # Model servers are neighbours; HTTP goes past the environment's proxies too.
     ("grpc.enable_http_proxy", 0),
 ]
+# How gRPC begins where a connection breaks under a call.
+_BROKEN = ("Stream removed", "Socket closed", "recvmsg:", "Connection reset")
 
 
 def predict(
@@ -99,6 +101,8 @@ class Transport:
             return method(call.body, timeout=call.timeout)
         except grpc.RpcError as error:
             raise _failure(error) from None
+        except ValueError as error:  # Another thread has closed the channel.
+            raise CallError("CANCELLED", str(error)) from None
 
     def close(self) -> None:
         self._channel.close()
@@ -139,7 +143,7 @@ def _fill(spec: Any, model: Model, signature: str = "") -> None:
     spec.name, spec.signature_name = model.name, signature
     if model.version is not None:
         spec.version.value = model.version
-    elif model.label is not None:
+    elif model.label:
         spec.version_label = model.label
 
 
@@ -155,8 +159,12 @@ def _channel(module: Any, address: Address, tls: Tls) -> Any:
 
 def _failure(error: Any) -> CallError:
     code, message = error.code().name, error.details() or ""
+    if code != "UNAVAILABLE":  # The server's words, whatever they are about.
+        return CallError(code, message)
     if "http1.x" in message or "HTTP/1" in message:
         return CallError("INTERNAL", f"it speaks HTTP, not gRPC; http://…? ({message})")
     if "certificate" in message.lower() or "handshake" in message.lower():
         return CallError("UNAUTHENTICATED", f"the TLS handshake failed ({message})")
+    if message.startswith(_BROKEN):
+        return CallError(code, f"the connection broke before the answer ({message})", lost=True)
     return CallError(code, message)

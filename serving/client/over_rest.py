@@ -74,7 +74,7 @@ def _path(model: Model) -> str:
     path = f"/v1/models/{urllib.parse.quote(model.name, safe='')}"
     if model.version is not None:
         return f"{path}/versions/{model.version}"
-    if model.label is not None:
+    if model.label:
         return f"{path}/labels/{urllib.parse.quote(model.label, safe='')}"
     return path
 

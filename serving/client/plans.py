@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 
-from ...base.errors import UserError
+from ...base.errors import UsageError, UserError
 from .. import tensors
 from ..core.servable import Signature
 from . import calls as client_calls
@@ -21,6 +22,11 @@ from .images import DEFAULT_SIGNATURE, Classified
 Inputs = Mapping[str, Any] | np.ndarray | Sequence[Any]
 # Answers after which what is known of a model's signatures may be out of date.
 _OUTDATED = ("INVALID_ARGUMENT", "FAILED_PRECONDITION", "NOT_FOUND", "INTERNAL")
+# What reading an answer raises that is not one of TF Serving's.
+_UNREADABLE = (
+    *(ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError),
+    *(DecodeError, json_format.Error),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,11 +47,19 @@ class VersionStatus:
 
 
 class Plans:
-    """What the clients do, as steps that either of them can run."""
+    """What the clients do, as steps that either of them can run.
+
+    Attributes:
+      address: of the server.
+      tls: the files of certificates.
+      protocol, transports: the modules that speak the server's protocol.
+      closed: whether the client is; it asks nothing any more.
+    """
 
     def __init__(self, server: str, timeout: float, retries: int, tls: Tls):
         self.address = client_calls.parse_address(server)
         self.tls = tls
+        self.closed = False
         grpc = self.address.protocol == "grpc"
         self.protocol: Any = client_grpc if grpc else client_rest
         self.transports: Any = client_grpc if grpc else client_http
@@ -124,6 +138,8 @@ class Plans:
         return known[name]
 
     def _answer(self, call: Call, model: Model, timeout: float | None) -> Steps[bytes]:
+        if self.closed:
+            raise UsageError(f"{self.address.text}: this client is closed")
         policy = self._policy
         if timeout is not None:
             policy = dataclasses.replace(policy, timeout=timeout)
@@ -137,7 +153,7 @@ class Plans:
     def _read(self, model: Model, function: Any, content: bytes, *more: Any) -> Any:
         try:
             return function(content, *more)
-        except (ValueError, KeyError, TypeError, DecodeError) as error:
+        except _UNREADABLE as error:
             self._signatures.pop(model, None)
             raise UserError(
                 f"{self.address.text}: {model}: it does not answer as TF Serving does: "

@@ -92,6 +92,8 @@ def test_compose():
             assert volume["read_only"]
             if not volume["source"].startswith("$"):
                 assert (DEPLOY / volume["source"]).exists()
+    # The image's entry point starts the server from a shell, which SIGTERM would not end.
+    assert services["serving"]["init"] is True
     flags = arguments(services["serving"]["command"])
     for name, value in flags.items():
         if name.endswith("_file"):
@@ -147,6 +149,11 @@ def test_the_manifests_fit_together():
             assert value.removeprefix("/config/") in config["files"]
     assert all((DEPLOY / name).is_file() for name in config["files"])
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    # Without the image's entry point, and not as the first process, so that SIGTERM ends it.
+    assert container["command"] == ["tensorflow_model_server"]
+    assert pod["spec"]["shareProcessNamespace"] is True
+    given = arguments(container["args"])
+    assert (int(given["port"]), int(given["rest_api_port"])) == (ports["grpc"], ports["rest"])
     assert {port["targetPort"] for port in by_kind["Service"]["spec"]["ports"]} == set(ports)
     model = text_format.Parse(
         (DEPLOY / "models.config").read_text(), model_server_config_pb2.ModelServerConfig()

@@ -155,6 +155,7 @@ def test_a_model_with_another_signature_is_refused(tmp_path):
         (["--server=localhost:8500", "a.png"], "expected grpc://host:port or http://host:port"),
         (["--server=grpc://b", "--version=1", "--label=c", "a.png"], "a version or a label"),
         (["--version=1", "a.png"], "--version is of a model on a server"),
+        (["--label=b", "a.png"], "--label is of a model on a server"),
         (["--server=grpc://b", "--timeout=0", "a.png"], "--timeout"),
         (["--server=grpc://b", "--tls_cert=c", "a.png"], "needs its key"),
     ],
@@ -163,6 +164,18 @@ def test_mistakes(arguments, message):
     done = digitline("predict", *arguments)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+def test_an_empty_label_is_none(pictures):
+    found = command.call(predict.COMMAND, ["--label=", pictures[0]])
+    assert found["model"] == str(predict.BOXED / "model.tflite")
+    stub = stub_server.rest_stub()
+    for flags, version in ((["--label="], None), (["--label=", "--version=2"], 2)):
+        stub.requests.clear()
+        found = command.call(predict.COMMAND, [f"--server={stub.address}", *flags, pictures[0]])
+        assert found["model"] == f"{stub.address} default" + (f"/{version}" if version else "")
+        assert {request[1:] for request in stub.requests} == {("default", version, None)}
+    stub.stop()
 
 
 @pytest.fixture(scope="module", params=["grpc", "http"])

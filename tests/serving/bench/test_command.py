@@ -41,13 +41,15 @@ def test_a_peer_that_is_not_there_is_listed(exported, tmp_path):
     python.chmod(0o755)
     found = run(
         f"--saved_model={exported.saved_model}",
-        "--servers=mlserver",
+        "--servers=mlserver,fastapi,plain_grpc",
         "--in_flight=1",
         "--seconds=0.1",
-        f"--peer_python=mlserver={python}",
+        f"--peer_python=mlserver={python},fastapi=/none/python,plain_grpc=/none/python",
     )
     assert found["rows"] == []
-    assert found["missing"] == {"mlserver": "No module named 'mlserver'"}
+    assert found["missing"]["mlserver"] == "No module named 'mlserver'"
+    assert found["missing"]["fastapi"] == "/none/python: No such file or directory"
+    assert "plain_grpc does not start" in found["missing"]["plain_grpc"]
 
 
 def test_refused_requests_are_errors():
@@ -66,6 +68,10 @@ def test_refused_requests_are_errors():
     [
         ("--servers=fastapy", "did you mean fastapi?"),
         ("--in_flight=0", "'0' is no positive number"),
+        ("--peer_python=foo", "expected NAME=PATH, got 'foo'"),
+        ("--peer_python=fastapi=", "expected NAME=PATH, got 'fastapi='"),
+        ("--peer_python=fastapy=/usr/bin/python3", "did you mean fastapi?"),
+        ("--peer_python=digitline=/usr/bin/python3", "unknown peer 'digitline'"),
     ],
 )
 def test_mistakes(flag, words):

@@ -171,6 +171,60 @@ def test_what_the_server_refuses_is_said(way):
     assert stub.requests.count(("predict", "default", None, None)) == 1  # Not again.
 
 
+def test_a_model_may_have_any_name(way):
+    _, ask = way
+    for name in ("certificate", "handshake", "HTTP/1", "Connection refused"):
+        with pytest.raises(ServerError, match="Servable not found") as caught:
+            ask("status", model=name)
+        assert caught.value.code == "NOT_FOUND"
+
+
+def test_an_empty_label_is_none(way):
+    stub, ask = way
+    ask("status", version=1, label="")
+    ask("status", label="")
+    assert stub.requests == [("status", "default", 1, None), ("status", "default", None, None)]
+
+
+@pytest.mark.parametrize("batch", [0, -1])
+def test_batches_of_nothing(way, batch):
+    stub, ask = way
+    with pytest.raises(UsageError, match=f"expected 1 or more images in a request, got {batch}"):
+        ask("classify_images", images(2), batch=batch)
+    assert stub.sizes == []
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_http_statuses_of_proxies(kind):
+    stub = stub_server.rest_stub()
+    for status, code in ((413, "RESOURCE_EXHAUSTED"), (499, "CANCELLED"), (418, "UNKNOWN")):
+        stub.refusals = [status]
+        with pytest.raises(ServerError, match="no place in the queue") as caught:
+            ask(kind, stub.address, "status")
+        assert caught.value.code == code
+    assert len(stub.requests) == 3
+    stub.stop()
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        {"classes": np.array([2**64 - 1], np.uint64)},  # More than the signature's int64 holds.
+        {"words": np.array([b"x"], object)},
+    ],
+    ids=["too large", "another name"],
+)
+def test_answers_that_are_not_the_signatures(outputs):
+    stub = stub_server.rest_stub()
+    stub.predict = lambda signature, inputs: {"probabilities": np.zeros((1, 10)), **outputs}
+    with (
+        Client(stub.address) as client,
+        pytest.raises(UserError, match="it does not answer as TF Serving does"),
+    ):
+        client.predict(images(1))
+    stub.stop()
+
+
 def test_what_cannot_be_asked_is_said(way):
     stub, ask = way
     for arguments, named, message in (
