@@ -20,7 +20,7 @@ INSTALL = "pip install 'digitline[figures]'"
 
 # Okabe and Ito's palette, told apart by the colour-blind too
 # (https://jfly.uni-koeln.de/color/): blue, and vermilion for what is wrong.
-_BLUE, _VERMILION, _INK, _PALE, _GRID = "#0072b2", "#d55e00", "#1f2933", "#616e7c", "#e4e7eb"
+BLUE, VERMILION, INK, PALE, GRID = "#0072b2", "#d55e00", "#1f2933", "#616e7c", "#e4e7eb"
 _DPI = 120
 # Classes shown, in a terminal and in a file: of more, the largest and the smallest half.
 _TEXT_CLASSES, _PNG_CLASSES = 40, 150
@@ -99,8 +99,8 @@ def text_bars(label_names: Sequence[str], counts: dict[str, list[int]]) -> list[
       label_names: by class number.
       counts: by split, the number of images of each class.
     """
-    chosen, left_out = _classes(counts, len(label_names), _TEXT_CLASSES)
-    names = [_short(label_names[label], 20) for label in chosen]
+    chosen, left_out = classes_shown(counts, len(label_names), _TEXT_CLASSES)
+    names = [short(label_names[label], 20) for label in chosen]
     margin = max(map(len, [*names, "label"]))
     figures = max(len(f"{max(each, default=0):,}") for each in counts.values())
     width = max(4, (_TEXT_WIDTH - margin) // len(counts) - figures - 3)
@@ -129,7 +129,7 @@ def text_samples(samples: Sequence[Sample], label_names: Sequence[str]) -> list[
     columns = min(max(width, 12), _PREVIEW_WIDTH)
     rows = max(1, round(height * columns / width / _ASPECT))
     shown = samples[: (_TEXT_WIDTH + 2) // (columns + 2)]
-    titles = [f"{_short(label_names[each.label], columns - 8)} #{each.index}" for each in shown]
+    titles = [f"{short(label_names[each.label], columns - 8)} #{each.index}" for each in shown]
     lines = ["  ".join(title.ljust(columns) for title in titles)]
     pictures = [_shrunk(each.image, rows, columns) for each in shown]
     for row in range(rows):
@@ -156,33 +156,33 @@ def save_bars(
     path: Path, title: str, label_names: Sequence[str], counts: dict[str, list[int]]
 ) -> None:
     """Writes the label distribution as a PNG file: a panel a split, the counts on the bars."""
-    chosen, left_out = _classes(counts, len(label_names), _PNG_CLASSES)
-    names = [_short(label_names[label], 32) for label in chosen]
+    chosen, left_out = classes_shown(counts, len(label_names), _PNG_CLASSES)
+    names = [short(label_names[label], 32) for label in chosen]
     margin = 0.5 + 0.085 * max(map(len, names))  # Inches; so wide is a character.
     size = (margin + 4.2 * len(counts), 1.5 + 0.26 * len(chosen))
     with _figure(path, size, layout="constrained") as figure:
         panels: Any = figure.subplots(1, len(counts), sharey=True, squeeze=False)[0]
         for axes, (split, each) in zip(panels, counts.items(), strict=True):
             values = [each[label] for label in chosen]
-            bars = axes.barh(range(len(chosen)), values, height=0.72, color=_BLUE)
+            bars = axes.barh(range(len(chosen)), values, height=0.72, color=BLUE)
             for text, value in zip(
                 axes.bar_label(bars, [f"{value:,}" for value in values], padding=3, fontsize=9),
                 values,
                 strict=True,
             ):
-                text.set_color(_INK if value else _VERMILION)
+                text.set_color(INK if value else VERMILION)
                 text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1})
-            axes.set_title(f"{split}: {sum(each):,} images", fontsize=11, color=_INK, loc="left")
-            axes.set_xlabel("images", color=_PALE)
+            axes.set_title(f"{split}: {sum(each):,} images", fontsize=11, color=INK, loc="left")
+            axes.set_xlabel("images", color=PALE)
             axes.set_xlim(0, max(*values, 1) * 1.18)  # Leaves room for the longest bar's count.
             axes.locator_params(axis="x", nbins=5, integer=True)
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-            axes.grid(axis="x", color=_GRID)
+            axes.grid(axis="x", color=GRID)
             axes.set_axisbelow(True)
-            axes.tick_params(length=0, labelcolor=_INK, labelsize=9)
+            axes.tick_params(length=0, labelcolor=INK, labelsize=9)
             axes.spines[["top", "right", "bottom"]].set_visible(False)
-            axes.spines["left"].set_color(_PALE)
-        panels[0].set_ylabel("label", color=_PALE)
+            axes.spines["left"].set_color(PALE)
+        panels[0].set_ylabel("label", color=PALE)
         panels[0].set_ylim(len(chosen) - 0.4, -0.6)  # The first class on top.
         panels[0].set_yticks(range(len(chosen)), labels=names, parse_math=False)
         _headline(figure, f"{title}: images of each class{left_out and ', '}{left_out}")
@@ -209,10 +209,10 @@ def save_sheet(
             place = (left, left + side, top + tall, top)
             axes.imshow(_shown(each.image), cmap="gray", vmin=0, vmax=255, extent=place)
             style = {"ha": "center", "parse_math": False}
-            name, middle = _short(label_names[each.label], 13), left + side / 2
-            axes.text(middle, top - 0.04, name, fontsize=9, color=_INK, **style)
+            name, middle = short(label_names[each.label], 13), left + side / 2
+            axes.text(middle, top - 0.04, name, fontsize=9, color=INK, **style)
             index = f"#{each.index}"
-            axes.text(middle, top + tall + 0.12, index, fontsize=6.5, color=_PALE, **style)
+            axes.text(middle, top + tall + 0.12, index, fontsize=6.5, color=PALE, **style)
         axes.set(xlim=(0, size[0]), ylim=(size[1], 0), aspect="auto")  # Each image has changed it.
         _headline(figure, title, left=edge / size[0])
 
@@ -223,7 +223,7 @@ def _shown(image: np.ndarray) -> np.ndarray:
 
 
 def _headline(figure: Any, title: str, left: float = 0.01) -> None:
-    style = {"fontsize": 12, "fontweight": "bold", "color": _INK, "parse_math": False}
+    style = {"fontsize": 12, "fontweight": "bold", "color": INK, "parse_math": False}
     figure.suptitle(title, x=left, ha="left", **style)
 
 
@@ -242,7 +242,9 @@ def _figure(path: Path, inches: tuple[float, float], layout: Any = None) -> Iter
         figure.savefig(temporary)
 
 
-def _classes(counts: dict[str, list[int]], num_classes: int, limit: int) -> tuple[list[int], str]:
+def classes_shown(
+    counts: dict[str, list[int]], num_classes: int, limit: int
+) -> tuple[list[int], str]:
     """The classes that a chart shows, and what it says of those that it leaves out."""
     if num_classes <= limit:
         return list(range(num_classes)), ""
@@ -252,6 +254,7 @@ def _classes(counts: dict[str, list[int]], num_classes: int, limit: int) -> tupl
     return chosen, f"the {limit // 2} largest and smallest of {num_classes:,} classes"
 
 
-def _short(name: str, length: int) -> str:
+def short(name: str, length: int) -> str:
+    """A label's name on one line, cut to `length` characters."""
     name = " ".join(name.split())
     return name if len(name) <= length else f"{name[: length - 1]}…"

@@ -1,4 +1,4 @@
-"""`digitline report`: the table of measured accuracies."""
+"""`digitline report`: a run as a page and figures, several runs compared, the README's table."""
 
 from pathlib import Path
 from typing import Any
@@ -6,12 +6,25 @@ from typing import Any
 from absl import flags
 
 from ..base import command
-from ..base.errors import UsageError
+from ..base.errors import UsageError, UserError
+from ..data.common_flags import define_max_corrupt_records
 from . import registry, results
 
 FLAGS = command.new_flags()
-_WHAT = command.group(FLAGS, "What to report")
+_WHAT = command.group(FLAGS, "What to report (one of these)")
+_HOW = command.group(FLAGS, "The report of a run")
+_COMPARING = command.group(FLAGS, "The comparison")
+_RESULTS = command.group(FLAGS, "The table")
 
+flags.DEFINE_string(
+    "workdir", None, "A run: report.html and figures/ are written into its folder.", **_WHAT
+)
+flags.DEFINE_list(
+    "compare",
+    [],
+    "Run folders, with commas or spaces between them: a page with all side by side.",
+    **_WHAT,
+)
 flags.DEFINE_bool(
     "results",
     False,
@@ -19,18 +32,120 @@ flags.DEFINE_bool(
     **_WHAT,
 )
 flags.DEFINE_string(
-    "results_dir", "benchmarks/results", "Folder of these files, in a checkout.", **_WHAT
+    "split",
+    None,
+    "Split to look at (default: the run's validation split). The test split is read only if it is "
+    "named here.",
+    **_HOW,
 )
 flags.DEFINE_string(
-    "readme", "README.md", "The table in it is renewed; empty to print it alone.", **_WHAT
+    "data_dir",
+    None,
+    "Root folder of prepared datasets (default: where the training found it).",
+    **_HOW,
+)
+flags.DEFINE_string(
+    "export_dir", None, "Root folder of exports: those of this run are listed.", **_HOW
+)
+flags.DEFINE_string(
+    "benchmark",
+    None,
+    "With --export_dir: file with what digitline benchmark formats --json printed, for latencies.",
+    **_HOW,
+)
+define_max_corrupt_records(**_HOW)
+flags.DEFINE_string(
+    "output", None, "The page (default: compare.html beside the first run).", **_COMPARING
+)
+flags.DEFINE_string(
+    "results_dir", "benchmarks/results", "Folder of these files, in a checkout.", **_RESULTS
+)
+flags.DEFINE_string(
+    "readme", "README.md", "The table in it is renewed; empty to print it alone.", **_RESULTS
 )
 
 
 def run(values: Any, arguments: list[str]) -> dict[str, Any]:
-    """Makes the table."""
-    del arguments
-    if not values.results:
-        raise UsageError("report what? There is: --results")
+    """Makes what was asked for."""
+    given = [name for name in ("workdir", "compare", "results") if values[name].value]
+    if len(given) != 1:
+        got = " and ".join(f"--{name}" for name in given) or "none"
+        raise UsageError(f"report what? Give one of --workdir, --compare, --results; got {got}")
+    if arguments and not values.compare:
+        raise UsageError(f"unexpected argument '{arguments[0]}': run folders go with --compare")
+    if values.results:
+        return _results(values)
+    return _compare(values, arguments) if values.compare else _of_run(values)
+
+
+def _of_run(values: Any) -> dict[str, Any]:
+    from ..data import salvage  # The imports here load TensorFlow.
+    from . import report_exports, report_facts, report_text, report_write
+    from .run import Run, open_run_dataset
+
+    if values.benchmark and not values.export_dir:
+        raise UsageError("--benchmark goes with --export_dir")
+    folder = Run(Path(values.workdir))
+    facts = report_facts.of_run(folder)
+    if facts.record is not None:
+        config, model = folder.load()
+        split = values.split or config.dataset["validation_split"]
+        dataset = open_run_dataset(config, values.data_dir)
+        train, evaluated = report_facts.sources(config, dataset, split)
+        splits = [train.split, split]
+        with salvage.sound(dataset, splits, values.max_corrupt_records) as (shards, _):
+            if values.max_corrupt_records:
+                train, evaluated = report_facts.sound(train, evaluated, shards)
+            facts = report_facts.looked_at(facts, model, train, evaluated)
+    elif values.split:
+        raise UserError(
+            f"--split={values.split}: the run in {folder.workdir} is not finished: the same "
+            "digitline train command again resumes it"
+        )
+    if values.export_dir:
+        benchmark = Path(values.benchmark) if values.benchmark else None
+        facts = report_facts.with_exports(
+            facts, report_exports.of_run(Path(values.export_dir), facts.recorded, benchmark)
+        )
+    written = report_write.write(facts)
+    result = {
+        "workdir": str(folder.workdir),
+        "model": facts.config.model,
+        "dataset": facts.config.dataset["name"],
+        "finished": facts.record is not None,
+        "report": str(written.page),
+        "figures": [str(path) for path in written.figures],
+        "notes": list(facts.notes),
+        **report_write.figures(facts),
+        "artifacts": list(facts.exports),
+    }
+    if not values.json:  # Charts made of characters are for people.
+        result["preview"] = report_text.of_run(facts)
+    return result
+
+
+def _compare(values: Any, arguments: list[str]) -> dict[str, Any]:
+    from ..base import files  # The imports here load TensorFlow.
+    from . import report_compare
+
+    workdirs = [Path(each) for each in (*values.compare, *arguments)]
+    if len(workdirs) < 2:
+        raise UsageError(f"--compare={workdirs[0]}: give two runs or more")
+    runs = report_compare.read(workdirs, values.split)
+    output = Path(values.output) if values.output else workdirs[0].parent / "compare.html"
+    files.write_text(output, report_compare.page(runs))
+    return {
+        "report": str(output),
+        "runs": report_compare.to_json(runs),
+        "differences": {
+            name: dict(zip((each.name for each in runs), found, strict=True))
+            for name, found in report_compare.differences(runs)
+        },
+        **({} if values.json else {"preview": report_compare.text(runs)}),
+    }
+
+
+def _results(values: Any) -> dict[str, Any]:
     found = results.read(Path(values.results_dir))
     made = results.table(found, registry.NAMES)
     if values.readme:
@@ -51,16 +166,28 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
 
 
 def text(result: dict[str, Any]) -> str:
-    """The table."""
-    return result["table"]
+    """The table, or charts made of characters and where the page is."""
+    if "table" in result:
+        return result["table"]
+    lines = [*result.get("preview", []), ""]
+    if result.get("figures"):
+        lines.append(f"drawn   {len(result['figures'])} files in {_folder(result)}")
+    return "\n".join([*lines, f"report  {result['report']}"])
+
+
+def _folder(result: dict[str, Any]) -> str:
+    return str(Path(result["figures"][0]).parent)
 
 
 COMMAND = command.Command(
     name="report",
-    summary="Rebuilds the README's table of accuracies from what was measured.",
+    summary="Shows a run: one page with its data, curves, mistakes and layers, the figures as PNG "
+    "and SVG, and short charts in the terminal. Or compares several runs. Or rebuilds the "
+    "README's table of accuracies from what was measured.",
     flags=FLAGS,
     run=run,
     text=text,
+    arguments="[run …]",
 )
 
 if __name__ == "__main__":

@@ -70,6 +70,10 @@ def _train(values: Any, workdir: Path) -> dict[str, Any]:
         folder.finish(model, record)
         if values.dry_run:
             folder.load()
+        elif values.report:
+            from . import report_write
+
+            report_write.after_training(folder, model, given[0], given[-1], figures)
     return {**result, "reused": False, **_recorded(folder, config)}
 
 

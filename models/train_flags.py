@@ -135,6 +135,12 @@ flags.DEFINE_bool(
     "tensorboard", False, "Write scalars for TensorBoard, into <workdir>/tensorboard.", **_HOW
 )
 flags.DEFINE_bool(
+    "report",
+    True,
+    "At the end write report.html and figures/ into the run folder, as digitline report does.",
+    **_HOW,
+)
+flags.DEFINE_bool(
     "dry_run",
     False,
     "Two batches of everything in a temporary folder, to see that it works; leaves nothing.",

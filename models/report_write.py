@@ -1,0 +1,95 @@
+"""Writes the report of a run: report.html and the figures beside it."""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+from ..base import command, files, progress
+from ..base.errors import first_line
+from ..base.tf import keras
+from ..data.pipeline import Source
+from . import report_drawn, report_facts, report_page
+from .evaluation import Evaluation
+from .report_facts import Facts
+from .run import Run
+
+PAGE, FIGURES = "report.html", "figures"
+# Figures that some report has; the folder may hold others' files.
+_OURS = re.compile(
+    r"(labels-(training|evaluated)|samples|seen|loss|accuracy|learning_rate|images_per_s"
+    r"|confusion(-rates)?|calibration|mistakes|(kernels|activations)-\d+)\.(png|svg)"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """The paths of the page and of the figures."""
+
+    page: Path
+    figures: tuple[Path, ...]
+
+
+def write(facts: Facts) -> Written:
+    """Writes everything; what an earlier report drew and this one does not is deleted."""
+    drawn = report_drawn.of_run(facts)
+    folder = facts.run.workdir / FIGURES
+    paths = []
+    for name, canvas in drawn.items():
+        for path, content in (
+            (folder / f"{name}.svg", canvas.svg().encode()),
+            (folder / f"{name}.png", canvas.png()),
+        ):
+            # Not flushed to disk one by one, as what cannot be made again is: that takes time.
+            folder.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            paths.append(path)
+    for path in set(folder.glob("*")) - set(paths):
+        if _OURS.fullmatch(path.name):
+            path.unlink()
+    page = facts.run.workdir / PAGE
+    files.write_text(page, report_page.page(facts, drawn))
+    return Written(page, tuple(paths))
+
+
+def after_training(
+    run: Run, model: keras.Model, train: Source, validation: Source, evaluation: Evaluation
+) -> None:
+    """The report at the end of a training, which never fails for it: it tells where, or why not.
+
+    Args:
+      run: the folder of a finished run.
+      model: what was trained.
+      train: what it was trained on.
+      validation: what it was validated on.
+      evaluation: its figures there.
+    """
+    try:
+        facts = report_facts.of_run(run)
+        facts = report_facts.looked_at(facts, model, train, validation, evaluation, quick=True)
+        progress.say(f"report: {write(facts).page}")
+    except Exception as error:  # Whatever it is, the run is trained and kept.
+        progress.say(
+            f"note: there is no report, {type(error).__name__}: {first_line(error)}; "
+            f"{command.program()} report --workdir={run.workdir} tries again"
+        )
+
+
+def figures(facts: Facts) -> dict[str, Any]:
+    """The figures of the result as JSON can hold them."""
+    if facts.result is None:
+        return {}
+    result = facts.result
+    return {
+        "split": result.split,
+        **result.evaluation.to_json(),
+        "misclassified": [
+            {
+                "index": each.index,
+                "label": each.label,
+                "predicted": each.predicted,
+                "confidence": each.confidence,
+            }
+            for each in result.mistakes
+        ],
+    }

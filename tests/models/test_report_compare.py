@@ -1,0 +1,76 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from digitline.base import command
+from digitline.base.errors import UsageError, UserError
+from digitline.models import report
+
+
+@pytest.fixture(scope="module")
+def runs(trained, well_trained, tmp_path_factory):
+    """A short run, a long one, and one that goes on."""
+    folder = tmp_path_factory.mktemp("compared")
+    found = [folder / name for name in ("short", "long", "going")]
+    for source, target in zip((trained, well_trained, trained), found, strict=True):
+        shutil.copytree(source.workdir, target)
+    (found[2] / "model.keras").unlink()
+    return found
+
+
+def compared(*arguments):
+    return command.call(report.COMMAND, [str(each) for each in arguments])
+
+
+def test_runs_are_sorted_by_accuracy(runs):
+    short, long, going = runs
+    result = compared(f"--compare={going},{short}", long)  # Commas and spaces.
+    assert [each["name"] for each in result["runs"]] == ["long", "short", "going"]
+    accuracies = [each["accuracy"] for each in result["runs"]]
+    assert accuracies[0] > accuracies[1]
+    assert accuracies[2] is None
+    assert result["report"] == str(going.parent / "compare.html")
+    html = Path(result["report"]).read_text(encoding="utf-8")
+    assert html.index("<td>long</td>") < html.index("<td>short</td>") < html.index("<td>going</td>")
+    assert "are not finished" in html
+    assert "http:" not in html
+    assert str(going.parent) not in html
+    lines = [line.split()[0] for line in report.text(result).splitlines() if line]
+    assert lines.index("long") < lines.index("short") < lines.index("going")
+
+
+def test_only_what_differs_is_told(runs, tmp_path):
+    short, long, _ = runs
+    result = compared("--compare", short, long, f"--output={tmp_path / 'page.html'}")
+    assert result["differences"] == {"recipe.epochs": {"long": "15.0", "short": "3.0"}}
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "recipe.epochs" in html
+    assert "recipe.learning_rate" not in html
+    same = compared("--compare", short, shutil.copytree(short, tmp_path / "again"))
+    assert same["differences"] == {}
+    assert "the recipes are the same" in report.text(same)
+
+
+def test_runs_of_other_images_are_marked(runs, tmp_path):
+    short, long, _ = runs
+    other = shutil.copytree(long, tmp_path / "other")
+    config = json.loads((other / "config.json").read_text())
+    config["dataset"]["fingerprint"] = "another"
+    (other / "config.json").write_text(json.dumps(config))
+    assert "not of the same images" in report.text(compared("--compare", short, other))
+
+
+def test_mistakes(runs, tmp_path):
+    short, long, _ = runs
+    with pytest.raises(UsageError, match="give two runs or more"):
+        compared(f"--compare={short}")
+    with pytest.raises(UserError, match="has no figures of test: run digitline evaluate"):
+        compared("--compare", short, long, "--split=test")
+    with pytest.raises(UserError, match="holds no run"):
+        compared("--compare", short, tmp_path)
+    with pytest.raises(UsageError, match="--workdir and --compare"):
+        compared(f"--workdir={short}", "--compare", short, long)
+    with pytest.raises(UsageError, match="run folders go with --compare"):
+        compared(f"--workdir={short}", long)
