@@ -8,7 +8,7 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "__init__.py").read_text(), re.M)[1]
-SUBPACKAGES = ["base", "cli", "data", "models", "export"]
+SUBPACKAGES = ["base", "cli", "data", "models", "models.report", "export"]
 SUBPACKAGES += ["serving", "serving.bench", "serving.client", "serving.core", "serving.rest"]
 EXTRAS = {
     # Preparing image folders and CSV files, here or on a cluster.

@@ -19,7 +19,10 @@ COMMANDS = {
     "predict": ("serving.predict", "the class of a picture, by an exported model"),
     "serve": ("serving.server", "an exported model behind TF Serving's gRPC and REST interfaces"),
     "benchmark": ("data.benchmark", "the speed of the pipeline, of formats, or of servers"),
-    "report": ("models.report", "the table of measured accuracies"),
+    "report": (
+        "models.report.command",
+        "a run as a page with figures; runs compared; the table of accuracies",
+    ),
     "quickstart": ("cli.quickstart", "all of it once, on MNIST: prepare to predict"),
 }
 # What `digitline benchmark` measures, each by a command of its own.

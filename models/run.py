@@ -147,7 +147,8 @@ class Run:
     def _delete(self) -> None:
         """Deletes our own files alone: the folder may hold others."""
         self.model.unlink(missing_ok=True)  # First, so that a kill leaves no finished run.
-        for path in (self.evaluation, self.training_record, self.metrics):
+        report = self.workdir / "report.html"
+        for path in (self.evaluation, self.training_record, self.metrics, report):
             path.unlink(missing_ok=True)
         for folder in (self.checkpoints, self.workdir / "tensorboard"):
             shutil.rmtree(folder, ignore_errors=True)

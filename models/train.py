@@ -71,7 +71,7 @@ def _train(values: Any, workdir: Path) -> dict[str, Any]:
         if values.dry_run:
             folder.load()
         elif values.report:
-            from . import report_write
+            from .report import write as report_write
 
             report_write.after_training(folder, model, given[0], given[-1], figures)
     return {**result, "reused": False, **_recorded(folder, config)}

@@ -46,7 +46,7 @@ def trained(data_dir, tmp_path_factory):
     from digitline.models import train
 
     workdir = tmp_path_factory.mktemp("runs") / "lenet5"
-    result = command.call(train.COMMAND, train_arguments(data_dir, workdir))
+    result = command.call(train.COMMAND, train_arguments(data_dir, workdir, "--report"))
     return SimpleNamespace(workdir=workdir, result=result)
 
 

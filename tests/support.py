@@ -47,5 +47,6 @@ def train_arguments(data_dir, workdir, *more):
         f"--dataset={DATASET}",
         f"--workdir={workdir}",
         "--epochs=3",
+        "--noreport",
         *more,
     ]

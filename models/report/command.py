@@ -5,10 +5,11 @@ from typing import Any
 
 from absl import flags
 
-from ..base import command
-from ..base.errors import UsageError, UserError
-from ..data.common_flags import define_max_corrupt_records
-from . import registry, results
+from ...base import command
+from ...base.errors import UsageError, UserError
+from ...data.common_flags import define_max_corrupt_records
+from .. import registry
+from . import results
 
 FLAGS = command.new_flags()
 _WHAT = command.group(FLAGS, "What to report (one of these)")
@@ -79,9 +80,12 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
 
 
 def _of_run(values: Any) -> dict[str, Any]:
-    from ..data import salvage  # The imports here load TensorFlow.
-    from . import report_exports, report_facts, report_text, report_write
-    from .run import Run, open_run_dataset
+    from ...data import salvage  # The imports here load TensorFlow.
+    from ..run import Run, open_run_dataset
+    from . import exports as report_exports
+    from . import facts as report_facts
+    from . import text as report_text
+    from . import write as report_write
 
     if values.benchmark and not values.export_dir:
         raise UsageError("--benchmark goes with --export_dir")
@@ -125,8 +129,8 @@ def _of_run(values: Any) -> dict[str, Any]:
 
 
 def _compare(values: Any, arguments: list[str]) -> dict[str, Any]:
-    from ..base import files  # The imports here load TensorFlow.
-    from . import report_compare
+    from ...base import files  # The imports here load TensorFlow.
+    from . import compare as report_compare
 
     workdirs = [Path(each) for each in (*values.compare, *arguments)]
     if len(workdirs) < 2:

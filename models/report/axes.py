@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
-from .figures_canvas import Canvas
+from .canvas import Canvas
 
 # The error that is taken for none, where all is right.
 _SUREST = 1e-3

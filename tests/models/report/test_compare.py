@@ -6,7 +6,7 @@ import pytest
 
 from digitline.base import command
 from digitline.base.errors import UsageError, UserError
-from digitline.models import report
+from digitline.models.report import command as report
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,9 @@ from PIL import Image
 from digitline.base import command
 from digitline.base.errors import UsageError, UserError
 from digitline.data.dataset import Dataset
-from digitline.models import report, report_drawn, train
+from digitline.models import train
+from digitline.models.report import command as report
+from digitline.models.report import drawn as report_drawn
 
 from support import DATASET, train_arguments
 
@@ -70,7 +72,9 @@ def test_a_training_does_not_fail_for_its_report(data_dir, tmp_path, monkeypatch
         raise RuntimeError("no ink\nat all")
 
     monkeypatch.setattr(report_drawn, "of_run", fails)
-    flags = train_arguments(data_dir, tmp_path / "run", "--max_steps=2", "--model=softmax")
+    flags = train_arguments(
+        data_dir, tmp_path / "run", "--max_steps=2", "--model=softmax", "--report"
+    )
     command.call(train.COMMAND, flags)
     assert "note: there is no report, RuntimeError: no ink" in capsys.readouterr().err
     assert (tmp_path / "run" / "model.keras").exists()

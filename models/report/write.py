@@ -5,14 +5,16 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..base import command, files, progress
-from ..base.errors import first_line
-from ..base.tf import keras
-from ..data.pipeline import Source
-from . import report_drawn, report_facts, report_page
-from .evaluation import Evaluation
-from .report_facts import Facts
-from .run import Run
+from ...base import command, files, progress
+from ...base.errors import first_line
+from ...base.tf import keras
+from ...data.pipeline import Source
+from ..evaluation import Evaluation
+from ..run import Run
+from . import drawn as report_drawn
+from . import facts as report_facts
+from . import page as report_page
+from .facts import Facts
 
 PAGE, FIGURES = "report.html", "figures"
 # Figures that some report has; the folder may hold others' files.

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from digitline.models import inside, registry
+from digitline.models import registry
+from digitline.models.report import inside
 
 
 @pytest.mark.parametrize("name", registry.NAMES)

@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..base import progress
-from ..data.charts import short
-from . import inside, report_html
-from .evaluation import wilson_interval
+from ...base import progress
+from ...data.charts import short
+from ..evaluation import wilson_interval
+from . import html as report_html
+from . import inside
+from .canvas import Canvas, png_uri
+from .facts import Facts, Mistake, Result
 from .figures import MATRIX
-from .figures_canvas import Canvas, png_uri
-from .figures_sheets import thumbnail
-from .report_facts import Facts, Mistake, Result
-from .report_html import charts, escape, paragraph, section, share, table
+from .html import charts, escape, paragraph, section, share, table
+from .sheets import thumbnail
 
 _PAGE = 48
 

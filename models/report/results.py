@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..base import files
-from ..base.errors import DataError
+from ...base import files
+from ...base.errors import DataError
 
 # What the table in the README lies between.
 BEGIN, END = "<!-- results: made by digitline report --results -->", "<!-- /results -->"

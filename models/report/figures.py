@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..data.charts import classes_shown, short
-from .evaluation import Evaluation
-from .figures_axes import Axes, Scale, exact, linear, logarithmic, nines
-from .figures_canvas import Canvas, width_of
+from ...data.charts import classes_shown, short
+from ..evaluation import Evaluation
+from .axes import Axes, Scale, exact, linear, logarithmic, nines
+from .canvas import Canvas, width_of
 
 WIDTH = 340
 # Of more classes, a chart shows some.

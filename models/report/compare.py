@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from ..base import files, progress
-from ..base.errors import UserError
-from . import figures, report_html
+from ...base import files, progress
+from ...base.errors import UserError
+from ..run import Run
+from . import figures
+from . import html as report_html
+from .canvas import Canvas
+from .drawn import points
+from .facts import metrics
 from .figures import Series
-from .figures_canvas import Canvas
-from .report_drawn import points
-from .report_facts import metrics
-from .report_html import charts, paragraph, section, share, table
-from .run import Run
+from .html import charts, paragraph, section, share, table
 
 # Of config.json, what the weights and the figures may depend on.
 _COMPARED = ("model", "recipe_name", "recipe", "dataset", "pipeline", "seed")

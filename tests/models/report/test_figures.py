@@ -3,9 +3,10 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from digitline.models import figures, figures_axes
-from digitline.models.figures import Series
-from digitline.models.figures_canvas import COLORS, visible
+from digitline.models.report import axes as figures_axes
+from digitline.models.report import figures
+from digitline.models.report.canvas import COLORS, visible
+from digitline.models.report.figures import Series
 
 
 def words(canvas):

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..base.tf import tf
-from ..data.augment import Augment
-from ..data.charts import Sample, short
-from ..data.preprocess import Preprocess
+from ...base.tf import tf
+from ...data.augment import Augment
+from ...data.charts import Sample, short
+from ...data.preprocess import Preprocess
+from ..recipe import Recipe
+from .canvas import Canvas, visible
 from .figures import WIDTH
-from .figures_canvas import Canvas, visible
-from .recipe import Recipe
 
 _COLUMNS, _SIDE = 10, 54
 # Pictures beside the raw one: as it is without chance, and so many epochs of augmentation.

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ..base import files
-from ..base.tf import keras
-from ..data import pipeline
-from ..data.charts import Sample, SamplePicker
-from ..data.pipeline import Source
-from . import selection
-from .evaluation import Evaluation, evaluator
-from .run import Run, RunConfig
+from ...base import files
+from ...base.tf import keras
+from ...data import pipeline
+from ...data.charts import Sample, SamplePicker
+from ...data.pipeline import Source
+from .. import selection
+from ..evaluation import Evaluation, evaluator
+from ..run import Run, RunConfig
 
 _SAMPLES = 40
 _BATCH = 500

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from ..base import files
-from ..base.errors import UsageError, UserError
+from ...base import files
+from ...base.errors import UsageError, UserError
 
 _MANIFESTS = (
     "saved_model/*/*/assets.extra/digitline.json",

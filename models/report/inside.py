@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..base.tf import keras, tf
+from ...base.tf import keras, tf
+from .canvas import Canvas, visible
 from .figures import WIDTH
-from .figures_canvas import Canvas, visible
 
 # Kernels that a chart shows: so many filters, of so many input channels.
 _FILTERS, _INPUTS = 32, 16

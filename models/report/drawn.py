@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from ..base.tf import tf
-from . import figures, figures_sheets, inside
+from ...base.tf import tf
+from . import figures, inside
+from . import sheets as figures_sheets
+from .canvas import Canvas
+from .facts import Data, Facts, Result
 from .figures import Series
-from .figures_canvas import Canvas
-from .figures_sheets import Captioned
-from .report_facts import Data, Facts, Result
+from .sheets import Captioned
 
 # Points of a curve; of longer runs, each is the mean of several rows.
 _POINTS = 300

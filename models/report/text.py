@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ..data.charts import short
-from .evaluation import Evaluation, wilson_interval
-from .figures_axes import Scale, logarithmic, nines
-from .report_drawn import points
-from .report_facts import Facts
+from ...data.charts import short
+from ..evaluation import Evaluation, wilson_interval
+from .axes import Scale, logarithmic, nines
+from .drawn import points
+from .facts import Facts
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _COLUMNS, _ROWS = 30, 6

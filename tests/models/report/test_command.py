@@ -4,7 +4,8 @@ import pytest
 
 from digitline.base import command
 from digitline.base.errors import DataError, UsageError
-from digitline.models import report, results
+from digitline.models.report import command as report
+from digitline.models.report import results
 
 from support import digitline
 

@@ -5,7 +5,7 @@ import hashlib
 import html
 from collections.abc import Iterable, Sequence
 
-from .figures_canvas import FONT, Canvas
+from .canvas import FONT, Canvas
 
 _SCRIPT = """
 for (const box of document.querySelectorAll("[data-paged]")) {
