@@ -89,7 +89,9 @@ def result(split: str, evaluation: Evaluation, label_names: Sequence[str]) -> li
     for place in map(int, places):
         true, taken = divmod(place, len(names))
         if wrong[true, taken]:
-            told.append(f"{names[true]}→{names[taken]} {wrong[true, taken]:,} times")
+            count = int(wrong[true, taken])
+            often = "once" if count == 1 else f"{count:,} times"
+            told.append(f"{names[true]}→{names[taken]} {often}")
     if told:
         words = "most common mistakes, true→predicted: " + ", ".join(told)
         lines += ["", *textwrap.wrap(words, _WIDEST)]
