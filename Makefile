@@ -19,7 +19,7 @@ test: $(VENV)/.installed-for-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 boxed: $(VENV)/.installed
 	$(BIN)/python -m digitline.export.box

@@ -45,6 +45,7 @@ EXTRAS["test"] = [
     "playwright>=1.55",
     "pyright[nodejs]",
     "pytest>=8",
+    "pytest-xdist>=3.6",
     "ruff",
     "setuptools>=64",
 ]

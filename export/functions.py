@@ -121,7 +121,7 @@ def classify(subject: Classifier) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]
 
     def call(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         features = tf.io.parse_example(inputs, {"image": tf.io.FixedLenFeature([], tf.string)})
-        contents = features["image"]
+        contents: Any = features["image"]
         if subject.encoding == "raw":
             images = tf.cond(
                 tf.reduce_all(is_raw(contents)),

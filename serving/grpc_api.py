@@ -5,11 +5,13 @@ message that does not parse is answered here.
 """
 
 import asyncio
+import collections
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import grpc
+import numpy as np
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import (
     classification_pb2,
@@ -22,11 +24,12 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from . import tensors
+from . import grpc_messages, tensors
 from .core import inference
 from .core.inference import Target
 from .core.servable import CLASSIFY_METHOD, REGRESS_METHOD
 from .core.status import StatusError, from_exception, invalid
+from .grpc_messages import echo, model_name, spec_of, target_of
 
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
@@ -42,6 +45,10 @@ _management: Any = model_management_pb2
 _predict: Any = predict_pb2
 _regression: Any = regression_pb2
 
+# Bytes of a message from which on it is read and written beside the event loop.
+_MUCH = 256 << 10
+# Characters of an error: gRPC sends it in a header, whose size is limited.
+_LONGEST_MESSAGE = 2000
 # Told of each request: model, API, name of the status, seconds.
 Observe = Callable[[str, str, str, float], None]
 _Method = Callable[[Any], Awaitable[Any]]
@@ -60,26 +67,34 @@ class Services(grpc.GenericRpcHandler):
     def __init__(
         self,
         models: Models,
-        reload: Callable[[Any], None],
+        reload: Callable[[Any], Awaitable[None]],
         observe: Observe,
         access_log: Callable[[dict[str, Any]], None] | None = None,
         tensor_content: bool = False,
+        max_bytes: int = 2**27,
+        max_calls: int = 1000,
     ):
         """Makes the table of methods.
 
         Args:
           models: that answer.
-          reload: takes a `ModelServerConfig` in place of the configuration; may take its
-            time. Raises StatusError or UserError.
+          reload: puts a `ModelServerConfig` in force, in its time. Raises StatusError or
+            UserError.
           observe: told of each request.
           access_log: is given a line for each request, as a dict that JSON can hold.
           tensor_content: whether answers hold tensors as bytes instead of typed fields.
+          max_bytes: of a request's tensors or examples once they are unfolded: a message of
+            a few bytes can state any number of them.
+          max_calls: that are answered at once; more are RESOURCE_EXHAUSTED.
         """
         self._models = models
         self._reload = reload
         self._observe = observe
         self._access_log = access_log
         self._typed = not tensor_content
+        self._max_bytes = max_bytes
+        self._max_calls = max_calls
+        self._running = 0
         methods: Mapping[str, tuple[_Method, Any, str]] = {
             f"{PREDICTION_SERVICE}/Predict": (
                 self._answer_predict, _predict.PredictRequest, "predict"
@@ -116,12 +131,18 @@ class Services(grpc.GenericRpcHandler):
         async def handle(data: bytes, context: grpc.aio.ServicerContext) -> bytes:
             start = time.perf_counter()
             name, status = "", "OK"
+            self._running += 1
             try:
+                if self._running > self._max_calls:
+                    raise StatusError(
+                        grpc.StatusCode.RESOURCE_EXHAUSTED,
+                        f"More than {self._max_calls} calls at once",
+                    )
                 try:
                     request = request_class.FromString(data)
                 except DecodeError:
                     raise invalid(f"the message is no {request_class.DESCRIPTOR.name}") from None
-                name = _model_name(request)
+                name = model_name(request)
                 return (await method(request)).SerializeToString()
             except asyncio.CancelledError:
                 status = "CANCELLED"
@@ -129,9 +150,10 @@ class Services(grpc.GenericRpcHandler):
             except Exception as error:
                 failure = from_exception(error)
                 status = failure.code.name
-                await context.abort(failure.code, failure.message)
+                await context.abort(failure.code, failure.message[:_LONGEST_MESSAGE])
                 raise  # Not reached: abort raises.
             finally:
+                self._running -= 1
                 seconds = time.perf_counter() - start
                 self._observe(name, api, status, seconds)
                 if self._access_log:
@@ -150,36 +172,52 @@ class Services(grpc.GenericRpcHandler):
         return handle
 
     async def _answer_predict(self, request: Any) -> Any:
-        spec = _spec(request)
+        spec = spec_of(request)
         signature = spec.signature_name or inference.DEFAULT_SIGNATURE
-        try:
-            inputs = {name: tensors.decode(tensor) for name, tensor in request.inputs.items()}
-        except ValueError as error:
-            raise invalid(f"tensor parsing error: {error}") from None
-        with self._models.lease(_target(spec)) as lease:
-            outputs = await inference.predict(lease, signature, inputs, list(request.output_filter))
+        wanted = list(request.output_filter)
+        with self._models.lease(target_of(spec)) as lease:
+            # Before anything is made of the tensors, which may be large.
+            inference.check_names(inference.signature_of(lease, signature), request.inputs, wanted)
+            inputs = await _aside(
+                request.ByteSize(), grpc_messages.decoded, request.inputs, self._max_bytes
+            )
+            outputs = await inference.predict(lease, signature, inputs, wanted)
             response = _predict.PredictResponse()
-            _echo(response.model_spec, lease, signature)
-        for name, array in outputs.items():
-            tensors.encode(array, response.outputs[name], typed=self._typed)
+            echo(response.model_spec, lease, signature)
+        size = sum(array.nbytes for array in outputs.values())
+        await _aside(size, self._encode, outputs, response.outputs)
         return response
 
+    def _encode(self, outputs: Mapping[str, np.ndarray], into: Any) -> None:
+        for name, array in outputs.items():
+            tensors.encode(array, into[name], typed=self._typed)
+
     async def _classify(self, request: Any) -> Any:
-        spec = _spec(request)
+        spec = spec_of(request)
         signature = spec.signature_name or inference.DEFAULT_SIGNATURE
-        with self._models.lease(_target(spec)) as lease:
+        with self._models.lease(target_of(spec)) as lease:
             response = _classification.ClassificationResponse()
-            await _fill_classifications(lease, signature, _examples(request.input), response.result)
-            _echo(response.model_spec, lease, signature)
+            await _fill_classifications(
+                lease,
+                signature,
+                grpc_messages.examples(request.input, self._max_bytes),
+                response.result,
+            )
+            echo(response.model_spec, lease, signature)
         return response
 
     async def _regress(self, request: Any) -> Any:
-        spec = _spec(request)
+        spec = spec_of(request)
         signature = spec.signature_name or inference.DEFAULT_SIGNATURE
-        with self._models.lease(_target(spec)) as lease:
+        with self._models.lease(target_of(spec)) as lease:
             response = _regression.RegressionResponse()
-            await _fill_regressions(lease, signature, _examples(request.input), response.result)
-            _echo(response.model_spec, lease, signature)
+            await _fill_regressions(
+                lease,
+                signature,
+                grpc_messages.examples(request.input, self._max_bytes),
+                response.result,
+            )
+            echo(response.model_spec, lease, signature)
         return response
 
     async def _multi_inference(self, request: Any) -> Any:
@@ -191,12 +229,12 @@ class Services(grpc.GenericRpcHandler):
                 "All ModelSpecs in a MultiInferenceRequest must access the same model name."
             )
         names = [task.model_spec.signature_name or inference.DEFAULT_SIGNATURE for task in tasks]
-        repeated = next((name for name in names if names.count(name) > 1), None)
-        if repeated is not None:
-            raise invalid(f"Duplicate evaluation of signature: {repeated}")
-        examples = _examples(request.input)
+        repeated = [name for name, count in collections.Counter(names).items() if count > 1]
+        if repeated:
+            raise invalid(f"Duplicate evaluation of signature: {repeated[0]}")
+        examples = grpc_messages.examples(request.input, self._max_bytes)
         response = _inference.MultiInferenceResponse()
-        with self._models.lease(_target(_spec(tasks[0]))) as lease:
+        with self._models.lease(target_of(spec_of(tasks[0]))) as lease:
             for task, signature in zip(tasks, names, strict=True):
                 result = response.results.add()
                 if task.method_name == CLASSIFY_METHOD:
@@ -210,7 +248,7 @@ class Services(grpc.GenericRpcHandler):
                         grpc.StatusCode.UNIMPLEMENTED,
                         f"Unsupported signature method_name: {task.method_name}",
                     )
-                _echo(result.model_spec, lease, signature)
+                echo(result.model_spec, lease, signature)
         return response
 
     async def _get_metadata(self, request: Any) -> Any:
@@ -219,7 +257,7 @@ class Services(grpc.GenericRpcHandler):
         for field in request.metadata_field:
             if field != "signature_def":
                 raise invalid(f"Metadata field {field} is not supported")
-        with self._models.lease(_target(_spec(request))) as lease:
+        with self._models.lease(target_of(spec_of(request))) as lease:
             response = _metadata.GetModelMetadataResponse()
             response.model_spec.name = lease.name
             response.model_spec.version.value = lease.version
@@ -231,7 +269,7 @@ class Services(grpc.GenericRpcHandler):
 
     async def _get_status(self, request: Any) -> Any:
         response = _status.GetModelStatusResponse()
-        for version in self._models.status(_target(_spec(request))):
+        for version in self._models.status(target_of(spec_of(request))):
             response.model_version_status.add(
                 version=version.version,
                 state=int(version.state),
@@ -243,10 +281,13 @@ class Services(grpc.GenericRpcHandler):
         return response
 
     async def _reload_config(self, request: Any) -> Any:
-        if not request.HasField("config"):
-            raise invalid("Missing config")
-        try:  # It waits for models to load: beside the event loop.
-            await asyncio.get_running_loop().run_in_executor(None, self._reload, request.config)
+        if request.config.WhichOneof("config") != "model_config_list":
+            raise invalid(
+                "ServerModelConfig type not supported by HandleReloadConfigRequest. Only "
+                "ModelConfigList is currently supported"
+            )
+        try:
+            await self._reload(request.config)
         except StatusError:
             raise
         except Exception as error:
@@ -272,46 +313,8 @@ async def _fill_regressions(
         result.regressions.add(value=value)
 
 
-def _model_name(request: Any) -> str:
-    if hasattr(request, "model_spec"):
-        return request.model_spec.name
-    tasks = getattr(request, "tasks", ())
-    return tasks[0].model_spec.name if tasks else ""
-
-
-def _spec(request: Any) -> Any:
-    if not request.HasField("model_spec"):
-        raise invalid("Missing ModelSpec")
-    return request.model_spec
-
-
-def _target(spec: Any) -> Target:
-    choice = spec.WhichOneof("version_choice")
-    return Target(
-        spec.name,
-        version=spec.version.value if choice == "version" else None,
-        label=spec.version_label if choice == "version_label" else None,
-    )
-
-
-def _echo(spec: Any, lease: Any, signature: str) -> None:
-    """Which model it was that answered."""
-    spec.name = lease.name
-    spec.version.value = lease.version
-    spec.signature_name = signature
-
-
-def _examples(given: Any) -> list[bytes]:
-    """The serialized examples of an `Input`, the context of all merged into each."""
-    kind = given.WhichOneof("kind")
-    if kind == "example_list":
-        return [example.SerializeToString() for example in given.example_list.examples]
-    if kind != "example_list_with_context":
-        raise invalid("Input is empty.")
-    merged = []
-    for example in given.example_list_with_context.examples:
-        whole = type(example)()
-        whole.MergeFrom(given.example_list_with_context.context)
-        whole.MergeFrom(example)
-        merged.append(whole.SerializeToString())
-    return merged
+async def _aside(size: int, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls the function, beside the event loop where so many bytes take their time."""
+    if size < _MUCH:
+        return function(*arguments)
+    return await asyncio.get_running_loop().run_in_executor(None, function, *arguments)

@@ -1,6 +1,7 @@
 """The gRPC server: its addresses, TLS, limits, health checks and reflection."""
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ class Options:
       socket_path: of a Unix socket; empty for none.
       channel_arguments: of gRPC, "key=value,key=value".
       max_request_bytes: a larger message is RESOURCE_EXHAUSTED.
-      max_concurrent: calls at once; more are RESOURCE_EXHAUSTED.
+      max_streams: of one connection at once; more wait.
       health: whether the health service answers.
       tls: (private key, certificates, those of the clients' authority or None), PEM; or None.
       client_certificates: whether a client must show one (mutual TLS).
@@ -38,7 +39,7 @@ class Options:
     socket_path: str = ""
     channel_arguments: str = ""
     max_request_bytes: int = 2**27
-    max_concurrent: int = 1000
+    max_streams: int = 1000
     health: bool = True
     tls: tuple[bytes, bytes, bytes | None] | None = None
     client_certificates: bool = False
@@ -59,10 +60,11 @@ class GrpcServer:
                 *_channel_arguments(options.channel_arguments),
                 ("grpc.max_receive_message_length", options.max_request_bytes),
                 ("grpc.max_send_message_length", -1),
+                # Of a connection; what is answered at once, `services` limits.
+                ("grpc.max_concurrent_streams", options.max_streams),
                 # Else a second server could take half of the requests of the same port.
                 ("grpc.so_reuseport", 0),
             ],
-            maximum_concurrent_rpcs=options.max_concurrent,
         )
         self._server.add_generic_rpc_handlers((services,))
         names = [*SERVICES, reflection.SERVICE_NAME]
@@ -71,7 +73,8 @@ class GrpcServer:
             health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
             names.append(health.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
-        self.port = self._bind(f"{options.host}:{options.port}") if options.port else 0
+        host = f"[{options.host}]" if ":" in options.host else options.host  # IPv6.
+        self.port = self._bind(f"{host}:{options.port}") if options.port else 0
         if options.socket_path:
             self._bind(f"unix:{Path(options.socket_path).absolute()}")
 
@@ -107,6 +110,13 @@ class GrpcServer:
         await self._server.stop(grace_s)
 
 
+def _int32(text: str) -> int | str:
+    """A number where it is one that gRPC's arguments hold; else the text."""
+    if re.fullmatch(r"-?[0-9]{1,10}", text) and -(2**31) <= int(text) < 2**31:
+        return int(text)
+    return text
+
+
 def _channel_arguments(text: str) -> list[tuple[str, Any]]:
     """Of `key=value,key=value`, numbers as such."""
     found: list[tuple[str, Any]] = []
@@ -114,5 +124,5 @@ def _channel_arguments(text: str) -> list[tuple[str, Any]]:
         key, equals, value = part.partition("=")
         if not equals or not key:
             raise UserError(f"--grpc_channel_arguments: '{part}' is no key=value")
-        found.append((key, int(value) if value.lstrip("-").isdecimal() else value))
+        found.append((key, _int32(value)))
     return found

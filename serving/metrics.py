@@ -4,7 +4,7 @@ Latencies are in microseconds, as TF Serving has them.
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import prometheus_client
@@ -27,6 +27,7 @@ class Metrics:
         self.registry = prometheus_client.CollectorRegistry()
         self.requests = 0
         self._cells: dict[Any, Any] = {}  # Looking labels up takes half of the time.
+        self._names: Callable[[], Container[str]] = lambda: ()
 
         def counter(name: str, text: str, *labels: str) -> prometheus_client.Counter:
             return prometheus_client.Counter(PREFIX + name, text, labels, registry=self.registry)
@@ -87,16 +88,17 @@ class Metrics:
         """A request that was answered.
 
         Args:
-          model: that it named.
+          model: that it named; counted as "" if there is none of this name.
           api: "predict", "classify", …
           status: name of its gRPC code.
           seconds: that it took.
           entrypoint: "GRPC" or "REST".
         """
         self.requests += 1
-        if status == "NOT_FOUND":
-            model = ""  # Names that a client makes up must not grow the table.
         found = self._cells.get((model, api, status, entrypoint))
+        if found is None and model and model not in self._names():
+            model = ""  # Names that a client makes up must not grow the table.
+            found = self._cells.get((model, api, status, entrypoint))
         if found is None:
             found = self._cells[model, api, status, entrypoint] = (
                 self._requests.labels(model, status),
@@ -141,6 +143,10 @@ class Metrics:
             self._loads.labels(model, "OK").inc()
         elif state == _END and error_code:
             self._loads.labels(model, CODES[error_code].name).inc()
+
+    def follow_models(self, names: Callable[[], Container[str]]) -> None:
+        """Where to look for the names of the models that are served."""
+        self._names = names
 
     def follow_queue(self, rows: Callable[[], int]) -> None:
         """Where to look for the rows that wait at this moment."""

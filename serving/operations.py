@@ -3,23 +3,24 @@
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from absl import logging
 from aiohttp import web
 
-from ..base.errors import UserError
 from .core import config
 from .core.manager import Manager
-from .core.status import StatusError
 from .metrics import Metrics
 
 # Seconds between two looks at whether all models answer.
 _HEALTH_INTERVAL = 0.5
+
+Apply = Callable[[Sequence[config.ModelConfig]], Awaitable[None]]
 
 
 def routes(manager: Manager, metrics: Metrics, metrics_path: str) -> list[web.RouteDef]:
@@ -63,8 +64,25 @@ def access_log(where: str) -> Iterator[Callable[[dict[str, Any]], None] | None]:
     with contextlib.ExitStack() as stack:
         out: IO[str] = sys.stderr
         if where != "-":
-            out = stack.enter_context(open(where, "a", encoding="utf-8", buffering=1))
-        yield lambda line: print(json.dumps(line), file=out)
+            out = open(where, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
+            stack.callback(_close, out)
+        complained = False
+
+        def write(line: dict[str, Any]) -> None:
+            nonlocal complained
+            try:
+                print(json.dumps(line), file=out)
+            except OSError as error:  # A full disk must not fail requests.
+                if not complained:
+                    logging.error("The access log cannot be written: %s", error)
+                complained = True
+
+        yield write
+
+
+def _close(file: IO[str]) -> None:
+    with contextlib.suppress(OSError):  # What did not fit on the disk.
+        file.close()
 
 
 async def follow_health(manager: Manager, tell: Callable[[bool], Awaitable[None]]) -> None:
@@ -78,9 +96,16 @@ async def follow_health(manager: Manager, tell: Callable[[bool], Awaitable[None]
         await asyncio.sleep(_HEALTH_INTERVAL)
 
 
-async def follow_config(path: Path, wait_s: float, manager: Manager) -> None:
-    """Puts each change of a config file in force; one that is bad changes nothing."""
-    before, complaint = path.read_bytes(), ""
+async def follow_config(path: Path, before: bytes, wait_s: float, apply: Apply) -> None:
+    """Puts each change of a config file in force; one that is bad changes nothing.
+
+    Args:
+      path: of the file.
+      before: what it held when it was put in force.
+      wait_s: seconds between two looks.
+      apply: puts a configuration in force.
+    """
+    complaint = ""
     while True:
         await asyncio.sleep(wait_s)
         try:
@@ -89,10 +114,10 @@ async def follow_config(path: Path, wait_s: float, manager: Manager) -> None:
             if found == before and not complaint:
                 continue
             before = found
-            await asyncio.to_thread(manager.apply, config.read(path, again=True))
+            await apply(config.read(path, again=True))
             complaint = ""
             logging.info("%s is in force", path)
-        except (OSError, UserError, StatusError) as error:
+        except Exception as error:  # Whatever it is, the models go on.
             if str(error) != complaint:  # Once, not at each look.
                 logging.error("%s: the configuration before stays in force: %s", path, error)
             complaint = str(error)
@@ -104,8 +129,9 @@ def stop_signal() -> "asyncio.Future[int]":
     stopping: asyncio.Future[int] = loop.create_future()
 
     def stop(number: int) -> None:
-        if not stopping.done():
-            stopping.set_result(number)
+        if stopping.done():  # A second one: now.
+            os._exit(128 + number)
+        stopping.set_result(number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)

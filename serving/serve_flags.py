@@ -60,7 +60,7 @@ flags.DEFINE_float(
     **_MODELS,
 )
 flags.DEFINE_integer(
-    "num_load_threads", 0, "Threads that load; 0 for one.", lower_bound=0, **_MODELS
+    "num_load_threads", 0, "Threads that load; 0 for up to 4.", lower_bound=0, **_MODELS
 )
 flags.DEFINE_integer(
     "num_unload_threads", 0, "Threads that unload; 0 for one.", lower_bound=0, **_MODELS
@@ -170,7 +170,12 @@ flags.DEFINE_integer(
     "max_request_bytes", 2**27, "Largest request, also when unpacked.", lower_bound=1, **_OURS
 )
 flags.DEFINE_integer(
-    "max_json_depth", 64, "Deepest nesting of a REST request.", lower_bound=1, **_OURS
+    "max_json_depth",
+    64,
+    "Deepest nesting of a REST request.",
+    lower_bound=1,
+    upper_bound=64,  # There is no tensor of more dimensions.
+    **_OURS,
 )
 flags.DEFINE_integer(
     "max_concurrent_requests",

@@ -19,7 +19,13 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
         from . import settings
     except ModuleNotFoundError as error:
         raise _missing(error) from error
-    settings.check(values)
+    try:
+        settings.check(values)
+    except UserError as error:
+        raise _not_started(error) from error
+    if values.model_config_file and values.model_base_path:
+        print("--model_config_file states the models: --model_base_path is not used",
+              file=sys.stderr)  # fmt: skip
     for name, why in MEANINGLESS.items():
         if values[name].present:
             print(f"--{name} has no meaning here: {why}", file=sys.stderr)
@@ -30,7 +36,14 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     try:
         return asyncio.run(service.serve(values))
     except UserError as error:
-        raise type(error)(f"Failed to start server. Error: {error}") from error
+        raise _not_started(error) from error
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise _not_started(UserError(f"{where}{error.strerror}")) from error
+
+
+def _not_started(error: UserError) -> UserError:
+    return type(error)(f"Failed to start server. Error: {error}")
 
 
 def text(result: dict[str, Any]) -> str:
@@ -72,12 +85,15 @@ def model_server() -> NoReturn:
     """
     arguments = [sys.argv[0]]
     for word in sys.argv[1:]:
-        name = word.lstrip("-").partition("=")[0].removeprefix("no")
-        is_known = word.startswith("-") and (name in FLAGS or word.lstrip("-") in ("help", "h"))
-        if is_known or name.startswith("no"):
+        name, equals, _ = word.lstrip("-").partition("=")
+        # Like TF Serving: --flag=value, and --flag alone where it is a switch.
+        is_known = (name in FLAGS and (equals or FLAGS[name].boolean)) or name in ("help", "h")
+        if word.startswith("-") and is_known:
             arguments.append(word)
         else:
             print(f"unknown argument: {word}", file=sys.stderr)
+    if len(arguments) < len(sys.argv):
+        print(command.help_text(COMMAND), file=sys.stderr)
     command.main(COMMAND, arguments)
 
 

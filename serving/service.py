@@ -5,14 +5,16 @@ import contextlib
 import dataclasses
 import functools
 import gc
+import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-from absl import logging
+import grpc
 from aiohttp import web
 
 from ..base.errors import UserError
@@ -20,8 +22,9 @@ from ..base.tf import tf
 from . import operations, settings, welcome
 from .core import config, loading, warmup
 from .core.batching import Batcher
-from .core.executor import Direct, Executor, MakeExecutor, Timed, threads
-from .core.manager import Manager, VersionStatus
+from .core.executor import Direct, Executor, MakeExecutor, Timed, in_own_thread, threads
+from .core.inference import Target
+from .core.manager import Lease, Manager, VersionStatus
 from .core.saved_model import SessionOptions
 from .core.servable import Servable
 from .core.status import StatusError
@@ -29,6 +32,7 @@ from .grpc_api import Services
 from .grpc_server import GrpcServer, Options
 from .metrics import Metrics
 from .rest import api as rest_api
+from .rest import connections
 from .rest.server import Runner
 
 # Threads hand Python's lock over after so many seconds: the default of 5 ms would be added
@@ -36,6 +40,8 @@ from .rest.server import Runner
 _SWITCH_INTERVAL_S = 0.0005
 # Objects made between two collections of garbage; a request is a thousand or more.
 _COLLECT_AFTER = 100_000
+# Seconds after the grace for unloading and saying goodbye.
+_LEAVE_S = 10
 
 
 async def serve(values: Any, started: Callable[[], None] = lambda: None) -> dict[str, Any]:
@@ -57,21 +63,34 @@ async def serve(values: Any, started: Callable[[], None] = lambda: None) -> dict
     begun = time.monotonic()
     async with contextlib.AsyncExitStack() as stack:
         server = await _assembled(values, stack)
-        models = _configs(values)
-        loaded = asyncio.ensure_future(asyncio.to_thread(server.manager.apply, models))
+        models, stated = _configs(values)
+        loaded = asyncio.ensure_future(server.apply(models))
         await asyncio.wait({loaded, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not stopping.done():
             try:
                 loaded.result()
             except StatusError as error:
                 raise UserError(error.message) from error
+            server.models.opened = True
+            await server.grpc.start()
             await server.grpc.set_serving(server.manager.ready())
             _say("\n".join(welcome.lines(values, server.manager)))
             started()
-            await _until(stopping, _following(values, server))
+            await _until(stopping, _following(values, stated, server))
+        loaded.cancel()
         _say(f"{signal.Signals(stopping.result()).name}: no new requests; those that run may end")
+        last = threading.Timer(values.shutdown_grace_seconds + _LEAVE_S, _leave)
+        last.daemon = True
+        last.start()
+        stack.callback(last.cancel)
         await server.drain(values.shutdown_grace_seconds)
     return {"seconds": time.monotonic() - begun, "requests": server.metrics.requests}
+
+
+def _leave() -> None:
+    """Ends the process, whatever still runs: a call that hangs, a model that loads."""
+    _say("not everything ended in time: leaving")
+    os._exit(1)
 
 
 def _tune_python() -> None:
@@ -90,8 +109,15 @@ class _Server:
 
     metrics: Metrics
     manager: Manager
+    models: "_Models"
     grpc: GrpcServer
     rest: Runner | None
+    applying: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
+
+    async def apply(self, models: Sequence[config.ModelConfig]) -> None:
+        """Puts a configuration in force, one after the other; waits for models to load."""
+        async with self.applying:
+            await in_own_thread(self.manager.apply, models)
 
     async def drain(self, grace_s: float) -> None:
         """Takes no new request, and lets those that run end."""
@@ -101,14 +127,39 @@ class _Server:
         await asyncio.gather(*ending)
 
 
+@dataclasses.dataclass
+class _Models:
+    """The manager, as the interfaces see it: closed until all models of the start are there."""
+
+    manager: Manager
+    opened: bool = False
+
+    def lease(self, target: Target) -> contextlib.AbstractContextManager[Lease]:
+        self._require()
+        return self.manager.lease(target)
+
+    def status(self, target: Target) -> list[VersionStatus]:
+        self._require()
+        return self.manager.status(target)
+
+    def names(self) -> list[str]:
+        return self.manager.names()
+
+    def _require(self) -> None:
+        if not self.opened:
+            raise StatusError(grpc.StatusCode.UNAVAILABLE, "The models are being loaded")
+
+
 async def _assembled(values: Any, stack: contextlib.AsyncExitStack) -> _Server:
-    """All parts, listening but with no models yet; the stack takes them apart."""
+    """All parts, with no models yet; the stack takes them apart."""
+    files = connections.allow_files()
     metrics = Metrics()
     limits = rest_api.Limits(
         body_bytes=values.max_request_bytes,
         depth=values.max_json_depth,
         seconds=values.rest_api_timeout_in_ms / 1000,
         requests=values.max_concurrent_requests,
+        bytes_in_flight=2 * values.max_request_bytes,
     )
     if values.enable_batching:
         parameters = settings.batching(values.batching_parameters_file)
@@ -125,24 +176,32 @@ async def _assembled(values: Any, stack: contextlib.AsyncExitStack) -> _Server:
         return Timed(make_executor(model, servable), functools.partial(metrics.runtime, model))
 
     manager = _manager(values, timed, metrics)
-    stack.push_async_callback(asyncio.to_thread, manager.close)
+    metrics.follow_models(manager.names)
+    stack.push_async_callback(in_own_thread, manager.close)
+    models = _Models(manager)
     log = stack.enter_context(operations.access_log(values.access_log))
-    grpc = GrpcServer(
+    server: _Server
+
+    async def reload(message: Any) -> None:
+        await server.apply(config.from_message(message))
+
+    grpc_server = GrpcServer(
         Services(
-            manager,
-            functools.partial(_reload, manager),
+            models,
+            reload,
             functools.partial(metrics.request, entrypoint="GRPC"),
             log,
             values.enable_serialization_as_tensor_content,
+            values.max_request_bytes,
+            values.max_concurrent_requests,
         ),
         _grpc_options(values),
     )
-    await grpc.start()
-    stack.push_async_callback(grpc.stop, 0)
+    stack.push_async_callback(grpc_server.stop, 0)
     rest = None
     if values.rest_api_port:
         app = rest_api.application(
-            manager,
+            models,
             limits=limits,
             cors=values.rest_api_enable_cors_support,
             routes=operations.routes(
@@ -151,20 +210,30 @@ async def _assembled(values: Any, stack: contextlib.AsyncExitStack) -> _Server:
             observe=functools.partial(metrics.request, entrypoint="REST"),
             access_log=log,
         )
-        rest = Runner(app, shutdown_timeout=values.shutdown_grace_seconds, access_log=None)
+        rest = Runner(
+            app,
+            connections=connections.limit(files),
+            seconds=limits.seconds,
+            shutdown_timeout=values.shutdown_grace_seconds,
+            access_log=None,
+        )
         await rest.setup()
         stack.push_async_callback(rest.cleanup)
         try:
-            await web.TCPSite(rest, values.host, values.rest_api_port).start()
+            # As many as this are taken from the system at a time, before they are counted.
+            backlog = min(connections.limit(files), 128)
+            site = web.TCPSite(rest, values.host, values.rest_api_port, backlog=backlog)
+            await site.start()
         except OSError as error:
             raise UserError(
                 f"REST cannot listen at {values.host}:{values.rest_api_port}: {error.strerror} "
                 "(another port: --rest_api_port=N)"
             ) from error
-    return _Server(metrics, manager, grpc, rest)
+    server = _Server(metrics, manager, models, grpc_server, rest)
+    return server
 
 
-def _following(values: Any, server: _Server) -> list[Coroutine[Any, Any, None]]:
+def _following(values: Any, stated: bytes, server: _Server) -> list[Coroutine[Any, Any, None]]:
     """What runs beside the requests."""
     following: list[Coroutine[Any, Any, None]] = [
         operations.follow_health(server.manager, server.grpc.set_serving)
@@ -172,7 +241,7 @@ def _following(values: Any, server: _Server) -> list[Coroutine[Any, Any, None]]:
     wait = values.model_config_file_poll_wait_seconds
     if values.model_config_file and wait > 0:
         path = Path(values.model_config_file)
-        following.append(operations.follow_config(path, wait, server.manager))
+        following.append(operations.follow_config(path, stated, wait, server.apply))
     return following
 
 
@@ -188,14 +257,6 @@ async def _until(stopping: "asyncio.Future[int]", following: list[Any]) -> None:
             task.cancel()
 
 
-def _reload(manager: Manager, message: Any) -> None:
-    """Puts a ModelServerConfig in force; one that states nothing changes nothing."""
-    if message.WhichOneof("config") is None:
-        logging.info("Taking no action for empty config.")
-        return
-    manager.apply(config.from_message(message))
-
-
 def _grpc_options(values: Any) -> Options:
     tls = settings.tls(values.ssl_config_file)
     return Options(
@@ -204,7 +265,7 @@ def _grpc_options(values: Any) -> Options:
         socket_path=values.grpc_socket_path,
         channel_arguments=values.grpc_channel_arguments,
         max_request_bytes=values.max_request_bytes,
-        max_concurrent=values.max_concurrent_requests,
+        max_streams=values.max_concurrent_requests,
         health=values.enable_grpc_healthcheck_service,
         tls=(tls.key, tls.certificates, tls.clients_authority) if tls else None,
         client_certificates=tls is not None and tls.verify_clients,
@@ -254,10 +315,13 @@ def _manager(values: Any, make_executor: MakeExecutor, metrics: Metrics) -> Mana
     )
 
 
-def _configs(values: Any) -> tuple[config.ModelConfig, ...]:
-    if values.model_config_file:
-        return config.read(Path(values.model_config_file))
-    return config.from_flags(values.model_name, values.model_base_path)
+def _configs(values: Any) -> tuple[tuple[config.ModelConfig, ...], bytes]:
+    """The models, and what the config file held that states them."""
+    if not values.model_config_file:
+        return config.from_flags(values.model_name, values.model_base_path), b""
+    path = Path(values.model_config_file)
+    stated = path.read_bytes() if path.is_file() else b""
+    return config.read(path), stated
 
 
 def _say(text: str) -> None:

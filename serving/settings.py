@@ -41,8 +41,6 @@ def check(values: Any) -> None:
     Raises:
       UsageError: says which.
     """
-    if values.model_config_file and values.model_base_path:
-        raise UsageError("give one of --model_config_file and --model_base_path")
     if not values.model_config_file and not values.model_base_path:
         raise UsageError(
             "which model? --model_base_path=exports/saved_model/NAME --model_name=NAME, or "

@@ -67,6 +67,7 @@ _TAGS = {
 # A message holds at most 2 GiB; a tensor that says it is larger, of a few values
 # repeated, is not made.
 _MAX_BYTES = 2**31
+_MAX_RANK = 64  # Of numpy's arrays.
 
 
 @functools.cache
@@ -134,11 +135,15 @@ def _described(dtype: np.dtype) -> tuple[str, int]:
     return name, number
 
 
-def decode(message: Any) -> np.ndarray:
+def decode(message: Any, limit: int = _MAX_BYTES) -> np.ndarray:
     """The array in a TensorProto.
 
     Where there are fewer values than the shape has places, the last one fills the rest
     (with no values at all, zeros do); values beyond the last place are ignored.
+
+    Args:
+      message: a TensorProto.
+      limit: bytes that the array may take. A message of a few bytes can state any number.
 
     Returns:
       An array, perhaps one that cannot be written to; strings are `bytes` with dtype object.
@@ -149,8 +154,11 @@ def decode(message: Any) -> np.ndarray:
     dtype = dtype_of(message.dtype)
     shape = _shape(message)
     count = math.prod(shape)
-    if count * dtype.itemsize > _MAX_BYTES:
-        raise ValueError(f"Invalid TensorProto: shape {list(shape)} is more than a message holds")
+    if count * dtype.itemsize > limit:
+        raise ValueError(
+            f"Invalid TensorProto: shape {list(shape)} of {dtype.name} takes more than "
+            f"{limit} bytes"
+        )
     content = message.tensor_content
     if message.dtype == STRING:
         return _strings(content, message.string_val, count).reshape(shape)
@@ -169,7 +177,10 @@ def decode(message: Any) -> np.ndarray:
 def _shape(message: Any) -> tuple[int, ...]:
     if message.tensor_shape.unknown_rank:
         raise ValueError("Invalid TensorProto: its shape is unknown")
-    shape = tuple(dim.size for dim in message.tensor_shape.dim)
+    dims = message.tensor_shape.dim
+    if len(dims) > _MAX_RANK:
+        raise ValueError(f"Invalid TensorProto: it has {len(dims)} dimensions")
+    shape = tuple(dim.size for dim in dims)
     if any(size < 0 for size in shape):
         raise ValueError(f"Invalid TensorProto: shape {list(shape)} is not fully defined")
     return shape
@@ -197,8 +208,10 @@ def _filled(values: np.ndarray, count: int, dtype: np.dtype) -> np.ndarray:
     """`count` values: the rest is filled with the last, or with zeros if there is none."""
     if len(values) >= count:
         return values[:count]
-    rest = np.full(count - len(values), values[-1] if len(values) else 0, dtype)
-    return np.concatenate([values, rest])
+    found = np.empty(count, dtype)
+    found[: len(values)] = values
+    found[len(values) :] = values[-1] if len(values) else 0
+    return found
 
 
 def _strings(content: bytes, values: Sequence[bytes], count: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """What the server says when it is ready: what is served where, and how to call it."""
 
+import contextlib
 import shlex
 from typing import Any
 
@@ -31,7 +32,8 @@ def lines(values: Any, manager: Manager) -> list[str]:
             continue
         said.append(f"model {name}: version {', '.join(map(str, numbers))}")
         if not called:
-            called = _calls(values, host, manager, name)
+            with contextlib.suppress(StatusError):  # It may have gone since.
+                called = _calls(values, host, manager, name)
     return [*said, *(["try:"] if called else []), *called]
 
 

@@ -179,13 +179,16 @@ class Batched:
             inputs have other numbers of rows or more than a batch may have.
         """
         parameters = self._batcher.parameters
+        # Its own queue, a request a batch: the number of calls at once stays bounded.
+        alone = (signature, tuple(outputs), None)
         if not self._joinable[signature]:
-            # Its own queue, a request a batch: the number of calls at once stays bounded.
-            return await self._enqueue((signature, tuple(outputs), None), inputs, 1)
+            return await self._enqueue(alone, inputs, 1)
         counts = {len(array) for array in inputs.values()}
         if len(counts) != 1:
             raise invalid("Batching session Run() input tensors must have equal 0th-dimension size")
         rows = counts.pop()
+        if not rows:
+            return await self._enqueue(alone, inputs, 1)
         if rows > parameters.max_batch_size and not parameters.split_large:
             raise invalid(
                 f"Task size {rows} is larger than maximum input batch size "
@@ -200,7 +203,11 @@ class Batched:
             self._enqueue(key, {name: array[at:end] for name, array in inputs.items()}, end - at)
             for at, end in _cuts(rows, parameters.max_batch_size)
         ]
-        answers = await asyncio.gather(*parts)
+        # All of them to their end, also where one fails: they hold the same lease.
+        answers = await asyncio.gather(*parts, return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
         return [np.concatenate(each) for each in zip(*answers, strict=True)]
 
     async def _enqueue(
@@ -218,7 +225,7 @@ class Batched:
         try:
             return await asyncio.shield(task.future)
         except asyncio.CancelledError:
-            if task.started:  # As `executor.to_its_end`.
+            if task.started:  # It cannot be broken off, and needs the lease.
                 await asyncio.wait([task.future])
             else:
                 task.future.cancel()

@@ -153,4 +153,7 @@ def _base_path(path: str, name: str) -> Path:
         raise UserError(
             f"Model {name}: base path {path} is not on this machine's file system; mount it"
         )
-    return Path(path).expanduser().absolute()
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError as error:  # There is no such user.
+        raise UserError(f"Model {name}: base path {path}: {error}") from error

@@ -5,10 +5,12 @@
 
 import asyncio
 import concurrent.futures
+import contextlib
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -42,16 +44,28 @@ def threads(number: int = 0) -> concurrent.futures.ThreadPoolExecutor:
     )
 
 
-async def to_its_end(call: "asyncio.Future[T]") -> T:
-    """Awaits a call that cannot be broken off, also where whoever waits for it has gone.
+async def in_own_thread(function: Callable[..., T], *arguments: Any) -> T:
+    """Awaits a call that may take minutes, on a thread that keeps nothing else waiting.
 
-    Else a version could be unloaded, its lease given back, while a thread still runs it.
+    Neither other calls, as a thread of a pool would, nor the end of the process.
     """
-    try:
-        return await asyncio.shield(call)
-    except asyncio.CancelledError:
-        await asyncio.wait([call])
-        raise
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(give: Callable[[Any], None], what: Any) -> None:
+        if not future.done():  # Whoever waited has gone.
+            give(what)
+
+    def work() -> None:
+        try:
+            give, what = future.set_result, function(*arguments)
+        except BaseException as error:
+            give, what = future.set_exception, error
+        with contextlib.suppress(RuntimeError):  # The loop has ended.
+            loop.call_soon_threadsafe(settle, give, what)
+
+    threading.Thread(target=work, daemon=True).start()
+    return await future
 
 
 class Direct:
@@ -64,9 +78,16 @@ class Direct:
     async def run(
         self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
     ) -> list[np.ndarray]:
-        loop = asyncio.get_running_loop()
-        call = loop.run_in_executor(self._pool, self._servable.run, signature, inputs, outputs)
-        return await to_its_end(call)
+        call = self._pool.submit(self._servable.run, signature, inputs, outputs)
+        waiting = asyncio.wrap_future(call)
+        try:
+            return await asyncio.shield(waiting)
+        except asyncio.CancelledError:
+            # One that runs cannot be broken off. Its lease is held until it ends: else the
+            # version could be unloaded under the thread.
+            if not call.cancel():
+                await asyncio.wait([waiting])
+            raise
 
     def close(self) -> None:
         pass

@@ -85,7 +85,7 @@ async def predict(
       StatusError: the inputs are not the signature's, or the model refuses them.
     """
     signature = signature_of(lease, signature_name)
-    _check_names(signature, inputs, wanted)
+    check_names(signature, inputs, wanted)
     for name, array in inputs.items():
         check_tensor(name, array, signature.inputs[name])
     names = list(wanted or signature.outputs)
@@ -117,6 +117,9 @@ async def classify(
         )
     values = await _run(lease, signature_name, {CLASSIFY_INPUT: _strings(examples)}, names)
     found = dict(zip(names, values, strict=True))
+    for name, kind, word in ((CLASSES, "O", "DT_STRING"), (SCORES, "f", "DT_FLOAT")):
+        if name in found and found[name].dtype.kind != kind:
+            raise invalid(f"Expected {name} Tensor of {word}. Got: {_word(found[name].dtype)}")
     for name, value in found.items():
         if value.ndim != 2 or len(value) != len(examples):
             raise invalid(
@@ -198,7 +201,12 @@ async def _run(
         raise from_exception(error) from error
 
 
-def _check_names(signature: Signature, inputs: Iterable[str], wanted: Iterable[str]) -> None:
+def check_names(signature: Signature, inputs: Iterable[str], wanted: Iterable[str]) -> None:
+    """Compares the names of inputs, and of the outputs that are wanted, with the signature's.
+
+    Raises:
+      StatusError: INVALID_ARGUMENT, in TF Serving's words.
+    """
     given, expected = set(inputs), set(signature.inputs)
     if given != expected:
         raise invalid(

@@ -107,6 +107,8 @@ class Model:
       latest: the highest of these.
       notes: what was logged of its folder.
       dropped: whether it is configured no more.
+      counts: whether the server is not ready without it: those of the first configuration,
+        and others once they have answered.
     """
 
     config: ModelConfig
@@ -115,6 +117,7 @@ class Model:
     latest: Version | None = None
     notes: tuple[str, ...] = ()
     dropped: bool = False
+    counts: bool = False
 
     def publish(self) -> None:
         """Lets requests find the versions that are AVAILABLE, and no others."""
@@ -123,6 +126,7 @@ class Model:
         available.sort(key=lambda version: version.aspired)
         self.serving = {version.number: version for version in available}
         self.latest = self.serving[max(self.serving)] if self.serving else None
+        self.counts = self.counts or bool(self.serving)
 
     def decided(self) -> bool:
         """Whether a version answers, or none that is there will."""

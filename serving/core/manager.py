@@ -144,9 +144,14 @@ class Manager:
             return [shown[each].status() for each in numbers]
 
     def ready(self) -> bool:
-        """Whether each configured model has a version that answers."""
+        """Whether there are models, and each has a version that answers.
+
+        One that a later configuration adds counts when it has answered once: it must not
+        take the others out of service while it loads.
+        """
         with self._lock:
-            return all(model.serving for model in self._models.values())
+            models = self._models.values()
+            return bool(models) and all(each.serving for each in models if each.counts)
 
     def names(self) -> list[str]:
         """The configured models."""
@@ -198,7 +203,7 @@ class Manager:
             if config.name in self._models:
                 self._models[config.name].config = config
             else:
-                self._models[config.name] = Model(config)
+                self._models[config.name] = Model(config, counts=self._watcher is None)
                 new.append(self._models[config.name])
         if self._watcher is None:
             self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)

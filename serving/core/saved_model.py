@@ -5,6 +5,7 @@ gives all its memory back when it is closed; `tf.saved_model.load` keeps functio
 a context that all models of the process share.
 """
 
+import contextlib
 import dataclasses
 import gc
 import threading
@@ -78,6 +79,7 @@ def load(folder: Path, options: SessionOptions) -> servable.Servable:
         if name != _INIT
     }
     model = _Model(session, defs)
+    model.prepare()
     return servable.Servable(
         signatures={name: servable.signature_from_def(each) for name, each in defs.items()},
         signature_defs=defs,
@@ -106,6 +108,15 @@ class _Model:
         # the first request that asks for it most of a second, warm-up or not.
         found = function(*[inputs[name] for name in names])
         return [found[places[name]] for name in outputs]
+
+    def prepare(self) -> None:
+        """Makes all calls now, and not when the first request comes.
+
+        One that cannot be made (a signature of ops that were cut away) says so when it is asked.
+        """
+        for signature in self._defs:
+            with contextlib.suppress(Exception):
+                self._make(signature)
 
     def _make(self, signature: str) -> Any:
         with self._making:

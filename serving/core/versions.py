@@ -64,10 +64,17 @@ def find(base_path: Path, files: Sequence[str] = (*SAVED_MODEL_FILES, TFLITE_FIL
     notes = []
     # "1" comes before "001", so that the same one is taken each time.
     for path in sorted(base_path.iterdir(), key=lambda path: (len(path.name), path.name)):
-        if not _NUMBER.fullmatch(path.name) or int(path.name) > _LARGEST or not path.is_dir():
+        if not _NUMBER.fullmatch(path.name) or int(path.name) > _LARGEST:
             continue
         number = int(path.name)
-        if not any((path / file).is_file() for file in files):
+        try:
+            if not path.is_dir():
+                continue
+            is_version = any((path / file).is_file() for file in files)
+        except OSError as error:  # Of this one alone: it must not hide the others.
+            notes.append(f"{path}: {error.strerror}")
+            continue
+        if not is_version:
             notes.append(f"{path} is no version (yet): it holds none of {', '.join(files)}")
         elif number in found:
             notes.append(

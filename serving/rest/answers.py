@@ -35,10 +35,11 @@ class VersionStatus(Protocol):
 
 
 def error(http_status: int, message: str) -> web.Response:
-    """An error as TF Serving writes it."""
+    """An error as TF Serving writes it; what is not UTF-8 in its text is marked as such."""
+    text = message.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     response = web.Response(
         status=http_status,
-        body=orjson.dumps({"error": message}),
+        body=orjson.dumps({"error": text}),
         content_type="application/json",
     )
     if http_status in (429, 503):

@@ -1,11 +1,12 @@
 """Answers as JSON, by the rules of TF Serving's REST interface.
 
 An answer has the form of its request: rows or columns. A single output loses its name. A
-string output whose name ends in `_bytes` is written as `{"b64": …}`. Numbers that are not
-finite stand bare, and whole floats have their `.0`.
+string output whose name ends in `_bytes` is written as `{"b64": …}`; others as the bytes that
+they are, UTF-8 or not. Numbers that are not finite stand bare, and whole floats have their `.0`.
 """
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,15 +35,25 @@ def predictions(outputs: Mapping[str, np.ndarray], rows: bool) -> bytes:
     """
     if rows:
         _check_rows(outputs)
-    values = {name: _plain(name, array) for name, array in outputs.items()}
+    one_by_one = rows and len(outputs) > 1
+    read = _rows if one_by_one else _plain
+    values = {name: read(name, array) for name, array in outputs.items()}
     if len(values) == 1:
         (answer,) = values.values()
-    elif not rows:
+    elif not one_by_one:
         answer = values
     else:
         names = list(values)
         answer = [dict(zip(names, row, strict=True)) for row in zip(*values.values(), strict=True)]
     return orjson.dumps({"predictions" if rows else "outputs": answer}, option=_OPTIONS)
+
+
+def weight(outputs: Mapping[str, np.ndarray]) -> int:
+    """How many bytes there are to write, roughly."""
+    return sum(
+        sum(map(len, array.flat)) + 8 * array.size if array.dtype.kind == "O" else array.nbytes
+        for array in outputs.values()
+    )
 
 
 def classifications(results: Sequence[Sequence[tuple[str, float]]]) -> bytes:
@@ -79,22 +90,41 @@ def _plain(name: str, array: np.ndarray) -> Any:
         return flat.reshape(array.shape).tolist()
     if array.dtype.str[1:] not in _WRITTEN:
         raise invalid(f"Failed to write JSON value for tensor type: {names_of(array.dtype)}")
+    if not array.dtype.isnative:  # orjson writes no others.
+        array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype.kind == "f":
         return _finite(array)
     return np.ascontiguousarray(array) if array.ndim else array.item()
 
 
 def _finite(array: np.ndarray) -> Any:
-    """Floats without those that orjson would write as null: text stands for them."""
-    if np.isfinite(array).all():
-        return np.ascontiguousarray(array) if array.ndim else array[()]
-    if array.ndim:
-        return [_finite(np.asarray(each)) for each in array]
-    return orjson.Fragment(_NOT_FINITE.get(float(array), b"NaN"))
+    """Floats; as text where some are not finite, which orjson would write as null."""
+    array = np.ascontiguousarray(array) if array.ndim else array
+    finite = np.isfinite(array)
+    if finite.all():
+        return array if array.ndim else array[()]
+    pieces = orjson.dumps(array if array.ndim else array[()], option=_OPTIONS).split(b"null")
+    words = [_NOT_FINITE.get(value, b"NaN") for value in array[~finite].tolist()]
+    joined = [part for pair in zip(pieces, words, strict=False) for part in pair]
+    return orjson.Fragment(b"".join([*joined, pieces[-1]]))
 
 
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+def _rows(name: str, array: np.ndarray) -> Any:
+    """An output's values, one for each row."""
+    value = _plain(name, array)
+    if isinstance(value, orjson.Fragment):
+        return [_plain(name, np.asarray(each)) for each in array]
+    return value
+
+
+def _text(value: Any) -> Any:
+    if not isinstance(value, bytes):
+        return str(value)
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        quoted = json.dumps(value.decode("utf-8", "surrogateescape"), ensure_ascii=False)
+        return orjson.Fragment(quoted.encode("utf-8", "surrogateescape"))
 
 
 def _packed(value: Any) -> dict[str, str]:

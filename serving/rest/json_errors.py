@@ -17,7 +17,8 @@ import numpy as np
 
 from ..core.servable import TensorInfo
 from ..core.status import StatusError, invalid
-from .json_text import shown, type_name
+from .json_shown import shown, type_name
+from .limits import Effort
 
 # Numbers of `tensorflow.DataType`, and what TensorFlow's C++ calls them.
 FLOAT, DOUBLE, STRING, BOOL = 1, 2, 7, 10
@@ -46,6 +47,7 @@ _NAMES = {
 LARGEST_EXACT = {FLOAT: 2**24 - 1, DOUBLE: 2**53 - 1}
 _LARGEST = {FLOAT: float(np.finfo(np.float32).max), DOUBLE: float(np.finfo(np.float64).max)}
 _PADDED = re.compile(r"([^=.]*)([=.]*)", re.DOTALL)
+_NO_SPACES = dict.fromkeys(map(ord, " \t\n\r\v\f"))
 
 
 def names_of(dtype: np.dtype) -> str:
@@ -65,7 +67,7 @@ def is_named(value: Any) -> bool:
 
 def unpack_base64(text: str) -> bytes | None:
     """What base64 stands for; None if it is none. White space and missing padding are fine."""
-    match = _PADDED.fullmatch("".join(text.split()))
+    match = _PADDED.fullmatch(text.translate(_NO_SPACES))
     if match is None:
         return None
     digits, padding = match.groups()
@@ -85,8 +87,10 @@ def is_lossless(value: float, dtype: int) -> bool:
     return not math.isfinite(value) or abs(value) <= _LARGEST[dtype]
 
 
-def of_instances(instances: list[Any], infos: Mapping[str, TensorInfo]) -> StatusError:
-    """The first error in the rows of a request."""
+def of_instances(
+    instances: list[Any], infos: Mapping[str, TensorInfo], effort: Effort
+) -> StatusError:
+    """The first error in the rows of a request; raises what `effort` does."""
     if len(infos) > 1 and not is_named(instances[0]):
         return invalid(
             "instances is a plain list, but expecting list of objects as multiple "
@@ -95,14 +99,17 @@ def of_instances(instances: list[Any], infos: Mapping[str, TensorInfo]) -> Statu
     objects = is_named(instances[0])
     found: dict[str, tuple[int, list[int]]] = {}
     for index, instance in enumerate(instances):
+        effort.tick()
         if objects != is_named(instance):
             expected = "object but got list" if objects else "value/list but got object"
             return invalid(f"Expecting {expected} at item {index} of input list")
         items = instance.items() if objects else [(next(iter(infos)), instance)]
         for name, value in items:
             try:
-                _check_item(value, name, infos, found)
+                _check_item(value, name, infos, found, effort)
             except StatusError as error:
+                if error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
+                    raise
                 key = f" key: {name}" if objects else ""
                 return invalid(
                     f"Failed to process element: {index}{key} of 'instances' list. Error: {error}"
@@ -115,10 +122,10 @@ def of_instances(instances: list[Any], infos: Mapping[str, TensorInfo]) -> Statu
     return invalid("Failed to process 'instances' list.")
 
 
-def of_value(value: Any, dtype: int) -> StatusError:
-    """The first error in a tensor."""
+def of_value(value: Any, dtype: int, effort: Effort) -> StatusError:
+    """The first error in a tensor; raises what `effort` does."""
     try:
-        _check(value, 0, _shape(value), dtype)
+        _check(value, 0, _shape(value), dtype, effort)
     except StatusError as error:
         return error
     return invalid(f"JSON Value: {shown(value)} is no tensor of type: {_name(dtype)}")
@@ -129,11 +136,12 @@ def _check_item(
     name: str,
     infos: Mapping[str, TensorInfo],
     found: dict[str, tuple[int, list[int]]],
+    effort: Effort,
 ) -> None:
     if name not in infos:
         raise invalid(f"JSON object: does not have named input: {name}")
     shape = _shape(value)
-    size = _check(value, 0, shape, infos[name].dtype)
+    size = _check(value, 0, shape, infos[name].dtype, effort)
     first_size, first_shape = found.setdefault(name, (size, shape))
     if size != first_size:
         raise invalid(f"Expecting tensor size: {first_size} but got: {size}")
@@ -156,8 +164,9 @@ def _shape(value: Any) -> list[int]:
     return shape
 
 
-def _check(value: Any, level: int, shape: list[int], dtype: int) -> int:
+def _check(value: Any, level: int, shape: list[int], dtype: int, effort: Effort) -> int:
     """Checks a value against a shape and a type; gives the number of its elements."""
+    effort.tick()
     rank = len(shape)
     if not isinstance(value, list):
         if level != rank:
@@ -174,7 +183,7 @@ def _check(value: Any, level: int, shape: list[int], dtype: int) -> int:
             f"Encountered list at unexpected size: {len(value)} at level: {level} expected "
             f"size: {shape[level]}"
         )
-    return sum(_check(each, level + 1, shape, dtype) for each in value)
+    return sum(_check(each, level + 1, shape, dtype, effort) for each in value)
 
 
 def _check_element(value: Any, dtype: int) -> None:

@@ -15,7 +15,8 @@ from ..core.servable import TensorInfo
 from ..core.status import invalid
 from . import json_errors
 from .json_errors import BOOL, DOUBLE, FLOAT, INTEGERS, LARGEST_EXACT, STRING
-from .json_text import shown
+from .json_shown import shown
+from .limits import Effort
 
 _KINDS: dict[int, set[type]] = {
     FLOAT: {int, float},
@@ -45,13 +46,14 @@ def signature_name(document: Any) -> str:
 
 
 def read_inputs(
-    document: dict[str, Any], infos: Mapping[str, TensorInfo]
+    document: dict[str, Any], infos: Mapping[str, TensorInfo], effort: Effort | None = None
 ) -> tuple[dict[str, np.ndarray], bool]:
     """The tensors of a predict request.
 
     Args:
       document: the parsed body.
       infos: the signature's inputs by name.
+      effort: what it may take; None for no limit.
 
     Returns:
       Arrays by name, with the dtypes of `infos` and the shapes of the document; strings
@@ -59,8 +61,10 @@ def read_inputs(
 
     Raises:
       StatusError: INVALID_ARGUMENT in TF Serving's words; UNIMPLEMENTED for a dtype that
-        JSON does not carry.
+        JSON does not carry; or as of `effort`.
+      ElsewhereError: of `effort`.
     """
+    effort = effort or Effort()
     if not infos:
         name = signature_name(document)
         raise invalid(f"Failed to get input map for signature: {name or 'DEFAULT'}")
@@ -77,13 +81,15 @@ def read_inputs(
             )
         if not instances:
             raise invalid(f"JSON Value: {shown(document)} No values in 'instances' array")
-        return _rows(instances, infos), True
+        return _rows(instances, infos, effort), True
     if "inputs" in document:
-        return _columns(document["inputs"], infos), False
+        return _columns(document["inputs"], infos, effort), False
     raise invalid("Missing 'inputs' or 'instances' key")
 
 
-def _rows(instances: list[Any], infos: Mapping[str, TensorInfo]) -> dict[str, np.ndarray]:
+def _rows(
+    instances: list[Any], infos: Mapping[str, TensorInfo], effort: Effort
+) -> dict[str, np.ndarray]:
     columns: dict[str, list[Any]] | None
     if not json_errors.is_named(instances[0]):
         columns = {next(iter(infos)): instances} if len(infos) == 1 else None
@@ -92,17 +98,17 @@ def _rows(instances: list[Any], infos: Mapping[str, TensorInfo]) -> dict[str, np
     else:
         columns = None
     if columns is None:
-        raise json_errors.of_instances(instances, infos)
+        raise json_errors.of_instances(instances, infos, effort)
     arrays = {}
     for name, values in columns.items():
-        array = _stack(values, infos[name].dtype)
+        array = _stack(values, infos[name].dtype, effort)
         if array is None:
-            raise json_errors.of_instances(instances, infos)
+            raise json_errors.of_instances(instances, infos, effort)
         arrays[name] = array
     return arrays
 
 
-def _columns(inputs: Any, infos: Mapping[str, TensorInfo]) -> dict[str, np.ndarray]:
+def _columns(inputs: Any, infos: Mapping[str, TensorInfo], effort: Effort) -> dict[str, np.ndarray]:
     if json_errors.is_named(inputs):
         for name in infos:
             if name not in inputs:
@@ -119,14 +125,14 @@ def _columns(inputs: Any, infos: Mapping[str, TensorInfo]) -> dict[str, np.ndarr
     for name, info in infos.items():
         value = values[name]
         is_list = isinstance(value, list)
-        array = _stack(value if is_list else [value], info.dtype)
+        array = _stack(value if is_list else [value], info.dtype, effort)
         if array is None:
-            raise json_errors.of_value(value, info.dtype)
+            raise json_errors.of_value(value, info.dtype, effort)
         arrays[name] = array if is_list else array.reshape(())
     return arrays
 
 
-def _stack(values: list[Any], dtype: int) -> np.ndarray | None:
+def _stack(values: list[Any], dtype: int, effort: Effort) -> np.ndarray | None:
     """Values in a list as one array; None if something is wrong, which `json_errors` words.
 
     Works through one level of nesting after the other with calls that loop in C: as quick
@@ -154,8 +160,13 @@ def _stack(values: list[Any], dtype: int) -> np.ndarray | None:
         return None
     if not kinds.issuperset(map(type, values)):
         return None
-    array = _READERS[dtype](values)
-    return None if array is None else array.reshape(shape)
+    array = _READERS[dtype](values, effort)
+    if array is None:
+        return None
+    try:
+        return array.reshape(shape)
+    except ValueError:  # numpy has arrays of up to 64 dimensions.
+        raise invalid(f"A tensor of {len(shape)} dimensions is more than there can be") from None
 
 
 def _read_integers(dtype: np.dtype, values: list[int]) -> np.ndarray | None:
@@ -175,42 +186,54 @@ def _read_integers(dtype: np.dtype, values: list[int]) -> np.ndarray | None:
     return array.astype(dtype)
 
 
-def _read_floats(dtype: int, values: list[float]) -> np.ndarray | None:
+def _read_floats(dtype: int, values: list[float], effort: Effort) -> np.ndarray | None:
     array = np.array(values, np.float64)
     if dtype == FLOAT or int in set(map(type, values)):
         size = np.abs(array)
         # NaN is not within: then, as with large numbers, each is looked at.
         within = not values or size.max() <= LARGEST_EXACT[FLOAT]
-        if not within and not all(json_errors.is_lossless(each, dtype) for each in values):
-            return None
+        if not within:
+            for each in values:
+                effort.tick()
+                if not json_errors.is_lossless(each, dtype):
+                    return None
     return array.astype(_FLOATS[dtype])
 
 
-def _read_strings(values: list[Any]) -> np.ndarray | None:
+def _read_strings(values: list[Any], effort: Effort) -> np.ndarray | None:
     array = np.empty(len(values), object)  # numpy would cut trailing zero bytes otherwise.
     if dict not in set(map(type, values)):
-        array[:] = list(map(str.encode, values))
+        try:
+            array[:] = list(map(str.encode, values))
+        except UnicodeEncodeError:  # There are bytes that are not UTF-8.
+            array[:] = [encoded(value) for value in values]
         return array
-    strings = [_string(value) for value in values]
-    if None in strings:
-        return None
-    array[:] = strings
+    for index, value in enumerate(values):
+        effort.tick()
+        array[index] = _string(value)
+        if array[index] is None:
+            return None
     return array
+
+
+def encoded(text: str) -> bytes:
+    """The bytes of a string as they stood in the body."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _string(value: Any) -> bytes | None:
     if isinstance(value, str):
-        return value.encode()
+        return encoded(value)
     return json_errors.unpack_base64(value["b64"]) if json_errors.is_base64(value) else None
 
 
-def _reader(dtype: int) -> Callable[[list[Any]], np.ndarray | None]:
+def _reader(dtype: int) -> Callable[[list[Any], Effort], np.ndarray | None]:
     if dtype in _FLOATS:
-        return lambda values: _read_floats(dtype, values)
+        return lambda values, effort: _read_floats(dtype, values, effort)
     if dtype in INTEGERS:
-        return lambda values: _read_integers(INTEGERS[dtype], values)
+        return lambda values, _: _read_integers(INTEGERS[dtype], values)
     if dtype == BOOL:
-        return lambda values: np.array(values, bool)
+        return lambda values, _: np.array(values, bool)
     return _read_strings
 
 

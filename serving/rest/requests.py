@@ -1,6 +1,5 @@
 """What an HTTP request asks for: its path, its body, what its client accepts."""
 
-import asyncio
 import dataclasses
 import re
 import urllib.parse
@@ -11,6 +10,7 @@ from aiohttp import web
 
 from ..core.inference import Target
 from ..core.status import StatusError, invalid
+from .limits import Effort, Hold
 
 # HTTP's numbers for gRPC's codes, as TF Serving maps them.
 HTTP_STATUS = {
@@ -44,9 +44,7 @@ _API = re.compile(r"/v1(/|$)", re.IGNORECASE)
 _GZIP = re.compile(r"(?:^|,)\s*(?:x-)?gzip\s*(?:;\s*q=(?P<quality>[0-9.]+)\s*)?(?:,|$)", re.I)
 
 _LARGEST_VERSION = 2**63 - 1
-# A gzip body unpacks to a thousand times its size at most: what is longer would hold up
-# the event loop.
-_UNPACK_HERE = 4096
+_PIECE = 64 << 10  # Bytes that are unpacked at once, or to which.
 
 
 class RefusedError(StatusError):
@@ -109,32 +107,75 @@ def read_call(method: str, path: str) -> Call:
     return Call((what or "status").lower(), target)
 
 
-async def read_body(request: web.Request, limit: int) -> bytes:
-    """The body, unpacked if it is packed with gzip.
+async def read_body(request: web.Request, limit: int, hold: Hold) -> bytes:
+    """The body as it comes, perhaps packed.
 
     Args:
       request: of an application that does not unpack by itself.
-      limit: of its bytes, packed and unpacked.
+      limit: of its bytes.
+      hold: grows with what has come.
 
     Raises:
-      StatusError: it is larger (`RefusedError` as 413), or no whole gzip stream, or the
-        client goes before it has come.
+      StatusError: it is larger (`RefusedError` as 413), or the client goes before it has
+        come; or as of `hold`.
     """
     if (request.content_length or 0) > limit:
         raise _too_large(limit)
+    body = bytearray()
     try:
-        body = await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise _too_large(limit) from None
+        while chunk := await request.content.readany():
+            if len(body) + len(chunk) > limit:
+                raise _too_large(limit)
+            hold.resize(len(body) + len(chunk))
+            body += chunk
     except ConnectionError:
         raise StatusError(grpc.StatusCode.CANCELLED, "The client has gone.") from None
     except web.RequestPayloadError:
         raise invalid("The request's body is damaged.") from None
-    if "gzip" not in request.headers.get("Content-Encoding", "").lower():
-        return body
-    if len(body) <= _UNPACK_HERE:
-        return _unpack(body, limit)
-    return await asyncio.get_running_loop().run_in_executor(None, _unpack, body, limit)
+    return bytes(body)
+
+
+def is_packed(request: web.BaseRequest) -> bool:
+    """Whether the body is packed with gzip."""
+    return "gzip" in request.headers.get("Content-Encoding", "").lower()
+
+
+def unpack(body: bytes, limit: int, hold: Hold, effort: Effort) -> bytes:
+    """A body that is packed with gzip, unpacked.
+
+    Args:
+      body: packed.
+      limit: of the bytes that it becomes.
+      hold: grows with them.
+      effort: what it may take.
+
+    Raises:
+      StatusError: there are more (`RefusedError` as 413), or it is no whole gzip stream;
+        or as of `hold` and `effort`.
+      ElsewhereError: of `effort`.
+    """
+    stream = zlib.decompressobj(wbits=31)  # With gzip's header.
+    pieces, size, at, rest = [], 0, 0, b""
+    more = True  # The stream may hold back what it has not given yet.
+    while not stream.eof and (more or at < len(body)):
+        if not rest:
+            rest = body[at : at + _PIECE]
+            at += len(rest)
+        try:
+            piece = stream.decompress(rest, _PIECE)
+        except zlib.error:
+            raise invalid("Failed to uncompress the gzipped body") from None
+        rest = stream.unconsumed_tail
+        more = bool(rest) or len(piece) == _PIECE
+        pieces.append(piece)
+        size += len(piece)
+        if size > limit:
+            raise _too_large(limit)
+        effort.tick(1 + (len(piece) >> 7))
+        hold.resize(len(body) + size)
+    if not stream.eof or stream.unused_data or at < len(body):
+        raise invalid("Failed to uncompress the gzipped body")
+    return b"".join(pieces)
 
 
 def accepts_gzip(request: web.BaseRequest) -> bool:
@@ -144,19 +185,6 @@ def accepts_gzip(request: web.BaseRequest) -> bool:
         return False
     quality = found["quality"]
     return quality is None or bool(quality.strip("0."))
-
-
-def _unpack(body: bytes, limit: int) -> bytes:
-    stream = zlib.decompressobj(wbits=31)  # With gzip's header.
-    try:
-        unpacked = stream.decompress(body, limit + 1)
-    except zlib.error:
-        raise invalid("Failed to uncompress the gzipped body") from None
-    if len(unpacked) > limit:
-        raise _too_large(limit)
-    if not stream.eof or stream.unused_data:
-        raise invalid("Failed to uncompress the gzipped body")
-    return unpacked
 
 
 def _too_large(limit: int) -> RefusedError:

@@ -1,4 +1,7 @@
-"""aiohttp's server with errors as TF Serving's clients expect them: JSON, also of bad HTTP."""
+"""aiohttp's server with limits of its connections, and errors as TF Serving's clients expect them.
+
+Errors are JSON, also those of bad HTTP.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,11 +13,36 @@ from . import answers as rest_answers
 
 
 class Runner(web.AppRunner):
-    """An `AppRunner` whose server answers requests that are no HTTP with JSON too."""
+    """An `AppRunner` whose server bounds its connections and answers bad HTTP with JSON too."""
+
+    def __init__(
+        self,
+        app: web.Application,
+        *,
+        connections: int = 10_000,
+        seconds: float = 30.0,
+        **options: Any,
+    ):
+        """Serves an application.
+
+        Args:
+          app: what answers.
+          connections: that are open at once. A further one takes the place of the one that
+            has been there longest without a request that runs; if there is none, it is
+            closed at once.
+          seconds: that the head of a request may take to come, counted from the connection
+            or from its first byte.
+          options: of `AppRunner`.
+        """
+        super().__init__(app, **options)
+        self._most = connections
+        self._seconds = seconds
 
     async def _make_server(self) -> web.Server:
         made: Any = await super()._make_server()
         return _Server(
+            self._most,
+            self._seconds,
             _caught(made.request_handler),
             request_factory=made.request_factory,
             handler_cancellation=made.handler_cancellation,
@@ -24,14 +52,74 @@ class Runner(web.AppRunner):
 
 
 class _Server(web.Server):
+    def __init__(self, most: int, seconds: float, *arguments: Any, **options: Any):
+        super().__init__(*arguments, **options)
+        self.most = most
+        self.seconds = seconds
+
     def __call__(self) -> web.RequestHandler:
         return _Handler(self, loop=self._loop, **self._kwargs)
+
+    def make_room(self) -> bool:
+        """Whether there may be one more connection; an idle one is closed for it."""
+        if len(self._connections) < self.most:
+            return True
+        for handler in self._connections:  # The oldest first.
+            if isinstance(handler, _Handler) and handler.is_waiting():
+                handler.force_close()
+                return True
+        return False
 
 
 class _Handler(web.RequestHandler):
     """One connection."""
 
-    __slots__ = ()
+    __slots__ = ("_giving_up", "_server")
+
+    def __init__(self, server: _Server, **options: Any):
+        super().__init__(server, **options)
+        self._server = server
+        self._giving_up: asyncio.TimerHandle | None = None
+
+    def is_waiting(self) -> bool:
+        """Whether it has no whole request to answer."""
+        if self._force_close:
+            return False
+        if self._waiter is None:  # It answers one, or is too new to wait.
+            return not self._request_count
+        return not self._waiter.done()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not self._server.make_room():
+            assert isinstance(transport, asyncio.Transport)
+            transport.abort()
+            return
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self.is_waiting():
+            self._stop_timer()
+        elif self._giving_up is None:  # The head of a further request has begun.
+            self._wait_for_head()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def _wait_for_head(self) -> None:
+        self._giving_up = self._loop.call_later(self._server.seconds, self._give_up)
+
+    def _give_up(self) -> None:
+        self._giving_up = None
+        if self.is_waiting():
+            self.force_close()
+
+    def _stop_timer(self) -> None:
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+            self._giving_up = None
 
     def handle_error(
         self,

@@ -38,7 +38,7 @@ from tensorflow_serving.apis import (
 from digitline.base.tf import tf
 from digitline.serving import client, runtime
 
-from support import digitline
+from support import digitline, python
 
 AVAILABLE = 30
 
@@ -317,7 +317,7 @@ def test_a_tensor_that_is_none(prediction):
     request.inputs["x"].tensor_content = b"12345"
     code, words = refused(prediction.Predict, request)
     assert code == "INVALID_ARGUMENT"
-    assert words.startswith("tensor parsing error: Input size was 5")
+    assert words.startswith("tensor parsing error: x: Input size was 5")
 
 
 def test_classify_regress_and_both_at_once(prediction):
@@ -464,6 +464,61 @@ def test_malformed_messages_by_the_thousand(server, prediction):
     assert prediction.Predict(predict_request(**GOOD), timeout=30).outputs["sum"].float_val[0] == 3
 
 
+def of_many_dimensions():
+    request = predict_request(**GOOD)
+    for _ in range(50_000):
+        request.inputs["x"].tensor_shape.dim.add(size=2**62)
+    return "Predict", request, "tensor parsing error: x: Invalid TensorProto: it has 50002 dim"
+
+
+def of_a_gigabyte():
+    request = predict_request(**GOOD)
+    tensor = request.inputs["x"]
+    tensor.Clear()
+    tensor.dtype = 1
+    tensor.tensor_shape.dim.add(size=2**28)
+    tensor.float_val.append(1)
+    return "Predict", request, "takes more than 1342177"
+
+
+def of_a_large_context():
+    request = classification_pb2.ClassificationRequest()
+    request.model_spec.name, request.model_spec.signature_name = "several", "classify"
+    given = request.input.example_list_with_context
+    given.context.features.feature["a"].bytes_list.value.append(b"0" * 2**20)
+    for _ in range(200):
+        given.examples.add()
+    return "Classify", request, "The context in each of 200 examples makes more than"
+
+
+def of_many_tasks():
+    request = inference_pb2.MultiInferenceRequest()
+    for _ in range(50_000):
+        request.tasks.add().model_spec.name = "several"
+    fill_examples(request.input, 1)
+    return "MultiInference", request, "Duplicate evaluation of signature: serving_default"
+
+
+@pytest.mark.parametrize(
+    "make", [of_many_dimensions, of_a_gigabyte, of_a_large_context, of_many_tasks]
+)
+def test_small_messages_that_state_large_things(server, prediction, make):
+    method, request, words = make()
+    code, found = refused(getattr(prediction, method), request)
+    assert code == "INVALID_ARGUMENT"
+    assert words in found
+    assert len(found) < 3000
+
+
+def test_reload_needs_a_list_of_models(model_service):
+    code, words = refused(
+        model_service.HandleReloadConfigRequest, model_management_pb2.ReloadConfigRequest()
+    )
+    assert (code, words.partition(".")[0]) == (
+        *("INVALID_ARGUMENT", "ServerModelConfig type not supported by HandleReloadConfigRequest"),
+    )
+
+
 def test_reload_while_requests_run(models, tmp_path):
     """Versions come and go, one of them broken, and the config changes: no request fails."""
     base = tmp_path / "base"
@@ -506,6 +561,10 @@ def test_reload_while_requests_run(models, tmp_path):
             shutil.rmtree(base / "5")
             models_file.write_text("no config at all {")
             wait(lambda: "Error parsing text-format" in server.said())
+            models_file.write_text(config(("c", "~nobody-of-this-name/models", "")))
+            wait(lambda: "base path ~nobody-of-this-name/models" in server.said())
+            models_file.unlink()
+            wait(lambda: "No such file" in server.said())
             specific = "model_version_policy { specific { versions: 1 } }"
             models_file.write_text(config(("c", base, specific)))
             wait(lambda: server.get("/v1/models/c/versions/1")[1].count("AVAILABLE"))
@@ -538,12 +597,24 @@ def test_sigterm_lets_requests_end(models, tmp_path):
         slow = predict_request("m", "slow", rounds=np.int32(3000))
         prediction.Predict(predict_request("m", "slow", rounds=np.int32(1)), timeout=60)
         running = pool.submit(prediction.Predict, slow, timeout=60)
-        time.sleep(0.3)
+        # Calls that wait for a model that does not load: they must hold nothing up.
+        (tmp_path / "junk/1").mkdir(parents=True)
+        (tmp_path / "junk/1/saved_model.pb").write_bytes(b"junk")
+        reload = model_management_pb2.ReloadConfigRequest()
+        listed = config(("m", models / "several", ""), ("junk", tmp_path / "junk", ""))
+        text_format.Parse(listed, reload.config)
+        model_service = model_service_pb2_grpc.ModelServiceStub(channel)
+        for _ in range(10):
+            with pytest.raises(grpc.RpcError, match="DEADLINE_EXCEEDED"):
+                model_service.HandleReloadConfigRequest(reload, timeout=0.05)
+        body = json.dumps({"inputs": {"x": [[1, 2]], "name": ["a" * 600_000]}})
+        assert server.get("/v1/models/m:predict", body.encode())[0] == 200
+        assert server.get("/readyz")[0] == 200
         assert not running.done()
         code, out = server.stop()
         assert np.isfinite(running.result().outputs["x"].float_val[0])
     assert code == 0
-    assert "answered 2 requests" in out
+    assert "answered 13 requests" in out
     assert "SIGTERM" in server.said()
 
 
@@ -565,6 +636,7 @@ def test_mutual_tls(models, certificates, tmp_path):
         f"--model_base_path={models}/constants",
         "--model_name=c",
         f"--ssl_config_file={tmp_path}/ssl.config",
+        "--access_log=/dev/full",  # A full disk fails no request.
     ) as server:
         address = f"localhost:{server.port}"
         with grpc.secure_channel(address, credentials) as channel:
@@ -615,7 +687,6 @@ def test_an_export_of_ours(exported, test_images, tmp_path):
     ("flags", "code", "words"),
     [
         ([], 2, "which model? --model_base_path=exports/saved_model/NAME"),
-        (["--model_base_path=x", "--model_config_file=y"], 2, "give one of"),
         (["--model_base_path=x", "--batching_parameters_file=b"], 2, "needs --enable_batching"),
         (["--model_base_path=x", "--prot=1"], 2, "unknown flag --prot; did you mean --port?"),
         (["--model_config_file=/none"], 1, "/none: No such file or directory"),
@@ -626,6 +697,22 @@ def test_flags_that_do_not_go(flags, code, words):
     assert done.returncode == code
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_command_line_of_tf_serving(tmp_path):
+    code = "from digitline.serving.server import model_server; model_server()"
+    done = python(
+        code,
+        *("--port=8500", "--enable_batching", "--per_process_gpu_memory_fraction=0.5"),
+        *("--model_name", "mnist", "--version"),
+        cwd=tmp_path,
+    )
+    unknown = [line for line in done.stderr.splitlines() if line.startswith("unknown argument: ")]
+    assert [line.partition(": ")[2] for line in unknown] == [
+        *("--per_process_gpu_memory_fraction=0.5", "--model_name", "mnist"),
+    ]
+    assert "usage: digitline serve" in done.stderr
+    assert "TensorFlow Library: 2." in done.stdout
 
 
 @pytest.mark.parametrize("kind", ["no folder", "broken", "port", "config"])

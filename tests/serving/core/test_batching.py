@@ -137,6 +137,27 @@ def test_a_large_request_is_refused_or_cut():
     assert sorted(model.sizes) == [1, 2, 2]
 
 
+def test_a_cut_request_that_is_refused_leaves_nothing_behind():
+    async def scenario(model, executor):
+        (refused,) = await held(model, executor, ask(executor, 12, 7.0))
+        return refused, len(model.sizes)
+
+    parameters = Parameters(
+        max_batch_size=2, max_enqueued_batches=2, num_batch_threads=1, split_large=True
+    )
+    (refused, calls), model, _ = run(parameters, scenario)
+    assert refused.code is grpc.StatusCode.UNAVAILABLE
+    assert calls == len(model.sizes)  # When it is answered, no part of it still runs.
+
+
+def test_no_rows_are_no_batch():
+    async def scenario(model, executor):
+        return await ask(executor, 0)
+
+    (answer,), _, _ = run(Parameters(allowed_batch_sizes=(1, 2), max_batch_size=2), scenario)
+    assert answer.shape == (0, 3)
+
+
 def test_other_shapes_wait_in_queues_of_their_own_or_are_filled_up():
     def scenario(model, executor):
         wide = executor.run("s", {"x": np.ones((1, 5), np.float32)}, ["y"])

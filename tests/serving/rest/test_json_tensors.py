@@ -1,14 +1,16 @@
 import json
 import math
+import tracemalloc
 
 import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from digitline.serving import serve_flags
 from digitline.serving.core.servable import TensorInfo
 from digitline.serving.core.status import StatusError
-from digitline.serving.rest import json_answers, json_examples, json_tensors, json_text
+from digitline.serving.rest import json_answers, json_examples, json_tensors, json_text, limits
 
 
 def infos(**dtypes):
@@ -18,8 +20,8 @@ def infos(**dtypes):
     }
 
 
-def parse(text, max_depth=64):
-    return json_text.parse(text.encode() if isinstance(text, str) else text, max_depth)
+def parse(text, max_depth=64, effort=None):
+    return json_text.parse(text.encode() if isinstance(text, str) else text, max_depth, effort)
 
 
 def read(text, **dtypes):
@@ -69,7 +71,12 @@ def short(value):
         ('["\\u12g4"]', "Incorrect hex digit after \\u escape in string. at offset: 2"),
         ('["\\ud800"]', "The surrogate pair in string is invalid. at offset: 2"),
         ('["a\nb"]', "Invalid encoding in string. at offset: 3"),
-        (b'["a\xffb"]', "Invalid encoding in string. at offset: 3"),
+        (b"\0", "The document is empty. at offset: 0"),
+        (b"[1\0]", "Missing a comma or ] after an array element. at offset: 2"),
+        ("[NaN,\v1]", "Invalid value. at offset: 5"),
+        ("[NaN,1,\f1]", "Invalid value. at offset: 7"),
+        ("[[1,\v1]]", "Invalid value. at offset: 4"),
+        (b'["\xff\\ud800"]', "The surrogate pair in string is invalid. at offset: 3"),
         ("[1.]", "Miss fraction part in number. at offset: 3"),
         ("[1e+]", "Miss exponent in number. at offset: 4"),
         ("[1, 1e400]", "Number too big to be stored in double. at offset: 4"),
@@ -104,11 +111,70 @@ def test_the_slow_reader_reads_as_the_quick_one():
     assert parse(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
 
 
+def test_a_zero_byte_is_the_end_as_for_rapidjson():
+    assert parse(b'{"a": 1}\0 and more') == {"a": 1}
+
+
+def test_long_lists_and_strings_are_read_in_pieces():
+    numbers = list(range(3000))
+    for count in (0, 1, 499, 500, 501, 1000, 3000):
+        found = parse(f"[[NaN], {numbers[:count]}, {{}}]")
+        assert found[1:] == [numbers[:count], {}]
+        text = "a\n\\é" * count
+        assert parse(json.dumps([math.nan, text])) == [pytest.approx(math.nan, nan_ok=True), text]
+    assert "Invalid value" in error(parse, f"{numbers[:-1]}"[:-1] + ",]")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"instances":[NaN' + b",1" * (1 << 18) + b"]}",
+        b'["' + b"\\n" * (1 << 18) + b'"]',
+        b'[NaN,"' + b"\\n" * (1 << 18) + b'"]',
+        b'["' + b"\\n" * (1 << 18) + b'\xff"]',
+    ],
+    ids=["numbers", "escapes", "escapes after NaN", "bytes"],
+)
+def test_reading_takes_no_more_memory_than_the_values(body):
+    tracemalloc.start()
+    try:
+        parse(body)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 20 * len(body)  # orjson asks for 12 times as much, and rarely uses it.
+
+
+def test_long_work_ends_at_its_time():
+    many = b",[1]" * 300_000
+    late = {"code": grpc.StatusCode.DEADLINE_EXCEEDED}
+    words = "The request took longer than 0.02 seconds."
+    assert error(parse, b"[NaN" + many + b"]", 64, limits.Effort(0.02), **late) == words
+    effort = limits.Effort(0.02)
+    for text in (b'{"instances":[[1]' + many + b',"x"]}', b'{"inputs":[[1]' + many + b',"x"]}'):
+        document = parse(text)
+        read_inputs = json_tensors.read_inputs
+        assert error(read_inputs, document, infos(x="float32"), effort, **late) == words
+    document = {"examples": [{"a": 1}] * 300_000}
+    assert error(json_examples.read, document, effort, **late) == words
+
+
+def test_work_that_is_too_long_for_the_event_loop_is_left_to_others():
+    here = limits.Effort(here=True)
+    assert parse(b"[NaN" + b",1" * 1000 + b"]", 64, here)
+    with pytest.raises(limits.ElsewhereError):
+        parse(b"[NaN" + b",[1]" * 10_000 + b"]", 64, here)
+    here.go_elsewhere()
+    assert len(parse(b"[NaN" + b",[1]" * 10_000 + b"]", 64, here)) == 10_001
+
+
 def test_depth_counts_brackets_but_not_those_in_strings():
     assert parse('["[[[[", {"]": "\\"{{["}]', max_depth=2)
     assert "deeper than 2" in error(parse, '[{"a": [1]}]', max_depth=2)
     assert "deeper than 2" in error(parse, '["]]]", [[1], "[[["]]', max_depth=2)
     assert parse("[" * 64 + "]" * 64)
+    assert parse(r'["\\\\", "\\\"[[", "\"", ["\\"]]', max_depth=2)
+    assert "deeper than 2" in error(parse, r'["\\\\", [[1]], "\\\"]]"]', max_depth=2)
 
 
 # --- requests
@@ -145,6 +211,32 @@ def test_strings_keep_their_bytes():
     assert array.tolist() == ["é".encode(), b"\0\1\0", b"\0\xff", b"\0\xff", b""]
     assert one('{"inputs": {"b64": "aGk="}}', "string").shape == ()
     assert one('{"inputs": [["a"], ["b"]]}', "string").shape == (2, 1)
+
+
+def test_strings_need_not_be_utf_8():
+    body = (
+        b'{"instances": ["\xff\xfe","a\\n\xe9\\u00e9\\\\","\xed\xa0\x80",{"b64":"AP8"},"\xc3\xa9"]}'
+    )
+    array = one(body, "string")
+    raw = [b"\xff\xfe", b"a\n\xe9\xc3\xa9\\", b"\xed\xa0\x80", b"\0\xff", b"\xc3\xa9"]
+    assert array.tolist() == raw
+    assert one(b'{"instances": ["\xff"]}', "string").tolist() == [b"\xff"]
+    (example,) = examples(b'{"examples": [{"a": "\xff"}]}')
+    assert example.features.feature["a"].bytes_list.value == [b"\xff"]
+    assert "is not UTF-8" in error(examples, b'{"examples": [{"\xff": 1}]}')
+    assert "does not have named input" in error(one, b'{"instances": [{"\xff": 1}]}', "string")
+    assert "of expected type: float" in error(one, b'{"instances": ["\xff"]}', "float32")
+
+
+def test_tensors_of_too_many_dimensions():
+    deepest = '{"inputs": ' + "[" * 63 + "1" + "]" * 63 + "}"
+    assert one(deepest, "float32").ndim == 63
+    for key in ("instances", "inputs"):
+        document = parse(f'{{"{key}": {"[" * 70}1{"]" * 70}}}', max_depth=100)
+        message = error(json_tensors.read_inputs, document, infos(x="float32"))
+        assert "70 dimensions" in message
+    with pytest.raises(Exception, match="max_json_depth"):
+        serve_flags.FLAGS["max_json_depth"].parse("65")
 
 
 @pytest.mark.parametrize(
@@ -387,6 +479,25 @@ def test_numbers_that_are_not_finite_are_written_bare():
     assert json_answers.classifications([[("a", float(np.float32(0.2))), ("", math.nan)]]) == (
         b'{"results":[[["a",0.2],["",NaN]]]}'
     )
+
+
+def test_bytes_that_are_not_utf_8_are_written_as_they_are():
+    array = np.array([b'\xff"\n', "é".encode()], object)
+    assert json_answers.predictions({"y": array}, rows=True) == (
+        b'{"predictions":["\xff\\"\\n","\xc3\xa9"]}'
+    )
+
+
+def test_answers_of_any_byte_order():
+    outputs = {"f": np.array([0.5, np.nan], ">f4"), "i": np.array([1, 2], ">i8")}
+    assert json_answers.predictions(outputs, rows=False) == (
+        b'{"outputs":{"f":[0.5,NaN],"i":[1,2]}}'
+    )
+
+
+def test_the_weight_of_strings_is_that_of_their_bytes():
+    assert json_answers.weight({"a": np.array([b"x" * 1000, b""], object)}) >= 1000
+    assert json_answers.weight({"a": np.zeros((10, 10), "f4")}) == 400
 
 
 def test_outputs_that_rows_cannot_hold():

@@ -1,0 +1,145 @@
+"""What requests may take together and each: time, steps on the event loop, memory."""
+
+import dataclasses
+import threading
+import time
+
+import grpc
+
+from ..core.status import StatusError
+
+# A step takes some two microseconds. Those that a request may have on the event loop, and
+# between two looks at the clock elsewhere:
+_STEPS_HERE = 2000
+_STEPS = 500
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What a request may take.
+
+    Attributes:
+      body_bytes: of its body, packed and unpacked.
+      depth: of lists and objects in one another in it.
+      brackets: lists and objects in it: each takes about 80 bytes, be it empty. The
+        10,000 test images of MNIST with a list for each pixel fit.
+      seconds: until its answer, from its first byte; 0 for no limit.
+      requests: that are answered at once; more are refused with 503.
+      bytes_in_flight: of the bodies of all requests at once; more are refused with 503.
+    """
+
+    body_bytes: int = 100 << 20
+    depth: int = 64
+    brackets: int = 8 << 20
+    seconds: float = 30.0
+    requests: int = 1024
+    bytes_in_flight: int = 256 << 20
+
+
+class ElsewhereError(Exception):
+    """It takes longer than the event loop can wait: begin again in another thread."""
+
+
+class Effort:
+    """How much work a request's conversions may be yet.
+
+    Work that goes value by value calls `tick` for each.
+
+    Attributes:
+      here: whether it is done on the event loop: then only as much as that can wait for.
+    """
+
+    def __init__(self, seconds: float = 0, here: bool = False):
+        """Starts the clock.
+
+        Args:
+          seconds: until the end; 0 for none.
+          here: see the attribute.
+        """
+        self.here = here
+        self._seconds = seconds
+        self._end = time.monotonic() + seconds if seconds else float("inf")
+        self._steps = _STEPS_HERE if here else _STEPS
+
+    def left(self) -> float | None:
+        """Seconds to the end, at least 0; None if there is none."""
+        return max(self._end - time.monotonic(), 0) if self._seconds else None
+
+    def go_elsewhere(self) -> None:
+        """From now on the work is done in another thread."""
+        self.here = False
+        self._steps = _STEPS
+
+    def stop(self) -> None:
+        """Nobody waits for it any more: the next look at the clock ends it."""
+        self._end = float("-inf")
+
+    def tick(self, steps: int = 1) -> None:
+        """Counts steps.
+
+        Raises:
+          ElsewhereError: there are too many for the event loop.
+          StatusError: DEADLINE_EXCEEDED.
+        """
+        self._steps -= steps
+        if self._steps < 0:
+            if self.here:
+                raise ElsewhereError
+            self._steps = _STEPS
+            self.check()
+
+    def check(self) -> None:
+        """Looks at the clock.
+
+        Raises:
+          StatusError: DEADLINE_EXCEEDED.
+        """
+        if time.monotonic() >= self._end:
+            raise self.late()
+
+    def late(self) -> StatusError:
+        """Says that the time is over."""
+        return StatusError(
+            grpc.StatusCode.DEADLINE_EXCEEDED,
+            f"The request took longer than {self._seconds:g} seconds.",
+        )
+
+
+class Budget:
+    """Memory that the bodies of all requests share. Safe in any thread."""
+
+    def __init__(self, size: int):
+        self.size = size
+        self.used = 0
+        self.lock = threading.Lock()
+
+    def hold(self) -> "Hold":
+        """A request's part of it, empty yet."""
+        return Hold(self)
+
+
+class Hold:
+    """A request's part of a budget."""
+
+    def __init__(self, budget: Budget):
+        self._budget = budget
+        self._size = 0
+
+    def resize(self, size: int) -> None:
+        """Changes what the request holds to so many bytes.
+
+        A request that is alone gets what it wants: its own limits bound it.
+
+        Raises:
+          StatusError: UNAVAILABLE: others hold too much.
+        """
+        budget = self._budget
+        with budget.lock:
+            others = budget.used - self._size
+            if others and size > self._size and others + size > budget.size:
+                raise StatusError(
+                    grpc.StatusCode.UNAVAILABLE,
+                    "The requests that are being answered take too much memory; try again",
+                )
+            budget.used = others + size
+            self._size = size
