@@ -4,6 +4,7 @@ Latencies are in microseconds, as TF Serving has them.
 """
 
 import contextlib
+import re
 from collections.abc import Callable, Container
 from typing import Any
 
@@ -14,6 +15,8 @@ from .core.status import CODES
 PREFIX = ":tensorflow:serving:"
 # Of time, from 10 microseconds to 13 s, each bound 1.8 times the one before: TF Serving's.
 _LATENCY = tuple(10 * 1.8**power for power in range(25))
+# The name of a counter at the beginning of a line.
+_TOTAL = re.compile(rb"^((?:# (?:HELP|TYPE) )?:tensorflow:serving:[a-z_:]+)_total(?=[ {])", re.M)
 _AVAILABLE, _END = 30, 50  # Of `ModelVersionStatus.State`.
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
@@ -156,4 +159,4 @@ class Metrics:
         """All figures in Prometheus's text format, version 0.0.4."""
         text = prometheus_client.generate_latest(self.registry)
         # The library ends the names of counters in _total; TF Serving's have no such end.
-        return text.replace(b"_count_total", b"_count").replace(b"_size_total", b"_size")
+        return _TOTAL.sub(rb"\1", text)

@@ -1,0 +1,44 @@
+from digitline.serving.metrics import Metrics
+
+
+def lines(metrics):
+    return metrics.text().decode().splitlines()
+
+
+def test_names_are_tf_servings():
+    metrics = Metrics()
+    metrics.follow_models(lambda: ["odd_count_total"])
+    metrics.request("odd_count_total", "predict", "OK", 0.001, "REST")
+    metrics.batch("odd_count_total", 3, 4, 0.002)
+    found = lines(metrics)
+    name = ":tensorflow:serving:request_count"
+    assert f"# TYPE {name} counter" in found
+    assert f'{name}{{model_name="odd_count_total",status="OK"}} 1.0' in found
+    padding = ":tensorflow:serving:batching_session:padding_size"
+    assert f'{padding}{{model_name="odd_count_total"}} 1.0' in found
+    latency = ":tensorflow:serving:request_latency_sum"
+    labels = 'API="predict",entrypoint="REST",model_name="odd_count_total"'
+    assert f"{latency}{{{labels}}} 1000.0" in found
+
+
+def test_names_that_clients_make_up_are_not_kept():
+    metrics = Metrics()
+    metrics.follow_models(lambda: ["mine"])
+    for number in range(1000):
+        metrics.request(f"other{number}", "predict", "INVALID_ARGUMENT", 0.001, "GRPC")
+    found = [
+        line for line in lines(metrics) if line.startswith(":tensorflow:serving:request_count")
+    ]
+    assert found == [
+        ':tensorflow:serving:request_count{model_name="",status="INVALID_ARGUMENT"} 1000.0'
+    ]
+
+
+def test_versions_that_have_ended_are_not_shown():
+    metrics = Metrics()
+    for version in range(50):
+        metrics.version("m", version, 30, 0)
+        metrics.version("m", version, 50, 0)
+    metrics.version("m", 50, 30, 0)
+    states = [line for line in lines(metrics) if ":model_version_state{" in line]
+    assert states == [':tensorflow:serving:model_version_state{model_name="m",version="50"} 30.0']
