@@ -66,8 +66,8 @@ def test_mistakes(runs, tmp_path):
     short, long, _ = runs
     with pytest.raises(UsageError, match="give two runs or more"):
         compared(f"--compare={short}")
-    with pytest.raises(UserError, match="has no figures of test: run digitline evaluate"):
-        compared("--compare", short, long, "--split=test")
+    with pytest.raises(UserError, match="has no figures of train: run digitline evaluate"):
+        compared("--compare", short, long, "--split=train")
     with pytest.raises(UserError, match="holds no run"):
         compared("--compare", short, tmp_path)
     with pytest.raises(UsageError, match="--workdir and --compare"):
