@@ -38,7 +38,7 @@ def main(_: list[str]) -> None:
         workdir = f"--workdir={_RUNS.value}/{_MODEL.value}-{_RECIPE.value}-{seed}"
         flags_of_run = [f"--model={_MODEL.value}", f"--recipe={_RECIPE.value}", f"--seed={seed}"]
         trained = command.call(
-            train.COMMAND, [*flags_of_run, workdir, f"--data_dir={_DATA_DIR.value}"]
+            train.COMMAND, [*flags_of_run, workdir, f"--data_dir={_DATA_DIR.value}", "--noreport"]
         )
         tested = _tested_once(workdir, trained["workdir"])
         rows.append(

@@ -65,7 +65,8 @@ def _swift(seed: int, workdir: Path) -> dict[str, float]:
     data_dir = f"--data_dir={_DATA_DIR.value}"
     start = time.perf_counter()
     result = command.call(
-        train.COMMAND, ["--model=swift", f"--seed={seed}", data_dir, f"--workdir={workdir}"]
+        train.COMMAND,
+        ["--model=swift", f"--seed={seed}", data_dir, f"--workdir={workdir}", "--noreport"],
     )
     seconds = time.perf_counter() - start
     accuracy = command.call(evaluate.COMMAND, [f"--workdir={workdir}", data_dir])["accuracy"]

@@ -84,6 +84,7 @@ def _our_seconds(name: str, train_split: str) -> float:
                 f"--model={name}",
                 f"--recipe={_recipe(name)}",
                 "--max_steps=0",
+                "--noreport",
                 f"--epochs={_EPOCHS.value}",
                 f"--train_split={train_split}",
                 f"--validation_split={_VALIDATION}",
