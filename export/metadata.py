@@ -70,6 +70,7 @@ def add(
 
     generated: Any = schema
     model = generated.ModelT.InitFromObj(generated.Model.GetRootAs(content, 0))
+    _take_in(model, content)
     table = _model(model, signature, description)
     buffer, entry = generated.BufferT(), generated.MetadataT()
     buffer.data = np.frombuffer(_flatbuffer(table), np.uint8)
@@ -79,6 +80,18 @@ def add(
     builder = flatbuffers.Builder(len(content))
     builder.Finish(model.Pack(builder), _MODEL_IDENTIFIER)
     return _with_file(bytes(builder.Output()), LABELS, "".join(f"{name}\n" for name in label_names))
+
+
+def _take_in(model: Any, content: bytes) -> None:
+    """Brings the constants into the FlatBuffer that lie behind it.
+
+    The quantizer puts large ones there, and states where they are; the place would not be
+    right any more.
+    """
+    for buffer in model.buffers:
+        if buffer.offset > 1:  # 0 and 1 say that there is nothing.
+            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
 
 
 def labels(path: Path) -> tuple[str, ...]:

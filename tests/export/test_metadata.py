@@ -5,6 +5,9 @@ import pytest
 
 from digitline.base import command
 from digitline.export import exporter, metadata, signatures, tflite
+from digitline.models import train
+
+from support import train_arguments
 
 TEN = tuple("0123456789")
 
@@ -87,3 +90,24 @@ def test_two_exports_of_a_run_give_the_same_file(well_trained, tmp_path):
         )
         found.append([Path(path).read_bytes() for path in result["artifacts"].values()])
     assert found[0] == found[1]
+
+
+def test_constants_that_lie_behind_the_model_are_kept(data_dir, tmp_path):
+    """The quantizer puts the weights of networks as large as `mlp` there."""
+    flags = train_arguments(data_dir, tmp_path / "run", "--model=mlp", "--max_steps=30")
+    command.call(train.COMMAND, flags)
+    result = command.call(
+        exporter.COMMAND,
+        [
+            f"--workdir={tmp_path}/run",
+            f"--export_dir={tmp_path}/exports",
+            "--formats=tflite",
+            "--tflite_variants=float16,dynamic_int8",
+            "--split=train",
+        ],
+    )
+    assert {row["artifact"] for row in result["verification"]} == {
+        "TFLite float16",
+        "TFLite dynamic_int8",
+    }
+    assert metadata.labels(Path(result["artifacts"]["tflite_float16"])) == TEN
