@@ -193,30 +193,22 @@ class Services(grpc.GenericRpcHandler):
             tensors.encode(array, into[name], typed=self._typed)
 
     async def _classify(self, request: Any) -> Any:
-        spec = spec_of(request)
-        signature = spec.signature_name or inference.DEFAULT_SIGNATURE
-        with self._models.lease(target_of(spec)) as lease:
-            response = _classification.ClassificationResponse()
-            await _fill_classifications(
-                lease,
-                signature,
-                grpc_messages.examples(request.input, self._max_bytes),
-                response.result,
-            )
-            echo(response.model_spec, lease, signature)
-        return response
+        response = _classification.ClassificationResponse()
+        return await self._of_examples(request, response, _fill_classifications)
 
     async def _regress(self, request: Any) -> Any:
+        response = _regression.RegressionResponse()
+        return await self._of_examples(request, response, _fill_regressions)
+
+    async def _of_examples(
+        self, request: Any, response: Any, fill: Callable[..., Awaitable[None]]
+    ) -> Any:
+        """Answers Classify or Regress; `fill` runs the signature and fills the result."""
         spec = spec_of(request)
         signature = spec.signature_name or inference.DEFAULT_SIGNATURE
         with self._models.lease(target_of(spec)) as lease:
-            response = _regression.RegressionResponse()
-            await _fill_regressions(
-                lease,
-                signature,
-                grpc_messages.examples(request.input, self._max_bytes),
-                response.result,
-            )
+            examples = grpc_messages.examples(request.input, self._max_bytes)
+            await fill(lease, signature, examples, response.result)
             echo(response.model_spec, lease, signature)
         return response
 

@@ -11,6 +11,7 @@ from grpc_reflection.v1alpha import reflection
 
 from ..base.errors import UserError
 from .grpc_api import SERVICES, Services
+from .settings import Tls
 
 # Made when they are imported: no checker knows what is in them.
 _HEALTH: Any = health_pb2
@@ -30,8 +31,7 @@ class Options:
       max_request_bytes: a larger message is RESOURCE_EXHAUSTED.
       max_streams: of one connection at once; more wait.
       health: whether the health service answers.
-      tls: (private key, certificates, those of the clients' authority or None), PEM; or None.
-      client_certificates: whether a client must show one (mutual TLS).
+      tls: of the port; None for none.
     """
 
     host: str = "127.0.0.1"
@@ -41,8 +41,7 @@ class Options:
     max_request_bytes: int = 2**27
     max_streams: int = 1000
     health: bool = True
-    tls: tuple[bytes, bytes, bytes | None] | None = None
-    client_certificates: bool = False
+    tls: Tls | None = None
 
 
 class GrpcServer:
@@ -73,21 +72,22 @@ class GrpcServer:
             health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
             names.append(health.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
-        host = f"[{options.host}]" if ":" in options.host else options.host  # IPv6.
-        self.port = self._bind(f"{host}:{options.port}") if options.port else 0
+        if options.port:
+            host = f"[{options.host}]" if ":" in options.host else options.host  # IPv6.
+            self._bind(f"{host}:{options.port}")
         if options.socket_path:
             self._bind(f"unix:{Path(options.socket_path).absolute()}")
 
-    def _bind(self, address: str) -> int:
-        options = self._options
+    def _bind(self, address: str) -> None:
+        tls = self._options.tls
         try:
-            if options.tls is None or address.startswith("unix:"):
-                return self._server.add_insecure_port(address)
-            key, certificates, clients = options.tls
+            if tls is None or address.startswith("unix:"):
+                self._server.add_insecure_port(address)
+                return
             credentials = grpc.ssl_server_credentials(
-                [(key, certificates)], clients, options.client_certificates
+                [(tls.key, tls.certificates)], tls.clients_authority, tls.verify_clients
             )
-            return self._server.add_secure_port(address, credentials)
+            self._server.add_secure_port(address, credentials)
         except RuntimeError as error:
             raise UserError(
                 f"gRPC cannot listen at {address}: it is taken or not allowed (another port: "

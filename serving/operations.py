@@ -36,7 +36,7 @@ def routes(manager: Manager, metrics: Metrics, metrics_path: str) -> list[web.Ro
         return web.json_response({"status": "alive"})
 
     async def ready(_: web.Request) -> web.Response:
-        if manager.ready() and manager.names():
+        if manager.ready():
             return web.json_response({"status": "ready"})
         return web.json_response({"status": "not ready"}, status=503)
 

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +44,11 @@ _COLLECT_AFTER = 100_000
 _LEAVE_S = 10
 
 
-async def serve(values: Any, started: Callable[[], None] = lambda: None) -> dict[str, Any]:
+async def serve(values: Any) -> dict[str, Any]:
     """Serves until SIGTERM or SIGINT.
 
     Args:
       values: the flags of `serve_flags`, checked.
-      started: called when all models answer.
 
     Returns:
       `seconds` of service and the number of `requests`.
@@ -75,7 +74,6 @@ async def serve(values: Any, started: Callable[[], None] = lambda: None) -> dict
             await server.grpc.start()
             await server.grpc.set_serving(server.manager.ready())
             _say("\n".join(welcome.lines(values, server.manager)))
-            started()
             await _until(stopping, _following(values, stated, server))
         loaded.cancel()
         _say(f"{signal.Signals(stopping.result()).name}: no new requests; those that run may end")
@@ -141,9 +139,6 @@ class _Models:
     def status(self, target: Target) -> list[VersionStatus]:
         self._require()
         return self.manager.status(target)
-
-    def names(self) -> list[str]:
-        return self.manager.names()
 
     def _require(self) -> None:
         if not self.opened:
@@ -258,7 +253,6 @@ async def _until(stopping: "asyncio.Future[int]", following: list[Any]) -> None:
 
 
 def _grpc_options(values: Any) -> Options:
-    tls = settings.tls(values.ssl_config_file)
     return Options(
         host=values.host,
         port=values.port,
@@ -267,8 +261,7 @@ def _grpc_options(values: Any) -> Options:
         max_request_bytes=values.max_request_bytes,
         max_streams=values.max_concurrent_requests,
         health=values.enable_grpc_healthcheck_service,
-        tls=(tls.key, tls.certificates, tls.clients_authority) if tls else None,
-        client_certificates=tls is not None and tls.verify_clients,
+        tls=settings.tls(values.ssl_config_file),
     )
 
 
