@@ -16,23 +16,23 @@ ARTICLE_ACCURACY = "99.00 %"
 
 RECIPES = {
     "article": Recipe(optimizer="adam", learning_rate=1e-3, batch_size=128, epochs=5),
+    # Changed less than for the other networks, and for longer: the dropout regularizes too.
     "best": Recipe(
         optimizer="adam",
         learning_rate=1e-3,
         schedule="cosine",
         warmup=0.05,
         batch_size=128,
-        epochs=30,
+        epochs=50,
         mean=0.1307,
         std=0.3081,
-        average=0.999,
-        label_smoothing=0.05,
+        average=0.9995,
         dtype="bfloat16",
-        augment_shift=1.5,
-        augment_rotate=12.0,
-        augment_scale=0.1,
-        augment_shear=8.0,
-        augment_elastic=0.7,
+        augment_shift=1.0,
+        augment_rotate=8.0,
+        augment_scale=0.08,
+        augment_shear=5.0,
+        augment_elastic=0.5,
     ),
 }
 
