@@ -90,6 +90,7 @@ def _described(
         return {
             tensor.name: {"dtype": tensor.dtype, "shape": [sizes[size] for size in tensor.shape]}
             for tensor in given
+            if signatures.LAYER not in tensor.shape  # Each network has its own.
         }
 
     return {

@@ -85,6 +85,15 @@ def _scores(outputs: Outputs, label_names: Sequence[str]) -> Outputs:
     return {"probabilities": scores, "classes": scores.argmax(axis=1)}
 
 
+def _last(outputs: Outputs, label_names: Sequence[str]) -> Outputs:
+    """The class probabilities of the last layer's logits."""
+    del label_names
+    logits = outputs[max(outputs)].astype(np.float64)
+    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities = (exponents / exponents.sum(axis=1, keepdims=True)).astype(np.float32)
+    return {"probabilities": probabilities, "classes": probabilities.argmax(axis=1)}
+
+
 def _ranked(outputs: Outputs, label_names: Sequence[str]) -> Outputs:
     """Puts scores that are sorted, best first, back into the order of the classes.
 
@@ -112,6 +121,7 @@ ENTRIES = {
     signatures.PREDICT_IMAGES.name: Entry(_fractions, _scores),
     signatures.PREDICT_BYTES.name: Entry(_png_files, _as_they_are),
     signatures.CLASSIFY.name: Entry(_examples, _ranked),
+    signatures.ACTIVATIONS.name: Entry(_pixels, _last),
     signatures.CLASSIFY_RGB.name: Entry(_colours, _best),
 }
 

@@ -77,6 +77,14 @@ flags.DEFINE_integer(
     lower_bound=1,
     **_GATE,
 )
+flags.DEFINE_integer(
+    "samples",
+    10,
+    "Images of each class of --split that go along with the SavedModel, for people to pick from "
+    "on the page of digitline serve; 0 for none.",
+    lower_bound=0,
+    **_WHAT,
+)
 define_max_corrupt_records(**_GATE)
 flags.DEFINE_integer(
     "keep_versions",

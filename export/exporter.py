@@ -58,7 +58,7 @@ def _export(values: Any) -> dict[str, Any]:
     from ..data import shards as parts_of
     from ..models.evaluation import of_probabilities
     from ..models.run import Run, open_run_dataset
-    from . import card, gate, onnx, publish, saved_model, tflite, versions, warmup
+    from . import card, gate, onnx, publish, samples, saved_model, tflite, versions, warmup
     from .formats import FORMATS as KNOWN
     from .functions import Classifier
 
@@ -107,7 +107,10 @@ def _export(values: Any) -> dict[str, Any]:
             each.write(subject, staged / each.name, options)
         written = time.monotonic()
         if "saved_model" in targets:
-            warmup.write(subject, name, images[0], staged / "saved_model" / saved_model.EXTRA)
+            extra = staged / "saved_model" / saved_model.EXTRA
+            warmup.write(subject, name, images[0], extra)
+            sheet = samples.of_classes(images, labels, len(subject.label_names), values.samples)
+            samples.write(sheet, values.split, extra)
         artifacts = {each.name: each.artifacts(options) for each in formats}
         comparisons = [
             comparison.to_json()

@@ -15,9 +15,6 @@ from . import card, mediapipe, metadata, onnx, saved_model, signatures, tflite
 from .artifact import Artifact, Opened, Outputs, agreed_labels
 from .functions import Classifier
 
-# Images in a call of a SavedModel: bounds the memory of large networks.
-_BATCH = 250
-
 
 @dataclasses.dataclass(frozen=True)
 class Format:
@@ -49,11 +46,8 @@ def _open_saved_model(folder: Path) -> Opened:
         # The reference to `loaded` keeps its variables alive.
         signature = loaded.signatures[name]
         (key,) = signature.structured_input_signature[1]
-        parts = []
-        for at in range(0, len(values), _BATCH):
-            found = signature(**{key: tf.constant(values[at : at + _BATCH])})
-            parts.append({each: value.numpy() for each, value in found.items()})
-        return {each: np.concatenate([part[each] for part in parts]) for each in parts[0]}
+        found = signature(**{key: tf.constant(values)})
+        return {each: value.numpy() for each, value in found.items()}
 
     labels = (folder / saved_model.LABELS).read_text(encoding="utf-8").splitlines()
     return Opened(tuple(labels), run)

@@ -5,6 +5,7 @@ All of them end in the same network; they differ in how pixels come in.
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,9 @@ from ..data.preprocess import Preprocess
 # In a BMP file (little-endian): where the pixels' bits are stated, the size of the
 # header after the first 14 bytes, and the number of colours in the palette.
 _BMP_BITS, _BMP_HEADER, _BMP_COLOURS = 28, 14, 46
+# Layers that finish the answer of the one before, and those that pass it on as it is.
+_FINISHING = (keras.layers.BatchNormalization, keras.layers.ReLU, keras.layers.Activation)
+_PASSING = (keras.layers.InputLayer, keras.layers.Dropout, keras.layers.Flatten)
 # A picture counts as dark on light where its border is brighter than this.
 LIGHT = 127.5
 
@@ -63,6 +67,27 @@ def probabilities_alone(subject: Classifier) -> Callable[[tf.Tensor], dict[str, 
     def call(images: tf.Tensor) -> dict[str, tf.Tensor]:
         logits = subject.model(subject.preprocess(images), training=False)
         return {"probabilities": tf.nn.softmax(logits)}
+
+    return call
+
+
+def activations(subject: Classifier) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """Images uint8 [N, H, W, C] to what each layer answers, named `01_NAME`, `02_NAME`, ….
+
+    Layers that change no value in use, such as dropout, are left out.
+    """
+    answers: list[tuple[str, Any]] = []
+    for layer in subject.model.layers:
+        if isinstance(layer, _FINISHING) and answers:
+            answers[-1] = (answers[-1][0], layer.output)
+        elif not isinstance(layer, _PASSING):
+            answers.append((re.sub(r"\W", "_", layer.name), layer.output))
+    digits = max(2, len(str(len(answers))))
+    outputs = {f"{at:0{digits}}_{name}": each for at, (name, each) in enumerate(answers, 1)}
+    network = keras.Model(subject.model.inputs, outputs)
+
+    def call(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return network(subject.preprocess(images), training=False)
 
     return call
 

@@ -16,6 +16,9 @@ from .entries import ENTRIES, as_seen
 from .functions import Classifier
 from .verify import Comparison
 
+# Images in a call of an artifact: bounds the memory of large networks.
+_BATCH = 250
+
 
 @dataclasses.dataclass(frozen=True)
 class Truth:
@@ -112,11 +115,14 @@ def compared(artifact: Artifact, folder: Path, truth: Truth) -> Iterator[Compari
         )
     for signature in artifact.signatures:
         entry = ENTRIES[signature.name]
-        outputs = opened.run(signature.name, entry.encode(truth.images, truth.subject))
+        parts = []
+        for at in range(0, len(truth.images), _BATCH):
+            values = entry.encode(truth.images[at : at + _BATCH], truth.subject)
+            parts.append(entry.decode(opened.run(signature.name, values), names))
         comparison = verify.compare(
             artifact.title,
             signature.name,
-            entry.decode(outputs, names),
+            {name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
             truth.seen_by(signature.name),
             truth.labels,
             artifact.max_accuracy_change,

@@ -27,8 +27,6 @@ _OPSET = 18
 # In tf2onnx's names: what it counts.
 _NUMBER = re.compile(r"__\d+\b")
 _PACKAGES = ("onnx", "onnxruntime", "tf2onnx")
-# Images in a call: bounds the memory of large networks.
-_BATCH = 250
 
 
 def require_packages() -> None:
@@ -72,12 +70,7 @@ def open_file(path: Path) -> Opened:
 
     def run(name: str, values: np.ndarray) -> Outputs:
         del name  # There is one.
-        starts = range(0, len(values), _BATCH)
-        parts = [session.run(names, {"images": values[at : at + _BATCH]}) for at in starts]
-        return {
-            each: np.concatenate(found)
-            for each, found in zip(names, zip(*parts, strict=True), strict=True)
-        }
+        return dict(zip(names, session.run(names, {"images": values}), strict=True))
 
     inside = session.get_modelmeta().custom_metadata_map.get(_LABELS_KEY, "")
     return Opened(agreed_labels(path, tuple(inside.splitlines())), run)

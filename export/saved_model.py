@@ -19,6 +19,7 @@ FUNCTIONS = {
     signatures.PREDICT_IMAGES: functions.predict_images,
     signatures.PREDICT_BYTES: functions.predict_bytes,
     signatures.CLASSIFY: functions.classify,
+    signatures.ACTIVATIONS: functions.activations,
     signatures.TFLITE_DEFAULT: lambda subject: functions.serving_default(subject, tf.int32),
     signatures.INTEGER_IO: functions.probabilities_alone,
     signatures.CLASSIFY_RGB: mediapipe.classify_rgb,

@@ -6,8 +6,9 @@ graph: a client sends raw pixels, never normalized ones.
 
 import dataclasses
 
-# In shapes: the batch size, the image's three sizes, the number of classes; three colours.
-N, H, W, C, K, HWC, RGB = "N", "H", "W", "C", "K", "H·W·C", "3"
+# In shapes: the batch size, the image's three sizes, the number of classes; three colours;
+# the sizes of a layer's output.
+N, H, W, C, K, HWC, RGB, LAYER = "N", "H", "W", "C", "K", "H·W·C", "3", "…"
 # What SavedModels call the methods.
 PREDICT, CLASSIFY_METHOD = "tensorflow/serving/predict", "tensorflow/serving/classify"
 
@@ -64,6 +65,16 @@ CLASSIFY = Signature(
     method=CLASSIFY_METHOD,
 )
 
+# For people who look inside, as the server's page lets them. A layer's activation function,
+# and the normalization before it, count as the layer's own.
+ACTIVATIONS = Signature(
+    name="activations",
+    input=SERVING_DEFAULT.input,
+    outputs=(
+        Tensor("01_LAYER", "float32", (N, LAYER), "what each layer answers; the last: the logits"),
+    ),
+)
+
 # What an int8 file with integers in and out is quantized from.
 INTEGER_IO = Signature(
     name=SERVING_DEFAULT.name,
@@ -95,4 +106,4 @@ INT8_IO = Signature(
     outputs=(Tensor("probabilities", "int8", (N, K), "of each class p: 256 p - 128"),),
 )
 
-SAVED_MODEL = (SERVING_DEFAULT, PREDICT_IMAGES, PREDICT_BYTES, CLASSIFY)
+SAVED_MODEL = (SERVING_DEFAULT, PREDICT_IMAGES, PREDICT_BYTES, CLASSIFY, ACTIVATIONS)

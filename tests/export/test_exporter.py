@@ -51,6 +51,8 @@ def test_the_export_folder(exported):
         "saved_model/lenet5/1/variables/variables.index",
         "saved_model/lenet5/1/variables/variables.data-00000-of-00001",
         "saved_model/lenet5/1/assets/labels.txt",
+        "saved_model/lenet5/1/assets.extra/samples.json",
+        "saved_model/lenet5/1/assets.extra/samples.png",
         "saved_model/lenet5/1/assets.extra/digitline.json",
         "saved_model/lenet5/1/assets.extra/tf_serving_warmup_requests",
         "tflite/lenet5/1/model.tflite",
@@ -242,7 +244,7 @@ class Transposed:
 
 
 def one_signature(signature, change):
-    """The fault is in one signature of the four alone."""
+    """The fault is in one signature alone."""
     real = saved_model.FUNCTIONS[signature]
 
     def write(subject, folder, *options):
@@ -257,6 +259,13 @@ def one_signature(signature, change):
 def rounded_down(function):
     """Pixels of the tutorial's client, cut to whole numbers: some are one too low."""
     return lambda images: function(tf.floor(images * 254) / 255)
+
+
+def without_bias(function):
+    return lambda images: {
+        name: value - tf.range(10.0) * 0.1 if name == "07_logits" else value
+        for name, value in function(images).items()
+    }
 
 
 def upside_down(function):
@@ -300,6 +309,11 @@ REAL_TFLITE, REAL_SAVED_MODEL = tflite.write, saved_model.write
             "SavedModel, predict_bytes",
         ),
         (saved_model, swapped_labels_in_the_graph, "SavedModel, classify"),
+        (
+            saved_model,
+            one_signature(signatures.ACTIVATIONS, without_bias),
+            "SavedModel, activations",
+        ),
     ],
 )
 def test_a_planted_fault_is_refused(module, fault, artifact, well_trained, tmp_path, monkeypatch):

@@ -1,13 +1,15 @@
 """What each signature does with what clients send."""
 
 import io
+import re
 
 import numpy as np
 import PIL.Image
 import pytest
 
-from digitline.base.tf import tf
+from digitline.base.tf import keras, tf
 from digitline.export import functions
+from digitline.models import registry
 from digitline.models.run import Run
 
 
@@ -99,6 +101,27 @@ def test_one_bad_picture_fails_its_request_alone(loaded, test_images):
     with pytest.raises(tf.errors.InvalidArgumentError):
         signature(image_bytes=tf.constant([good, b"no picture"]))
     assert signature(image_bytes=tf.constant([good]))["classes"].shape == (1,)
+
+
+@pytest.mark.parametrize("name", ["softmax", "cnn", "sharp", "tiny", "swift"])
+def test_activations_are_what_the_layers_say(name, test_images):
+    network = registry.get(name)
+    recipe = network.RECIPES["best"]
+    preprocess = network.preprocess((28, 28, 1), recipe)
+    model = network.build(preprocess.output_shape, 10)
+    subject = functions.Classifier(model, preprocess, tuple("0123456789"))
+    images = test_images[0][:5]
+    found = functions.activations(subject)(tf.constant(images))
+    names = sorted(found)
+    logits = model(preprocess(images), training=False).numpy()
+    np.testing.assert_allclose(found[names[-1]], logits, atol=1e-5)
+    kinds = (keras.layers.Conv2D, keras.layers.Dense)
+    own = [layer for layer in model.layers if isinstance(layer, kinds)]
+    said = [each for each in names if re.sub(r"^\d+_", "", each) in {layer.name for layer in own}]
+    assert len(said) == len(own)
+    if name != "swift":  # Its layers are pooled before they are normalized.
+        for each in said[:-1]:  # After normalization and ReLU.
+            assert found[each].numpy().min() >= 0
 
 
 def test_all_ways_in_agree(loaded, well_trained, test_images):

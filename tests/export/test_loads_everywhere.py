@@ -83,6 +83,7 @@ SENT = {
     "predict_images": lambda images: images.reshape(len(images), -1).astype(np.float32) / 255,
     "predict_bytes": lambda images: strings(map(png, images)),
     "classify": lambda images: strings(map(example, images)),
+    "activations": lambda images: images,
 }
 
 
@@ -102,6 +103,9 @@ def test_the_c_api_gets_the_models_answers(signature, exported, images, expected
         best = [str(number).encode() for number in expected.argmax(1)]
         assert found["classes"][:, 0].tolist() == best
         assert sorted(found["classes"][0]) == [str(number).encode() for number in range(10)]
+    elif signature == "activations":
+        odds = np.exp(found["07_logits"])
+        np.testing.assert_allclose(odds / odds.sum(1, keepdims=True), expected, atol=1e-5)
     else:
         assert_equal_to_the_model(found, expected)
 

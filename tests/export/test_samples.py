@@ -1,0 +1,45 @@
+import json
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from digitline.export import samples
+
+
+def images_of(labels, shape=(28, 28, 1)):
+    """Images that tell their place: the first pixel is it."""
+    images = np.full((len(labels), *shape), 9, np.uint8)
+    images[:, 0, 0] = np.arange(len(labels))[:, None]
+    return images
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_first_of_each_class_in_rows(channels, tmp_path):
+    labels = np.array([2, 0, 2, 2, 0])
+    images = images_of(labels, (4, 5, channels))
+    samples.write(samples.of_classes(images, labels, 3, 2), "test", tmp_path)
+    assert json.loads((tmp_path / samples.FACTS).read_text()) == {
+        "split": "test",
+        "image_shape": [4, 5, channels],
+        "columns": 2,
+        "counts": [2, 0, 2],
+    }
+    sheet = np.asarray(PIL.Image.open(tmp_path / samples.SHEET)).reshape(3, 4, 2, 5, channels)
+    for row, places in ((0, (1, 4)), (2, (0, 2))):
+        for column, place in enumerate(places):
+            np.testing.assert_array_equal(sheet[row, :, column], images[place])
+    assert not sheet[1].any()
+
+
+def test_many_classes_of_large_images_have_fewer(tmp_path):
+    labels = np.repeat(np.arange(20), 6)
+    found = samples.of_classes(images_of(labels, (224, 224, 1)), labels, 20, 10)
+    assert found.columns == 3
+    assert samples.of_classes(images_of(labels[:1], (2000, 2000, 1)), labels[:1], 20, 10) is None
+
+
+def test_none_are_written_if_none_are_wanted(tmp_path):
+    labels = np.arange(10)
+    samples.write(samples.of_classes(images_of(labels), labels, 10, 0), "test", tmp_path)
+    assert list(tmp_path.iterdir()) == []
