@@ -18,6 +18,7 @@ COMMANDS = {
     "export": ("export.exporter", "a trained model to a verified SavedModel and TFLite file"),
     "predict": ("serving.predict", "the class of a picture, by an exported model"),
     "serve": ("serving.server", "an exported model behind TF Serving's gRPC and REST interfaces"),
+    "litertjs": ("serving.litert_js", "LiteRT.js for the page of serve, fetched once"),
     "benchmark": ("data.benchmark", "the speed of the pipeline, of formats, or of servers"),
     "report": (
         "models.report.command",

@@ -11,7 +11,17 @@ from . import digit
 _DIGITS = tuple("0123456789")
 
 
-def load(path: Path, image_shape: tuple[int, int, int], labels: tuple[str, ...]) -> np.ndarray:
+def is_of_digits(image_shape: tuple[int, int, int], labels: tuple[str, ...]) -> bool:
+    """Whether a model's images are digits as MNIST's are: grey, and of the ten digits."""
+    return image_shape[2] == 1 and (labels == _DIGITS or not labels)
+
+
+def load(
+    path: Path,
+    image_shape: tuple[int, int, int],
+    labels: tuple[str, ...],
+    content: bytes | None = None,
+) -> np.ndarray:
     """Reads a picture as a model's input.
 
     A picture of the model's own size is taken pixel by pixel. A digit drawn
@@ -22,6 +32,7 @@ def load(path: Path, image_shape: tuple[int, int, int], labels: tuple[str, ...])
       path: PNG, JPEG, or what else Pillow reads; grey, colour or transparent.
       image_shape: (height, width, channels) of the model; 1 or 3 channels.
       labels: the model's; the treatment of digits is for models of the ten digits.
+      content: of the file, where `path` is but its name.
 
     Returns:
       uint8 [height, width, channels].
@@ -30,9 +41,9 @@ def load(path: Path, image_shape: tuple[int, int, int], labels: tuple[str, ...])
       DataError: it is missing, or no picture, or damaged.
     """
     height, width, channels = image_shape
-    digits = channels == 1 and (labels == _DIGITS or not labels)
+    digits = is_of_digits(image_shape, labels)
     mode = "L" if channels == 1 else "RGB"
-    picture = picture_file.read(path, mode, _paper if digits else picture_file.white)
+    picture = picture_file.read(path, mode, _paper if digits else picture_file.white, content)
     same_size = picture.size == (width, height)
     if digits:
         pixels = np.asarray(picture)

@@ -166,6 +166,20 @@ flags.DEFINE_string(
     "can use the models.",
     **_OURS,
 )
+flags.DEFINE_bool(
+    "page",
+    None,
+    "Answer / of the REST port with a page where one draws a digit and sees what the models make "
+    "of it (default: where --host is this machine's own, as 127.0.0.1 is).",
+    **_OURS,
+)
+flags.DEFINE_string(
+    "litertjs",
+    None,
+    "Folder of LiteRT.js, with which the page runs the model in the browser too (default: where "
+    "digitline litertjs puts it).",
+    **_OURS,
+)
 flags.DEFINE_integer(
     "max_request_bytes", 2**27, "Largest request, also when unpacked.", lower_bound=1, **_OURS
 )

@@ -19,7 +19,7 @@ from aiohttp import web
 
 from ..base.errors import UserError
 from ..base.tf import tf
-from . import operations, settings, welcome
+from . import operations, page, settings, welcome
 from .core import config, loading, warmup
 from .core.batching import Batcher
 from .core.executor import Direct, Executor, MakeExecutor, Timed, in_own_thread, threads
@@ -199,9 +199,12 @@ async def _assembled(values: Any, stack: contextlib.AsyncExitStack) -> _Server:
             models,
             limits=limits,
             cors=values.rest_api_enable_cors_support,
-            routes=operations.routes(
-                manager, metrics, settings.metrics_path(values.monitoring_config_file)
-            ),
+            routes=[
+                *operations.routes(
+                    manager, metrics, settings.metrics_path(values.monitoring_config_file)
+                ),
+                *(page.routes(manager, settings.litertjs(values)) if settings.page(values) else ()),
+            ],
             observe=functools.partial(metrics.request, entrypoint="REST"),
             access_log=log,
         )

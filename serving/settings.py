@@ -10,11 +10,12 @@ from typing import Any
 from google.protobuf import text_format
 
 from ..base.errors import UsageError, UserError
-from . import messages
+from . import litert_js, messages
 from .core.batching import Parameters
 
 # Where TF Serving answers Prometheus.
 METRICS_PATH = "/monitoring/prometheus/metrics"
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _PEM = "-----BEGIN"
 
 
@@ -50,8 +51,24 @@ def check(values: Any) -> None:
         raise UsageError("--batching_parameters_file needs --enable_batching")
     if not (values.port or values.rest_api_port or values.grpc_socket_path):
         raise UsageError("nothing to listen at: --port, --rest_api_port, --grpc_socket_path")
+    if values.page and not values.rest_api_port:
+        raise UsageError("--page needs --rest_api_port")
+    if values.litertjs and not litert_js.is_whole(Path(values.litertjs)):
+        raise UsageError(f"--litertjs={values.litertjs}: LiteRT.js is not there, or not whole")
     if values.port and values.port == values.rest_api_port:
         raise UsageError(f"--port and --rest_api_port are both {values.port}")
+
+
+def page(values: Any) -> bool:
+    """Whether `/` is answered with the page: if not stated, on this machine's own addresses."""
+    if not values.rest_api_port:
+        return False
+    return values.host in _LOOPBACK if values.page is None else values.page
+
+
+def litertjs(values: Any) -> Path:
+    """The folder of LiteRT.js."""
+    return Path(values.litertjs) if values.litertjs else litert_js.default_folder()
 
 
 def batching(file: str) -> Parameters:

@@ -5,12 +5,13 @@ import shlex
 from typing import Any
 
 from ..base.command import program
-from .core.inference import DEFAULT_SIGNATURE, Target
+from . import page, settings
+from .core.inference import Target
 from .core.manager import Manager, State
 from .core.servable import PREDICT_METHOD, Servable
 from .core.status import StatusError
 
-_UINT8, _STRING = 4, 7  # Of `tensorflow.DataType`.
+_STRING = 7  # Of `tensorflow.DataType`.
 
 
 def lines(values: Any, manager: Manager) -> list[str]:
@@ -24,6 +25,8 @@ def lines(values: Any, manager: Manager) -> list[str]:
         said.append(f"gRPC at unix:{values.grpc_socket_path}")
     if values.rest_api_port:
         said.append(f"REST at http://{values.host}:{values.rest_api_port}")
+    if settings.page(values):
+        said.append(f"draw a digit at http://{host}:{values.rest_api_port}/")
     called = []
     for name in manager.names():
         numbers = _available(manager, name)
@@ -35,15 +38,6 @@ def lines(values: Any, manager: Manager) -> list[str]:
             with contextlib.suppress(StatusError):  # It may have gone since.
                 called = _calls(values, host, manager, name)
     return [*said, *(["try:"] if called else []), *called]
-
-
-def _takes_images(servable: Servable) -> bool:
-    """Whether `digitline predict` finds what it needs: raw pixels in, [N, H, W, C]."""
-    signature = servable.signatures.get(DEFAULT_SIGNATURE)
-    if signature is None or len(signature.inputs) != 1:
-        return False
-    (info,) = signature.inputs.values()
-    return info.dtype == _UINT8 and info.shape is not None and len(info.shape) == 4
 
 
 def _available(manager: Manager, name: str) -> list[int]:
@@ -74,7 +68,7 @@ def _calls(values: Any, host: str, manager: Manager, name: str) -> list[str]:
                 f"  echo '{body}'$(base64 < picture.png | tr -d '\\n')'\"}}]}}' | "
                 f"curl -d @- {shlex.quote(url + ':predict')}"
             )
-    if values.port and not values.ssl_config_file and _takes_images(servable):
+    if values.port and not values.ssl_config_file and page.image_shape(servable):
         server = f"grpc://{host}:{values.port}"
         calls.append(
             f"  {program()} predict --server={server} --model_name={shlex.quote(name)} picture.png"

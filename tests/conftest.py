@@ -90,3 +90,12 @@ def test_images(testdata):
 
     images = idx.read_images(testdata / "t10k-images-idx3-ubyte.gz")
     return images[..., None], idx.read_labels(testdata / "t10k-labels-idx1-ubyte.gz")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium; tests that use it are skipped where there is none."""
+    import browsers
+
+    with browsers.chromium() as found:
+        yield found

@@ -17,6 +17,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
     } | {"digitline/__init__.py"}
     boxed = ("model.tflite", "labels.txt", "MODEL_CARD.md", "manifest.json")
     expected |= {f"digitline/serving/boxed/{name}" for name in boxed}
+    web = (ROOT / "serving" / "web").iterdir()
+    expected |= {f"digitline/serving/web/{path.name}" for path in web}
     source = tmp_path / "source"
     # A copy, since building leaves a folder behind.
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(*NOT_SOURCE))

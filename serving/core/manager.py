@@ -143,6 +143,15 @@ class Manager:
             numbers = sorted(shown, reverse=True) if number is None else [number]
             return [shown[each].status() for each in numbers]
 
+    def folder(self, target: Target) -> Path:
+        """Where the files of a version that answers lie.
+
+        Raises:
+          StatusError: NOT_FOUND or INVALID_ARGUMENT, in TF Serving's words.
+        """
+        with self._lock:
+            return loading.folder_of(self._find(target).path)
+
     def ready(self) -> bool:
         """Whether there are models, and each has a version that answers.
 

@@ -14,17 +14,16 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from browsers import wait_for, watch
 from PIL import Image
 
 from digitline.serving import runtime
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs: pip install playwright")
+# LiteRT's WebAssembly writes its log to standard error, which a browser shows as errors; and it
+# asks for a GPU, which is not there.
+LITERT_LOG = r"(VERBOSE|INFO|WARNING): |No available adapters|Failed to create default WebGPU"
 
 MOBILE = (Path(__file__).parents[2] / "export" / "MOBILE.md").read_text(encoding="utf-8")
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-TIMEOUT_MS = 30_000
-# LiteRT's WebAssembly writes its log to standard error, which a browser shows as errors.
-LITERT_LOG = re.compile(r"(VERBOSE|INFO|WARNING): ")
 
 
 @pytest.fixture(scope="module")
@@ -64,18 +63,6 @@ def node_modules(request) -> Path:
     return folder / "node_modules"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator["sync_api.Browser"]:
-    with sync_api.sync_playwright() as playwright:
-        bundled = Path(playwright.chromium.executable_path)
-        found = next(filter(None, map(shutil.which, CHROMIUMS)), None)
-        if found is None and not bundled.exists():
-            pytest.skip("needs Chromium: apt install chromium, or playwright install chromium")
-        chromium = playwright.chromium.launch(executable_path=found or bundled)
-        yield chromium
-        chromium.close()
-
-
 class Handler(http.server.SimpleHTTPRequestHandler):
     """Files with the types that modules and WebAssembly need, whatever the system's table says."""
 
@@ -103,29 +90,7 @@ def served(folder: Path) -> Iterator[str]:
             thread.join()
 
 
-def watch(page: "sync_api.Page") -> list[str]:
-    """Collects what goes wrong in a page from now on."""
-    errors: list[str] = []
-
-    def on_console(message: "sync_api.ConsoleMessage") -> None:
-        from_litert = "/@litertjs/core/wasm/" in message.location["url"]
-        if message.type == "error" and not (from_litert and LITERT_LOG.match(message.text)):
-            errors.append(message.text)
-
-    page.on("console", on_console)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("requestfailed", lambda request: errors.append(f"not loaded: {request.url}"))
-    return errors
-
-
-def wait_for(page: "sync_api.Page", condition: str, errors: list[str]) -> None:
-    with contextlib.suppress(sync_api.TimeoutError):
-        page.wait_for_function(condition, timeout=TIMEOUT_MS)
-        return
-    pytest.fail("\n".join([f"the page does not come to {condition}", *errors]))
-
-
-def classified(page: "sync_api.Page", png: bytes, errors: list[str]) -> tuple[str, float]:
+def classified(page, png: bytes, errors: list[str]) -> tuple[str, float]:
     """Label and probability, by the page's own controls."""
     picture = {"name": "digit.png", "mimeType": "image/png", "buffer": png}
     page.set_input_files("input", picture)
@@ -154,7 +119,7 @@ def test_the_documents_page_gets_the_files_answers(
     images, labels = test_images
     first_of_each = [int((labels == label).argmax()) for label in sorted(set(labels.tolist()))]
     page = browser.new_page()
-    errors = watch(page)
+    errors = watch(page, LITERT_LOG)
     with served(site) as address:
         page.goto(f"{address}/index.html")
         wait_for(page, "document.querySelector('input:enabled')", errors)

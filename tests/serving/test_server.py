@@ -6,13 +6,7 @@ import json
 import os
 import random
 import shutil
-import signal
 import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 
 import grpc
 import numpy as np
@@ -23,6 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
+from served import free_port, serving, wait
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -103,68 +98,6 @@ def models(tmp_path_factory):
     for number in (1, 2):
         save(Constant(number), folder / f"constants/{number}")
     return folder
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Process:
-    """`digitline serve`, ready."""
-
-    def __init__(self, folder, *flags):
-        self.port, self.rest = free_port(), free_port()
-        self.errors = folder / "stderr"
-        arguments = [
-            *(sys.executable, "-m", "digitline.cli", "serve"),
-            *(f"--port={self.port}", f"--rest_api_port={self.rest}", *flags),
-        ]
-        with open(self.errors, "wb") as errors:
-            self.process = subprocess.Popen(
-                arguments, stdout=subprocess.PIPE, stderr=errors, text=True
-            )
-        wait(lambda: "model " in self.said() or self.process.poll() is not None)
-        assert self.process.poll() is None, self.said()
-
-    def said(self):
-        return self.errors.read_text()
-
-    def channel(self):
-        return grpc.insecure_channel(f"127.0.0.1:{self.port}")
-
-    def get(self, path, body=None):
-        """Status and text of a REST answer."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.rest}{path}", body)
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        out, _ = self.process.communicate(timeout=60)
-        return self.process.returncode, out
-
-
-@contextlib.contextmanager
-def serving(folder, *flags):
-    found = Process(folder, *flags)
-    try:
-        yield found
-    finally:
-        if found.process.poll() is None:
-            found.process.kill()
-            found.process.communicate()
-
-
-def wait(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
 
 
 def config(*entries):

@@ -1,0 +1,165 @@
+"""`digitline litertjs`: fetches LiteRT.js, which runs TFLite files in a browser, for the page.
+
+Two packages of the npm registry, of fixed versions and digests: it needs neither Node.js nor
+npm, but asks npm, where there is one, for the registry that this machine uses. What was fetched
+lies in the user's cache, and the server gives it to browsers: they ask no other machine.
+
+https://ai.google.dev/edge/litert/web
+"""
+
+import base64
+import hashlib
+import io
+import os
+import posixpath
+import shutil
+import subprocess
+import tarfile
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from ..base import command, files
+from ..base.errors import UserError, first_line
+
+VERSION = "2.5.3"
+# Package: its digest, as npm's lock files have it.
+_PACKAGES = {
+    "core": "sha512-PlGmbMOq9WitX7FO0jhbdJw9GthatsyuCQXjTt/wJZo0FLaw48q4tz8IwqgqCIkviYGr9OFDL1kCn"
+    "N4nzWoyJQ==",
+    "wasm-utils": "sha512-4fJiw6tBQnIs+0jH/OQ16nYOiSl8/+zZnn5h2ul8aTKHi05sVqZW580Tmk78pC2kT39A9OYB"
+    "VdFawteZ/sI1kQ==",
+}
+# What a browser loads of them, on one thread.
+FILES = (
+    "core/dist/index.js",
+    "core/wasm/litert_wasm_internal.js",
+    "core/wasm/litert_wasm_internal.wasm",
+    "core/wasm/litert_wasm_compat_internal.js",
+    "core/wasm/litert_wasm_compat_internal.wasm",
+    "wasm-utils/dist/index.js",
+)
+_NPM = "https://registry.npmjs.org"
+# How npm itself hands its settings to what it starts.
+_NPM_OWN = "npm_config_registry"
+# How npm hands its setting to what it starts; people write it in capitals too.
+_NPM_SETTING = "npm_config_registry"
+_TIMEOUT_S = 60
+
+FLAGS = command.new_flags()
+_WHERE = command.group(FLAGS, "Where from")
+flags.DEFINE_string(
+    "registry",
+    None,
+    "Address of an npm registry (default: what npm_config_registry or npm's settings name, "
+    f"else {_NPM}).",
+    **_WHERE,
+)
+
+
+def default_folder() -> Path:
+    """Where it is kept: in the user's cache, by version."""
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(cache) / "digitline" / f"litertjs-{VERSION}"
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a folder holds all that a browser needs."""
+    return all((folder / each).is_file() for each in FILES)
+
+
+def run(values: Any, arguments: list[str]) -> dict[str, Any]:
+    """Fetches what is not there yet."""
+    del arguments
+    folder = default_folder()
+    already = is_whole(folder)
+    if not already:
+        fetch(folder, values.registry or _registry())
+    return {"folder": str(folder), "version": VERSION, "fetched": not already}
+
+
+def fetch(folder: Path, registry: str) -> None:
+    """Downloads the packages, checks their digests, and unpacks them; whole or not at all.
+
+    Args:
+      folder: to make; what it held before is replaced.
+      registry: address of an npm registry.
+
+    Raises:
+      UserError: it cannot be reached, or gives other bytes.
+    """
+    making = folder.with_name(f"{files.TEMPORARY}{os.getpid()}-{folder.name}")
+    try:
+        for package, integrity in _PACKAGES.items():
+            file = f"{package}-{VERSION}.tgz"
+            content = _download(f"{registry.rstrip('/')}/@litertjs/{package}/-/{file}")
+            digest = "sha512-" + base64.b64encode(hashlib.sha512(content).digest()).decode()
+            if digest != integrity:
+                raise UserError(
+                    f"@litertjs/{package} {VERSION} of {registry} is not the package that was "
+                    f"published: its digest is {digest}, not {integrity}"
+                )
+            _unpack(content, package, making)
+        shutil.rmtree(folder, ignore_errors=True)
+        making.rename(folder)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+
+
+def _download(address: str) -> bytes:
+    try:
+        with urllib.request.urlopen(address, timeout=_TIMEOUT_S) as answer:
+            return answer.read()
+    except (OSError, ValueError) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        raise UserError(
+            f"{address}: {first_line(Exception(str(reason)))} (another registry: --registry=URL)"
+        ) from None
+
+
+def _unpack(content: bytes, package: str, folder: Path) -> None:
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
+        for each in FILES:
+            if not each.startswith(f"{package}/"):
+                continue
+            found = archive.extractfile(posixpath.join("package", each.partition("/")[2]))
+            assert found is not None  # By the digest.
+            path = folder / each
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(found.read())
+
+
+def _registry() -> str:
+    stated = os.environ.get("NPM_CONFIG_REGISTRY") or os.environ.get(_NPM_OWN)
+    if stated:
+        return stated
+    npm = shutil.which("npm")
+    if npm is None:
+        return _NPM
+    asked = subprocess.run(
+        [npm, "config", "get", "registry"], capture_output=True, text=True, check=False
+    )
+    found = asked.stdout.strip()
+    return found if found.startswith("http") else _NPM
+
+
+def text(result: dict[str, Any]) -> str:
+    """The result for a person."""
+    how = "fetched" if result["fetched"] else "there already"
+    return f"LiteRT.js {result['version']}, {how}: {result['folder']}"
+
+
+COMMAND = command.Command(
+    name="litertjs",
+    summary="Fetches LiteRT.js from an npm registry, once, for the page of digitline serve: with "
+    "it, the page runs the model's TFLite file inside the browser too.",
+    flags=FLAGS,
+    run=run,
+    text=text,
+)
+
+if __name__ == "__main__":
+    command.main(COMMAND)

@@ -1,0 +1,245 @@
+"""The page at `/`, where a person draws a digit: its files, and what it asks beside REST.
+
+Nothing on it comes from another machine, and it may not ask one: the browser is told so by a
+content security policy (https://www.w3.org/TR/CSP3/).
+
+  GET  /                                              the page
+  GET  /page/models                                   the models, their versions and what is there
+  GET  /page/models/NAME/versions/N/model.tflite      the same network for the browser
+  GET  /page/models/NAME/versions/N/samples.png       test images, a row for each class
+  POST /page/models/NAME/versions/N/picture           a picture file to the pixels of an input
+"""
+
+import asyncio
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from ..base.errors import DataError
+from . import litert_js, picture
+from .core.inference import DEFAULT_SIGNATURE, Target
+from .core.manager import Manager, State
+from .core.servable import Servable
+from .core.status import StatusError, invalid
+from .rest import answers
+
+_FOLDER = Path(__file__).parent / "web"
+_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript",
+          ".wasm": "application/wasm", ".png": "image/png", ".svg": "image/svg+xml",
+          ".tflite": "application/octet-stream"}  # fmt: skip
+_UINT8 = 4  # Of `tensorflow.DataType`.
+_LARGEST_PICTURE = 32 << 20  # Bytes.
+# In manifests: of one export, the SavedModel's and the TFLite file's are the same.
+_SAME = ("model_name", "version", "created", "run")
+ACTIVATIONS = "activations"
+
+
+def image_shape(servable: Servable) -> tuple[int, int, int] | None:
+    """(height, width, channels) of a servable that takes raw pixels, [N, H, W, C]; else None."""
+    signature = servable.signatures.get(DEFAULT_SIGNATURE)
+    if signature is None or len(signature.inputs) != 1:
+        return None
+    (info,) = signature.inputs.values()
+    if info.dtype != _UINT8 or info.shape is None or len(info.shape) != 4:
+        return None
+    _, height, width, channels = info.shape
+    if not height or not width or channels not in (1, 3):
+        return None
+    return height, width, channels
+
+
+def routes(manager: Manager, litert: Path) -> list[web.RouteDef]:
+    """The page's addresses.
+
+    Args:
+      manager: of the models.
+      litert: folder of LiteRT.js, as `digitline litertjs` makes it; may be missing.
+    """
+    pages = _Pages(manager, litert)
+    version = "/page/models/{name}/versions/{version}"
+    return [
+        web.get("/", pages.index),
+        web.get("/page/models", pages.models),
+        web.get(f"{version}/model.tflite", pages.tflite),
+        web.get(f"{version}/samples.png", pages.samples),
+        web.post(f"{version}/picture", pages.picture),
+        web.get("/page/litertjs/{file:.+}", pages.litert),
+        web.get("/page/{file}", pages.file),
+    ]
+
+
+class _Pages:
+    def __init__(self, manager: Manager, litert: Path):
+        self._manager = manager
+        self._litert = litert
+        self._files = {each.name: each for each in _FOLDER.iterdir() if each.suffix in _TYPES}
+        self._policy = _policy(self._files["index.html"].read_text(encoding="utf-8"))
+
+    async def index(self, request: web.Request) -> web.StreamResponse:
+        del request
+        return self._sent(self._files["index.html"])
+
+    async def file(self, request: web.Request) -> web.StreamResponse:
+        path = self._files.get(request.match_info["file"])
+        return self._sent(path) if path else _missing("the page has no such file")
+
+    async def litert(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["file"]
+        path = self._litert / name
+        if name not in litert_js.FILES or not path.is_file():
+            return _missing("LiteRT.js is not here: digitline litertjs fetches it")
+        return self._sent(path)
+
+    async def models(self, request: web.Request) -> web.Response:
+        del request
+        found = await asyncio.to_thread(self._models)
+        return web.json_response(found, headers={"Cache-Control": "no-store"})
+
+    async def tflite(self, request: web.Request) -> web.StreamResponse:
+        folder = self._folder(request.match_info)
+        path = await asyncio.to_thread(tflite_of, folder) if folder else None
+        return self._sent(path) if path else _missing("this version has no TFLite file")
+
+    async def samples(self, request: web.Request) -> web.StreamResponse:
+        folder = self._folder(request.match_info)
+        path = folder / "assets.extra" / "samples.png" if folder else None
+        if path is None or not path.is_file():
+            return _missing("this version has no test images")
+        return self._sent(path)
+
+    async def picture(self, request: web.Request) -> web.Response:
+        """A picture file to uint8 [H, W, C], as `digitline predict` makes it."""
+        if (request.content_length or 0) > _LARGEST_PICTURE:
+            return answers.error(413, f"a picture may have {_LARGEST_PICTURE >> 20} MB")
+        content = await request.read()
+        try:
+            target = _target(request.match_info)
+            with self._manager.lease(target) as lease:
+                shape = image_shape(lease.servable)
+            folder = self._manager.folder(target)
+        except StatusError as error:
+            return answers.error(404, error.message)
+        if shape is None:
+            return answers.error(400, "this model takes no images")
+
+        def load() -> bytes:
+            name = Path("the picture")
+            return picture.load(name, shape, _labels(folder), content).tobytes()
+
+        try:
+            pixels = await asyncio.to_thread(load)
+        except DataError as error:
+            return answers.error(400, str(error))
+        return web.Response(body=pixels, content_type="application/octet-stream")
+
+    def _folder(self, names: Mapping[str, str]) -> Path | None:
+        try:
+            return self._manager.folder(_target(names))
+        except StatusError:
+            return None
+
+    def _models(self) -> dict[str, Any]:
+        models = []
+        for name in self._manager.names():
+            versions = []
+            try:
+                for each in self._manager.status(Target(name)):
+                    if each.state is State.AVAILABLE:
+                        versions.append(self._version(name, each.version))
+            except StatusError:
+                pass  # It is not there yet, or has just gone.
+            models.append({"name": name, "versions": versions})
+        return {"models": models, "litertjs": litert_js.is_whole(self._litert)}
+
+    def _version(self, name: str, number: int) -> dict[str, Any]:
+        target = Target(name, number)
+        with self._manager.lease(target) as lease:
+            shape = image_shape(lease.servable)
+            signatures = set(lease.servable.signatures)
+        folder = self._manager.folder(target)
+        labels = _labels(folder)
+        return {
+            "version": number,
+            "labels": labels,
+            "image_shape": shape,
+            "is_of_digits": shape is not None and picture.is_of_digits(shape, labels),
+            "activations": ACTIVATIONS in signatures,
+            "tflite": tflite_of(folder) is not None,
+            "samples": _json(folder / "assets.extra" / "samples.json"),
+        }
+
+    def _sent(self, path: Path) -> web.FileResponse:
+        headers = {
+            "Content-Type": _TYPES[path.suffix],
+            "Content-Security-Policy": self._policy,
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Cache-Control": "no-cache",  # Asked for anew, and sent if it has changed.
+        }
+        return web.FileResponse(path, headers=headers)
+
+
+def _target(names: Mapping[str, str]) -> Target:
+    if not re.fullmatch(r"[0-9]{1,18}", names["version"]):
+        raise invalid("a version is a number")
+    return Target(names["name"], int(names["version"]))
+
+
+def tflite_of(folder: Path) -> Path | None:
+    """The TFLite file of the same network as a version, if there is one.
+
+    It is in the folder itself, or where `digitline export` puts it beside the SavedModel; then
+    both manifests must be of one export.
+
+    Args:
+      folder: of the version.
+    """
+    own = folder / "model.tflite"
+    if own.is_file():
+        return own
+    folder = folder.absolute()
+    name, version = folder.parent.name, folder.name
+    beside = folder.parents[2] / "tflite" / name / version if len(folder.parents) > 2 else folder
+    path = beside / "model.tflite"
+    if folder.parents[1].name != "saved_model" or not path.is_file():
+        return None
+    here = _json(folder / "assets.extra" / "digitline.json")
+    there = _json(beside / "manifest.json")
+    same = here and there and all(here.get(each) == there.get(each) for each in _SAME)
+    return path if same else None
+
+
+def _labels(folder: Path) -> tuple[str, ...]:
+    for path in (folder / "assets" / "labels.txt", folder / "labels.txt"):
+        if path.is_file():
+            return tuple(path.read_text(encoding="utf-8").splitlines())
+    return ()
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _policy(page: str) -> str:
+    """Allows this origin alone; of scripts inside the page, the import map, by its digest."""
+    inside = re.findall(r'<script type="importmap">(.*?)</script>', page, re.DOTALL)
+    digests = [base64.b64encode(hashlib.sha256(each.encode()).digest()).decode() for each in inside]
+    scripts = " ".join(["'self'", "'wasm-unsafe-eval'", *(f"'sha256-{each}'" for each in digests)])
+    return (
+        f"default-src 'none'; script-src {scripts}; style-src 'self'; connect-src 'self'; "
+        "img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+def _missing(why: str) -> web.Response:
+    return answers.error(404, why)

@@ -1,0 +1,108 @@
+// Who answers: the server's model over TF Serving's REST interface, and the same network as a
+// TFLite file inside this browser, by LiteRT.js.
+
+// Both take pixels, a Uint8Array of height * width * channels, and give
+// { probabilities, milliseconds }; they throw an Error that says why not.
+
+export async function askServer(choice, pixels) {
+  const start = performance.now();
+  const [answer] = await predict(choice, { instances: [nested(pixels, choice.image_shape)] });
+  const milliseconds = performance.now() - start;
+  const probabilities = answer.probabilities ?? answer.scores ?? answer;
+  if (!Array.isArray(probabilities)) throw new Error("the model gives no probabilities");
+  return { probabilities, milliseconds };
+}
+
+// What each layer answers: [[name, nested numbers], …] in their order.
+export async function askLayers(choice, pixels) {
+  const instances = [nested(pixels, choice.image_shape)];
+  const [answer] = await predict(choice, { signature_name: "activations", instances });
+  return Object.entries(answer)
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .map(([name, values]) => [name.replace(/^\d+_/, ""), values]);
+}
+
+async function predict(choice, body) {
+  const address = `/v1/models/${encodeURIComponent(choice.name)}/versions/${choice.version}:predict`;
+  return (await (await fetched(address, { method: "POST", body: JSON.stringify(body) })).json())
+    .predictions;
+}
+
+// A response that is no error.
+export async function fetched(address, options) {
+  let response;
+  try {
+    response = await fetch(address, options);
+  } catch {
+    throw new Error("the server does not answer");
+  }
+  if (response.ok) return response;
+  const said = await response.json().catch(() => ({}));
+  throw new Error(said.error ?? `the server answers ${response.status}`);
+}
+
+function nested(pixels, [height, width, channels]) {
+  let at = 0;
+  const list = (size, make) => Array.from({ length: size }, make);
+  return list(height, () => list(width, () => list(channels, () => pixels[at++])));
+}
+
+// LiteRT.js, on the processor, and without its log in the console: it asks for a GPU whatever one
+// wants of it, and warns where there is none.
+async function loadLiteRt() {
+  const warn = console.warn;
+  Object.defineProperty(navigator, "gpu", { value: undefined, configurable: true });
+  console.warn = (...said) => {
+    if (!`${said[0]}`.startsWith("Failed to create default WebGPU device")) warn(...said);
+  };
+  self.Module = {
+    printErr: (line) => {
+      if (!/^(VERBOSE|INFO|WARNING): /.test(line)) console.error(line);
+    },
+  };
+  try {
+    const module = await import("@litertjs/core");
+    await module.loadLiteRt("/page/litertjs/core/wasm/");
+    return module;
+  } finally {
+    console.warn = warn;
+    delete navigator.gpu; // The browser's own is there again.
+  }
+}
+
+let litert = null;
+let compiled = { address: null, promise: null };
+
+export async function askBrowser(choice, pixels) {
+  litert ??= loadLiteRt();
+  const { loadAndCompile, Tensor } = await litert;
+  const shape = [1, ...choice.image_shape];
+
+  async function run(model) {
+    const images = new Tensor(pixels, shape);
+    const outputs = await model.run("serving_default", { images });
+    const probabilities = Array.from(await outputs.probabilities.data());
+    // They lie in WebAssembly's memory, which has no garbage collector.
+    for (const tensor of [images, ...Object.values(outputs)]) tensor.delete();
+    return probabilities;
+  }
+
+  const name = encodeURIComponent(choice.name);
+  const address = `/page/models/${name}/versions/${choice.version}/model.tflite`;
+  if (compiled.address !== address) {
+    const before = compiled.promise;
+    const promise = loadAndCompile(address, { accelerator: "wasm" }).then(async (model) => {
+      await run(model); // The first run prepares; it is not what is timed.
+      return model;
+    });
+    compiled = { address, promise };
+    before?.then((model) => model.delete()).catch(() => {});
+    promise.catch(() => {
+      if (compiled.promise === promise) compiled = { address: null, promise: null };
+    });
+  }
+  const model = await compiled.promise;
+  const start = performance.now();
+  const probabilities = await run(model);
+  return { probabilities, milliseconds: performance.now() - start };
+}

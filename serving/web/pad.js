@@ -1,0 +1,117 @@
+// The drawing pad: strokes by mouse, finger, pen or keys.
+
+import { inkStrokes } from "./digit.js";
+
+const PEN = 0.07; // Of the pad's side.
+const [STEP, FAR] = [0.02, 0.08]; // What an arrow key moves the pen, alone and with Shift.
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+// changed: is called with the strokes, lists of points [x, y] of 0 to 1, whenever they change.
+export function makePad(canvas, changed) {
+  const context = canvas.getContext("2d");
+  let strokes = [];
+  let shown = null; // A picture instead of strokes.
+  let pen = [0.5, 0.5]; // Of the keys.
+  let penIsDown = false;
+  let pointer = null; // The one that draws.
+
+  function paint() {
+    const { width, height } = canvas;
+    context.clearRect(0, 0, width, height);
+    if (shown) {
+      context.imageSmoothingEnabled = false;
+      context.drawImage(shown, 0, 0, width, height);
+    }
+    inkStrokes(context, strokes, PEN * width, (x, y) => [x * width, y * height]);
+    if (document.activeElement === canvas && canvas.matches(":focus-visible")) {
+      context.beginPath();
+      context.arc(pen[0] * width, pen[1] * height, (PEN * width) / 2, 0, 2 * Math.PI);
+      context.strokeStyle = penIsDown ? "#e69f00" : "#56b4e9";
+      context.lineWidth = 4;
+      context.stroke();
+    }
+  }
+
+  function update() {
+    paint();
+    changed(strokes);
+  }
+
+  function begin(point) {
+    shown = null;
+    strokes.push([point]);
+  }
+
+  function pointOf(event) {
+    const box = canvas.getBoundingClientRect();
+    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+  }
+
+  canvas.addEventListener("pointerdown", (event) => {
+    if (pointer !== null || event.button !== 0) return;
+    pointer = event.pointerId;
+    canvas.setPointerCapture(pointer);
+    penIsDown = false;
+    begin(pointOf(event));
+    update();
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (event.pointerId !== pointer) return;
+    const events = event.getCoalescedEvents?.() ?? [];
+    strokes.at(-1)?.push(...(events.length ? events : [event]).map(pointOf));
+    update();
+  });
+  for (const name of ["pointerup", "pointercancel"]) {
+    canvas.addEventListener(name, (event) => {
+      if (event.pointerId === pointer) pointer = null;
+    });
+  }
+
+  canvas.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    if (event.key in ARROWS) {
+      const step = event.shiftKey ? FAR : STEP;
+      pen = pen.map((at, axis) => Math.max(0, Math.min(1, at + step * ARROWS[event.key][axis])));
+      if (penIsDown) strokes.at(-1).push(pen);
+    } else if (event.key === " ") {
+      penIsDown = !penIsDown;
+      if (penIsDown) begin(pen);
+    } else if (event.key === "Backspace") {
+      undo();
+    } else if (event.key === "Delete") {
+      clear();
+    } else {
+      return;
+    }
+    event.preventDefault();
+    update();
+  });
+  for (const name of ["focus", "blur"]) canvas.addEventListener(name, paint);
+
+  function undo() {
+    penIsDown = false;
+    pointer = null;
+    shown = null;
+    strokes.pop();
+    update();
+  }
+
+  function clear() {
+    penIsDown = false;
+    pointer = null;
+    shown = null;
+    strokes = [];
+    update();
+  }
+
+  // Shows a picture, anything that a canvas draws, in place of strokes.
+  function show(picture) {
+    penIsDown = false;
+    strokes = [];
+    shown = picture;
+    paint();
+  }
+
+  paint();
+  return { undo, clear, show };
+}

@@ -1,0 +1,132 @@
+"""The page's addresses; test_page_browser.py has what it does in a browser."""
+
+import io
+import json
+import shutil
+import types
+
+import numpy as np
+import PIL.Image
+import pytest
+from served import serving
+
+from digitline.base.errors import UsageError
+from digitline.serving import page, picture, settings
+
+VERSION = "/page/models/mnist/versions/1"
+
+
+@pytest.fixture(scope="module")
+def server(exported, tmp_path_factory):
+    base = exported.saved_model.parent
+    flags = (f"--model_base_path={base}", "--model_name=mnist")
+    with serving(tmp_path_factory.mktemp("server"), *flags) as found:
+        yield found
+
+
+def test_the_page_and_its_files(server):
+    status, headers, html = server.fetch("/")
+    assert status == 200
+    assert headers["Content-Type"] == "text/html"
+    policy = dict(each.split(" ", 1) for each in headers["Content-Security-Policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["connect-src"] == policy["style-src"] == "'self'"
+    for file, kind in (("main.js", "text/javascript"), ("page.css", "text/css")):
+        assert f"/page/{file}".encode() in html
+        assert server.fetch(f"/page/{file}")[1]["Content-Type"] == kind
+    for nothing in ("/page/nothing.js", "/page/..%2Fpage.py", "/page/litertjs/..%2f..%2fsecret"):
+        status, _, said = server.fetch(nothing)
+        assert status == 404
+        assert "error" in json.loads(said)
+    assert "draw a digit at http://127.0.0.1:" in server.said()
+
+
+def test_what_the_models_are(server, exported, test_images):
+    (model,) = json.loads(server.fetch("/page/models")[2])["models"]
+    assert model["name"] == "mnist"
+    (version,) = model["versions"]
+    samples = version.pop("samples")
+    assert version == {
+        "version": 1,
+        "labels": list("0123456789"),
+        "image_shape": [28, 28, 1],
+        "is_of_digits": True,
+        "activations": True,
+        "tflite": True,
+    }
+    assert server.fetch(f"{VERSION}/model.tflite")[2] == exported.tflite.read_bytes()
+    sheet = np.asarray(PIL.Image.open(io.BytesIO(server.fetch(f"{VERSION}/samples.png")[2])))
+    assert sheet.shape == (10 * 28, samples["columns"] * 28)
+    assert min(samples["counts"]) >= 1
+    assert all(sheet[row * 28 : (row + 1) * 28, :28].any() for row in range(10))
+    for nothing in ("/page/models/mnist/versions/2", "/page/models/other/versions/1"):
+        assert server.fetch(f"{nothing}/model.tflite")[0] == 404
+        assert server.fetch(f"{nothing}/samples.png")[0] == 404
+
+
+def test_a_picture_becomes_pixels_as_predict_makes_them(server, test_images, tmp_path):
+    drawn = PIL.Image.fromarray(255 - test_images[0][3, ..., 0]).resize((300, 300))
+    drawn.save(tmp_path / "drawn.png")
+    content = (tmp_path / "drawn.png").read_bytes()
+    status, _, pixels = server.fetch(f"{VERSION}/picture", content)
+    assert status == 200
+    expected = picture.load(tmp_path / "drawn.png", (28, 28, 1), tuple("0123456789"))
+    assert pixels == expected.tobytes()
+    status, _, said = server.fetch(f"{VERSION}/picture", b"no picture")
+    assert (status, b"not a picture" in said) == (400, True)
+    assert server.fetch("/page/models/mnist/versions/2/picture", content)[0] == 404
+
+
+@pytest.mark.parametrize("changed", ["created", "version"])
+def test_a_tflite_file_of_another_export_is_not_offered(exported, tmp_path, changed):
+    root = tmp_path / "exports"
+    shutil.copytree(exported.export_dir, root)
+    folder = root / exported.saved_model.relative_to(exported.export_dir)
+    found = page.tflite_of(folder)
+    assert found == root / exported.tflite.relative_to(exported.export_dir)
+    manifest = found.parent / "manifest.json"
+    facts = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**facts, changed: "another"}))
+    assert page.tflite_of(folder) is None
+    assert page.tflite_of(found.parent) == found  # Served itself.
+
+
+def flags(**given):
+    usual = {"host": "127.0.0.1", "rest_api_port": 8501, "page": None, "litertjs": None}
+    usual |= {"port": 8500, "grpc_socket_path": "", "enable_batching": True}
+    usual |= {"model_config_file": "", "model_base_path": "models", "batching_parameters_file": ""}
+    return types.SimpleNamespace(**usual | given)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, True),
+        ({"host": "0.0.0.0"}, False),
+        ({"host": "0.0.0.0", "page": True}, True),
+        ({"page": False}, False),
+        ({"rest_api_port": 0}, False),
+    ],
+)
+def test_where_the_page_is_by_default(given, expected):
+    assert settings.page(flags(**given)) is expected
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"page": True, "rest_api_port": 0}, "--page needs --rest_api_port"),
+        ({"litertjs": "/nowhere"}, "--litertjs=/nowhere"),
+    ],
+)
+def test_flags_that_do_not_go(given, words):
+    with pytest.raises(UsageError, match=words):
+        settings.check(flags(**given))
+
+
+def test_without_the_page_the_address_is_tf_servings(exported, tmp_path):
+    base = exported.saved_model.parent
+    with serving(tmp_path, f"--model_base_path={base}", "--nopage") as server:
+        assert server.fetch("/")[0] == 404
+        assert server.fetch("/page/models")[0] == 404
+        assert "draw a digit" not in server.said()

@@ -1,0 +1,219 @@
+"""The page as a person uses it: a real browser, a real server, real test images."""
+
+import contextlib
+import io
+import shutil
+
+import numpy as np
+import PIL.Image
+import pytest
+from browsers import watch
+from served import serving
+from strokes import strokes_of
+
+from digitline.base import command
+from digitline.base.errors import UserError
+from digitline.serving import litert_js, runtime
+
+pytest.importorskip("playwright", reason="needs: pip install playwright")
+
+BOXED = runtime.__file__.replace("runtime.py", "boxed")
+ENGINES = ("server", "browser")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def litertjs():
+    """LiteRT.js in the user's cache, where the server looks for it."""
+    try:
+        command.call(litert_js.COMMAND, [])
+    except UserError as error:
+        pytest.skip(f"needs an npm registry: {error}")
+
+
+@pytest.fixture(scope="module")
+def server(exported, tmp_path_factory):
+    """Serves `tiny`, the export of the tests, in two versions, and `boxed`, which knows more."""
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copytree(exported.saved_model, folder / "tiny/1")
+    shutil.copytree(exported.saved_model.parents[2], folder / "exports")
+    shutil.copytree(BOXED, folder / "boxed/1")
+    of_export = folder / "exports" / "saved_model" / exported.saved_model.parent.name
+    (folder / "models.config").write_text(
+        "model_config_list {"
+        f'config {{ name: "boxed" base_path: "{folder}/boxed" model_platform: "tensorflow" }}'
+        f'config {{ name: "tiny" base_path: "{of_export}" model_platform: "tensorflow" }}'
+        f'config {{ name: "alone" base_path: "{folder}/tiny" model_platform: "tensorflow" }}'
+        "}"
+    )
+    with serving(folder, f"--model_config_file={folder}/models.config") as found:
+        yield found
+
+
+@contextlib.contextmanager
+def opened(browser, server, model, **options):
+    """The page with a model chosen; afterwards, nothing may have gone wrong in it."""
+    page = browser.new_page(**options)
+    errors = watch(page)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"http://127.0.0.1:{server.rest}/")
+    page.wait_for_selector("html[data-ready]", state="attached")
+    page.select_option("#model", model)
+    yield page
+    page.close()
+    assert errors == []
+    own = (f"http://127.0.0.1:{server.rest}/", "data:", "blob:")
+    assert [each for each in asked if not each.startswith(own)] == []
+
+
+def draw(page, strokes):
+    """Strokes of points (x, y), 0 to 1, with the mouse."""
+    box = page.locator("#pad").bounding_box()
+    for stroke in strokes:
+        places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
+        page.mouse.move(*places[0])
+        page.mouse.down()
+        for place in places[1:]:
+            page.mouse.move(*place)
+        page.mouse.up()
+
+
+def answers(page, engines=ENGINES):
+    """Each engine's label and its probabilities, in percent, once they are there."""
+    page.wait_for_selector("#answer[aria-busy=false]")
+    found = {}
+    for each in engines:
+        label = page.inner_text(f"#times tr.{each} td:nth-child(2)").rsplit(",", 1)[0]
+        found[each] = (
+            label,
+            [float(share) for share in page.locator(f"#bars .{each} span").all_inner_texts()],
+        )
+    return found
+
+
+def received(page):
+    """What the network receives, uint8 [28, 28]."""
+    values = page.evaluate(
+        """() => { const canvas = document.querySelector("#input");
+        return Array.from(canvas.getContext("2d").getImageData(0, 0, 28, 28).data); }"""
+    )
+    return np.array(values, np.uint8).reshape(28, 28, 4)[..., 0]
+
+
+def test_ten_digits_drawn_are_recognized_by_both(browser, server, test_images):
+    images, labels = test_images
+    wrong = []
+    with opened(browser, server, "boxed") as page:
+        for digit in range(10):
+            image = images[int((labels == digit).argmax())][..., 0]
+            page.click("#clear")
+            strokes = strokes_of(image)
+            draw(page, [[((x + 0.5) / 28, (y + 0.5) / 28) for y, x in each] for each in strokes])
+            found = answers(page)
+            wrong += [
+                (digit, each, found[each]) for each in ENGINES if found[each][0] != f"{digit}"
+            ]
+            assert page.inner_text("#answer").startswith(f"{found['server'][0]}, ")
+            pixels = received(page)
+            rows, columns = np.nonzero(pixels)
+            # A box of 20 pixels, but for rounding; its centre of mass at the centre.
+            assert max(np.ptp(rows), np.ptp(columns)) + 1 in (19, 20)
+            centre = (pixels.sum(1) @ np.arange(28), pixels.sum(0) @ np.arange(28)) / pixels.sum()
+            assert abs(centre - 14).max() <= 0.6 or rows.max() == 27 or rows.min() == 0
+    assert wrong == []
+
+
+def test_test_images_get_the_models_own_answers(browser, server, exported, test_images):
+    classifier = runtime.open_saved_model(exported.saved_model)
+    with opened(browser, server, "tiny") as page:
+        page.wait_for_selector("#sample-grid button >> nth=30")
+        page.click("#inside-details summary")
+        for at in (0, 12, 30):
+            button = page.locator("#sample-grid button").nth(at)
+            button.click()
+            found = answers(page)
+            pixels = received(page)
+            expected = runtime.classify(classifier, pixels[..., None])
+            for each in ENGINES:
+                label, shares = found[each]
+                assert label == expected["label"]
+                assert shares == pytest.approx(
+                    [100 * share for share in expected["probabilities"]], abs=0.15
+                )
+            assert button.get_attribute("aria-label").startswith("Test image of ")
+        page.wait_for_selector(".layer >> nth=6")
+        names = [each.split(":")[0] for each in page.locator(".layer p").all_inner_texts()]
+        assert names == ["c1", "s2", "c3", "s4", "c5", "f6", "logits"]
+        assert "28×28×6" in page.locator(".layer p").first.inner_text()
+
+
+def test_a_picture_is_taken_and_a_file_that_is_none_is_named(browser, server, test_images):
+    file = io.BytesIO()
+    paper = PIL.Image.fromarray(255 - test_images[0][0, ..., 0]).resize((200, 200))
+    paper.save(file, "PNG")
+    picture = {"name": "seven.png", "mimeType": "image/png", "buffer": file.getvalue()}
+    with opened(browser, server, "boxed") as page:
+        page.set_input_files("#file", picture)
+        found = answers(page)
+        assert {label for label, _ in found.values()} == {str(test_images[1][0])}
+    page = browser.new_page()
+    page.goto(f"http://127.0.0.1:{server.rest}/")
+    page.set_input_files("#file", {**picture, "name": "seven.txt", "buffer": b"no picture"})
+    page.wait_for_selector("#trouble:not([hidden])")
+    assert page.inner_text("#trouble").startswith("seven.txt: not a picture")
+    page.close()
+
+
+def test_by_keys_alone(browser, server):
+    with opened(browser, server, "boxed") as page:
+        page.focus("#version")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.id") == "pad"
+        for key in [*["Shift+ArrowUp"] * 4, "Space", *["Shift+ArrowDown"] * 8, "Space"]:
+            page.keyboard.press(key)
+        assert answers(page)["browser"][0] == "1"
+        page.keyboard.press("Backspace")
+        assert page.inner_text("#answer") == "Draw something."
+        assert not received(page).any()
+    with opened(browser, server, "tiny") as page:
+        page.wait_for_selector("#sample-grid button >> nth=30")
+        page.focus("#sample-grid button")  # The one stop of the Tab key.
+        for key in ("ArrowRight", "ArrowDown", "ArrowLeft", "Enter"):
+            page.keyboard.press(key)
+        answers(page)
+        second = page.locator("#sample-grid button").nth(1)
+        assert second.evaluate("button => button === document.activeElement")
+        assert received(page).any()
+
+
+def test_one_engine_alone_and_what_is_missing(browser, server):
+    with opened(browser, server, "tiny") as page:
+        page.check("input[value=server]")
+        draw(page, [[(0.5, 0.2), (0.5, 0.8)]])
+        assert answers(page, ["server"])["server"][0].isdigit()
+        assert page.inner_text("#times tr.browser td:last-child") == "–"
+        page.select_option("#model", "alone")  # A SavedModel with no TFLite file beside it.
+        page.check("input[value=both]")
+        assert "no TFLite file" in page.inner_text("#trouble")
+        page.select_option("#model", "boxed")
+        assert page.is_hidden("#trouble")
+        assert page.is_hidden("#samples")
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "scheme"), [(360, 740, "dark"), (768, 1000, "light"), (1280, 900, "light")]
+)
+def test_it_fits_phones_and_desktops(browser, server, width, height, scheme):
+    size = {"width": width, "height": height}
+    with opened(browser, server, "tiny", viewport=size, color_scheme=scheme) as page:
+        page.click("#inside-details summary")
+        page.wait_for_selector("#sample-grid button >> nth=30")
+        page.locator("#sample-grid button").first.click()
+        answers(page)
+        page.wait_for_selector(".layer >> nth=6")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for each in ("#pad", "#bars", "#times", "#input", "#sample-grid", "#model", "#layers"):
+            box = page.locator(each).bounding_box()
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width
+            assert box["width"] >= 100 or each == "#model"
