@@ -55,7 +55,7 @@ class Journal:
 
     def __init__(self, run: Run, recipe: Recipe, tensorboard: bool):
         self._run, self._recipe = run, recipe
-        self._writer = _writer(run.workdir / "tensorboard") if tensorboard else None
+        self._writer = tf.summary.create_file_writer(str(board(run))) if tensorboard else None
 
     def write(self, row: dict[str, Any]) -> None:
         """Writes a row: `step` and its figures."""
@@ -70,14 +70,19 @@ class Journal:
             progress.say(_line(row, self._recipe))
 
 
-def _writer(folder: Path) -> Any:
+def board(run: Run) -> Path:
+    """The folder that TensorBoard reads.
+
+    Raises:
+      UsageError: TensorBoard is not installed.
+    """
     try:
         import tensorboard  # noqa: F401  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise UsageError(
             "--tensorboard needs TensorBoard: pip install 'digitline[tensorboard]'"
         ) from None
-    return tf.summary.create_file_writer(str(folder))
+    return run.workdir / "tensorboard"
 
 
 def _line(row: dict[str, Any], recipe: Recipe) -> str:

@@ -73,7 +73,9 @@ def _train(values: Any, workdir: Path) -> dict[str, Any]:
         elif values.report:
             from .report import write as report_write
 
-            report_write.after_training(folder, model, given[0], given[-1], figures)
+            report_write.after_training(
+                folder, model, given[0], given[-1], figures, values.tensorboard
+            )
     return {**result, "reused": False, **_recorded(folder, config)}
 
 

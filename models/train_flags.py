@@ -132,7 +132,11 @@ flags.DEFINE_bool(
     **_HOW,
 )
 flags.DEFINE_bool(
-    "tensorboard", False, "Write scalars for TensorBoard, into <workdir>/tensorboard.", **_HOW
+    "tensorboard",
+    False,
+    "Write scalars for TensorBoard, into <workdir>/tensorboard; with --report, at the end, the "
+    "confusion matrix, the misclassified images and the projector's data too.",
+    **_HOW,
 )
 flags.DEFINE_bool(
     "report",

@@ -146,10 +146,14 @@ def width_of(words: str, size: float = 11) -> float:
 
 def png_uri(pixels: np.ndarray) -> str:
     """Pixels uint8 [H, W, 3 or 4] as a `data:` address of a PNG file."""
+    return f"data:image/png;base64,{base64.b64encode(png_file(pixels)).decode()}"
+
+
+def png_file(pixels: np.ndarray) -> bytes:
+    """Pixels uint8 [H, W, 3 or 4] as the content of a PNG file."""
     if pixels.shape[2] == 3 and (pixels == pixels[..., :1]).all():
         pixels = pixels[..., 0]  # Grey takes a third of the bytes.
-    content = base64.b64encode(_encoded(Image.fromarray(pixels))).decode()
-    return f"data:image/png;base64,{content}"
+    return _encoded(Image.fromarray(pixels))
 
 
 def visible(image: np.ndarray) -> np.ndarray:

@@ -54,6 +54,13 @@ flags.DEFINE_string(
     "With --export_dir: file with what digitline benchmark formats --json printed, for latencies.",
     **_HOW,
 )
+flags.DEFINE_bool(
+    "tensorboard",
+    False,
+    "For TensorBoard too, into <workdir>/tensorboard: the confusion matrix and the misclassified "
+    "images as pictures, and the split's images in the projector.",
+    **_HOW,
+)
 define_max_corrupt_records(**_HOW)
 flags.DEFINE_string(
     "output", None, "The page (default: compare.html beside the first run).", **_COMPARING
@@ -81,7 +88,9 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
 
 def _of_run(values: Any) -> dict[str, Any]:
     from ...data import salvage  # The imports here load TensorFlow.
+    from .. import journal
     from ..run import Run, open_run_dataset
+    from . import boards as report_boards
     from . import exports as report_exports
     from . import facts as report_facts
     from . import text as report_text
@@ -89,7 +98,9 @@ def _of_run(values: Any) -> dict[str, Any]:
 
     if values.benchmark and not values.export_dir:
         raise UsageError("--benchmark goes with --export_dir")
-    folder = Run(Path(values.workdir))
+    folder, board = Run(Path(values.workdir)), None
+    if values.tensorboard:
+        journal.board(folder)  # Is it installed?
     facts = report_facts.of_run(folder)
     if facts.record is not None:
         config, model = folder.load()
@@ -101,9 +112,12 @@ def _of_run(values: Any) -> dict[str, Any]:
             if values.max_corrupt_records:
                 train, evaluated = report_facts.sound(train, evaluated, shards)
             facts = report_facts.looked_at(facts, model, train, evaluated)
-    elif values.split:
+            if values.tensorboard:
+                board = report_boards.write(facts, evaluated)
+    elif values.split or values.tensorboard:
+        flag = f"--split={values.split}" if values.split else "--tensorboard"
         raise UserError(
-            f"--split={values.split}: the run in {folder.workdir} is not finished: the same "
+            f"{flag}: the run in {folder.workdir} is not finished: the same "
             "digitline train command again resumes it"
         )
     if values.export_dir:
@@ -119,6 +133,7 @@ def _of_run(values: Any) -> dict[str, Any]:
         "finished": facts.record is not None,
         "report": str(written.page),
         "figures": [str(path) for path in written.figures],
+        "tensorboard": None if board is None else str(board),
         "notes": list(facts.notes),
         **report_write.figures(facts),
         "artifacts": list(facts.exports),
@@ -176,6 +191,8 @@ def text(result: dict[str, Any]) -> str:
     lines = [*result.get("preview", []), ""]
     if result.get("figures"):
         lines.append(f"drawn   {len(result['figures'])} files in {_folder(result)}")
+    if result.get("tensorboard"):
+        lines.append(f"boards  tensorboard --logdir={result['tensorboard']}")
     return "\n".join([*lines, f"report  {result['report']}"])
 
 

@@ -9,7 +9,7 @@ from ...base.tf import tf
 from . import figures, inside
 from . import sheets as figures_sheets
 from .canvas import Canvas
-from .facts import Data, Facts, Result
+from .facts import Data, Facts, Mistake, Result
 from .figures import Series
 from .sheets import Captioned
 
@@ -95,21 +95,26 @@ def _result(names: Sequence[str], result: Result) -> dict[str, Canvas]:
         ),
         "calibration": figures.calibration("Calibration", evaluation),
     }
-    worst = [
-        Captioned(
-            each.image,
-            names[each.label],
-            (f"→ {names[each.predicted]}", f"{each.confidence * 100:.1f} %"),
-        )
-        for each in result.mistakes[:_SHEET]
-        if each.image is not None
-    ]
+    worst = captioned(names, result.mistakes[:_SHEET])
     if worst:
         title = (
             f"The {len(worst)} worst of {len(result.mistakes):,} mistakes: true class → predicted"
         )
         found["mistakes"] = figures_sheets.sheet(title, worst)
     return found
+
+
+def captioned(names: Sequence[str], mistakes: Sequence[Mistake]) -> list[Captioned]:
+    """Mistakes as a sheet shows them, those that have their picture."""
+    return [
+        Captioned(
+            each.image,
+            names[each.label],
+            (f"→ {names[each.predicted]}", f"{each.confidence * 100:.1f} %"),
+        )
+        for each in mistakes
+        if each.image is not None
+    ]
 
 
 def _inside(facts: Facts, result: Result) -> dict[str, Canvas]:

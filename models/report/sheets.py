@@ -35,9 +35,9 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
     return visible(image[::step, ::step])
 
 
-def sheet(title: str, images: Sequence[Captioned]) -> Canvas:
-    """Images in rows of ten."""
-    columns = max(5, min(_COLUMNS, len(images)))
+def sheet(title: str, images: Sequence[Captioned], most: int = _COLUMNS) -> Canvas:
+    """Images in rows of five, or of `most` where there are so many."""
+    columns = max(5, min(most, len(images)))
     height, width = images[0].image.shape[:2]
     tall = _SIDE * min(max(height / width, 0.4), 2.5)
     row = tall + 24 + 11 * max(len(each.below) for each in images)

@@ -11,6 +11,7 @@ from ...base.tf import keras
 from ...data.pipeline import Source
 from ..evaluation import Evaluation
 from ..run import Run
+from . import boards as report_boards
 from . import drawn as report_drawn
 from . import facts as report_facts
 from . import page as report_page
@@ -55,7 +56,12 @@ def write(facts: Facts) -> Written:
 
 
 def after_training(
-    run: Run, model: keras.Model, train: Source, validation: Source, evaluation: Evaluation
+    run: Run,
+    model: keras.Model,
+    train: Source,
+    validation: Source,
+    evaluation: Evaluation,
+    tensorboard: bool = False,
 ) -> None:
     """The report at the end of a training, which never fails for it: it tells where, or why not.
 
@@ -65,15 +71,21 @@ def after_training(
       train: what it was trained on.
       validation: what it was validated on.
       evaluation: its figures there.
+      tensorboard: whether TensorBoard gets its part too.
     """
+    missing, again = "report", f"{command.program()} report --workdir={run.workdir}"
     try:
         facts = report_facts.of_run(run)
         facts = report_facts.looked_at(facts, model, train, validation, evaluation, quick=True)
         progress.say(f"report: {write(facts).page}")
+        if tensorboard:
+            missing, again = "picture for TensorBoard", f"{again} --tensorboard"
+            board = report_boards.write(facts, validation)
+            progress.say(f"pictures: tensorboard --logdir={board}")
     except Exception as error:  # Whatever it is, the run is trained and kept.
         progress.say(
-            f"note: there is no report, {type(error).__name__}: {first_line(error)}; "
-            f"{command.program()} report --workdir={run.workdir} tries again"
+            f"note: there is no {missing}, {type(error).__name__}: {first_line(error)}; "
+            f"{again} tries again"
         )
 
 

@@ -1,0 +1,160 @@
+"""A split's images as TensorBoard's projector shows them.
+
+    projector_config.pbtxt     what there is: the files that follow
+    projector/tensors.bytes    float32 [N, D], what goes into the network's last layer
+    projector/metadata.tsv     what each of the N images is, and what it was taken for
+    projector/sprites.png      the images, small, in rows
+
+Formats: TensorBoard's tensorboard/plugins/projector, `projector_config.proto` and
+`projector_plugin.py`; how its page reads them, projector_binary.js there.
+"""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+
+from ...base import files
+from ...base.tf import keras, tf
+from ...data import pipeline
+from ...data.charts import short
+from ...data.pipeline import Source
+from ...data.preprocess import Preprocess
+from .canvas import png_file, visible
+from .facts import Result
+
+_CONFIG, _FOLDER = "projector_config.pbtxt", "projector"
+# At most so many images, and numbers (64 MB): a browser holds them all.
+_IMAGES, _NUMBERS = 10_000, 2**24
+# Pixels of a side of all sprites. The projector takes 8,192; not every graphics processor does.
+_SPRITES = 4096
+_BATCH = 500
+
+
+@dataclasses.dataclass(frozen=True)
+class Embedded:
+    """Images as the projector has them.
+
+    Attributes:
+      layer: the network's last, which the vectors go into.
+      places: int64 [N], in the split, ascending.
+      vectors: float32 [N, D].
+      sprites: uint8 [N, h, w, 3], the images, small.
+    """
+
+    layer: str
+    places: np.ndarray
+    vectors: np.ndarray
+    sprites: np.ndarray
+
+
+def before_last(model: keras.Model) -> keras.Model:
+    """The network up to what goes into its last layer: float32 [N, H, W, C] to [N, D].
+
+    That is what its last hidden layer gives. Softmax regression has none: there it is
+    the preprocessed image, flattened.
+    """
+    return keras.Model(model.input, model.layers[-1].input)
+
+
+def of_split(
+    model: keras.Model, preprocess: Preprocess, evaluated: Source, examples: int
+) -> Embedded:
+    """The images of a split: all, or where these are too many some, evenly spread.
+
+    Args:
+      model: the trained network.
+      preprocess: from raw pixels to its input.
+      evaluated: the split.
+      examples: how many images it has.
+    """
+    network = before_last(model)
+    count = min(examples, _IMAGES, max(1, _NUMBERS // network.output_shape[1]))
+    places = np.arange(count, dtype=np.int64) * examples // count
+    room = _SPRITES // math.ceil(math.sqrt(count))
+    vectors, sprites, start = [], [], 0
+    for images, labels in pipeline.decoded(evaluated.dataset, evaluated.split, evaluated.parts()):
+        here = places[(places >= start) & (places < start + len(labels))] - start
+        start += len(labels)
+        for at in range(0, len(here), _BATCH):
+            raw = tf.gather(images, here[at : at + _BATCH])
+            vectors.append(network(preprocess(raw), training=False).numpy())
+            step = -(-max(raw.shape[1:3]) // room)
+            sprites += [visible(image[::step, ::step]) for image in raw.numpy()]
+    found = np.concatenate(vectors).astype(np.float32)
+    return Embedded(model.layers[-1].name, places, found, np.stack(sprites))
+
+
+def write(folder: Path, found: Embedded, names: tuple[str, ...], result: Result) -> None:
+    """Writes the files.
+
+    Args:
+      folder: for TensorBoard.
+      found: the images.
+      names: by class number.
+      result: of the network on their split.
+    """
+    from google.protobuf import text_format
+    from tensorboard.plugins import projector  # pyright: ignore[reportMissingImports]
+
+    height, width = found.sprites.shape[1:3]
+    info = projector.EmbeddingInfo(
+        # The page puts it into addresses as it is: a split's name, with % or +, would not do.
+        tensor_name=f"input of {found.layer}",
+        tensor_path=f"{_FOLDER}/tensors.bytes",
+        tensor_shape=found.vectors.shape,
+        metadata_path=f"{_FOLDER}/metadata.tsv",
+        sprite=projector.SpriteMetadata(
+            image_path=f"{_FOLDER}/sprites.png", single_image_dim=(width, height)
+        ),
+    )
+    # The first to go and the last to come: it never names files of two reports.
+    (folder / _CONFIG).unlink(missing_ok=True)
+    for path, content in (
+        (info.tensor_path, tensor_file(found.vectors)),
+        (info.metadata_path, metadata(names, result, found.places).encode()),
+        (info.sprite.image_path, png_file(sprite_sheet(found.sprites))),
+    ):
+        with files.replacing(folder / path) as temporary:
+            temporary.write_bytes(content)
+    config = projector.ProjectorConfig(embeddings=[info])
+    files.write_text(folder / _CONFIG, text_format.MessageToString(config))
+
+
+def tensor_file(vectors: np.ndarray) -> bytes:
+    """Vectors float32 [N, D] as TensorBoard reads them: row by row, the lowest byte first.
+
+    It takes a file for text, and only where that is no UTF-8 for numbers; but numbers may
+    be UTF-8, zeros are. So the file begins with a byte that no UTF-8 begins with, 0x80 to
+    0xBF: the lowest bits of the first number, which changes by 4e-5 of itself at most.
+    """
+    content = bytearray(vectors.astype("<f4").tobytes())
+    content[0] = 0x80 | content[0] & 0x3F
+    return bytes(content)
+
+
+def metadata(names: tuple[str, ...], result: Result, places: np.ndarray) -> str:
+    """A head and a line for each image, with tabs between the cells; a name stays on its line."""
+    evaluation, cells = result.evaluation, [short(name, 60) or "–" for name in names]
+    confidence = evaluation.probabilities.max(axis=1)
+    labels, predicted = evaluation.labels.tolist(), evaluation.predicted.tolist()
+    # The projector writes at a point the first column that is no number, as digits are.
+    head = ("classes", "label", "predicted", "result", "confidence")
+    rows: list[tuple[str, ...]] = [(*head, f"index in {result.split}")]
+    for place in places.tolist():
+        true, taken = cells[labels[place]], cells[predicted[place]]
+        right = "right" if labels[place] == predicted[place] else "wrong"
+        sure = f"{confidence[place]:.4f}"
+        rows.append((f"{true} → {taken}", true, taken, right, sure, str(place)))
+    return "".join("\t".join(row) + "\n" for row in rows)
+
+
+def sprite_sheet(sprites: np.ndarray) -> np.ndarray:
+    """Images uint8 [N, h, w, 3] in as many rows as columns; what they leave is black."""
+    count, height, width, channels = sprites.shape
+    side = math.ceil(math.sqrt(count))
+    sheet = np.zeros((side * side, height, width, channels), np.uint8)
+    sheet[:count] = sprites
+    sheet = sheet.reshape(side, side, height, width, channels).transpose(0, 2, 1, 3, 4)
+    return sheet.reshape(side * height, side * width, channels)
