@@ -65,8 +65,9 @@ def add(
       label_names: by class number.
       description: of the model.
     """
-    import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
+
+    from . import compact
 
     generated: Any = schema
     model = generated.ModelT.InitFromObj(generated.Model.GetRootAs(content, 0))
@@ -77,9 +78,9 @@ def add(
     entry.name, entry.buffer = _NAME, len(model.buffers)
     model.buffers = [*model.buffers, buffer]
     model.metadata = [*(model.metadata or []), entry]
-    builder = flatbuffers.Builder(len(content))
-    builder.Finish(model.Pack(builder), _MODEL_IDENTIFIER)
-    return _with_file(bytes(builder.Output()), LABELS, "".join(f"{name}\n" for name in label_names))
+    compact.shorten_names(model)
+    packed = compact.packed(model, _MODEL_IDENTIFIER, len(content))
+    return _with_file(packed, LABELS, "".join(f"{name}\n" for name in label_names))
 
 
 def _take_in(model: Any, content: bytes) -> None:
