@@ -48,6 +48,7 @@ export function showBars(state, engines, table) {
   order.forEach((number, at) => {
     const row = body.rows[at];
     row.cells[0].textContent = state.choice.labels[number] ?? `${number}`;
+    row.cells[0].title = row.cells[0].textContent; // It may be cut.
     row.classList.toggle("best", number === top);
     NAMES.forEach((name, which) => {
       const bar = row.cells[1].children[which];
