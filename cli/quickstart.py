@@ -93,6 +93,8 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
         "next": [
             f"{command.program()} predict --tflite={artifacts['tflite']} your-own-digit.png",
             f"{command.program()} train --recipe=article {data_dir} --workdir=runs/article",
+            f"{command.program()} serve --model_name={exported['model_name']} "
+            f"--model_base_path={Path(artifacts['saved_model']).parent} --rest_api_port=8501",
             f"{command.program()} --help",
         ],
     }
