@@ -13,14 +13,17 @@ content security policy (https://www.w3.org/TR/CSP3/).
 import asyncio
 import base64
 import hashlib
+import io
 import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 from aiohttp import web
 
+from ..base import picture_file
 from ..base.errors import DataError
 from . import litert_js, picture
 from .core.inference import DEFAULT_SIGNATURE, Target
@@ -35,6 +38,7 @@ _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript",
           ".tflite": "application/octet-stream"}  # fmt: skip
 _UINT8 = 4  # Of `tensorflow.DataType`.
 _LARGEST_PICTURE = 32 << 20  # Bytes.
+_MOST_PIXELS = 50_000_000  # More than phones' cameras have.
 # In manifests: of one export, the SavedModel's and the TFLite file's are the same.
 _SAME = ("model_name", "version", "created", "run")
 ACTIVATIONS = "activations"
@@ -115,9 +119,11 @@ class _Pages:
 
     async def picture(self, request: web.Request) -> web.Response:
         """A picture file to uint8 [H, W, C], as `digitline predict` makes it."""
-        if (request.content_length or 0) > _LARGEST_PICTURE:
-            return answers.error(413, f"a picture may have {_LARGEST_PICTURE >> 20} MB")
-        content = await request.read()
+        content = await _read(request)
+        if content is None:
+            response = answers.error(413, f"a picture file may have {_LARGEST_PICTURE >> 20} MB")
+            response.force_close()  # What is left of it is not worth reading.
+            return response
         try:
             target = _target(request.match_info)
             with self._manager.lease(target) as lease:
@@ -130,6 +136,7 @@ class _Pages:
 
         def load() -> bytes:
             name = Path("the picture")
+            _require_size(name, content)
             return picture.load(name, shape, _labels(folder), content).tobytes()
 
         try:
@@ -189,6 +196,31 @@ def _target(names: Mapping[str, str]) -> Target:
     if not re.fullmatch(r"[0-9]{1,18}", names["version"]):
         raise invalid("a version is a number")
     return Target(names["name"], int(names["version"]))
+
+
+async def _read(request: web.Request) -> bytes | None:
+    """The body; None if it is too large."""
+    content = bytearray()
+    async for part in request.content.iter_any():
+        content += part
+        if len(content) > _LARGEST_PICTURE:
+            return None
+    return bytes(content)
+
+
+def _require_size(name: Path, content: bytes) -> None:
+    """Refuses a small file of a picture that fills the memory.
+
+    Raises:
+      DataError: it has too many pixels, or is no picture.
+    """
+    try:
+        with PIL.Image.open(io.BytesIO(content)) as opened:
+            width, height = opened.size
+    except Exception as error:  # Each of Pillow's formats raises its own.
+        raise picture_file.unreadable(name, error) from None
+    if width * height > _MOST_PIXELS:
+        raise DataError(f"{name}: {width}x{height} pixels, over {_MOST_PIXELS // 10**6} million")
 
 
 def tflite_of(folder: Path) -> Path | None:
