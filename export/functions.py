@@ -3,6 +3,7 @@
 All of them end in the same network; they differ in how pixels come in.
 """
 
+import collections
 import dataclasses
 import math
 import re
@@ -74,14 +75,21 @@ def probabilities_alone(subject: Classifier) -> Callable[[tf.Tensor], dict[str, 
 def activations(subject: Classifier) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     """Images uint8 [N, H, W, C] to what each layer answers, named `01_NAME`, `02_NAME`, ….
 
-    Layers that change no value in use, such as dropout, are left out.
+    Layers that change no value in use, such as dropout, are left out. Where Keras has named a
+    layer, its number is counted in the network; Keras counts all that it has made before.
     """
     answers: list[tuple[str, Any]] = []
+    numbers = collections.Counter[str]()
     for layer in subject.model.layers:
         if isinstance(layer, _FINISHING) and answers:
             answers[-1] = (answers[-1][0], layer.output)
         elif not isinstance(layer, _PASSING):
-            answers.append((re.sub(r"\W", "_", layer.name), layer.output))
+            name = layer.name
+            kind = re.sub(r"_\d+$", "", name)
+            if kind.replace("_", "") == type(layer).__name__.lower():
+                numbers[kind] += 1
+                name = f"{kind}_{numbers[kind]}"
+            answers.append((re.sub(r"\W", "_", name), layer.output))
     digits = max(2, len(str(len(answers))))
     outputs = {f"{at:0{digits}}_{name}": each for at, (name, each) in enumerate(answers, 1)}
     network = keras.Model(subject.model.inputs, outputs)

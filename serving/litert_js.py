@@ -9,6 +9,7 @@ https://ai.google.dev/edge/litert/web
 
 import base64
 import hashlib
+import http.client
 import io
 import os
 import posixpath
@@ -43,8 +44,6 @@ FILES = (
     "wasm-utils/dist/index.js",
 )
 _NPM = "https://registry.npmjs.org"
-# How npm itself hands its settings to what it starts.
-_NPM_OWN = "npm_config_registry"
 # How npm hands its setting to what it starts; people write it in capitals too.
 _NPM_SETTING = "npm_config_registry"
 _TIMEOUT_S = 60
@@ -104,7 +103,11 @@ def fetch(folder: Path, registry: str) -> None:
                 )
             _unpack(content, package, making)
         shutil.rmtree(folder, ignore_errors=True)
-        making.rename(folder)
+        try:
+            making.rename(folder)
+        except OSError:
+            if not is_whole(folder):  # Else another process was quicker.
+                raise
     finally:
         shutil.rmtree(making, ignore_errors=True)
 
@@ -113,7 +116,7 @@ def _download(address: str) -> bytes:
     try:
         with urllib.request.urlopen(address, timeout=_TIMEOUT_S) as answer:
             return answer.read()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         raise UserError(
             f"{address}: {first_line(Exception(str(reason)))} (another registry: --registry=URL)"
@@ -133,7 +136,7 @@ def _unpack(content: bytes, package: str, folder: Path) -> None:
 
 
 def _registry() -> str:
-    stated = os.environ.get("NPM_CONFIG_REGISTRY") or os.environ.get(_NPM_OWN)
+    stated = os.environ.get(_NPM_SETTING) or os.environ.get(_NPM_SETTING.upper())
     if stated:
         return stated
     npm = shutil.which("npm")

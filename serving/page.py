@@ -12,11 +12,14 @@ content security policy (https://www.w3.org/TR/CSP3/).
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import io
+import ipaddress
 import json
 import re
-from collections.abc import Mapping
+import urllib.parse
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +41,14 @@ _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript",
           ".tflite": "application/octet-stream"}  # fmt: skip
 _UINT8 = 4  # Of `tensorflow.DataType`.
 _LARGEST_PICTURE = 32 << 20  # Bytes.
-_MOST_PIXELS = 50_000_000  # More than phones' cameras have.
+_MOST_PIXELS = 50_000_000  # As phones' cameras have; a few hundred MB while it is decoded.
+_READ_S = 30.0  # Seconds that a picture may take to come.
+_LARGEST_VERSION = 2**63 - 1
 # In manifests: of one export, the SavedModel's and the TFLite file's are the same.
 _SAME = ("model_name", "version", "created", "run")
 ACTIVATIONS = "activations"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def image_shape(servable: Servable) -> tuple[int, int, int] | None:
@@ -58,30 +65,61 @@ def image_shape(servable: Servable) -> tuple[int, int, int] | None:
     return height, width, channels
 
 
-def routes(manager: Manager, litert: Path) -> list[web.RouteDef]:
+def routes(manager: Manager, litert: Path, local: bool) -> list[web.RouteDef]:
     """The page's addresses.
 
     Args:
       manager: of the models.
       litert: folder of LiteRT.js, as `digitline litertjs` makes it; may be missing.
+      local: whether the server listens on a loopback address: then it is asked by an address or
+        as localhost, and by another name only where that was made to lead here (DNS rebinding).
     """
     pages = _Pages(manager, litert)
     version = "/page/models/{name}/versions/{version}"
+
+    def guarded(handler: Handler) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            if local and not _is_local(request.host):
+                return answers.error(403, "this server is asked by its address, or as localhost")
+            if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+                return answers.error(403, "other pages may not ask this one's addresses")
+            return await handler(request)
+
+        return handle
+
     return [
         web.get("/", pages.index),
-        web.get("/page/models", pages.models),
-        web.get(f"{version}/model.tflite", pages.tflite),
-        web.get(f"{version}/samples.png", pages.samples),
-        web.post(f"{version}/picture", pages.picture),
+        web.get("/page/models", guarded(pages.models)),
+        web.get(f"{version}/model.tflite", guarded(pages.tflite)),
+        web.get(f"{version}/samples.png", guarded(pages.samples)),
+        web.post(f"{version}/picture", guarded(pages.picture)),
         web.get("/page/litertjs/{file:.+}", pages.litert),
         web.get("/page/{file}", pages.file),
     ]
+
+
+def _is_local(host: str) -> bool:
+    """Whether a Host header names an address, or localhost."""
+    name = urllib.parse.urlsplit(f"//{host}").hostname or ""
+    return name == "localhost" or is_address(name)
+
+
+def is_address(host: str) -> bool:
+    """Whether it is an IP address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 class _Pages:
     def __init__(self, manager: Manager, litert: Path):
         self._manager = manager
         self._litert = litert
+        self._decoding = asyncio.Semaphore(
+            1
+        )  # Large pictures fill the memory, one after the other.
         self._files = {each.name: each for each in _FOLDER.iterdir() if each.suffix in _TYPES}
         self._policy = _policy(self._files["index.html"].read_text(encoding="utf-8"))
 
@@ -119,7 +157,10 @@ class _Pages:
 
     async def picture(self, request: web.Request) -> web.Response:
         """A picture file to uint8 [H, W, C], as `digitline predict` makes it."""
-        content = await _read(request)
+        try:
+            content = await asyncio.wait_for(_read(request), _READ_S)
+        except asyncio.TimeoutError:
+            return answers.error(408, "the picture takes too long to come")
         if content is None:
             response = answers.error(413, f"a picture file may have {_LARGEST_PICTURE >> 20} MB")
             response.force_close()  # What is left of it is not worth reading.
@@ -140,7 +181,8 @@ class _Pages:
             return picture.load(name, shape, _labels(folder), content).tobytes()
 
         try:
-            pixels = await asyncio.to_thread(load)
+            async with self._decoding:
+                pixels = await asyncio.to_thread(load)
         except DataError as error:
             return answers.error(400, str(error))
         return web.Response(body=pixels, content_type="application/octet-stream")
@@ -155,12 +197,11 @@ class _Pages:
         models = []
         for name in self._manager.names():
             versions = []
-            try:
+            with contextlib.suppress(StatusError):  # Nothing of it is there yet.
                 for each in self._manager.status(Target(name)):
                     if each.state is State.AVAILABLE:
-                        versions.append(self._version(name, each.version))
-            except StatusError:
-                pass  # It is not there yet, or has just gone.
+                        with contextlib.suppress(StatusError):  # It has just gone.
+                            versions.append(self._version(name, each.version))
             models.append({"name": name, "versions": versions})
         return {"models": models, "litertjs": litert_js.is_whole(self._litert)}
 
@@ -172,7 +213,8 @@ class _Pages:
         folder = self._manager.folder(target)
         labels = _labels(folder)
         return {
-            "version": number,
+            "version": str(number),  # JavaScript's numbers are too short for some.
+            "kind": "TFLite" if (folder / "model.tflite").is_file() else "SavedModel",
             "labels": labels,
             "image_shape": shape,
             "is_of_digits": shape is not None and picture.is_of_digits(shape, labels),
@@ -193,9 +235,9 @@ class _Pages:
 
 
 def _target(names: Mapping[str, str]) -> Target:
-    if not re.fullmatch(r"[0-9]{1,18}", names["version"]):
+    if not re.fullmatch(r"[0-9]{1,19}", names["version"]):
         raise invalid("a version is a number")
-    return Target(names["name"], int(names["version"]))
+    return Target(names["name"], min(int(names["version"]), _LARGEST_VERSION))
 
 
 async def _read(request: web.Request) -> bytes | None:
@@ -250,7 +292,7 @@ def tflite_of(folder: Path) -> Path | None:
 def _labels(folder: Path) -> tuple[str, ...]:
     for path in (folder / "assets" / "labels.txt", folder / "labels.txt"):
         if path.is_file():
-            return tuple(path.read_text(encoding="utf-8").splitlines())
+            return tuple(path.read_text(encoding="utf-8", errors="replace").splitlines())
     return ()
 
 

@@ -170,7 +170,7 @@ flags.DEFINE_bool(
     "page",
     None,
     "Answer / of the REST port with a page where one draws a digit and sees what the models make "
-    "of it (default: where --host is this machine's own, as 127.0.0.1 is).",
+    "of it (default: where --host is a loopback address, as 127.0.0.1 is).",
     **_OURS,
 )
 flags.DEFINE_string(
@@ -206,5 +206,8 @@ flags.DEFINE_float(
     **_OURS,
 )
 flags.DEFINE_string(
-    "access_log", "", "File of a JSON line for each request; - for standard error.", **_OURS
+    "access_log",
+    "",
+    "File of a JSON line for each request to a model; - for standard error.",
+    **_OURS,
 )

@@ -203,7 +203,7 @@ async def _assembled(values: Any, stack: contextlib.AsyncExitStack) -> _Server:
                 *operations.routes(
                     manager, metrics, settings.metrics_path(values.monitoring_config_file)
                 ),
-                *(page.routes(manager, settings.litertjs(values)) if settings.page(values) else ()),
+                *_page(values, manager),
             ],
             observe=functools.partial(metrics.request, entrypoint="REST"),
             access_log=log,
@@ -229,6 +229,13 @@ async def _assembled(values: Any, stack: contextlib.AsyncExitStack) -> _Server:
             ) from error
     server = _Server(metrics, manager, models, grpc_server, rest)
     return server
+
+
+def _page(values: Any, manager: Manager) -> list[web.RouteDef]:
+    """The routes of the page, where it is wanted."""
+    if not settings.page(values):
+        return []
+    return page.routes(manager, settings.litertjs(values), settings.is_loopback(values.host))
 
 
 def _following(values: Any, stated: bytes, server: _Server) -> list[Coroutine[Any, Any, None]]:

@@ -4,6 +4,7 @@ Batching, TLS and monitoring are text-format files of TF Serving's messages.
 """
 
 import dataclasses
+import ipaddress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from .core.batching import Parameters
 
 # Where TF Serving answers Prometheus.
 METRICS_PATH = "/monitoring/prometheus/metrics"
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _PEM = "-----BEGIN"
 
 
@@ -60,10 +60,18 @@ def check(values: Any) -> None:
 
 
 def page(values: Any) -> bool:
-    """Whether `/` is answered with the page: if not stated, on this machine's own addresses."""
+    """Whether `/` is answered with the page: if not stated, on loopback addresses."""
     if not values.rest_api_port:
         return False
-    return values.host in _LOOPBACK if values.page is None else values.page
+    return is_loopback(values.host) if values.page is None else values.page
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine itself reaches a server at that address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def litertjs(values: Any) -> Path:

@@ -17,14 +17,15 @@ _STRING = 7  # Of `tensorflow.DataType`.
 def lines(values: Any, manager: Manager) -> list[str]:
     """The lines, from the flags and the models that are loaded."""
     host = "127.0.0.1" if values.host in ("0.0.0.0", "::") else values.host
+    host, stated = (f"[{each}]" if ":" in each else each for each in (host, values.host))
     said = []
     if values.port:
         tls = " (TLS)" if values.ssl_config_file else ""
-        said.append(f"gRPC at {values.host}:{values.port}{tls}")
+        said.append(f"gRPC at {stated}:{values.port}{tls}")
     if values.grpc_socket_path:
         said.append(f"gRPC at unix:{values.grpc_socket_path}")
     if values.rest_api_port:
-        said.append(f"REST at http://{values.host}:{values.rest_api_port}")
+        said.append(f"REST at http://{stated}:{values.rest_api_port}")
     if settings.page(values):
         said.append(f"draw a digit at http://{host}:{values.rest_api_port}/")
     called = []

@@ -41,9 +41,9 @@ class Process:
     def channel(self):
         return grpc.insecure_channel(f"127.0.0.1:{self.port}")
 
-    def fetch(self, path, body=None):
+    def fetch(self, path, body=None, headers=None):
         """Status, headers and bytes of an answer of the REST port."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.rest}{path}", body)
+        request = urllib.request.Request(f"http://127.0.0.1:{self.rest}{path}", body, headers or {})
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.status, answer.headers, answer.read()

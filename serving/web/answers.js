@@ -76,6 +76,9 @@ function addRow(body) {
     chart.setAttribute("aria-hidden", "true");
     const rect = chart.appendChild(document.createElementNS(SVG, "rect"));
     rect.setAttribute("height", 1);
+    const unseen = bar.appendChild(document.createElement("b"));
+    unseen.className = "unseen";
+    unseen.textContent = name;
     bar.append(document.createElement("span"));
   }
 }

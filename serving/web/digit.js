@@ -41,7 +41,8 @@ export function pictureOf(strokes, height, width) {
 }
 
 function range(values) {
-  return [Math.min(...values), Math.max(...values)];
+  return values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)],
+    [Infinity, -Infinity]);
 }
 
 function drawn(strokes, rows, columns, pen, place) {

@@ -17,6 +17,7 @@ export async function askServer(choice, pixels) {
 export async function askLayers(choice, pixels) {
   const instances = [nested(pixels, choice.image_shape)];
   const [answer] = await predict(choice, { signature_name: "activations", instances });
+  if (Array.isArray(answer)) return [["layer", answer]]; // Of a lone output REST leaves out the name.
   return Object.entries(answer)
     .sort(([one], [other]) => (one < other ? -1 : 1))
     .map(([name, values]) => [name.replace(/^\d+_/, ""), values]);
@@ -24,8 +25,12 @@ export async function askLayers(choice, pixels) {
 
 async function predict(choice, body) {
   const address = `/v1/models/${encodeURIComponent(choice.name)}/versions/${choice.version}:predict`;
-  return (await (await fetched(address, { method: "POST", body: JSON.stringify(body) })).json())
-    .predictions;
+  const text = await (await fetched(address, { method: "POST", body: JSON.stringify(body) })).text();
+  try {
+    return JSON.parse(text).predictions;
+  } catch {
+    throw new Error("the model's answer holds numbers that are none (NaN or infinite)");
+  }
 }
 
 // A response that is no error.
@@ -61,7 +66,9 @@ async function loadLiteRt() {
     },
   };
   try {
-    const module = await import("@litertjs/core");
+    // A browser may remember that a file could not be loaded; under another name it tries again.
+    const name = tries++ ? `/page/litertjs/core/dist/index.js?${tries}` : "@litertjs/core";
+    const module = await import(name);
     await module.loadLiteRt("/page/litertjs/core/wasm/");
     return module;
   } finally {
@@ -71,20 +78,27 @@ async function loadLiteRt() {
 }
 
 let litert = null;
+let tries = 0;
 let compiled = { address: null, promise: null };
 
 export async function askBrowser(choice, pixels) {
-  litert ??= loadLiteRt();
+  litert ??= loadLiteRt().catch((error) => {
+    litert = null;
+    throw error;
+  });
   const { loadAndCompile, Tensor } = await litert;
   const shape = [1, ...choice.image_shape];
 
   async function run(model) {
     const images = new Tensor(pixels, shape);
-    const outputs = await model.run("serving_default", { images });
-    const probabilities = Array.from(await outputs.probabilities.data());
-    // They lie in WebAssembly's memory, which has no garbage collector.
-    for (const tensor of [images, ...Object.values(outputs)]) tensor.delete();
-    return probabilities;
+    let outputs = {};
+    try {
+      outputs = await model.run("serving_default", { images });
+      return Array.from(await outputs.probabilities.data());
+    } finally {
+      // They lie in WebAssembly's memory, which has no garbage collector.
+      for (const tensor of [images, ...Object.values(outputs)]) tensor.delete();
+    }
   }
 
   const name = encodeURIComponent(choice.name);

@@ -19,9 +19,15 @@ const state = {
   answers: { server: null, browser: null }, // { probabilities, milliseconds } or { error }.
 };
 
+// Counts what was drawn or picked, so that a picture that comes late is not taken.
+let picking = 0;
+
 const pad = makePad($("pad"), (strokes) => {
   state.strokes = strokes;
+  picking++;
   receive(pixelsOfStrokes());
+}, (words) => {
+  $("pen").textContent = words;
 });
 
 function pixelsOfStrokes() {
@@ -36,11 +42,9 @@ function pixelsOfStrokes() {
 // New pixels, or none: shows them and asks.
 function receive(pixels) {
   state.pixels = pixels;
-  const shape = state.choice?.image_shape;
-  if (shape) {
-    const blank = new Uint8Array(shape.reduce((one, other) => one * other));
-    pictureOfPixels(pixels ?? blank, shape, $("input"));
-  }
+  const shape = state.choice?.image_shape ?? [1, 1, 1];
+  const blank = new Uint8Array(shape.reduce((one, other) => one * other));
+  pictureOfPixels(pixels ?? blank, shape, $("input"));
   if (!pixels) state.answers = { server: null, browser: null };
   show();
   askAll();
@@ -77,7 +81,9 @@ async function ask(engine) {
     state.answers[engine] = answer;
     show();
   }
-  if (state.pixels !== pixels || state.choice !== choice) ask(engine);
+  if (answer.error) refresh(); // The version may have gone.
+  const isOld = state.pixels !== pixels || state.choice !== choice;
+  if (isOld && wanted().includes(engine)) ask(engine);
 }
 
 async function askInside() {
@@ -86,7 +92,7 @@ async function askInside() {
   const parent = $("layers");
   if (!pixels || !choice.activations) {
     parent.replaceChildren();
-    $("inside-note").textContent = choice && !choice.activations
+    $("inside-note").textContent = choice?.image_shape && !choice.activations
       ? "This model was exported without the signature activations: export it anew to see them."
       : "Draw something.";
     return;
@@ -132,16 +138,34 @@ function trouble(engines) {
 
 function choose(model, version) {
   const found = model?.versions.find((each) => each.version === version) ?? model?.versions[0];
+  const before = state.choice?.image_shape;
   state.choice = found ? { name: model.name, ...found } : null;
   state.answers = { server: null, browser: null };
+  $("kind").textContent = found?.kind ?? "SavedModel";
   const shape = state.choice?.image_shape;
   $("input-note").textContent = !shape ? "" : `${shape.join("×")} pixels. ` + (state.choice.is_of_digits
     ? "A drawing is scaled into a box of 20 of 28 pixels, and its centre of mass put at the centre, as MNIST was made."
     : "A drawing is taken as it is.");
   options($("version"), model?.versions.map((each) => each.version) ?? [], state.choice?.version);
-  $("samples").hidden = !state.choice?.samples;
   showSamples(state.choice);
-  pad.clear();
+  // What was drawn or picked stays, so that models can be compared.
+  if (state.strokes.length) receive(pixelsOfStrokes());
+  else if (state.pixels && `${shape}` === `${before}`) receive(state.pixels);
+  else pad.clear();
+}
+
+// Looks what is served now; the choice stays if it is still there.
+async function refresh() {
+  const found = await fetched("/page/models").then((answer) => answer.json()).catch(() => null);
+  if (!found || JSON.stringify(found.models) === JSON.stringify(state.models)) return;
+  const chosen = state.choice;
+  Object.assign(state, found);
+  const model = modelNamed(chosen?.name) ?? state.models.find((each) => each.versions.length) ??
+    state.models[0];
+  options($("model"), state.models.map((each) => each.name), model?.name);
+  const version = model?.versions.find((each) => each.version === chosen?.version);
+  if (chosen && version) options($("version"), model.versions.map((each) => each.version), chosen.version);
+  else choose(model);
 }
 
 function options(select, values, chosen) {
@@ -151,33 +175,45 @@ function options(select, values, chosen) {
 async function showSamples(choice) {
   const grid = $("sample-grid");
   grid.replaceChildren();
+  $("samples").hidden = true;
   if (!choice?.samples) return;
   const samples = await samplesOf(choice).catch(() => []);
-  if (state.choice !== choice) return;
+  if (state.choice !== choice || !samples.length) return;
+  $("samples").hidden = false;
+  $("samples-title").textContent = `Images of ${choice.samples.split}`;
   grid.style.gridTemplateColumns = `repeat(${choice.samples.columns}, 1fr)`;
   samples.forEach(({ label, column, pixels }, at) => {
     const button = grid.appendChild(document.createElement("button"));
     button.type = "button";
     button.style.gridColumn = column + 1; // A row for each class.
     button.tabIndex = at ? -1 : 0; // One stop of the Tab key; arrows move inside.
-    button.setAttribute("aria-label", `Test image of ${choice.labels[label] ?? label}`);
+    button.setAttribute("aria-label", `${choice.labels[label] ?? label}, image ${column + 1}`);
     button.append(pictureOfPixels(pixels, choice.image_shape));
     button.addEventListener("click", () => pick(pixels));
   });
 }
 
 $("sample-grid").addEventListener("keydown", (event) => {
-  const step = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
   const buttons = [...event.currentTarget.children];
-  const next = buttons[buttons.indexOf(document.activeElement) + step];
-  if (!step || !next) return;
-  document.activeElement.tabIndex = -1;
-  next.tabIndex = 0;
+  const at = buttons.indexOf(document.activeElement);
+  const inColumn = (each) => each.style.gridColumn === buttons[at].style.gridColumn;
+  const next = {
+    ArrowLeft: () => buttons[at - 1],
+    ArrowRight: () => buttons[at + 1],
+    ArrowUp: () => buttons.slice(0, at).findLast(inColumn),
+    ArrowDown: () => buttons.slice(at + 1).find(inColumn),
+  }[event.key]?.();
+  if (!next) return;
   next.focus();
   event.preventDefault();
 });
 
+$("sample-grid").addEventListener("focusin", ({ currentTarget, target }) => {
+  for (const each of currentTarget.children) each.tabIndex = each === target ? 0 : -1;
+});
+
 function pick(pixels) {
+  picking++;
   state.strokes = [];
   pad.show(pictureOfPixels(pixels, state.choice.image_shape));
   receive(pixels);
@@ -186,9 +222,10 @@ function pick(pixels) {
 async function take(file) {
   if (!file || !state.choice?.image_shape) return;
   const { choice } = state;
+  const mine = ++picking;
   try {
     const pixels = await pixelsOfFile(choice, file);
-    if (state.choice === choice) pick(pixels);
+    if (state.choice === choice && picking === mine) pick(pixels);
   } catch (error) {
     pad.clear();
     $("trouble").textContent = `${file.name}: ${error.message.replace(/^the picture: /, "")}`;
@@ -215,7 +252,10 @@ document.addEventListener("drop", (event) => {
 const modelNamed = (name) => state.models.find((each) => each.name === name);
 $("model").addEventListener("change", ({ target }) => choose(modelNamed(target.value)));
 $("version").addEventListener("change", ({ target }) =>
-  choose(modelNamed($("model").value), Number(target.value)));
+  choose(modelNamed($("model").value), target.value));
+for (const id of ["model", "version"]) $(id).addEventListener("focus", refresh);
+document.addEventListener("visibilitychange", refresh);
+setInterval(() => state.choice || refresh(), 2000); // Models may still be loading.
 $("inside-details").addEventListener("toggle", askInside);
 $("engines").addEventListener("change", () => {
   show();

@@ -3,11 +3,13 @@
 import { inkStrokes } from "./digit.js";
 
 const PEN = 0.07; // Of the pad's side.
+const NEAR = 0.002; // A point so near to the one before tells nothing new.
 const [STEP, FAR] = [0.02, 0.08]; // What an arrow key moves the pen, alone and with Shift.
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 // changed: is called with the strokes, lists of points [x, y] of 0 to 1, whenever they change.
-export function makePad(canvas, changed) {
+// said: is called with words for who cannot see the pen that the keys move.
+export function makePad(canvas, changed, said) {
   const context = canvas.getContext("2d");
   let strokes = [];
   let shown = null; // A picture instead of strokes.
@@ -26,9 +28,10 @@ export function makePad(canvas, changed) {
     if (document.activeElement === canvas && canvas.matches(":focus-visible")) {
       context.beginPath();
       context.arc(pen[0] * width, pen[1] * height, (PEN * width) / 2, 0, 2 * Math.PI);
-      context.strokeStyle = penIsDown ? "#e69f00" : "#56b4e9";
+      context.fillStyle = context.strokeStyle = "#e69f00";
       context.lineWidth = 4;
-      context.stroke();
+      if (penIsDown) context.fill();
+      else context.stroke();
     }
   }
 
@@ -44,7 +47,13 @@ export function makePad(canvas, changed) {
 
   function pointOf(event) {
     const box = canvas.getBoundingClientRect();
-    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+    const point = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+    return point.map((at) => Math.max(0, Math.min(1, at))); // What lies outside is at the edge.
+  }
+
+  function extend(stroke, point) {
+    const [x, y] = stroke.at(-1);
+    if (Math.hypot(point[0] - x, point[1] - y) >= NEAR) stroke.push(point);
   }
 
   canvas.addEventListener("pointerdown", (event) => {
@@ -56,9 +65,9 @@ export function makePad(canvas, changed) {
     update();
   });
   canvas.addEventListener("pointermove", (event) => {
-    if (event.pointerId !== pointer) return;
+    if (event.pointerId !== pointer || !strokes.length) return;
     const events = event.getCoalescedEvents?.() ?? [];
-    strokes.at(-1)?.push(...(events.length ? events : [event]).map(pointOf));
+    for (const each of events.length ? events : [event]) extend(strokes.at(-1), pointOf(each));
     update();
   });
   for (const name of ["pointerup", "pointercancel"]) {
@@ -72,10 +81,14 @@ export function makePad(canvas, changed) {
     if (event.key in ARROWS) {
       const step = event.shiftKey ? FAR : STEP;
       pen = pen.map((at, axis) => Math.max(0, Math.min(1, at + step * ARROWS[event.key][axis])));
-      if (penIsDown) strokes.at(-1).push(pen);
+      if (penIsDown) {
+        strokes.at(-1).push(pen);
+        update();
+      } else {
+        paint();
+      }
     } else if (event.key === " ") {
-      penIsDown = !penIsDown;
-      if (penIsDown) begin(pen);
+      if (!event.repeat) setPen(!penIsDown);
     } else if (event.key === "Backspace") {
       undo();
     } else if (event.key === "Delete") {
@@ -84,9 +97,16 @@ export function makePad(canvas, changed) {
       return;
     }
     event.preventDefault();
-    update();
   });
   for (const name of ["focus", "blur"]) canvas.addEventListener(name, paint);
+
+  function setPen(down) {
+    penIsDown = down;
+    said(down ? "pen down" : "pen up");
+    if (!down) return paint();
+    begin(pen);
+    update();
+  }
 
   function undo() {
     penIsDown = false;
@@ -107,6 +127,7 @@ export function makePad(canvas, changed) {
   // Shows a picture, anything that a canvas draws, in place of strokes.
   function show(picture) {
     penIsDown = false;
+    pointer = null;
     strokes = [];
     shown = picture;
     paint();

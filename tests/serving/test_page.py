@@ -47,7 +47,8 @@ def test_what_the_models_are(server, exported, test_images):
     (version,) = model["versions"]
     samples = version.pop("samples")
     assert version == {
-        "version": 1,
+        "version": "1",
+        "kind": "SavedModel",
         "labels": list("0123456789"),
         "image_shape": [28, 28, 1],
         "is_of_digits": True,
@@ -62,6 +63,27 @@ def test_what_the_models_are(server, exported, test_images):
     for nothing in ("/page/models/mnist/versions/2", "/page/models/other/versions/1"):
         assert server.fetch(f"{nothing}/model.tflite")[0] == 404
         assert server.fetch(f"{nothing}/samples.png")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "127.0.0.1:1"}, 200),
+        ({"Host": "[::1]:8501"}, 200),
+        ({"Host": "localhost"}, 200),
+        ({"Host": "evil.example"}, 403),  # A name that was made to lead here.
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+    ],
+)
+def test_other_sites_do_not_get_the_models_files(server, headers, status):
+    for path in ("/page/models", f"{VERSION}/model.tflite", f"{VERSION}/samples.png"):
+        assert server.fetch(path, headers=headers)[0] == status
+
+
+def test_labels_that_are_no_utf_8_are_marked(tmp_path):
+    (tmp_path / "labels.txt").write_bytes("größer\n".encode("latin-1"))
+    assert page._labels(tmp_path) == ("gr��er",)
 
 
 def test_a_picture_becomes_pixels_as_predict_makes_them(server, test_images, tmp_path):
@@ -112,6 +134,10 @@ def flags(**given):
         ({"host": "0.0.0.0", "page": True}, True),
         ({"page": False}, False),
         ({"rest_api_port": 0}, False),
+        ({"host": "127.0.0.2"}, True),
+        ({"host": "::1"}, True),
+        ({"host": "localhost"}, True),
+        ({"host": "192.168.0.1"}, False),
     ],
 )
 def test_where_the_page_is_by_default(given, expected):

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 import shutil
 
 import numpy as np
@@ -13,6 +14,8 @@ from strokes import strokes_of
 
 from digitline.base import command
 from digitline.base.errors import UserError
+from digitline.export import functions, saved_model
+from digitline.models import registry
 from digitline.serving import litert_js, runtime
 
 pytest.importorskip("playwright", reason="needs: pip install playwright")
@@ -32,16 +35,25 @@ def litertjs():
 
 @pytest.fixture(scope="module")
 def server(exported, tmp_path_factory):
-    """Serves `tiny`, the export of the tests, in two versions, and `boxed`, which knows more."""
+    """Serves models: `tiny`, the export of the tests; `alone`, the same without TFLite; more.
+
+    `boxed` knows its digits; `softmax` is not trained.
+    """
     folder = tmp_path_factory.mktemp("server")
     shutil.copytree(exported.saved_model, folder / "tiny/1")
     shutil.copytree(exported.saved_model.parents[2], folder / "exports")
     shutil.copytree(BOXED, folder / "boxed/1")
+    network = registry.get("softmax")
+    preprocess = network.preprocess((28, 28, 1), network.RECIPES["best"])
+    model = network.build(preprocess.output_shape, 10)
+    subject = functions.Classifier(model, preprocess, tuple("0123456789"))
+    saved_model.write(subject, folder / "softmax/1")
     of_export = folder / "exports" / "saved_model" / exported.saved_model.parent.name
     (folder / "models.config").write_text(
         "model_config_list {"
         f'config {{ name: "boxed" base_path: "{folder}/boxed" model_platform: "tensorflow" }}'
         f'config {{ name: "tiny" base_path: "{of_export}" model_platform: "tensorflow" }}'
+        f'config {{ name: "softmax" base_path: "{folder}/softmax" model_platform: "tensorflow" }}'
         f'config {{ name: "alone" base_path: "{folder}/tiny" model_platform: "tensorflow" }}'
         "}"
     )
@@ -140,7 +152,7 @@ def test_test_images_get_the_models_own_answers(browser, server, exported, test_
                 assert shares == pytest.approx(
                     [100 * share for share in expected["probabilities"]], abs=0.15
                 )
-            assert button.get_attribute("aria-label").startswith("Test image of ")
+            assert re.fullmatch(r"\d, image \d+", button.get_attribute("aria-label"))
         page.wait_for_selector(".layer >> nth=6")
         names = [each.split(":")[0] for each in page.locator(".layer p").all_inner_texts()]
         assert names == ["c1", "s2", "c3", "s4", "c5", "f6", "logits"]
@@ -159,7 +171,7 @@ def test_a_picture_is_taken_and_a_file_that_is_none_is_named(browser, server, te
     page = browser.new_page()
     page.goto(f"http://127.0.0.1:{server.rest}/")
     page.set_input_files("#file", {**picture, "name": "seven.txt", "buffer": b"no picture"})
-    page.wait_for_selector("#trouble:not([hidden])")
+    page.wait_for_selector("#trouble:has-text('seven.txt')")
     assert page.inner_text("#trouble").startswith("seven.txt: not a picture")
     page.close()
 
@@ -178,12 +190,33 @@ def test_by_keys_alone(browser, server):
     with opened(browser, server, "tiny") as page:
         page.wait_for_selector("#sample-grid button >> nth=30")
         page.focus("#sample-grid button")  # The one stop of the Tab key.
-        for key in ("ArrowRight", "ArrowDown", "ArrowLeft", "Enter"):
+        for key in ("ArrowRight", "ArrowDown", "ArrowUp", "Enter"):
             page.keyboard.press(key)
         answers(page)
         second = page.locator("#sample-grid button").nth(1)
         assert second.evaluate("button => button === document.activeElement")
-        assert received(page).any()
+        assert page.locator("#sample-grid button[tabindex='0']").count() == 1
+        picked = received(page)
+        assert picked.any()
+        page.focus("#pad")
+        page.keyboard.press("ArrowLeft")  # The pen is up: nothing is drawn.
+        np.testing.assert_array_equal(received(page), picked)
+
+
+def test_a_drawing_stays_when_the_model_changes(browser, server):
+    with opened(browser, server, "boxed") as page:
+        draw(page, [[(0.5, 0.2), (0.5, 0.8), (3.0, 0.8)]])  # Outside counts as the edge.
+        assert answers(page)["server"][0].isdigit()
+        before = received(page)
+        assert np.ptp(np.nonzero(before)[0]) >= 9
+        page.select_option("#model", "tiny")
+        answers(page)
+        np.testing.assert_array_equal(received(page), before)
+        page.select_option("#model", "softmax")  # One layer, whose name REST leaves out.
+        page.click("#inside-details summary")
+        answers(page, ["server"])
+        page.wait_for_selector(".layer")
+        assert "10, from " in page.locator(".layer p").inner_text()
 
 
 def test_one_engine_alone_and_what_is_missing(browser, server):
