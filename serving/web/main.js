@@ -180,7 +180,8 @@ async function showSamples(choice) {
   const samples = await samplesOf(choice).catch(() => []);
   if (state.choice !== choice || !samples.length) return;
   $("samples").hidden = false;
-  $("samples-title").textContent = `Images of ${choice.samples.split}`;
+  const { split } = choice.samples;
+  $("samples-title").textContent = split === "test" ? "Test images" : `Images of ${split}`;
   grid.style.gridTemplateColumns = `repeat(${choice.samples.columns}, 1fr)`;
   samples.forEach(({ label, column, pixels }, at) => {
     const button = grid.appendChild(document.createElement("button"));
