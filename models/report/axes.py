@@ -27,7 +27,14 @@ def linear(low: float, high: float, unit: str = "") -> Scale:
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     last = max(last, first + 1)
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-    ticks = tuple((at * step, f"{at * step:,.{decimals}f}{unit}") for at in range(first, last + 1))
+    # There is no room for all their digits.
+    part, many = (
+        (1e6, " M") if last * step >= 1e7 else (1e3, " k") if last * step >= 1e6 else (1, "")
+    )
+    ticks = tuple(
+        (at * step, f"{at * step / part:,.{decimals}f}{many}{unit}")
+        for at in range(first, last + 1)
+    )
     return Scale(lambda value: (value / step - first) / (last - first), ticks)
 
 

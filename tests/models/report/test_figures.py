@@ -5,7 +5,7 @@ import pytest
 
 from digitline.models.report import axes as figures_axes
 from digitline.models.report import figures
-from digitline.models.report.canvas import COLORS, visible
+from digitline.models.report.canvas import COLORS, visible, width_of
 from digitline.models.report.figures import Series
 
 
@@ -76,3 +76,10 @@ def test_a_page_sets_the_colours():
 def test_images_of_any_channels_are_shown(channels):
     image = np.full((4, 5, channels), 100, np.uint8)
     assert visible(image).tolist() == np.full((4, 5, 3), 100).tolist()
+
+
+@pytest.mark.parametrize("most", [9.0, 8_000.0, 950_000.0, 1_300_000.0, 12_000_000.0])
+def test_labels_of_large_numbers_have_room(most):
+    labels = [label for _, label in figures_axes.linear(0, most).ticks]
+    assert len(set(labels)) == len(labels) >= 3
+    assert max(width_of(label, 10) for label in labels) <= 48 - 5  # Beside the axis.
