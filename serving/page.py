@@ -99,17 +99,12 @@ def routes(manager: Manager, litert: Path, local: bool) -> list[web.RouteDef]:
 
 
 def _is_local(host: str) -> bool:
-    """Whether a Host header names an address, or localhost."""
+    """Whether a Host header names an IP address, or localhost."""
     name = urllib.parse.urlsplit(f"//{host}").hostname or ""
-    return name == "localhost" or is_address(name)
-
-
-def is_address(host: str) -> bool:
-    """Whether it is an IP address."""
     try:
-        ipaddress.ip_address(host)
+        ipaddress.ip_address(name)
     except ValueError:
-        return False
+        return name == "localhost"
     return True
 
 
@@ -117,9 +112,8 @@ class _Pages:
     def __init__(self, manager: Manager, litert: Path):
         self._manager = manager
         self._litert = litert
-        self._decoding = asyncio.Semaphore(
-            1
-        )  # Large pictures fill the memory, one after the other.
+        # Large pictures take much memory: one after the other.
+        self._decoding = asyncio.Semaphore(1)
         self._files = {each.name: each for each in _FOLDER.iterdir() if each.suffix in _TYPES}
         self._policy = _policy(self._files["index.html"].read_text(encoding="utf-8"))
 
