@@ -4,7 +4,7 @@ As TF Serving's batching (its guide "Batching configuration" and `BatchingParame
 requests wait in a queue for each servable, signature and shape; a free thread takes up to
 `max_batch_size` rows at once, and waits up to `batch_timeout_micros` for more if there are
 fewer. With a timeout of 0 the batch is what came in while the threads were busy, so a lone
-request never waits.
+request never waits; if its model is known to be quick, it is answered on the event loop.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import collections
 import concurrent.futures
 import dataclasses
 import itertools
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,12 @@ import numpy as np
 
 from .servable import Servable
 from .status import StatusError, from_exception, invalid
+
+# Seconds that a call may hold up the event loop; and how long after two requests have met there
+# are taken to be several clients.
+_QUICK_S, _CROWD_S = 0.002, 0.25
+# Calls on the event loop cannot meet: after so many, one is done by a thread, to see.
+_IN_PLACE = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +83,8 @@ class Batcher:
             parameters.num_batch_threads, thread_name_prefix="batch"
         )
         self._free = parameters.num_batch_threads
+        self._met = -math.inf  # When a request last came while another ran or waited.
+        self._in_place = 0  # Calls on the event loop since the last one by a thread.
         self._waiting: dict[_Queue, None] = {}  # In the order of their turns.
         self._timer: asyncio.TimerHandle | None = None
 
@@ -100,6 +109,8 @@ class Batcher:
                 grpc.StatusCode.UNAVAILABLE,
                 "The batch scheduling queue to which this task was submitted is full",
             )
+        if self._waiting or self._free < limits.num_batch_threads:
+            self._met = task.since
         queue.tasks.append(task)
         queue.rows += task.rows
         self._waiting.setdefault(queue)
@@ -141,20 +152,44 @@ class Batcher:
             self._observe(
                 queue.model, rows, _padded_rows(rows, self.parameters), now - tasks[0].since
             )
+        if self._is_lone(queue, tasks, now):
+            self._in_place += 1
+            self._finish(tasks, queue.call(tasks, self.parameters))
+            return
+        self._in_place = 0
         loop = asyncio.get_running_loop()
         work = loop.run_in_executor(self._pool, queue.call, tasks, self.parameters)
-        work.add_done_callback(lambda done: self._finish(tasks, done))
+        work.add_done_callback(lambda done: self._finish_and_go_on(tasks, done.result()))
 
-    def _finish(self, tasks: list[_Task], done: "asyncio.Future[list[Any]]") -> None:
+    def _is_lone(self, queue: "_Queue", tasks: list[_Task], now: float) -> bool:
+        """Whether a call is done soonest in place: a thread and the way back take longer.
+
+        It must be known to be quick, and its client to be alone.
+        """
+        return (
+            queue.seconds < _QUICK_S
+            and len(tasks) == 1
+            and tasks[0].rows == 1
+            and not self._waiting
+            and not self.parameters.pad_variable_length_inputs
+            and self._free == self.parameters.num_batch_threads - 1
+            and now - self._met > _CROWD_S
+            and self._in_place < _IN_PLACE
+        )
+
+    def _finish_and_go_on(self, tasks: list[_Task], answers: list[Any]) -> None:
+        self._finish(tasks, answers)
+        self._dispatch()
+
+    def _finish(self, tasks: list[_Task], answers: list[Any]) -> None:
         self._free += 1
-        for task, answer in zip(tasks, done.result(), strict=True):
+        for task, answer in zip(tasks, answers, strict=True):
             if task.future.done():  # Its client has gone.
                 continue
             if isinstance(answer, Exception):
                 task.future.set_exception(answer)
             else:
                 task.future.set_result(answer)
-        self._dispatch()
 
 
 class Batched:
@@ -248,6 +283,9 @@ class _Queue:
         self.joins = joins
         self.tasks: collections.deque[_Task] = collections.deque()
         self.rows = 0
+        # What the last call of a single row took. All calls of a queue are of one shape, but
+        # strings may be of any length.
+        self.seconds = math.inf
 
     def take(self, limit: int) -> list[_Task]:
         """The next requests, of at most `limit` rows together; those whose client has gone go."""
@@ -267,8 +305,13 @@ class _Queue:
 
     def call(self, tasks: list[_Task], parameters: Parameters) -> list[Any]:
         """The answer or the error of each request; on a thread of the pool."""
+        start = time.perf_counter()
         try:
-            return self._joined(tasks, parameters)
+            answers = self._joined(tasks, parameters)
+            if len(tasks) == 1 and tasks[0].rows == 1:
+                has_strings = any(each.dtype == object for each in tasks[0].inputs.values())
+                self.seconds = math.inf if has_strings else time.perf_counter() - start
+            return answers
         except Exception as error:
             if len(tasks) == 1:
                 return [from_exception(error)]

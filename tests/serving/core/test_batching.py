@@ -1,5 +1,6 @@
 import asyncio
 import threading
+import time
 
 import grpc
 import numpy as np
@@ -223,3 +224,76 @@ def test_inputs_of_other_numbers_of_rows_are_refused(rows):
 
     with pytest.raises(StatusError, match="equal 0th-dimension size"):
         asyncio.run(main())
+
+
+class Placed(Model):
+    """Keeps which of its calls ran on the event loop's thread."""
+
+    def __init__(self, seconds=0.0):
+        super().__init__()
+        self.seconds = seconds
+        self.in_place = []
+
+    def __call__(self, signature, inputs, outputs):
+        time.sleep(self.seconds)
+        self.in_place.append(threading.current_thread() is threading.main_thread())
+        return super().__call__(signature, inputs, outputs)
+
+
+async def one_by_one(model, executor):
+    for _ in range(35):
+        await ask(executor, 1)
+
+
+def test_a_lone_client_of_a_quick_model_is_answered_on_the_event_loop():
+    _, model, seen = run(Parameters(num_batch_threads=2), one_by_one, Placed())
+    # The first shows that it is quick; later ones by a thread, that nobody else is there.
+    assert [at for at, is_there in enumerate(model.in_place) if not is_there] == [0, 17, 34]
+    assert len(seen) == 35
+
+
+def test_a_slow_model_never_holds_up_the_event_loop():
+    _, model, _ = run(Parameters(num_batch_threads=2), one_by_one, Placed(0.003))
+    assert not any(model.in_place)
+
+
+def test_clients_that_meet_are_answered_by_threads():
+    async def two_at_once(model, executor):
+        for _ in range(20):
+            await asyncio.gather(ask(executor, 1), ask(executor, 1))
+        await ask(executor, 1)  # Only just after them: they may come back.
+
+    _, model, _ = run(Parameters(num_batch_threads=1), two_at_once, Placed())
+    assert not any(model.in_place)
+
+
+class Words(Placed):
+    """Takes strings."""
+
+    def __call__(self, signature, inputs, outputs):
+        return super().__call__(signature, {"x": np.zeros((len(inputs["x"]), 3))}, outputs)
+
+
+@pytest.mark.parametrize("kind", ["two rows", "strings"])
+def test_several_rows_and_strings_of_any_length_are_not_taken_for_quick(kind):
+    async def scenario(model, executor):
+        for _ in range(3):
+            if kind == "strings":
+                await executor.run("s", {"x": np.array([b"a"], object)}, ["y"])
+            else:
+                await ask(executor, 2)
+
+    _, model, _ = run(Parameters(), scenario, Words() if kind == "strings" else Placed())
+    assert model.in_place == [False, False, False]
+
+
+def test_an_error_on_the_event_loop_is_its_requests_alone():
+    async def scenario(model, executor):
+        await ask(executor, 1)
+        with pytest.raises(StatusError, match="a negative number"):
+            await ask(executor, 1, -1.0)
+        return await ask(executor, 1, 3.0)
+
+    (answer,), model, _ = run(Parameters(), scenario, Placed())
+    assert model.in_place[1]
+    np.testing.assert_array_equal(answer, np.full((1, 3), 6.0))
