@@ -87,11 +87,7 @@ def _scores(outputs: Outputs, label_names: Sequence[str]) -> Outputs:
 
 def _last(outputs: Outputs, label_names: Sequence[str]) -> Outputs:
     """The class probabilities of the last layer's logits."""
-    del label_names
-    logits = outputs[max(outputs)].astype(np.float64)
-    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities = (exponents / exponents.sum(axis=1, keepdims=True)).astype(np.float32)
-    return {"probabilities": probabilities, "classes": probabilities.argmax(axis=1)}
+    return _best({"probabilities": tf.nn.softmax(outputs[max(outputs)]).numpy()}, label_names)
 
 
 def _ranked(outputs: Outputs, label_names: Sequence[str]) -> Outputs:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from . import signatures
+from . import compact, signatures
 
 LABELS = "labels.txt"
 _NAME = "TFLITE_METADATA"
@@ -66,8 +66,6 @@ def add(
       description: of the model.
     """
     from ai_edge_litert import schema_py_generated as schema
-
-    from . import compact
 
     generated: Any = schema
     model = generated.ModelT.InitFromObj(generated.Model.GetRootAs(content, 0))

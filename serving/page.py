@@ -16,7 +16,6 @@ import contextlib
 import hashlib
 import io
 import ipaddress
-import json
 import re
 import urllib.parse
 from collections.abc import Awaitable, Callable, Mapping
@@ -26,8 +25,8 @@ from typing import Any
 import PIL.Image
 from aiohttp import web
 
-from ..base import picture_file
-from ..base.errors import DataError
+from ..base import files, picture_file
+from ..base.errors import DataError, UserError
 from . import litert_js, picture
 from .core.inference import DEFAULT_SIGNATURE, Target
 from .core.manager import Manager, State
@@ -292,8 +291,8 @@ def _labels(folder: Path) -> tuple[str, ...]:
 
 def _json(path: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = files.read_json(path)
+    except (OSError, UserError):
         return None
     return found if isinstance(found, dict) else None
 

@@ -39,7 +39,7 @@ export function showBars(state, engines, table) {
   const count = given[0]?.length ?? state.choice?.labels.length ?? 0;
   let order = Array.from({ length: count }, (_, number) => number);
   if (count > MOST_BARS && given.length) { // Of many classes, the best.
-    order = order.sort((one, other) => given[0][other] - given[0][one]).slice(0, MOST_BARS);
+    order.sort((one, other) => given[0][other] - given[0][one]);
   }
   order = order.slice(0, MOST_BARS);
   while (body.rows.length > order.length) body.deleteRow(-1);

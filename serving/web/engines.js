@@ -33,6 +33,11 @@ async function predict(choice, body) {
   }
 }
 
+// Where the server has a file that belongs to a version.
+export function addressOf(choice, file) {
+  return `/page/models/${encodeURIComponent(choice.name)}/versions/${choice.version}/${file}`;
+}
+
 // A response that is no error.
 export async function fetched(address, options) {
   let response;
@@ -101,8 +106,7 @@ export async function askBrowser(choice, pixels) {
     }
   }
 
-  const name = encodeURIComponent(choice.name);
-  const address = `/page/models/${name}/versions/${choice.version}/model.tflite`;
+  const address = addressOf(choice, "model.tflite");
   if (compiled.address !== address) {
     const before = compiled.promise;
     const promise = loadAndCompile(address, { accelerator: "wasm" }).then(async (model) => {

@@ -11,7 +11,7 @@ const $ = (id) => document.getElementById(id);
 const ENGINES = { server: askServer, browser: askBrowser };
 
 const state = {
-  models: [],
+  models: null, // As /page/models has them; null before they are known.
   litertjs: false,
   choice: null, // A version, as /page/models has it, with its model's name.
   strokes: [],
@@ -155,9 +155,9 @@ function choose(model, version) {
 }
 
 // Looks what is served now; the choice stays if it is still there.
-async function refresh() {
-  const found = await fetched("/page/models").then((answer) => answer.json()).catch(() => null);
-  if (!found || JSON.stringify(found.models) === JSON.stringify(state.models)) return;
+async function load() {
+  const found = await (await fetched("/page/models")).json();
+  if (JSON.stringify(found.models) === JSON.stringify(state.models)) return;
   const chosen = state.choice;
   Object.assign(state, found);
   const model = modelNamed(chosen?.name) ?? state.models.find((each) => each.versions.length) ??
@@ -167,6 +167,8 @@ async function refresh() {
   if (chosen && version) options($("version"), model.versions.map((each) => each.version), chosen.version);
   else choose(model);
 }
+
+const refresh = () => load().catch(() => {}); // Who does not answer is told of when asked.
 
 function options(select, values, chosen) {
   select.replaceChildren(...values.map((each) => new Option(each, each, false, each === chosen)));
@@ -264,11 +266,7 @@ $("engines").addEventListener("change", () => {
 });
 
 try {
-  const found = await (await fetched("/page/models")).json();
-  Object.assign(state, found);
-  const first = state.models.find((each) => each.versions.length) ?? state.models[0];
-  options($("model"), state.models.map((each) => each.name), first?.name);
-  choose(first);
+  await load();
 } catch (error) {
   $("trouble").textContent = error.message;
   $("trouble").hidden = false;

@@ -108,28 +108,29 @@ export function makePad(canvas, changed, said) {
     update();
   }
 
-  function undo() {
+  // Ends what is being drawn, and shows a picture or none.
+  function lift(picture) {
     penIsDown = false;
     pointer = null;
-    shown = null;
+    shown = picture;
+  }
+
+  function undo() {
+    lift(null);
     strokes.pop();
     update();
   }
 
   function clear() {
-    penIsDown = false;
-    pointer = null;
-    shown = null;
+    lift(null);
     strokes = [];
     update();
   }
 
   // Shows a picture, anything that a canvas draws, in place of strokes.
   function show(picture) {
-    penIsDown = false;
-    pointer = null;
+    lift(picture);
     strokes = [];
-    shown = picture;
     paint();
   }
 

@@ -1,6 +1,6 @@
 // Pixels of a network's input as pictures, and pictures as pixels.
 
-import { fetched } from "./engines.js";
+import { addressOf, fetched } from "./engines.js";
 
 // A canvas of an input: pixels is a Uint8Array of height * width * channels.
 export function pictureOfPixels(pixels, [height, width, channels], canvas) {
@@ -21,9 +21,7 @@ export function pictureOfPixels(pixels, [height, width, channels], canvas) {
 
 // A picture file to pixels: the server makes them, as `digitline predict` does.
 export async function pixelsOfFile(choice, file) {
-  const name = encodeURIComponent(choice.name);
-  const address = `/page/models/${name}/versions/${choice.version}/picture`;
-  const response = await fetched(address, { method: "POST", body: file });
+  const response = await fetched(addressOf(choice, "picture"), { method: "POST", body: file });
   return new Uint8Array(await response.arrayBuffer());
 }
 
@@ -31,8 +29,7 @@ export async function pixelsOfFile(choice, file) {
 export async function samplesOf(choice) {
   const { columns, counts, image_shape: shape } = choice.samples;
   const [height, width, channels] = shape;
-  const name = encodeURIComponent(choice.name);
-  const response = await fetched(`/page/models/${name}/versions/${choice.version}/samples.png`);
+  const response = await fetched(addressOf(choice, "samples.png"));
   const sheet = await createImageBitmap(await response.blob(), { colorSpaceConversion: "none" });
   const context = new OffscreenCanvas(columns * width, counts.length * height)
     .getContext("2d", { willReadFrequently: true });

@@ -18,8 +18,6 @@ from digitline.export import functions, saved_model
 from digitline.models import registry
 from digitline.serving import litert_js, runtime
 
-pytest.importorskip("playwright", reason="needs: pip install playwright")
-
 BOXED = runtime.__file__.replace("runtime.py", "boxed")
 ENGINES = ("server", "browser")
 
