@@ -75,10 +75,10 @@ class Augment:
         affine, erase, grid, stroke = tf.split(numbers, [_AFFINE, _ERASE, -1, 1], axis=1)
         if self.stroke:
             images = _restroke(images, self.stroke * stroke)
-        if self.shift or self.rotate or self.scale or self.shear:
-            images = _transform(images, self._matrices(images, affine))
         if self.elastic:
-            images = _displace(images, self.elastic * grid)
+            images = _warp(images, self._matrices(images, affine), self.elastic * grid)
+        elif self.shift or self.rotate or self.scale or self.shear:
+            images = _transform(images, self._matrices(images, affine))
         if self.erase:
             images = self._erased(images, erase)
         return images
@@ -135,8 +135,17 @@ def _transform(images: tf.Tensor, matrices: tf.Tensor) -> tf.Tensor:
     )
 
 
-def _displace(images: tf.Tensor, grid: tf.Tensor) -> tf.Tensor:
-    """Moves each pixel by the interpolated displacements: float32 [N, 2 * G * G], in pixels."""
+def _warp(images: tf.Tensor, matrices: tf.Tensor, grid: tf.Tensor) -> tf.Tensor:
+    """Elastic and affine changes in one interpolation: each of its own would blur the strokes.
+
+    Args:
+      images: float32 [N, H, W, C].
+      matrices: float32 [N, 8], as `_matrices` gives them.
+      grid: float32 [N, 2 * G * G], displacements in pixels, y and x by turns.
+
+    Returns:
+      float32 [N, H, W, C].
+    """
     shape = tf.shape(images)
     count, height, width = shape[0], shape[1], shape[2]
     field = tf.image.resize(
@@ -146,6 +155,8 @@ def _displace(images: tf.Tensor, grid: tf.Tensor) -> tf.Tensor:
         tf.range(height, dtype=tf.float32), tf.range(width, dtype=tf.float32), indexing="ij"
     )
     y, x = field[..., 0] + rows, field[..., 1] + columns
+    a, b, move_x, c, d, move_y = tf.unstack(matrices[:, :6, tf.newaxis, tf.newaxis], axis=1)
+    x, y = a * x + b * y + move_x, c * x + d * y + move_y
     top, left = tf.floor(y), tf.floor(x)
     down, right = y - top, x - left
     # A border of black, so that what lies outside is black and no index is out of range.

@@ -89,6 +89,18 @@ def test_a_rotation_by_the_angle_it_says():
     assert abs(angles.mean()) < 2
 
 
+def test_elastic_and_affine_changes_share_one_interpolation():
+    dot = np.zeros((500, 21, 21, 1), np.uint8)
+    dot[:, 10, 10] = 255
+    both = Augment(shift=2, elastic=1e-6)(dot, keys(500)).numpy()
+    np.testing.assert_allclose(both, Augment(shift=2)(dot, keys(500)), atol=1e-2)
+    # Every interpolation blurs: two of them leave lower peaks than one.
+    peaks = Augment(shift=2, elastic=1.0)(dot, keys(500)).numpy().max((1, 2, 3))
+    once = Augment(elastic=1.0)(dot, keys(500)).numpy()
+    twice = Augment(shift=2)(once, keys(500, seed=1)).numpy().max((1, 2, 3))
+    assert np.median(peaks) > 1.2 * np.median(twice)
+
+
 def test_erased_rectangles_stay_within_their_size():
     white = np.full((500, 20, 30, 1), 255, np.uint8)
     holes = Augment(erase=0.5)(white, keys(500)).numpy()[..., 0] == 0
