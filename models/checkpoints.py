@@ -56,7 +56,8 @@ class Checkpoints:
         """
         self._remove_unfinished()
         causes = []
-        for step in reversed(self._steps()):
+        steps = self._steps()[::-1]
+        for number, step in enumerate(steps):
             prefix = self._folder / f"{self._name}-{step}"
             record = self._whole(step)
             if record is not None:
@@ -65,6 +66,9 @@ class Checkpoints:
                     status.assert_existing_objects_matched()
                     if causes:
                         progress.say(f"using the checkpoint before it, of step {step:,}")
+                    # Else they would count as the newest, and this one go as the oldest.
+                    for damaged in steps[:number]:
+                        self._remove(damaged)
                     return record
                 except (AssertionError, ValueError, tf.errors.OpError) as error:
                     causes.append(f"the checkpoint {prefix} does not fit: {first_line(error)}")
@@ -76,9 +80,18 @@ class Checkpoints:
         return None
 
     def record(self) -> dict[str, Any] | None:
-        """The record of the newest whole checkpoint; nothing is restored."""
-        records = (self._whole(step) for step in reversed(self._steps()))
-        return next((record for record in records if record is not None), None)
+        """The record of the newest whole checkpoint, None if there is none; nothing is restored.
+
+        Damaged ones are named and removed.
+        """
+        self._remove_unfinished()
+        for step in reversed(self._steps()):
+            record = self._whole(step)
+            if record is not None:
+                return record
+            progress.say(f"the checkpoint {self._folder / f'{self._name}-{step}'} is damaged")
+            self._remove(step)
+        return None
 
     def _whole(self, step: int) -> dict[str, Any] | None:
         """The record of a checkpoint, if all its files are as they were written."""

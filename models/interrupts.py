@@ -37,7 +37,9 @@ class Interrupts:
     def __enter__(self) -> "Interrupts":
         if threading.current_thread() is threading.main_thread():  # Python allows it there alone.
             for number in _NAMES:
-                self._before[number] = signal.signal(number, self._note)
+                # What the caller has ignored stays so: Ctrl-C, of a script's background job.
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base import progress
-from ..base.errors import UsageError, UserError, first_line
+from ..base.errors import UsageError, UserError
 from ..base.tf import keras, tf
 from ..data import pipeline, records, shards
 from ..data.pipeline import Source
@@ -23,14 +23,13 @@ from .checkpoints import Checkpoints
 from .evaluation import Evaluation, evaluator
 from .interrupts import Interrupts, Stopped
 from .journal import Journal, Tally
-from .optimizer import make_optimizer
+from .optimizer import make_optimizer, make_schedule
 from .pace import Pace
 from .run import Run, RunConfig
 from .steps import StepFigures, step_function
+from .validations import Validations
 
 EVALUATION_BATCH = 500
-# What is remembered of the best validation.
-_BEST = ("step", "validation_accuracy", "validation_loss")
 # What damaged records can end in; running out of memory, for one, cannot.
 _DATA_ERRORS = (
     tf.errors.DataLossError,
@@ -42,7 +41,10 @@ _DATA_ERRORS = (
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How a run is carried out; none of it changes the weights, but for when it ends.
+    """How a run is carried out; none of it changes a step.
+
+    When it ends, and which weights are the best, depend on the validations, and so on
+    how often there is one.
 
     Attributes:
       log_steps: optimizer steps between two rows of `metrics.jsonl`, at most.
@@ -113,6 +115,7 @@ class _Training:
             self._optimizer = make_optimizer(
                 recipe, self._total, self._examples, self._networks.trained.trainable_variables
             )
+        self._schedule: Any = make_schedule(recipe, self._total, self._examples)
         self._step = tf.Variable(tf.constant(0, tf.int64), trainable=False, name="step")
         self._elapsed = tf.Variable(tf.constant(0.0, tf.float64), trainable=False, name="seconds")
         # All variables by their order: tracking the model itself would leave out the
@@ -126,11 +129,10 @@ class _Training:
             step=self._step,
             seconds=self._elapsed,
         )
-        kept = [variable.value for variable in self._networks.model.variables]
-        self._best_checkpoint = Checkpoints(run.checkpoints, "best", 1, model=kept)
-        self._checkpoints.restore()
+        record = self._checkpoints.restore() or {}
         self._first = int(self._step)
-        self._best = self._best_checkpoint.record()
+        kept = [variable.value for variable in self._networks.model.variables]
+        self._validations = Validations(run.checkpoints, kept, record)
         if self._first:
             progress.say(f"resuming {run.workdir} at step {self._first:,} of {self._total:,}")
         run.rewind_metrics(self._first)
@@ -148,6 +150,7 @@ class _Training:
             shards=validation.shards,
         )
         self._held = list(batches)
+        self._last_row: dict[str, Any] = {}
         self._before = float(self._elapsed)
         self._start = time.monotonic()
 
@@ -173,16 +176,17 @@ class _Training:
                 at += int(found.steps)
                 tally.add(found, took)
                 if not math.isfinite(float(found.loss)):
-                    raise self._diverged(at, found)
+                    raise self._diverged(at, "loss", float(found.loss), found)
                 self._step.assign(at)
                 bar.advance(count * size, tally.note())
                 early = self._over(at)
                 if at == stop or early:
                     row = self._row(at, tally)
                     if at in (next_validation, self._total) or early:
-                        figures = self._validated(at, row)
+                        figures = self._validated(at, row, found)
                         early = early or self._patience_ends(at)
                     self._journal.write(row)
+                    self._last_row = row
                     tally = Tally()
                 if time.monotonic() - last_saved >= self._settings.checkpoint_interval_s:
                     self._save(at)
@@ -222,29 +226,31 @@ class _Training:
         return math.ceil(number * steps)
 
     def _row(self, at: int, tally: Tally) -> dict[str, Any]:
-        weights = [each.value for each in self._networks.trained.trainable_variables]
         return {
             "step": at,
             "epoch": at * self._recipe.batch_size / self._examples,
             **tally.figures(self._recipe.batch_size),
-            "learning_rate": float(self._optimizer.learning_rate),
-            "weight_norm": float(tf.linalg.global_norm(weights)),
+            "learning_rate": self._rate(at),
+            "weight_norm": self._weight_norm(),
         }
 
-    def _validated(self, at: int, row: dict[str, Any]) -> Evaluation:
+    def _rate(self, at: int) -> float:
+        """The learning rate of the step that led to `at`."""
+        rate: Any = self._schedule(at - 1) if callable(self._schedule) else self._schedule
+        return float(rate)
+
+    def _weight_norm(self) -> float:
+        weights = [each.value for each in self._networks.trained.trainable_variables]
+        return float(tf.linalg.global_norm(weights))
+
+    def _validated(self, at: int, row: dict[str, Any], found: StepFigures) -> Evaluation:
         """Validates, adds the figures to the row, and keeps the weights if they are the best."""
         self._networks.catch_up()
         figures = self._evaluate(self._held)
+        if not math.isfinite(figures.loss):  # The last step was the one too far.
+            raise self._diverged(at, "validation loss", figures.loss, found)
         row |= {"validation_loss": figures.loss, "validation_accuracy": figures.accuracy}
-        best = self._best
-        score = figures.accuracy, -figures.loss
-        if best is None or score > (best["validation_accuracy"], -best["validation_loss"]):
-            self._best = {
-                "step": at,
-                "validation_accuracy": figures.accuracy,
-                "validation_loss": figures.loss,
-            }
-            self._best_checkpoint.save(at, self._best)
+        self._validations.add(at, figures)
         return figures
 
     def _over(self, at: int) -> str:
@@ -254,30 +260,39 @@ class _Training:
         return "max_minutes" if limit and seconds >= limit and at < self._total else ""
 
     def _patience_ends(self, at: int) -> str:
-        """`patience`, if the validation at this step is one too many without a better one."""
+        """`patience`, if the validation at this step is one too many without a lower loss."""
         patience = self._recipe.patience * self._examples / self._recipe.batch_size
-        if not patience or not self._best or self._next_validation(at - 1) != at:
+        if not patience or self._next_validation(at - 1) != at:
             return ""
         # Epochs are no whole numbers of steps: one step of leeway.
-        return "patience" if at - self._best["step"] > patience - 1 else ""
+        return "patience" if self._validations.since_lowest(at) > patience - 1 else ""
 
     def _save(self, at: int) -> None:
         self._elapsed.assign(self._before + time.monotonic() - self._start)
-        self._checkpoints.save(at)
+        self._checkpoints.save(at, self._validations.record())
 
-    def _diverged(self, at: int, found: StepFigures) -> UserError:
+    def _diverged(self, at: int, name: str, loss: float, found: StepFigures) -> UserError:
+        before = ""
+        if self._last_row:
+            before = (
+                f"; at step {self._last_row['step']:,} they were "
+                f"{self._last_row['gradient_norm']:g} and {self._last_row['weight_norm']:g}"
+            )
         return UserError(
-            f"the loss is {float(found.loss)} at step {at:,}: training diverged (norm of the "
-            f"gradients {float(found.gradient_norm):g}, learning rate "
-            f"{float(self._optimizer.learning_rate):g}); try a lower --learning_rate than "
+            f"the {name} is {loss} at step {at:,}: training diverged (norm of the gradients "
+            f"{float(found.gradient_norm):g}, of the weights {self._weight_norm():g}{before}; "
+            f"learning rate {self._rate(at):g}); try a lower --learning_rate than "
             f"{self._recipe.learning_rate:g}, or --clip_norm=1 (with --overwrite)"
         )
 
     def _result(
         self, at: int, figures: Evaluation | None, ended_by: str
     ) -> tuple[keras.Model, Evaluation, dict[str, Any]]:
-        if self._recipe.keep == "best" and self._best and self._best["step"] != at:
-            self._best_checkpoint.restore()
+        best = self._validations.best
+        keeps_best = self._recipe.keep == "best" or self._recipe.patience
+        if keeps_best and (best is None or best["step"] != at):
+            self._networks.catch_up()
+            self._validations.restore_best()
             figures = None
         elif figures is None:
             self._networks.catch_up()
@@ -290,7 +305,7 @@ class _Training:
             "seconds": seconds,
             "images_per_s": at * self._recipe.batch_size / max(seconds, 1e-9),
             "ended_by": ended_by,
-            "best": {key: self._best[key] for key in _BEST} if self._best else None,
+            "best": self._validations.best,
         }
         return self._networks.model, figures, went
 
@@ -303,9 +318,16 @@ def _built(config: RunConfig, num_classes: int) -> keras.Model:
     """
     try:
         return registry.get(config.model).build(config.preprocess.output_shape, num_classes)
-    except ValueError as error:  # Keras: there is no pixel left for a layer.
+    except ValueError as error:
+        if "output size would be zero or negative" not in str(error):
+            raise
         shape = "x".join(map(str, config.preprocess.image_shape))
+        cut, choose = "", "choose"
+        if config.recipe.crop:
+            seen = "x".join(map(str, config.preprocess.output_shape))
+            cut, choose = f" ({seen} after --crop={config.recipe.crop})", "give --crop=0, choose"
         raise UsageError(
-            f"--model={config.model} cannot take images {shape}: {first_line(error)} Choose "
-            "another network, or prepare the images in another size"
+            f"--model={config.model} cannot take images {shape}{cut}: they are too small, no pixel "
+            f"is left for one of its layers; {choose} another network, or prepare the images in "
+            "another size"
         ) from error

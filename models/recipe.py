@@ -29,8 +29,8 @@ class Recipe:
     schedule: str = _field(
         "constant",
         "How the learning rate goes on after the peak: constant; half a cosine to 0; one_cycle, "
-        "a line from a 25th up to the peak and one down to 0; step, times --decay_rate after each "
-        "--decay_epochs.",
+        "a line from a 25th up to the peak within --warmup and one down to 0; step, times "
+        "--decay_rate after each --decay_epochs.",
         words=SCHEDULES,
     )
     warmup: float = _field(
@@ -66,7 +66,8 @@ class Recipe:
     )
     label_smoothing: float = _field(
         0.0,
-        "Share of the target that is spread evenly over all classes.",
+        "Share of the target that is spread evenly over all classes; the training loss that is "
+        "logged is against such targets, the validation loss against the labels.",
         lower_bound=0.0,
         upper_bound=1.0,
     )
@@ -84,8 +85,8 @@ class Recipe:
     )
     patience: float = _field(
         0.0,
-        "Stop when the validation loss has not fallen for so many epochs, and keep the best "
-        "weights; 0 to go on to the end.",
+        "Stop when the validation loss has not fallen for so many epochs, and keep the weights "
+        "with the best validation accuracy; 0 to go on to the end.",
         lower_bound=0.0,
     )
     keep: str = _field(

@@ -163,7 +163,7 @@ class Run:
             try:
                 if json.loads(line)["step"] <= step:
                     kept.append(line + "\n")
-            except (ValueError, KeyError):
+            except (ValueError, KeyError, TypeError):
                 break  # The kill came in the middle of this line.
         files.write_text(self.metrics, "".join(kept))
 

@@ -54,6 +54,15 @@ def test_a_damaged_one_is_named_and_the_one_before_is_used(part, value, tmp_path
     assert checkpoints.record()["step"] == 2
 
 
+def test_damaged_ones_do_not_push_out_the_good_one(value, tmp_path):
+    fill(tmp_path, value, (200, 300))
+    flip(tmp_path / "ckpt-300.index")
+    checkpoints = Checkpoints(tmp_path, "ckpt", 1, value=value)
+    assert checkpoints.restore()["step"] == 200
+    checkpoints.save(210)
+    assert Checkpoints(tmp_path, "ckpt", 1, value=value).restore()["step"] == 210
+
+
 def test_where_all_are_damaged_it_says_so(value, tmp_path):
     fill(tmp_path, value, (1, 2))
     for step in (1, 2):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from digitline.base import command
-from digitline.base.errors import UsageError
+from digitline.base.errors import UsageError, UserError
 from digitline.models import loop, train
 from digitline.models.run import Run
 
@@ -117,6 +117,20 @@ def test_the_best_weights_are_kept_if_asked(data_dir, tmp_path):
     assert model.count_params() == result["parameters"]
 
 
+def test_patience_counts_from_the_lowest_loss_and_keeps_the_best_weights(data_dir, tmp_path):
+    arguments = train_arguments(
+        data_dir, tmp_path / "run", "--epochs=40", "--learning_rate=0.02", "--schedule=constant",
+        "--patience=3",
+    )  # fmt: skip
+    result = command.call(train.COMMAND, arguments)
+    validated = [row for row in rows(tmp_path / "run") if "validation_loss" in row]
+    lowest = min(range(len(validated)), key=lambda number: validated[number]["validation_loss"])
+    assert result["ended_by"] == "patience"
+    assert len(validated) - 1 - lowest == 3
+    best = max(row["validation_accuracy"] for row in validated)
+    assert result["validation_accuracy"] == best
+
+
 def test_patience_ends_a_run_that_no_longer_improves(data_dir, tmp_path):
     arguments = train_arguments(
         data_dir, tmp_path / "run", "--epochs=40", "--learning_rate=0", "--schedule=constant",
@@ -153,6 +167,7 @@ def test_rows_hold_rate_and_norms(data_dir, tmp_path):
     found = rows(tmp_path / "run")
     assert [row["step"] for row in found if row["step"] % 5 == 0] == list(range(5, 52, 5))
     assert max(row["learning_rate"] for row in found) == pytest.approx(3e-3, rel=0.1)
+    assert found[-1]["learning_rate"] > 0  # The last step's, not that of the one after.
     for row in found:
         assert 0 < row["gradient_norm"] < 100
         assert 5 < row["weight_norm"] < 100
@@ -163,8 +178,23 @@ def test_a_loss_that_is_not_finite_stops_at_its_step(data_dir, tmp_path):
             "--warmup=0")  # fmt: skip
     done = digitline("train", *train_arguments(data_dir, tmp_path / "run", *more))
     assert done.returncode == 1
-    assert "at step 2: training diverged (norm of the gradients" in done.stderr
+    assert "the loss is nan at step 2: training diverged (norm of the gradients" in done.stderr
     assert not Run(tmp_path / "run").finished
+
+
+def test_a_last_step_that_diverges_is_found_by_the_validation(data_dir, tmp_path):
+    more = ("--optimizer=sgd", "--learning_rate=1e38", "--schedule=constant", "--warmup=0",
+            "--max_steps=1")  # fmt: skip
+    with pytest.raises(UserError, match=r"the validation loss is nan at step 1: .* of the weights"):
+        command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "run", *more))
+    assert not Run(tmp_path / "run").finished
+
+
+def test_metrics_that_are_no_rows_end_the_metrics(tmp_path):
+    run = Run(tmp_path)
+    run.metrics.write_text('{"step": 1}\n5\n{"step": 2}\n')
+    run.rewind_metrics(9)
+    assert run.metrics.read_text() == '{"step": 1}\n'
 
 
 def test_a_dry_run_leaves_nothing(data_dir, tmp_path):
