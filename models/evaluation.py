@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..base.errors import DataError
 from ..base.tf import keras, tf
 
 # Two-sided 95 % of the normal distribution.
@@ -155,6 +156,16 @@ def of_probabilities(labels: np.ndarray, probabilities: np.ndarray) -> Evaluatio
     Args:
       labels: int64 [N].
       probabilities: float32 [N, K].
+
+    Raises:
+      DataError: some are not finite.
     """
+    finite = np.asarray(np.isfinite(probabilities).all(axis=1))
+    if not finite.all():
+        raise DataError(
+            f"the probabilities of {np.count_nonzero(~finite):,} of {len(finite):,} images are not "
+            f"finite numbers, the first those of image {int(np.argmin(finite)):,}: the model is "
+            "damaged, or its training diverged"
+        )
     chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return Evaluation(labels, probabilities, float(-np.log(np.maximum(chosen, _TINY)).mean()))

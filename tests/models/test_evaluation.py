@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from digitline.base import command
-from digitline.base.errors import UserError
+from digitline.base.errors import DataError, UserError
 from digitline.data import pipeline
 from digitline.models import evaluate, train
 from digitline.models.evaluation import evaluator, of_probabilities, wilson_interval
@@ -88,6 +88,13 @@ def test_an_export_has_the_figures_of_its_run(well_trained, exported):
         assert found["misclassified"] == run["misclassified"]
         assert found["loss"] == pytest.approx(run["loss"], rel=1e-4)
         assert found["dataset"] == "tiny_digits"
+
+
+def test_probabilities_that_are_not_finite_are_refused():
+    probabilities = np.full((5, 2), 0.5, np.float32)
+    probabilities[3:] = np.nan
+    with pytest.raises(DataError, match=r"of 2 of 5 images are not finite .* image 3:"):
+        of_probabilities(np.zeros(5, np.int64), probabilities)
 
 
 def test_an_ensemble_is_the_mean_of_the_probabilities(trained, data_dir, dataset, tmp_path):
