@@ -6,17 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from ..base import progress
-from ..base.errors import DataError, UsageError
+from ..base.errors import UsageError
+from . import known
+from .source_state import FILES, state
 from .stratify import Cut
 
 KINDS = ("image_folder", "csv", "npz")
 # A dataset of TFDS whose pictures are all to get one size.
 RESIZED = "tfds"
-# Where the training split is cut by default.
+# The share that is cut off the training split by default.
 _FRACTION = 0.1
 # A CSV file of such a name is called after its folder.
 _SAYS_NOTHING = ("train", "training", "data", "images")
 _SIZE = re.compile(r"(\d{1,5})(?:x(\d{1,5}))?")
+# Names that another dataset is found under.
+_PUBLIC = {name.partition("/")[0] for name in known.DATASETS}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +66,7 @@ class Request:
             "validation_fraction": self.validation_fraction,
             "test_fraction": self.test_fraction,
             "split_seed": self.split_seed,
+            FILES: state(self.kind, place),
         }
 
     @property
@@ -96,6 +101,11 @@ def request(values: Any) -> Request | None:
         source_dir = Path(values.data_dir) / values.dataset
     else:
         name = _name_of(source_file or source_dir, kind)
+        if name in _PUBLIC and not values.name:
+            raise UsageError(
+                f"{source_file or source_dir}: the dataset would be called {name}, as a public one "
+                "is; give it a name of its own with --name"
+            )
     if kind == "image_folder" and (source_dir is None or source_file is not None):
         raise UsageError("--dataset=image_folder needs --source_dir, the folder of class folders")
     if kind == "csv" and (source_dir is None) == (source_file is None):
@@ -144,8 +154,6 @@ def _is_resized(values: Any) -> bool:
     Raises:
       UsageError: a flag does not go with a dataset that is not in files.
     """
-    from . import known
-
     tfds = values.dataset not in known.DATASETS and values.source in ("auto", "tfds")
     if values.image_size is not None and tfds and not values.source_dir:
         if values.source_file:
@@ -185,23 +193,12 @@ def _name_of(place: Path | None, kind: str) -> str:
     return name or kind
 
 
-def check_same(asked: Request, metadata: dict[str, Any], directory: Path) -> None:
-    """Refuses to take a prepared dataset for one that was made of something else.
-
-    Raises:
-      DataError: names the first difference.
-    """
-    found = metadata.get("source") or {}
-    for key, value in asked.source.items():
-        if found.get(key) != value:
-            raise DataError(
-                f"{directory} was prepared with another {key} ({found.get(key)}, not {value}): "
-                "give this one another name with --name, or replace that one with --overwrite"
-            )
-
-
 def make_cut(asked: Request, given: set[str]) -> Cut:
-    """How the training split is cut: by the flags, or by default where it is all there is.
+    """How the training split is cut: by the flags, or by default.
+
+    People's own files may be sorted by class: a validation split that is cut off
+    by place, as of MNIST, would be of one class. A copy of a dataset of TFDS keeps
+    the splits that it has.
 
     Args:
       asked: the flags.
@@ -216,8 +213,14 @@ def make_cut(asked: Request, given: set[str]) -> Cut:
             raise UsageError(
                 f"--{split}_fraction={fraction:g}: the source has a {split} split of its own"
             )
-    default = _FRACTION if given == {"train"} else 0.0
-    validation, test = (default if each is None else each for each in fractions.values())
+    alone, own = given == {"train"}, asked.kind in KINDS
+    defaults = {
+        "validation": alone or (own and "validation" not in given),
+        "test": alone,
+    }
+    validation, test = (
+        _FRACTION * defaults[split] if each is None else each for split, each in fractions.items()
+    )
     if validation or test:
         progress.say(
             f"{asked.name}: {validation:g} of each class go to validation, {test:g} to test, "

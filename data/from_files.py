@@ -24,7 +24,6 @@ def prepare(asked: Request, data_dir: Path, overwrite: bool) -> list[str]:
       UserError: Beam is missing, or the data or a flag is wrong.
     """
     beam.require()
-    recorded = asked.source
     target = (data_dir / asked.name).resolve()
     source_dir = asked.source_dir and asked.source_dir.resolve()
     source_file = asked.source_file and asked.source_file.resolve()
@@ -36,6 +35,7 @@ def prepare(asked: Request, data_dir: Path, overwrite: bool) -> list[str]:
             f"{target}: the dataset would be made among its own pictures; choose another "
             "--data_dir or --name"
         )
+    recorded = asked.source  # Before a file is read: what changes meanwhile is noticed next time.
     from . import builders, shard_builder  # They load TensorFlow.
 
     if asked.kind == RESIZED:

@@ -2,7 +2,8 @@
 
 The arrays' names are those of Keras's `mnist.npz`, `x_train`, `y_train`,
 `x_test` and `y_test`, perhaps `x_validation` and `y_validation`; or `images` and
-`labels`, which are then the training split. `label_names` is optional.
+`labels`, which are then the training split. `label_names` is optional. Pixels
+are from 0 to 255, or all from 0 to 1.
 Source: https://keras.io/api/datasets/mnist/.
 """
 
@@ -16,20 +17,26 @@ import numpy as np
 from ..base import progress
 from ..base.errors import DataError, first_line
 from . import builders
-from .file_request import Request
+from .file_request import Request, make_cut
 from .sources import RawDataset, RawSplit
 from .stratify import SPLITS, Cut
 
 VERSION = "1.0.0"
 _SHARDS = 8
+# What the arrays of a split may be called.
+_PAIRS = (
+    *((split, f"x_{split}", f"y_{split}") for split in SPLITS),
+    ("train", "images", "labels"),
+)
+# No class number is larger, whatever the type of the array.
+_LARGEST = 2**31 - 1
 
 
-def prepare(asked: Request, cut: Cut, data_dir: Path, overwrite: bool) -> None:
+def prepare(asked: Request, data_dir: Path, overwrite: bool) -> None:
     """Prepares the dataset.
 
     Args:
       asked: with a `source_file`.
-      cut: of the training split.
       data_dir: the root of all datasets.
       overwrite: replaces what is there.
 
@@ -38,57 +45,46 @@ def prepare(asked: Request, cut: Cut, data_dir: Path, overwrite: bool) -> None:
       UserError: the dataset cannot be written.
     """
     assert asked.source_file is not None
+    recorded = asked.source  # Before the file is read: what changes meanwhile is noticed next time.
     splits, label_names = read(asked.source_file)
+    cut = make_cut(asked, set(splits))
     splits = {**splits, **_cut(splits["train"], label_names, cut)}
-    splits = {name: split for name, split in splits.items() if len(split.labels)}
     raw = RawDataset(
-        asked.name, VERSION, splits, label_names, asked.origin, metadata={"source": asked.source}
+        asked.name, VERSION, splits, label_names, asked.origin, metadata={"source": recorded}
     )
     smallest = min(len(split.labels) for split in splits.values())
     with builders.preparing(data_dir, asked.name):
         builders.write(raw, data_dir, asked.num_shards or min(_SHARDS, smallest), overwrite)
 
 
-def given_splits(path: Path) -> set[str]:
-    """The splits that a file holds.
-
-    Raises:
-      DataError: it is no NumPy file.
-    """
-    with _opened(path) as file:
-        return {split for split in SPLITS if _keys(split) & set(file.files)}
-
-
 def read(path: Path) -> tuple[dict[str, RawSplit], tuple[str, ...]]:
     """Reads and checks a file.
 
     Returns:
-      Images uint8 [N, H, W, C] and labels int64 [N] by split, and the names of
-      the classes.
+      Images uint8 [N, H, W, C] and labels int64 [N] by split, those without images
+      left out, and the names of the classes.
 
     Raises:
       DataError: it is not of the form; says which array, and what was expected.
     """
     with _opened(path) as file:
         names = set(file.files)
-        splits = {}
-        for split in SPLITS:
-            for x, y in ((f"x_{split}", f"y_{split}"), ("images", "labels")):
-                if x in names and (split == "train" or x != "images") and split not in splits:
-                    if y not in names:
-                        raise DataError(f"{path}: holds {x}, but no {y}")
-                    images = _images(_array(file, path, x), f"{path}, {x}")
-                    labels = _labels(_array(file, path, y), f"{path}, {y}")
-                    if len(images) != len(labels):
-                        raise DataError(
-                            f"{path}: {x} holds {len(images):,} images, but {y} {len(labels):,} "
-                            "labels"
-                        )
-                    splits[split] = RawSplit(images, labels)
-        if "train" not in splits or not len(splits["train"].labels):
+        arrays = _arrays(file, path)
+        whole = (x for _, x, _ in arrays.values() if x.dtype.kind in "iu")
+        brightest = max((int(each.max(initial=0)) for each in whole), default=0)
+        splits, names_of_y = {}, {}
+        for split, ((x, y), images, labels) in arrays.items():
+            pixels = _images(images, f"{path}, {x}", brightest)
+            numbers = _labels(labels, f"{path}, {y}")
+            if len(pixels) != len(numbers):
+                raise DataError(
+                    f"{path}: {x} holds {len(pixels):,} images, but {y} {len(numbers):,} labels"
+                )
+            splits[split], names_of_y[split] = RawSplit(pixels, numbers), y
+        if "train" not in splits:
             raise DataError(
                 f"{path}: expected arrays x_train and y_train (and x_test, y_test), or images "
-                f"and labels; it holds {', '.join(sorted(names)) or 'nothing'}"
+                f"and labels, that hold some; it holds {', '.join(sorted(names)) or 'nothing'}"
             )
         shapes = {split: raw.images.shape[1:] for split, raw in splits.items()}
         for split, shape in shapes.items():
@@ -97,19 +93,46 @@ def read(path: Path) -> tuple[dict[str, RawSplit], tuple[str, ...]]:
                     f"{path}: the {split} images are {list(shape)}, the training images "
                     f"{list(shapes['train'])}"
                 )
-        classes = 1 + int(max(raw.labels.max(initial=0) for raw in splits.values()))
-        label_names = tuple(map(str, range(classes)))
-        if "label_names" in names:
-            label_names = tuple(map(str, _array(file, path, "label_names").ravel()))
-            if len(label_names) < classes:
-                raise DataError(
-                    f"{path}: {len(label_names)} label_names, but labels up to {classes - 1}"
-                )
-    return splits, label_names
+        given = _array(file, path, "label_names").ravel() if "label_names" in names else None
+    return splits, _label_names(path, splits, names_of_y, given)
 
 
-def _keys(split: str) -> set[str]:
-    return {f"x_{split}", *(("images",) if split == "train" else ())}
+def _arrays(file: Any, path: Path) -> dict[str, tuple[tuple[str, str], np.ndarray, np.ndarray]]:
+    """By split, the names of its two arrays, and these; empty ones are left out."""
+    found = {}
+    for split, x, y in _PAIRS:
+        if x not in file.files or split in found:
+            continue
+        if y not in file.files:
+            raise DataError(f"{path}: holds {x}, but no {y}")
+        images, labels = _array(file, path, x), _array(file, path, y)
+        if images.size or labels.size:
+            found[split] = (x, y), images, labels
+    return found
+
+
+def _label_names(
+    path: Path, splits: dict[str, RawSplit], names: dict[str, str], given: np.ndarray | None
+) -> tuple[str, ...]:
+    """The classes' names: those that are given, or the numbers from 0 to the largest label.
+
+    Raises:
+      DataError: there is a label without a name, or one that is larger than any sensible one.
+    """
+    largest = max(splits, key=lambda split: splits[split].labels.max())
+    labels = splits[largest].labels
+    classes, images = 1 + int(labels.max()), sum(len(raw.labels) for raw in splits.values())
+    if given is not None:
+        if len(given) < classes:
+            raise DataError(f"{path}: {len(given)} label_names, but labels up to {classes - 1}")
+        return tuple(map(str, given))
+    if classes > images:
+        raise DataError(
+            f"{path}, {names[largest]}: label {classes - 1:,} at index {labels.argmax():,} would "
+            f"make {classes:,} classes of {images:,} images; mend it, number the classes from 0 "
+            "without gaps, or give label_names"
+        )
+    return tuple(map(str, range(classes)))
 
 
 def _opened(path: Path) -> Any:
@@ -131,8 +154,14 @@ def _array(file: Any, path: Path, name: str) -> np.ndarray:
         raise DataError(f"{path}, {name}: cannot be read: {first_line(error)}") from None
 
 
-def _images(array: np.ndarray, name: str) -> np.ndarray:
-    """Uint8 [N, H, W, C] of whole numbers from 0 to 255, or fractions from 0 to 1."""
+def _images(array: np.ndarray, name: str, brightest: int) -> np.ndarray:
+    """Uint8 [N, H, W, C] of whole numbers from 0 to 255, or from 0 to 1, or fractions of 1.
+
+    Args:
+      array: the images.
+      name: of the array, for errors.
+      brightest: the largest of all whole numbers in the file; 1: they are black and white.
+    """
     if array.ndim == 3:
         array = array[..., np.newaxis]
     if array.ndim != 4 or array.shape[3] not in (1, 3) or 0 in array.shape[1:]:
@@ -140,33 +169,42 @@ def _images(array: np.ndarray, name: str) -> np.ndarray:
             f"{name}: expected images [N, H, W] or [N, H, W, C] with 1 or 3 channels, got "
             f"{list(array.shape)}"
         )
-    if array.dtype == np.uint8:
-        return np.ascontiguousarray(array)
     if array.dtype.kind not in "iufb":
         raise DataError(f"{name}: expected numbers, got {array.dtype}")
-    if not np.isfinite(array).all() or array.min(initial=0) < 0 or array.max(initial=0) > 255:
+    if array.dtype.kind == "b":
+        array, brightest = array.astype(np.uint8), 1
+    if array.dtype != np.uint8 and (
+        not np.isfinite(array).all() or array.min(initial=0) < 0 or array.max(initial=0) > 255
+    ):
         raise DataError(
             f"{name}: expected pixels from 0 to 255, or from 0 to 1, got "
             f"{array.min(initial=0):g} to {array.max(initial=0):g}"
         )
-    if array.dtype.kind == "f" and array.max(initial=0) <= 1:
+    if array.dtype.kind != "f":
+        array = array.astype(np.uint8)
+    of_one = array.max(initial=0) <= 1 if array.dtype.kind == "f" else brightest == 1
+    if of_one:
         progress.say(f"{name}: pixels from 0 to 1, taken times 255")
-        array = array * 255
-    return np.rint(array).astype(np.uint8)
+        array = array * np.uint8(255)
+    return np.ascontiguousarray(np.rint(array) if array.dtype.kind == "f" else array, np.uint8)
 
 
 def _labels(array: np.ndarray, name: str) -> np.ndarray:
     """Int64 [N] of class numbers, or of one-hot rows."""
-    if array.ndim == 2 and array.shape[1] > 1 and (array.sum(axis=1) == 1).all():
+    is_numbers = array.dtype.kind in "iuf"
+    if is_numbers and array.ndim == 2 and array.shape[1] > 1 and (array.sum(axis=1) == 1).all():
         array = array.argmax(axis=1)
-    array = array.reshape(len(array), -1)
-    if array.shape[1] != 1 or array.dtype.kind not in "iuf":
+    if not is_numbers or array.ndim == 0 or array.size != len(array):
         raise DataError(
             f"{name}: expected class numbers [N], got {array.dtype} {list(array.shape)}"
         )
-    labels = array[:, 0]
-    if (labels < 0).any() or (labels != np.floor(labels)).any():
-        raise DataError(f"{name}: expected class numbers from 0, got {labels.min():g}")
+    labels = array.ravel()
+    right = (labels >= 0) & (labels <= _LARGEST) & (labels == np.floor(labels))
+    if not right.all():
+        index = int(right.argmin())
+        raise DataError(
+            f"{name}: expected class numbers from 0, got {labels[index]:g} at index {index:,}"
+        )
     return labels.astype(np.int64)
 
 

@@ -9,7 +9,7 @@ from absl import flags
 
 from ..base import command, files, progress
 from ..base.errors import UsageError
-from . import file_request
+from . import file_request, source_state
 
 FLAGS = command.new_flags()
 _WHAT = command.group(FLAGS, "What to prepare")
@@ -75,12 +75,15 @@ command.define_one_of(
     "1 makes all pictures grey, 3 all colour (default: 3 if any has colours).",
     **_FILES,
 )
-for _split in ("validation", "test"):
+for _split, _lacks in (
+    ("validation", "none of its own"),
+    ("test", "no split but train"),
+):
     flags.DEFINE_float(
         f"{_split}_fraction",
         None,
         f"Share of each class's training examples that becomes the {_split} split (default: 0.1 "
-        "where the source has no split but train, else 0).",
+        f"where the source has {_lacks}, else 0).",
         lower_bound=0,
         upper_bound=1,
         **_FILES,
@@ -131,20 +134,22 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     if not values.overwrite and dataset.is_prepared(data_dir, name):
         found = dataset.open_dataset(data_dir, name)
         if asked:
-            file_request.check_same(asked, _metadata(found), found.directory)
+            source_state.check_same(asked.source, _metadata(found), found.directory)
         elif values.source_dir is None:
             from . import public
 
             if public.is_to_be_turned(found):
                 origin = public.turn(found, data_dir, values.num_shards, values.overwrite)
                 return _done(start, data_dir, name, origin)
-        progress.say(f"{name} is prepared already in {found.directory}; --overwrite makes it anew")
+        progress.say(
+            f"{name} is prepared already in {found.directory}; {command.program()} prepare makes "
+            "it anew with --overwrite"
+        )
         return {"reused": True, "seconds": time.monotonic() - start, **_summary(found)}
     if asked and asked.kind == "npz":
         from . import npz
 
-        given = npz.given_splits(asked.source_file or Path())
-        npz.prepare(asked, file_request.make_cut(asked, given), data_dir, values.overwrite)
+        npz.prepare(asked, data_dir, values.overwrite)
         return _done(start, data_dir, name, asked.origin)
     if asked:
         from . import from_files

@@ -33,9 +33,12 @@ class Cut:
     seed: int
 
     def sizes(self, count: int) -> tuple[int, int]:
-        """The number of validation and of test examples among `count`; one is left at least."""
-        test = min(int(count * self.test + 0.5), max(count - 1, 0))
-        return min(int(count * self.validation + 0.5), max(count - 1 - test, 0)), test
+        """The number of validation and of test examples among `count`; one is left at least.
+
+        Of a class of three or more, each split that has a share gets one at least.
+        """
+        test = min(_share(count, self.test), max(count - 1, 0))
+        return min(_share(count, self.validation), max(count - 1 - test, 0)), test
 
     def splits(self, label: str, count: int, ranks: np.ndarray) -> np.ndarray:
         """The split of each of a class's examples.
@@ -52,6 +55,10 @@ class Cut:
         places = _permuted(ranks, count, f"{self.seed} {label}")
         held_out = np.where(places < test, 2, 1)
         return np.where(places < test + validation, held_out, 0).astype(np.int8)
+
+
+def _share(count: int, fraction: float) -> int:
+    return max(int(count * fraction + 0.5), 1 if fraction and count > 2 else 0)
 
 
 def _permuted(values: np.ndarray, count: int, key: str) -> np.ndarray:

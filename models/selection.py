@@ -10,6 +10,20 @@ from ..data.dataset import Dataset, open_dataset
 from ..data.pipeline import Source
 
 
+def require_classes(dataset: Dataset) -> None:
+    """Refuses a dataset of one class: any network is right about it, and has learnt nothing.
+
+    Raises:
+      UsageError: names the class.
+    """
+    if dataset.num_classes < 2:
+        raise UsageError(
+            f"{dataset.name} in {dataset.directory} has one class alone "
+            f"({', '.join(dataset.label_names)}): there is nothing to tell apart; add images of "
+            "another class and prepare it anew"
+        )
+
+
 def splits(values: Any, dataset: Dataset) -> tuple[str, str]:
     """The training and the validation split, by the flags or by default.
 

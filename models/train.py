@@ -7,8 +7,8 @@ from typing import Any
 
 from ..base import command, progress
 from ..base.errors import UsageError
+from . import own_data, registry
 from . import recipe as recipes
-from . import registry
 from .train_flags import FLAGS
 
 
@@ -17,7 +17,8 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     del arguments
     if values.dry_run:
         with tempfile.TemporaryDirectory(prefix="digitline-") as folder:
-            return {"dry_run": True, **_train(values, Path(folder))}
+            # The folder is gone when the result is read.
+            return {"dry_run": True, **_train(values, Path(folder)), "workdir": None}
     return _train(values, Path(values.workdir or f"runs/{values.model}"))
 
 
@@ -32,8 +33,9 @@ def _train(values: Any, workdir: Path) -> dict[str, Any]:
 
     if values.deterministic:
         tf.config.experimental.enable_op_determinism()
-    name = _own_data(values) if values.data else values.dataset
+    name = own_data.prepare(values) if values.data else values.dataset
     dataset = open_dataset(Path(values.data_dir), name)
+    selection.require_classes(dataset)
     train_split, validation_split = selection.splits(values, dataset)
     sources = selection.sources(values, dataset, train_split)
     config = _config(values, sources, validation_split)
@@ -41,6 +43,7 @@ def _train(values: Any, workdir: Path) -> dict[str, Any]:
     if values.dry_run:
         sources = selection.first_batches(sources, config.recipe.batch_size, 2)
         (validation,) = selection.first_batches([validation], loop.EVALUATION_BATCH, 2)
+    own_cache = values.dry_run or not values.cache_dir  # A dry run leaves no cache either.
     settings = loop.Settings(
         log_steps=values.log_steps,
         validation_epochs=values.validation_epochs,
@@ -48,7 +51,7 @@ def _train(values: Any, workdir: Path) -> dict[str, Any]:
         keep_checkpoints=values.keep_checkpoints,
         max_minutes=values.max_minutes,
         tensorboard=values.tensorboard,
-        cache_dir=Path(values.cache_dir) if values.cache_dir else workdir / "cache",
+        cache_dir=workdir / "cache" if own_cache else Path(values.cache_dir),
     )
     folder = Run(workdir)
     result = {
@@ -60,10 +63,16 @@ def _train(values: Any, workdir: Path) -> dict[str, Any]:
     with folder.training(config, values.overwrite):
         if folder.finished:
             progress.say(f"{folder.workdir} is finished already; --overwrite trains it anew")
+            _evaluate_if_lost(values, folder, config, validation)
             return {**result, "reused": True, **_recorded(folder, config)}
         given = [*sources, validation]
         given, lost = selection.usable(given, values.max_corrupt_records, workdir / "salvaged")
-        model, figures, went = loop.train(folder, config, given[:-1], given[-1], settings)
+        try:
+            model, figures, went = loop.train(folder, config, given[:-1], given[-1], settings)
+        except UsageError:
+            if not folder.metrics.exists() and not any(folder.checkpoints.glob("*.index")):
+                folder.config.unlink()  # It never began: the command, mended, may have the folder.
+            raise
         folder.add_evaluation(validation_split, figures.to_json())
         salvage.report(lost)  # Once more, where it is not scrolled away.
         record = {"parameters": model.count_params(), "corrupt_records": len(lost), **went}
@@ -93,10 +102,15 @@ def _config(values: Any, sources: list[Any], validation_split: str) -> Any:
     recipe = recipes.override(module.RECIPES[values.recipe], values)
     if values.dry_run:
         recipe = dataclasses.replace(recipe, max_steps=2, epochs=2.0)
-    try:
-        preprocess = module.preprocess(dataset.image_shape, recipe)
-    except ValueError as error:
-        raise UsageError(f"--crop={recipe.crop}: {error}") from None
+    if 2 * recipe.crop >= min(dataset.image_shape[:2]):
+        shape = "x".join(map(str, dataset.image_shape))
+        whose = "" if values["crop"].present else " of the recipe"
+        raise UsageError(
+            f"--model={values.model} cannot take images {shape}: --crop={recipe.crop}{whose} cuts "
+            "so many pixels from each side, and leaves none; give --crop=0, choose another "
+            "network, or prepare the images in another size"
+        )
+    preprocess = module.preprocess(dataset.image_shape, recipe)
     if recipe.crop and preprocess.resizing != "crop":
         raise UsageError(f"--crop={recipe.crop}: {values.model} takes one size of images alone")
     return RunConfig(
@@ -135,20 +149,28 @@ def _config(values: Any, sources: list[Any], validation_split: str) -> Any:
     )
 
 
-def _own_data(values: Any) -> str:
-    """Prepares the images of --data, unless they are prepared; returns the dataset's name."""
-    from ..data import prepare
+def _evaluate_if_lost(values: Any, folder: Any, config: Any, validation: Any) -> None:
+    """Validates a finished run again, where the figures of its validation split are gone."""
+    from ..base import files
+    from ..data import pipeline
+    from . import evaluation, loop, selection
 
-    path = Path(values.data)
-    if path.is_dir():
-        what = ["--dataset=image_folder", f"--source_dir={path}"]
-    elif path.suffix.lower() in (".npz", ".csv"):
-        what = [f"--dataset={path.suffix[1:].lower()}", f"--source_file={path}"]
-    else:
-        raise UsageError(
-            f"--data={path}: expected an .npz file, a .csv file or a folder of pictures"
-        )
-    return command.call(prepare.COMMAND, [*what, f"--data_dir={values.data_dir}"])["dataset"]
+    split = validation.split
+    if folder.evaluation.exists() and split in files.read_json(folder.evaluation):
+        return
+    progress.say(f"{folder.evaluation} lacks the figures of {split}: evaluating it anew")
+    _, model = folder.load()
+    given, _ = selection.usable(
+        [validation], values.max_corrupt_records, folder.workdir / "salvaged"
+    )
+    batches = pipeline.evaluation_batches(
+        validation.dataset,
+        split,
+        config.preprocess,
+        batch_size=loop.EVALUATION_BATCH,
+        shards=given[0].shards,
+    )
+    folder.add_evaluation(split, evaluation.evaluator(model)(batches).to_json())
 
 
 def _recorded(folder: Any, config: Any) -> dict[str, Any]:
@@ -170,7 +192,7 @@ def text(result: dict[str, Any]) -> str:
     if result.get("dry_run"):
         return (
             f"dry run: {result['model']} ({result['parameters']:,} parameters) trains on "
-            f"{result['dataset']}, is validated, saved and loaded; nothing is left of it"
+            f"{result['dataset']}, is validated, saved and loaded; nothing is left of the run"
         )
     return (
         f"{result['model']} ({result['parameters']:,} parameters) on {result['dataset']}: "

@@ -90,7 +90,8 @@ def test_given_test_file_words_as_labels_and_fractions(digits, tmp_path):
     write(folder / "my-train.csv", small[:100], words[:100])
     write(folder / "my-test.csv", small[100:130], words[100:130])
     result = run(tmp_path, f"--source_dir={folder}", "--name=parity")
-    assert result["splits"] == {"train": 100, "test": 30}
+    assert result["splits"] == {"train": 90, "validation": 10, "test": 30}
+    assert set(examples(tmp_path, "parity", "validation")[1]) == {0, 1}
     assert result["image_shape"] == [7, 7, 1]
     assert open_dataset(tmp_path, "parity").label_names == ("even", "odd")
     assert examples(tmp_path, "parity", "train")[0][0, 0, 0] == 3

@@ -104,7 +104,9 @@ def test_mixed_sizes_ask_for_one(colour, tmp_path):
     assert not list((tmp_path / "shapes").glob("*.*.*"))
     result = run(colour, tmp_path, "--image_size=24x32")
     assert result["image_shape"] == [24, 32, 3]
-    assert result["splits"] == {"train": 80, "test": 40}
+    assert result["splits"] == {"train": 72, "validation": 8, "test": 40}
+    labels = [label for _, label in examples(tmp_path, "shapes", "validation")]
+    assert sorted(labels) == [0] * 4 + [1] * 4
     result = run(colour, tmp_path, "--image_size=16", "--channels=1", "--name=grey_shapes")
     assert result["image_shape"] == [16, 16, 1]
 

@@ -1,9 +1,11 @@
+import os
+
 import numpy as np
 import pytest
 
 from digitline.base import command
 from digitline.base.errors import DataError, UsageError
-from digitline.data import pipeline, prepare
+from digitline.data import npz, pipeline, prepare
 from digitline.data.dataset import open_dataset
 
 from support import digitline
@@ -34,13 +36,66 @@ def loaded(folder, name, split):
 
 
 def test_keras_form_comes_back_as_it_was(arrays, tmp_path):
-    result = run(tmp_path, save(tmp_path, **arrays))
+    path = save(tmp_path, **arrays)
+    result = run(tmp_path, path, "--validation_fraction=0")
     assert result["dataset"] == "digits"
     assert result["splits"] == {"train": 200, "test": 100}
     images, labels = loaded(tmp_path, "digits", "test")
     np.testing.assert_array_equal(images[..., 0], arrays["x_test"])
     np.testing.assert_array_equal(labels, arrays["y_test"])
-    assert run(tmp_path, tmp_path / "digits.npz")["reused"]
+    assert run(tmp_path, path, "--validation_fraction=0")["reused"]
+
+
+def test_validation_is_of_all_classes_though_the_images_are_sorted(arrays, tmp_path):
+    order = np.argsort(arrays["y_train"], kind="stable")
+    changed = {name: arrays[name][order] for name in ("x_train", "y_train")}
+    run(tmp_path, save(tmp_path, **{**arrays, **changed}))
+    assert open_dataset(tmp_path / "data", "digits").default_splits() == ("train", "validation")
+    labels = loaded(tmp_path, "digits", "validation")[1]
+    shares = np.floor(np.bincount(arrays["y_train"]) * 0.1 + 0.5)
+    np.testing.assert_array_equal(np.bincount(labels), shares)
+    assert len(loaded(tmp_path, "digits", "train")[1]) + len(labels) == 200
+    assert len(loaded(tmp_path, "digits", "test")[1]) == 100
+
+
+def test_a_file_that_changed_is_not_taken_for_what_it_was(arrays, tmp_path):
+    path = save(tmp_path, **arrays)
+    first = run(tmp_path, path)
+    save(tmp_path, **{**arrays, "y_train": (arrays["y_train"] + 1) % 10})
+    os.utime(path, ns=(1, 1))  # Whatever the clock's grain.
+    with pytest.raises(DataError, match=r"digits\.npz has changed since .*digits.* --overwrite"):
+        run(tmp_path, path)
+    assert run(tmp_path, path, "--overwrite")["fingerprint"] != first["fingerprint"]
+    assert run(tmp_path, path)["reused"]
+
+
+def test_the_name_of_a_public_dataset_is_not_taken(arrays, tmp_path):
+    path = save(tmp_path, **arrays).rename(tmp_path / "mnist.npz")
+    with pytest.raises(UsageError, match=r"would be called mnist, as a public one is; .*--name"):
+        run(tmp_path, path)
+    assert run(tmp_path, path, "--name=mine")["dataset"] == "mine"
+
+
+def test_splits_without_images_are_left_out(arrays, tmp_path):
+    empty = {"x_test": arrays["x_test"][:0], "y_test": np.array([])}
+    result = run(tmp_path, save(tmp_path, **{**arrays, **empty}))
+    assert set(result["splits"]) == {"train", "validation", "test"}  # A test split is cut, then.
+    assert sum(result["splits"].values()) == 200
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.int64, np.float32])
+def test_black_and_white_is_of_full_contrast(kind, arrays, tmp_path, capsys):
+    for name in ("x_train", "x_test"):
+        arrays[name] = (arrays[name] > 127).astype(kind)
+    splits, _ = npz.read(save(tmp_path, **arrays))
+    np.testing.assert_array_equal(splits["train"].images[..., 0], arrays["x_train"] * 255)
+    assert "x_train: pixels from 0 to 1, taken times 255" in capsys.readouterr().err
+
+
+def test_one_nearly_black_split_stays_as_it_is(arrays, tmp_path):
+    dark = (arrays["x_test"] > 127).astype(np.uint8)
+    splits, _ = npz.read(save(tmp_path, **{**arrays, "x_test": dark}))
+    np.testing.assert_array_equal(splits["test"].images[..., 0], dark)
 
 
 def test_one_set_is_cut_by_class(few_digits, tmp_path):
@@ -82,6 +137,14 @@ def test_other_types_and_shapes(arrays, tmp_path):
         ({"x_train": np.full((200, 28, 28), "a")}, "expected numbers, got <U1"),
         ({"x_test": np.zeros((100, 8, 8))}, r"the test images are \[8, 8, 1\], the training"),
         ({"y_train": np.full(200, 0.5)}, "expected class numbers from 0"),
+        ({"y_train": np.r_[np.zeros(199), np.inf]}, "y_train: .* got inf at index 199"),
+        ({"y_train": np.array([["a", "b"]] * 200)}, "y_train: expected class numbers .* got <U1"),
+        ({"y_train": np.int64(3)}, r"y_train: expected class numbers \[N\], got int64 \[\]"),
+        (
+            {"y_train": np.r_[np.zeros(199), 1e6]},
+            r"y_train: label 1,000,000 at index 199 would make 1,000,001 classes of 300",
+        ),
+        ({"x_train": np.zeros((0, 28, 28)), "y_train": []}, "expected arrays x_train .* hold some"),
         ({"label_names": ["a"]}, "1 label_names, but labels up to 9"),
         ({"x_train": np.array([{}] * 200)}, "x_train: cannot be read"),
     ],

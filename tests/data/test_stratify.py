@@ -26,3 +26,9 @@ def test_one_example_at_least_is_left_to_train_on():
     assert Cut(0.4, 0.5, 0).sizes(1) == (0, 0)
     assert Cut(0.4, 0.5, 0).sizes(2) == (0, 1)
     assert Cut(0.4, 0.5, 0).sizes(100) == (40, 50)
+
+
+def test_a_small_class_is_in_every_split():
+    assert Cut(0.1, 0.1, 0).sizes(3) == (1, 1)
+    assert Cut(0.1, 0.0, 0).sizes(3) == (1, 0)
+    assert Cut(0.1, 0.1, 0).sizes(2) == (0, 0)  # Rather more to train on.

@@ -129,7 +129,7 @@ def test_a_network_that_cannot_take_the_images_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("model", "crop", "message"),
     [
-        ("mlp", 14, "--crop=14: Expected resizing"),
+        ("mlp", 14, "--crop=14 cuts so many pixels"),
         ("lenet5", 2, "lenet5 takes one size of images alone"),
     ],
 )

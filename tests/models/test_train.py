@@ -146,6 +146,50 @@ def test_evaluating_the_validation_split_leaves_the_run_as_it_is(trained, data_d
     assert {**again, "workdir": "", "reused": 0} == {**trained.result, "workdir": "", "reused": 0}
 
 
+def test_figures_that_were_lost_are_made_again(trained, data_dir, tmp_path, capsys):
+    workdir = shutil.copytree(trained.workdir, tmp_path / "run")
+    whole = json.loads(Run(workdir).evaluation.read_text())
+    for lost in ('{"test": {"accuracy": 0.5}}', None):
+        Run(workdir).evaluation.unlink()
+        if lost:  # As after an evaluation of another split.
+            Run(workdir).evaluation.write_text(lost)
+        again = command.call(train.COMMAND, train_arguments(data_dir, workdir))
+        assert again["reused"]
+        assert again["validation_accuracy"] == trained.result["validation_accuracy"]
+        assert "lacks the figures of train[:100]" in capsys.readouterr().err
+        found = json.loads(Run(workdir).evaluation.read_text())["train[:100]"]
+        assert found["confusion"] == whole["train[:100]"]["confusion"]
+
+
+def test_a_dry_run_names_no_folder_and_leaves_no_cache(data_dir, tmp_path):
+    more = ("--dry_run", "--cache=file", f"--cache_dir={tmp_path / 'cache'}")
+    result = command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "run", *more))
+    assert result["workdir"] is None
+    assert result["parameters"] == 61_706
+    assert "nothing is left of the run" in train.text(result)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "message"),
+    [
+        ("convnet3", 24, r"images 24x24x1 \(18x18x1 after --crop=3\).* too small.* --crop=0"),
+        ("convnet3", 6, r"images 6x6x1: --crop=3 of the recipe cuts .* leaves none; give --crop=0"),
+        ("cnn", 5, r"images 5x5x1: they are too small"),
+    ],
+)
+def test_images_too_small_for_the_network(model, size, message, tmp_path):
+    np.savez(tmp_path / "few.npz", images=np.zeros((40, size, size)), labels=np.arange(40) % 4)
+    arguments = [
+        f"--model={model}", f"--data={tmp_path / 'few.npz'}", f"--data_dir={tmp_path}",
+        f"--workdir={tmp_path / 'run'}", "--max_steps=1", "--noreport",
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match=message):
+        command.call(train.COMMAND, arguments)
+    if size == 24:  # What the line advises finds the folder free.
+        assert command.call(train.COMMAND, [*arguments, "--crop=0"])["steps"] == 1
+
+
 def test_files_of_others_are_neither_used_nor_deleted(data_dir, tmp_path):
     workdir = tmp_path / "project"
     (workdir / ".tmp-mine").mkdir(parents=True)
