@@ -14,6 +14,7 @@ import dataclasses
 import difflib
 import errno
 import json
+import math
 import os
 import re
 import shutil
@@ -204,7 +205,8 @@ def _parse(command: Command, values: flags.FlagValues, argv: list[str]) -> list[
     """Parses `argv` into `values`; returns the arguments that are not flags.
 
     Raises:
-      UsageError: an unknown flag, a wrong value, or an argument too many.
+      UsageError: an unknown flag, a wrong value (infinite and NaN are, for every flag), or
+        an argument too many.
     """
     try:
         rest = values(argv)[1:]
@@ -216,6 +218,10 @@ def _parse(command: Command, values: flags.FlagValues, argv: list[str]) -> list[
         ) from None
     except flags.Error as error:
         raise UsageError(str(error)) from None
+    for name in command.flags:
+        value = values[name].value
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"--{name}={value}: a finite number was expected")
     if rest and not command.arguments:
         raise UsageError(f"unexpected argument '{rest[0]}': flags begin with --")
     return rest

@@ -20,6 +20,7 @@ PROGRAM = textwrap.dedent(
     FLAGS = command.new_flags()
     WHERE = command.group(FLAGS, "What to do")
     flags.DEFINE_integer("count", 3, "How many.", lower_bound=1, **WHERE)
+    flags.DEFINE_float("weight", 1.0, "Of each.", lower_bound=0.0, **WHERE)
     command.define_one_of("shape", "round", ("round", "square"), "Which shape.", **WHERE)
 
     def run(values, arguments):
@@ -83,6 +84,8 @@ def test_json_error_is_one_object_too(tmp_path):
     [
         (["--coutn=5"], 2, "unknown flag --coutn; did you mean --count?"),
         (["--count=0"], 2, "flag --count=0"),
+        (["--weight=inf"], 2, "--weight=inf: a finite number was expected"),
+        (["--weight=nan"], 2, "--weight=nan: a finite number was expected"),
         (["--count=many"], 2, "flag --count=many"),
         (["--shape=squar"], 2, "unknown shape 'squar'; did you mean square?"),
         (["stray"], 2, "unexpected argument 'stray'"),
