@@ -6,6 +6,7 @@ in the same weights as one that was not.
 """
 
 import dataclasses
+import functools
 import math
 import random
 import time
@@ -141,15 +142,16 @@ class _Training:
             strategy, self._networks, self._optimizer, recipe, dataset.num_classes
         )
         self._evaluate = evaluator(self._networks.model)
-        # Read once: the split is small, and it is seen after every epoch.
-        batches = pipeline.evaluation_batches(
+        self._read = functools.partial(
+            pipeline.evaluation_batches,
             dataset,
             validation.split,
             config.preprocess,
             batch_size=EVALUATION_BATCH,
             shards=validation.shards,
         )
-        self._held = list(batches)
+        # Read once, since it is seen after every epoch; unless images are not to be held.
+        self._held = list(self._read()) if config.pipeline["cache"] == "memory" else None
         self._last_row: dict[str, Any] = {}
         self._before = float(self._elapsed)
         self._start = time.monotonic()
@@ -246,12 +248,15 @@ class _Training:
     def _validated(self, at: int, row: dict[str, Any], found: StepFigures) -> Evaluation:
         """Validates, adds the figures to the row, and keeps the weights if they are the best."""
         self._networks.catch_up()
-        figures = self._evaluate(self._held)
+        figures = self._evaluated()
         if not math.isfinite(figures.loss):  # The last step was the one too far.
             raise self._diverged(at, "validation loss", figures.loss, found)
         row |= {"validation_loss": figures.loss, "validation_accuracy": figures.accuracy}
         self._validations.add(at, figures)
         return figures
+
+    def _evaluated(self) -> Evaluation:
+        return self._evaluate(self._read() if self._held is None else self._held)
 
     def _over(self, at: int) -> str:
         """Why the run ends before its last step, if it does."""
@@ -297,7 +302,7 @@ class _Training:
         elif figures is None:
             self._networks.catch_up()
         if figures is None:  # Also where the run was killed after its last step.
-            figures = self._evaluate(self._held)
+            figures = self._evaluated()
         seconds = float(self._elapsed)
         went = {
             "steps": at,

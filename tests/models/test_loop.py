@@ -162,6 +162,18 @@ def test_validation_as_often_as_asked(data_dir, tmp_path):
     assert figures["examples"] == 100
 
 
+def test_validation_reads_anew_where_images_are_not_held(data_dir, tmp_path):
+    found = {}
+    for cache in ("memory", "off"):
+        arguments = train_arguments(data_dir, tmp_path / cache, f"--cache={cache}", "--epochs=2")
+        command.call(train.COMMAND, [*arguments, "--learning_rate=0", "--schedule=constant"])
+        found[cache] = [
+            row["validation_loss"] for row in rows(tmp_path / cache) if "validation_loss" in row
+        ]
+    assert len(found["off"]) == 2
+    assert found["off"] == found["memory"]
+
+
 def test_rows_hold_rate_and_norms(data_dir, tmp_path):
     command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "run", "--log_steps=5", *ALL))
     found = rows(tmp_path / "run")
