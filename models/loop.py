@@ -10,12 +10,12 @@ import functools
 import math
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..base import progress
-from ..base.errors import UsageError, UserError
+from ..base.errors import UserError
 from ..base.tf import keras, tf
 from ..data import pipeline, records, shards
 from ..data.pipeline import Source
@@ -142,14 +142,7 @@ class _Training:
             strategy, self._networks, self._optimizer, recipe, dataset.num_classes
         )
         self._evaluate = evaluator(self._networks.model)
-        self._read = functools.partial(
-            pipeline.evaluation_batches,
-            dataset,
-            validation.split,
-            config.preprocess,
-            batch_size=EVALUATION_BATCH,
-            shards=validation.shards,
-        )
+        self._read = functools.partial(validation_batches, config, validation)
         # Read once, since it is seen after every epoch; unless images are not to be held.
         self._held = list(self._read()) if config.pipeline["cache"] == "memory" else None
         self._last_row: dict[str, Any] = {}
@@ -293,15 +286,14 @@ class _Training:
     def _result(
         self, at: int, figures: Evaluation | None, ended_by: str
     ) -> tuple[keras.Model, Evaluation, dict[str, Any]]:
+        if figures is None:  # The run was killed after its last step.
+            self._networks.catch_up()
         best = self._validations.best
         keeps_best = self._recipe.keep == "best" or self._recipe.patience
         if keeps_best and (best is None or best["step"] != at):
-            self._networks.catch_up()
             self._validations.restore_best()
             figures = None
-        elif figures is None:
-            self._networks.catch_up()
-        if figures is None:  # Also where the run was killed after its last step.
+        if figures is None:
             figures = self._evaluated()
         seconds = float(self._elapsed)
         went = {
@@ -315,6 +307,19 @@ class _Training:
         return self._networks.model, figures, went
 
 
+def validation_batches(
+    config: RunConfig, validation: Source
+) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+    """What a run is validated on, preprocessed: see `pipeline.evaluation_batches`."""
+    return pipeline.evaluation_batches(
+        validation.dataset,
+        validation.split,
+        config.preprocess,
+        batch_size=EVALUATION_BATCH,
+        shards=validation.shards,
+    )
+
+
 def _built(config: RunConfig, num_classes: int) -> keras.Model:
     """The network, with new weights.
 
@@ -326,13 +331,10 @@ def _built(config: RunConfig, num_classes: int) -> keras.Model:
     except ValueError as error:
         if "output size would be zero or negative" not in str(error):
             raise
-        shape = "x".join(map(str, config.preprocess.image_shape))
-        cut, choose = "", "choose"
-        if config.recipe.crop:
+        crop, cut = config.recipe.crop, ""
+        if crop:
             seen = "x".join(map(str, config.preprocess.output_shape))
-            cut, choose = f" ({seen} after --crop={config.recipe.crop})", "give --crop=0, choose"
-        raise UsageError(
-            f"--model={config.model} cannot take images {shape}{cut}: they are too small, no pixel "
-            f"is left for one of its layers; {choose} another network, or prepare the images in "
-            "another size"
-        ) from error
+            cut = f" ({seen} after --crop={crop})"
+        why = f"{cut}: they are too small, no pixel is left for one of its layers"
+        shape = config.preprocess.image_shape
+        raise registry.cannot_take(config.model, shape, crop, why) from error

@@ -100,6 +100,8 @@ class Run:
     def training(self, config: RunConfig, overwrite: bool) -> Iterator[None]:
         """Holds the folder for training `config`; makes it, or takes up what is there.
 
+        A run that a `UsageError` ends before its first step gives the folder back.
+
         Args:
           config: of the run to start or resume.
           overwrite: deletes the run that is there first.
@@ -119,7 +121,13 @@ class Run:
             files.remove_leftovers(self.checkpoints, "*_temp")
             if not self.config.exists():
                 files.write_json(self.config, wanted)
-            yield
+            try:
+                yield
+            except UsageError:
+                begun = self.finished or self.metrics.exists()
+                if not begun and not any(self.checkpoints.glob("*.index")):
+                    self.config.unlink()  # The command, mended, may have the folder.
+                raise
 
     def _refuse_foreign(self) -> None:
         """Other people's files may have our names; they are neither used nor deleted."""

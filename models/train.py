@@ -67,12 +67,7 @@ def _train(values: Any, workdir: Path) -> dict[str, Any]:
             return {**result, "reused": True, **_recorded(folder, config)}
         given = [*sources, validation]
         given, lost = selection.usable(given, values.max_corrupt_records, workdir / "salvaged")
-        try:
-            model, figures, went = loop.train(folder, config, given[:-1], given[-1], settings)
-        except UsageError:
-            if not folder.metrics.exists() and not any(folder.checkpoints.glob("*.index")):
-                folder.config.unlink()  # It never began: the command, mended, may have the folder.
-            raise
+        model, figures, went = loop.train(folder, config, given[:-1], given[-1], settings)
         folder.add_evaluation(validation_split, figures.to_json())
         salvage.report(lost)  # Once more, where it is not scrolled away.
         record = {"parameters": model.count_params(), "corrupt_records": len(lost), **went}
@@ -103,13 +98,9 @@ def _config(values: Any, sources: list[Any], validation_split: str) -> Any:
     if values.dry_run:
         recipe = dataclasses.replace(recipe, max_steps=2, epochs=2.0)
     if 2 * recipe.crop >= min(dataset.image_shape[:2]):
-        shape = "x".join(map(str, dataset.image_shape))
         whose = "" if values["crop"].present else " of the recipe"
-        raise UsageError(
-            f"--model={values.model} cannot take images {shape}: --crop={recipe.crop}{whose} cuts "
-            "so many pixels from each side, and leaves none; give --crop=0, choose another "
-            "network, or prepare the images in another size"
-        )
+        why = f": --crop={recipe.crop}{whose} cuts so many pixels from each side, and leaves none"
+        raise registry.cannot_take(values.model, dataset.image_shape, recipe.crop, why)
     preprocess = module.preprocess(dataset.image_shape, recipe)
     if recipe.crop and preprocess.resizing != "crop":
         raise UsageError(f"--crop={recipe.crop}: {values.model} takes one size of images alone")
@@ -152,7 +143,6 @@ def _config(values: Any, sources: list[Any], validation_split: str) -> Any:
 def _evaluate_if_lost(values: Any, folder: Any, config: Any, validation: Any) -> None:
     """Validates a finished run again, where the figures of its validation split are gone."""
     from ..base import files
-    from ..data import pipeline
     from . import evaluation, loop, selection
 
     split = validation.split
@@ -163,13 +153,7 @@ def _evaluate_if_lost(values: Any, folder: Any, config: Any, validation: Any) ->
     given, _ = selection.usable(
         [validation], values.max_corrupt_records, folder.workdir / "salvaged"
     )
-    batches = pipeline.evaluation_batches(
-        validation.dataset,
-        split,
-        config.preprocess,
-        batch_size=loop.EVALUATION_BATCH,
-        shards=given[0].shards,
-    )
+    batches = loop.validation_batches(config, given[0])
     folder.add_evaluation(split, evaluation.evaluator(model)(batches).to_json())
 
 

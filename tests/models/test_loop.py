@@ -33,6 +33,10 @@ def rows(workdir):
     return [json.loads(line) for line in Run(workdir).metrics.read_text().splitlines()]
 
 
+def validated(workdir):
+    return [row for row in rows(workdir) if "validation_loss" in row]
+
+
 def started(workdir, arguments):
     """A training in a process of its own that has written its first row."""
     process = subprocess.Popen(
@@ -107,11 +111,11 @@ def test_the_best_weights_are_kept_if_asked(data_dir, tmp_path):
         "--keep=best",
     )  # fmt: skip
     result = command.call(train.COMMAND, arguments)
-    validated = [row for row in rows(tmp_path / "run") if "validation_accuracy" in row]
-    best = max(row["validation_accuracy"] for row in validated)
+    found = validated(tmp_path / "run")
+    best = max(row["validation_accuracy"] for row in found)
     assert result["validation_accuracy"] == result["best"]["validation_accuracy"] == best
     assert result["best"]["step"] in [
-        row["step"] for row in validated if row["validation_accuracy"] == best
+        row["step"] for row in found if row["validation_accuracy"] == best
     ]
     model = Run(tmp_path / "run").load()[1]
     assert model.count_params() == result["parameters"]
@@ -123,11 +127,11 @@ def test_patience_counts_from_the_lowest_loss_and_keeps_the_best_weights(data_di
         "--patience=3",
     )  # fmt: skip
     result = command.call(train.COMMAND, arguments)
-    validated = [row for row in rows(tmp_path / "run") if "validation_loss" in row]
-    lowest = min(range(len(validated)), key=lambda number: validated[number]["validation_loss"])
+    found = validated(tmp_path / "run")
+    lowest = min(range(len(found)), key=lambda number: found[number]["validation_loss"])
     assert result["ended_by"] == "patience"
-    assert len(validated) - 1 - lowest == 3
-    best = max(row["validation_accuracy"] for row in validated)
+    assert len(found) - 1 - lowest == 3
+    best = max(row["validation_accuracy"] for row in found)
     assert result["validation_accuracy"] == best
 
 
@@ -156,8 +160,8 @@ def test_limits_of_steps_and_minutes(data_dir, tmp_path):
 def test_validation_as_often_as_asked(data_dir, tmp_path):
     arguments = train_arguments(data_dir, tmp_path / "run", "--validation_epochs=0.5")
     command.call(train.COMMAND, arguments)
-    validated = [row["step"] for row in rows(tmp_path / "run") if "validation_loss" in row]
-    assert validated == [9, 18, 26, 35, 43, 52]  # 17.19 steps in an epoch, 52 in all.
+    steps = [row["step"] for row in validated(tmp_path / "run")]
+    assert steps == [9, 18, 26, 35, 43, 52]  # 17.19 steps in an epoch, 52 in all.
     figures = json.loads(Run(tmp_path / "run").evaluation.read_text())["train[:100]"]
     assert figures["examples"] == 100
 
@@ -167,9 +171,7 @@ def test_validation_reads_anew_where_images_are_not_held(data_dir, tmp_path):
     for cache in ("memory", "off"):
         arguments = train_arguments(data_dir, tmp_path / cache, f"--cache={cache}", "--epochs=2")
         command.call(train.COMMAND, [*arguments, "--learning_rate=0", "--schedule=constant"])
-        found[cache] = [
-            row["validation_loss"] for row in rows(tmp_path / cache) if "validation_loss" in row
-        ]
+        found[cache] = [row["validation_loss"] for row in validated(tmp_path / cache)]
     assert len(found["off"]) == 2
     assert found["off"] == found["memory"]
 
