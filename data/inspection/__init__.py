@@ -1,0 +1,1 @@
+"""What is in a prepared dataset, and what is wrong with it."""

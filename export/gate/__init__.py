@@ -1,0 +1,1 @@
+"""Every artifact is compared with its model before it is published."""

@@ -1,1 +1,0 @@
-"""How fast servers answer: ours, and those that people use instead."""

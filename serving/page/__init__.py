@@ -1,0 +1,1 @@
+"""The page at `/`, where a person draws a digit."""

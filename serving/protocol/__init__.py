@@ -1,0 +1,1 @@
+"""What TF Serving's two interfaces share: messages, tensors, status codes."""
