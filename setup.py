@@ -3,13 +3,15 @@
 import re
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "__init__.py").read_text(), re.M)[1]
-SUBPACKAGES = ["base", "cli", "data", "models", "models.report", "export"]
-SUBPACKAGES += ["serving", "serving.bench", "serving.client", "serving.core", "serving.rest"]
+FLOORS = ("base", "data", "serving", "models", "export", "cli")
+SUBPACKAGES = find_packages(
+    str(ROOT), include=[f"{floor}{end}" for floor in FLOORS for end in ("", ".*")]
+)
 EXTRAS = {
     # Preparing image folders and CSV files, here or on a cluster.
     "beam": ["apache-beam>=2.70"],
@@ -70,7 +72,7 @@ setup(
     python_requires=">=3.10,<3.14",
     packages=["digitline", *(f"digitline.{name}" for name in SUBPACKAGES)],
     package_dir={"digitline": "."},
-    package_data={"digitline.serving": ["boxed/*", "web/*"]},
+    package_data={"digitline.serving": ["boxed/*"], "digitline.serving.page": ["web/*"]},
     install_requires=[
         "tensorflow>=2.20,<2.22",
         "keras>=3.12,<4",
@@ -94,7 +96,7 @@ setup(
         "console_scripts": [
             "digitline = digitline.cli.main:main",
             # Takes TF Serving's command lines; not under its name, which would shadow it.
-            "digitline-model-server = digitline.serving.server:model_server",
+            "digitline-model-server = digitline.serving.serve:model_server",
         ]
     },
     classifiers=[

@@ -18,11 +18,13 @@ from pathlib import Path
 
 from absl import app, flags
 
+from benchmarks import pipeline_command as benchmark
 from digitline.base import command
 from digitline.base.tf import tf
-from digitline.data import benchmark, order, pipeline, records
 from digitline.data.dataset import Dataset, open_dataset
-from digitline.data.preprocess import Preprocess
+from digitline.data.pipeline import batches as pipeline
+from digitline.data.pipeline import order, records
+from digitline.data.pipeline.preprocess import Preprocess
 
 _DATA_DIR = flags.DEFINE_string("data_dir", "datasets", "Root folder of prepared datasets.")
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "Epochs of each; the median counts.")

@@ -6,8 +6,8 @@ from typing import Any
 
 from absl import flags
 
-from ..base import command, progress
-from ..base.errors import UsageError
+from digitline.base import command, progress
+from digitline.base.errors import UsageError
 
 FLAGS = command.new_flags()
 _WHAT = command.group(FLAGS, "What to measure")
@@ -27,8 +27,8 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     if len(arguments) != 1 or arguments[0] not in _KINDS:
         given = " ".join(arguments) or "nothing"
         raise UsageError(f"benchmark what? There is: {', '.join(_KINDS)}; got {given}")
-    from . import speed  # Loads TensorFlow.
-    from .dataset import open_dataset
+    from benchmarks import pipelines as speed  # Loads TensorFlow.
+    from digitline.data.dataset import open_dataset
 
     dataset = open_dataset(Path(values.data_dir), values.dataset)
     rows = speed.measure(

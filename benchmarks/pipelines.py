@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 import psutil
 
-from ..base.tf import tf
-from . import pipeline, records, speed_peers
-from . import shards as parts
-from .dataset import Dataset
-from .preprocess import Preprocess
-from .speed_peers import Epoch
+from benchmarks import pipeline_peers as speed_peers
+from benchmarks.pipeline_peers import Epoch
+from digitline.base.tf import tf
+from digitline.data import shards as parts
+from digitline.data.dataset import Dataset
+from digitline.data.pipeline import batches as pipeline
+from digitline.data.pipeline import records
+from digitline.data.pipeline.preprocess import Preprocess
 
 # How often the memory is looked at while a round runs, in seconds.
 _MEMORY_INTERVAL_S = 0.02

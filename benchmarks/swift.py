@@ -25,8 +25,8 @@ from absl import app, flags
 
 from digitline.base import command
 from digitline.base.tf import keras
-from digitline.data import pipeline
 from digitline.data.dataset import Dataset, open_dataset
+from digitline.data.pipeline import batches as pipeline
 from digitline.models import cnn, evaluate, train
 
 _SEEDS = flags.DEFINE_integer("seeds", 5, "Trainings of swift.")

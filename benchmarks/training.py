@@ -25,10 +25,10 @@ from absl import app, flags
 
 from digitline.base import command
 from digitline.base.tf import keras
-from digitline.data import pipeline
 from digitline.data.dataset import Dataset, open_dataset
+from digitline.data.pipeline import batches as pipeline
 from digitline.models import registry, train
-from digitline.models.optimizer import make_optimizer
+from digitline.models.training.optimizer import make_optimizer
 
 _MODELS = flags.DEFINE_list("models", list(registry.NAMES), "Networks.")
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "Trainings of each side; the median ratio counts.")

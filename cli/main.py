@@ -17,9 +17,9 @@ COMMANDS = {
     "evaluate": ("models.evaluate", "a trained model's accuracy on a split"),
     "export": ("export.exporter", "a trained model to a verified SavedModel and TFLite file"),
     "predict": ("serving.predict", "the class of a picture, by an exported model"),
-    "serve": ("serving.server", "an exported model behind TF Serving's gRPC and REST interfaces"),
-    "litertjs": ("serving.litert_js", "LiteRT.js for the page of serve, fetched once"),
-    "benchmark": ("data.benchmark", "the speed of the pipeline, of formats, or of servers"),
+    "serve": ("serving.serve", "an exported model behind TF Serving's gRPC and REST interfaces"),
+    "litertjs": ("serving.page.litert_js", "LiteRT.js for the page of serve, fetched once"),
+    "benchmark": ("export.benchmark", "size, accuracy and speed of the formats of an export"),
     "report": (
         "models.report.command",
         "a run as a page with figures; runs compared; the table of accuracies",
@@ -28,9 +28,7 @@ COMMANDS = {
 }
 # What `digitline benchmark` measures, each by a command of its own.
 BENCHMARKS = {
-    "pipeline": "data.benchmark",
     "formats": "export.benchmark",
-    "serving": "serving.bench.command",
 }
 _PACKAGE = __name__.rpartition(".cli.")[0]
 

@@ -104,8 +104,8 @@ def _write_test_image(values: Any, evaluated: dict[str, Any]) -> tuple[Path, str
     """A test image as a PNG file, and its true label."""
     from PIL import Image
 
-    from ..data import pipeline
     from ..data.dataset import open_dataset
+    from ..data.pipeline import batches as pipeline
 
     dataset = open_dataset(Path(values.data_dir), evaluated["dataset"])
     images, labels = pipeline.load(dataset, f"test[{_TEST_IMAGE}:{_TEST_IMAGE + 1}]")

@@ -9,7 +9,7 @@ from typing import Any
 from absl import flags
 
 from ..base import command, progress
-from .common_flags import define_max_corrupt_records
+from .flags import define_max_corrupt_records
 
 FLAGS = command.new_flags()
 _WHAT = command.group(FLAGS, "What to inspect")
@@ -44,8 +44,9 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     del arguments
     start = time.monotonic()
     from ..base import files  # The imports here load TensorFlow.
-    from . import anomalies, charts, salvage
     from .dataset import open_dataset
+    from .inspection import anomalies, charts
+    from .pipeline import salvage
 
     dataset = open_dataset(Path(values.data_dir), values.dataset)
     output_dir = Path(values.output_dir or Path("runs", "inspect", dataset.name))
@@ -228,7 +229,7 @@ def _some(found: Sequence[Any], show: Callable[[Any], str]) -> str:
 
 def _draw(output_dir: Path, dataset: Any, splits: Any) -> list[str]:
     """Writes the PNG files; returns their paths."""
-    from . import charts
+    from .inspection import charts
 
     counts = {name: split.label_counts.tolist() for name, split in splits.items()}
     paths = [output_dir / "labels.png"]
@@ -245,7 +246,7 @@ def _draw(output_dir: Path, dataset: Any, splits: Any) -> list[str]:
 
 def text(result: dict[str, Any]) -> str:
     """The result for a person."""
-    from . import charts
+    from .inspection import charts
 
     shape = "x".join(map(str, result["image_shape"]))
     splits = result["splits"]

@@ -9,7 +9,8 @@ from absl import flags
 
 from ..base import command, files, progress
 from ..base.errors import UsageError
-from . import file_request, source_state
+from .preparation import request as file_request
+from .preparation import source_state
 
 FLAGS = command.new_flags()
 _WHAT = command.group(FLAGS, "What to prepare")
@@ -136,7 +137,7 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
         if asked:
             source_state.check_same(asked.source, _metadata(found), found.directory)
         elif values.source_dir is None:
-            from . import public
+            from .preparation import from_public as public
 
             if public.is_to_be_turned(found):
                 origin = public.turn(found, data_dir, values.num_shards, values.overwrite)
@@ -147,17 +148,17 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
         )
         return {"reused": True, "seconds": time.monotonic() - start, **_summary(found)}
     if asked and asked.kind == "npz":
-        from . import npz
+        from .sources import npz
 
         npz.prepare(asked, data_dir, values.overwrite)
         return _done(start, data_dir, name, asked.origin)
     if asked:
-        from . import from_files
+        from .preparation import from_files
 
         damaged = from_files.prepare(asked, data_dir, values.overwrite)
         listed = {"corrupt_images": len(damaged), "corrupt_files": damaged[:_LISTED]}
         return _done(start, data_dir, name, asked.origin, **listed)
-    from . import public
+    from .preparation import from_public as public
 
     source_dir = Path(values.source_dir) if values.source_dir else None
     origin = public.prepare(

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from absl import app, flags
 
-from digitline.data import pipeline
 from digitline.data.dataset import open_dataset
-from digitline.serving import runtime
+from digitline.data.pipeline import batches as pipeline
+from digitline.serving import artifacts as runtime
 
 _SAVED_MODEL = flags.DEFINE_string("saved_model", None, "The export to ask.", required=True)
 _DATA_DIR = flags.DEFINE_string("data_dir", "datasets", "Root folder of prepared datasets.")

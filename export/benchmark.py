@@ -40,9 +40,9 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
         raise UsageError(f"benchmark what? Here: {_KIND}; got {' '.join(arguments) or 'nothing'}")
     import numpy as np  # The imports here load TensorFlow.
 
-    from ..data import pipeline
+    from ..data.pipeline import batches as pipeline
     from ..models.run import Run, open_run_dataset
-    from . import verify
+    from .gate import comparison as verify
 
     folder = Run(Path(values.workdir))
     config, model = folder.load()
@@ -76,7 +76,7 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
 
 
 def _newest(export_dir: Path, name: str) -> int:
-    from . import versions
+    from .publication import versions
 
     found = versions.published(export_dir, name)
     if not found:
@@ -86,8 +86,9 @@ def _newest(export_dir: Path, name: str) -> int:
 
 def _artifacts(export_dir: Path, name: str, version: int, images: Any) -> list[tuple[Any, ...]]:
     """(kind, title, path, a function to its probabilities) of what was published."""
-    from ..serving import runtime
-    from . import onnx, signatures
+    from ..serving import artifacts as runtime
+    from . import signatures
+    from .formats import onnx
 
     def answers(opener: Any, path: Path) -> Any:
         return lambda: opener(path).run(images)["probabilities"]

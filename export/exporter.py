@@ -7,7 +7,7 @@ from typing import Any
 
 from ..base import command, progress
 from ..base.errors import UsageError
-from .export_flags import FLAGS, FORMATS, VARIANTS
+from .flags import FLAGS, FORMATS, VARIANTS
 
 
 def run(values: Any, arguments: list[str]) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
 
 
 def _verify_only(folder: Path) -> dict[str, Any]:
-    from . import versions
+    from .publication import versions
 
     checked, wrong = versions.check(folder)
     return {"checked": [str(path) for path in checked], "errors": wrong}
@@ -29,7 +29,7 @@ def _verify_only(folder: Path) -> dict[str, Any]:
 
 def _roll_back(values: Any) -> dict[str, Any]:
     from ..base import files
-    from . import versions
+    from .publication import versions
 
     if not values.model_name:
         raise UsageError("--rollback needs --model_name")
@@ -54,13 +54,16 @@ def _export(values: Any) -> dict[str, Any]:
         raise UsageError("--c_header needs tflite in --formats and int8 in --tflite_variants")
     # The imports below load TensorFlow.
     from ..base import files
-    from ..data import pipeline, salvage
     from ..data import shards as parts_of
-    from ..models.evaluation import of_probabilities
+    from ..data.pipeline import batches as pipeline
+    from ..data.pipeline import salvage
+    from ..models.evaluation.metrics import of_probabilities
     from ..models.run import Run, open_run_dataset
-    from . import card, gate, onnx, publish, samples, saved_model, tflite, versions, warmup
-    from .formats import FORMATS as KNOWN
+    from .formats import onnx, saved_model, tflite
+    from .formats.table import FORMATS as KNOWN
     from .functions import Classifier
+    from .gate import gate
+    from .publication import card, publish, samples, versions, warmup
 
     if "onnx" in values.formats:
         onnx.require_packages()

@@ -3,7 +3,7 @@
 from absl import flags
 
 from ..base import command
-from ..data.common_flags import define_max_corrupt_records
+from ..data.flags import define_max_corrupt_records
 
 FLAGS = command.new_flags()
 _WHAT = command.group(FLAGS, "What to export")

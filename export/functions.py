@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..base.tf import keras, tf
-from ..data.preprocess import Preprocess
+from ..data.pipeline.preprocess import Preprocess
 
 # In a BMP file (little-endian): where the pixels' bits are stated, the size of the
 # header after the first 14 bytes, and the number of colours in the palette.

@@ -7,7 +7,7 @@ The network of Keras's example "mnist_cnn".
 """
 
 from ..base.tf import keras
-from ..data.preprocess import Preprocess
+from ..data.pipeline.preprocess import Preprocess
 from .recipe import Recipe
 
 NAME = "cnn"

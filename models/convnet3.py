@@ -5,7 +5,7 @@ python -m digitline.models.convnet3
 """
 
 from ..base.tf import keras
-from ..data.preprocess import Preprocess
+from ..data.pipeline.preprocess import Preprocess
 from .recipe import Recipe
 
 NAME = "convnet3"

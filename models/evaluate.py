@@ -8,7 +8,7 @@ from absl import flags
 
 from ..base import command, progress
 from ..base.errors import UsageError, UserError
-from ..data.common_flags import define_max_corrupt_records
+from ..data.flags import define_max_corrupt_records
 
 FLAGS = command.new_flags()
 _WHAT = command.group(FLAGS, "What to evaluate (one of these)")
@@ -75,8 +75,8 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
 def _of_ensemble(values: Any, workdirs: list[Path]) -> dict[str, Any]:
     import numpy as np
 
-    from ..data import salvage
-    from .evaluation import evaluator, of_probabilities
+    from ..data.pipeline import salvage
+    from .evaluation.metrics import evaluator, of_probabilities
     from .run import Run, open_run_dataset
 
     loaded = [Run(workdir).load() for workdir in workdirs]
@@ -106,7 +106,7 @@ def _of_ensemble(values: Any, workdirs: list[Path]) -> dict[str, Any]:
 
 
 def _batches(values: Any, dataset: Any, preprocess: Any, shards: Any) -> Iterator[Any]:
-    from ..data import pipeline
+    from ..data.pipeline import batches as pipeline
 
     return pipeline.evaluation_batches(
         dataset,
@@ -119,8 +119,8 @@ def _batches(values: Any, dataset: Any, preprocess: Any, shards: Any) -> Iterato
 
 def _of_run(values: Any, workdir: Path) -> dict[str, Any]:
     from ..base import files
-    from ..data import salvage  # The imports here load TensorFlow.
-    from .evaluation import evaluator
+    from ..data.pipeline import salvage  # The imports here load TensorFlow.
+    from .evaluation.metrics import evaluator
     from .run import Run, open_run_dataset
 
     folder = Run(workdir)
@@ -149,10 +149,10 @@ def _of_run(values: Any, workdir: Path) -> dict[str, Any]:
 def _of_artifact(values: Any, kind: str) -> dict[str, Any]:
     import numpy as np
 
-    from ..data import salvage
     from ..data.dataset import open_dataset
-    from ..serving import runtime
-    from .evaluation import of_probabilities
+    from ..data.pipeline import salvage
+    from ..serving import artifacts as runtime
+    from .evaluation.metrics import of_probabilities
 
     classifier = runtime.OPENERS[kind](Path(values[kind].value))
     trained_on = runtime.manifest(classifier).get("run", {})
@@ -194,7 +194,7 @@ def _of_artifact(values: Any, kind: str) -> dict[str, Any]:
 
 def _raw(dataset: Any, split: str, shards: Any) -> Iterator[tuple[Any, Any]]:
     """Images uint8 [n, H, W, C] and labels int64 [n], in order, with progress."""
-    from ..data import pipeline
+    from ..data.pipeline import batches as pipeline
 
     with progress.Progress(f"evaluating on {split}", sum(each.take for each in shards)) as bar:
         for images, labels in pipeline.decoded(dataset, split, shards):

@@ -8,7 +8,7 @@ to document recognition", Proc. IEEE 86(11), 1998.
 """
 
 from ..base.tf import keras
-from ..data.preprocess import Preprocess
+from ..data.pipeline.preprocess import Preprocess
 from .recipe import Recipe
 
 NAME = "lenet3x3"

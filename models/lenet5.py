@@ -9,7 +9,7 @@ tutorials use: average pooling without weights, every map connected, ReLU.
 """
 
 from ..base.tf import keras
-from ..data.preprocess import Preprocess
+from ..data.pipeline.preprocess import Preprocess
 from .recipe import Recipe
 
 NAME = "lenet5"

@@ -25,7 +25,7 @@ from ..base import files, progress
 from ..base.errors import UsageError, UserError, first_line
 from ..base.tf import keras
 from ..data.dataset import Dataset, open_dataset
-from ..data.preprocess import Preprocess
+from ..data.pipeline.preprocess import Preprocess
 from .recipe import Recipe
 
 _FORMAT = 1

@@ -13,9 +13,9 @@ ten layers and no pooling.
 from typing import Any
 
 from ..base.tf import keras
-from ..data.preprocess import Preprocess
-from .layers import batch_norm
+from ..data.pipeline.preprocess import Preprocess
 from .recipe import Recipe
+from .training.layers import batch_norm
 
 NAME = "sharp"
 ARTICLE_ACCURACY = "ours"

@@ -9,7 +9,7 @@ images, weights that begin at zero.
 """
 
 from ..base.tf import keras
-from ..data.preprocess import Preprocess
+from ..data.pipeline.preprocess import Preprocess
 from .recipe import Recipe
 
 NAME = "softmax"

@@ -10,9 +10,9 @@ quarter. One pass with a rate that climbs and falls in straight lines: L. Smith,
 """
 
 from ..base.tf import keras
-from ..data.preprocess import Preprocess
-from .layers import batch_norm
+from ..data.pipeline.preprocess import Preprocess
 from .recipe import Recipe
+from .training.layers import batch_norm
 
 NAME = "swift"
 ARTICLE_ACCURACY = "ours"

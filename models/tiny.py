@@ -10,9 +10,9 @@ images, with batch normalization's moving statistics.
 """
 
 from ..base.tf import keras
-from ..data.preprocess import Preprocess
-from .layers import batch_norm
+from ..data.pipeline.preprocess import Preprocess
 from .recipe import Recipe
+from .training.layers import batch_norm
 
 NAME = "tiny"
 ARTICLE_ACCURACY = "ours"

@@ -7,9 +7,10 @@ from typing import Any
 
 from ..base import command, progress
 from ..base.errors import UsageError
-from . import own_data, registry
 from . import recipe as recipes
-from .train_flags import FLAGS
+from . import registry
+from .training import own_data
+from .training.flags import FLAGS
 
 
 def run(values: Any, arguments: list[str]) -> dict[str, Any]:
@@ -25,11 +26,11 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
 def _train(values: Any, workdir: Path) -> dict[str, Any]:
     # The imports below load TensorFlow.
     from ..base.tf import tf
-    from ..data import salvage
     from ..data.dataset import open_dataset
-    from ..data.pipeline import Source
-    from . import loop, selection
+    from ..data.pipeline import salvage
+    from ..data.pipeline.batches import Source
     from .run import Run
+    from .training import loop, selection
 
     if values.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -143,7 +144,8 @@ def _config(values: Any, sources: list[Any], validation_split: str) -> Any:
 def _evaluate_if_lost(values: Any, folder: Any, config: Any, validation: Any) -> None:
     """Validates a finished run again, where the figures of its validation split are gone."""
     from ..base import files
-    from . import evaluation, loop, selection
+    from .evaluation import metrics as evaluation
+    from .training import loop, selection
 
     split = validation.split
     if folder.evaluation.exists() and split in files.read_json(folder.evaluation):

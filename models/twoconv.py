@@ -7,7 +7,7 @@ python -m digitline.models.twoconv
 from typing import Any
 
 from ..base.tf import keras
-from ..data.preprocess import Preprocess
+from ..data.pipeline.preprocess import Preprocess
 from .recipe import Recipe
 
 NAME = "twoconv"

@@ -10,7 +10,7 @@ from typing import Any
 
 import prometheus_client
 
-from .core.status import CODES
+from .protocol.status import CODES
 
 PREFIX = ":tensorflow:serving:"
 # Of time, from 10 microseconds to 13 s, each bound 1.8 times the one before: TF Serving's.

@@ -65,7 +65,7 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
         return _by_server(values, arguments)
     if asked := [name for name in ("version", "label") if values[name].value not in (None, "")]:
         raise UsageError(f"--{asked[0]} is of a model on a server: --server=URL says where")
-    from . import runtime  # The runtimes take their time to load.
+    from . import artifacts as runtime  # The runtimes take their time to load.
 
     if values.saved_model is not None:
         classifier = runtime.open_saved_model(Path(values.saved_model))

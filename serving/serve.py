@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from ..base import command
 from ..base.errors import UserError
-from .serve_flags import FLAGS, MEANINGLESS
+from .flags import FLAGS, MEANINGLESS
 
 
 def run(values: Any, arguments: list[str]) -> dict[str, Any]:

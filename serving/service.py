@@ -19,7 +19,7 @@ from aiohttp import web
 
 from ..base.errors import UserError
 from ..base.tf import tf
-from . import operations, page, settings, welcome
+from . import operations, settings, welcome
 from .core import config, loading, warmup
 from .core.batching import Batcher
 from .core.executor import Direct, Executor, MakeExecutor, Timed, in_own_thread, threads
@@ -27,13 +27,14 @@ from .core.inference import Target
 from .core.manager import Lease, Manager, VersionStatus
 from .core.saved_model import SessionOptions
 from .core.servable import Servable
-from .core.status import StatusError
-from .grpc_api import Services
-from .grpc_server import GrpcServer, Options
 from .metrics import Metrics
+from .page import routes as page
+from .protocol.status import StatusError
 from .rest import api as rest_api
 from .rest import connections
 from .rest.server import Runner
+from .rpc.api import Services
+from .rpc.server import GrpcServer, Options
 
 # Threads hand Python's lock over after so many seconds: the default of 5 ms would be added
 # to each answer that comes back to a busy event loop.

@@ -11,8 +11,9 @@ from typing import Any
 from google.protobuf import text_format
 
 from ..base.errors import UsageError, UserError
-from . import litert_js, messages
 from .core.batching import Parameters
+from .page import litert_js
+from .protocol import messages
 
 # Where TF Serving answers Prometheus.
 METRICS_PATH = "/monitoring/prometheus/metrics"

@@ -5,11 +5,12 @@ import shlex
 from typing import Any
 
 from ..base.command import program
-from . import page, settings
+from . import settings
 from .core.inference import Target
 from .core.manager import Manager, State
 from .core.servable import PREDICT_METHOD, Servable
-from .core.status import StatusError
+from .page import routes as page
+from .protocol.status import StatusError
 
 _STRING = 7  # Of `tensorflow.DataType`.
 

@@ -86,7 +86,7 @@ def exported(well_trained, tmp_path_factory):
 @pytest.fixture(scope="session")
 def test_images(testdata):
     """(uint8 [300, 28, 28, 1], uint8 [300]), read without the pipeline."""
-    from digitline.data import idx
+    from digitline.data.sources import idx
 
     images = idx.read_images(testdata / "t10k-images-idx3-ubyte.gz")
     return images[..., None], idx.read_labels(testdata / "t10k-labels-idx1-ubyte.gz")

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from digitline.data import wheel
+from digitline.data.sources import wheel
 
 from support import digitline, python
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from absl import flags
 
-from ...base import command, progress
-from ...base.errors import UsageError, UserError
+from digitline.base import command, progress
+from digitline.base.errors import UsageError, UserError
 
 FLAGS = command.new_flags()
 _WHAT = command.group(FLAGS, "What to measure")
@@ -62,7 +62,7 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     pythons = _pythons(values.peer_python)
     import numpy as np  # The imports here load TensorFlow.
 
-    from .. import runtime
+    from digitline.serving import artifacts as runtime
 
     classifier = runtime.open_saved_model(Path(values.saved_model))
     image = np.random.default_rng(0).integers(0, 256, (1, *classifier.image_shape), np.uint8)
@@ -97,7 +97,7 @@ def _why_missing(server: Any) -> str:
     """Why a peer cannot be started; empty where it can."""
     if not server.package:
         return ""
-    from .servers import last_line
+    from benchmarks.serving.servers import last_line
 
     python = server.command(0)[0]
     code = f"import digitline, {server.package}"
@@ -141,8 +141,8 @@ def _servers(
     names: list[str], pythons: dict[str, str], saved_model: Path, folder: Path
 ) -> list[Any]:
     """Those that were asked for; ours over both protocols."""
-    from . import servers
-    from .servers import GRPC, REST, Server
+    from benchmarks.serving import servers
+    from benchmarks.serving.servers import GRPC, REST, Server
 
     base = folder / _MODEL
     base.mkdir()
@@ -203,7 +203,7 @@ def _v2_body(image: Any) -> bytes:
 def _measured(
     server: Any, image: Any, expected: Any, levels: list[int], values: Any
 ) -> tuple[list[dict[str, Any]], float]:
-    from . import servers
+    from benchmarks.serving import servers
 
     taken: dict[int, list[dict[str, Any]]] = {level: [] for level in levels}
     ready = []
@@ -234,7 +234,7 @@ def _measured(
 
 def _references(classifier: Any, image: Any, values: Any) -> dict[str, Any]:
     """What a lone request takes without a server, and a server without a model."""
-    from . import servers
+    from benchmarks.serving import servers
 
     for _ in range(50):
         classifier.run(image)

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from ...base.errors import UserError
-from .. import messages, tensors
+from digitline.base.errors import UserError
+from digitline.serving.protocol import messages, tensors
 
 GRPC, REST = "gRPC", "REST"
 PREDICT = "/tensorflow.serving.PredictionService/Predict"

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ..base.errors import DataError
-from ..base.tf import tf
-from . import pipeline
-from . import shards as parts
+from ...base.errors import DataError
+from ...base.tf import tf
+from .. import shards as parts
+from ..dataset import Dataset
+from ..pipeline import batches as pipeline
+from ..shards import Shard
 from .charts import Sample, SamplePicker
-from .dataset import Dataset
-from .shards import Shard
 
 # Of each kind of finding, so many are listed; all are counted.
 LISTED = 1000

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..base import files
+from ...base import files
 
 INSTALL = "pip install 'digitline[figures]'"
 

@@ -12,7 +12,7 @@ Z. Zhong et al., "Random erasing data augmentation", AAAI 2020 (erasing).
 import dataclasses
 import math
 
-from ..base.tf import tf
+from ...base.tf import tf
 from .order import uniform
 
 # Elastic displacements are drawn on a grid of so many points a side and

@@ -26,15 +26,15 @@ from typing import Any
 
 import numpy as np
 
-from ..base.errors import DataError, UsageError, first_line
-from ..base.tf import tf
+from ...base.errors import DataError, UsageError, first_line
+from ...base.tf import tf
+from .. import shards as parts
+from ..dataset import Dataset
+from ..shards import Shard
 from . import cache_file, order, records
-from . import shards as parts
 from .augment import Augment
-from .dataset import Dataset
 from .preprocess import Preprocess
 from .records import decoded, load
-from .shards import Shard
 
 __all__ = ["CACHES", "Source", "decoded", "evaluation_batches", "load", "training_batches"]
 

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..base import files, progress
-from ..base.errors import first_line
-from ..base.tf import tf
-from . import shards as parts
-from .dataset import Dataset
-from .shards import Shard
+from ...base import files, progress
+from ...base.errors import first_line
+from ...base.tf import tf
+from .. import shards as parts
+from ..dataset import Dataset
+from ..shards import Shard
 
 
 def path_of(read: Sequence[tuple[Dataset, tuple[Shard, ...]]], cache_dir: Path) -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..base.tf import tf
+from ...base.tf import tf
 
 # Positions are dealt out in blocks; in each, every group has its exact share.
 _BLOCK = 1000

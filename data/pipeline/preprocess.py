@@ -7,8 +7,8 @@ It is made once, when a model meets a dataset, and stored in the run's
 import dataclasses
 from typing import Any
 
-from ..base.errors import DataError
-from ..base.tf import tf
+from ...base.errors import DataError
+from ...base.tf import tf
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..base.errors import DataError, UsageError, first_line
-from ..base.tf import tf
-from . import shards as parts
-from .dataset import Dataset
-from .shards import Shard
+from ...base.errors import DataError, UsageError, first_line
+from ...base.tf import tf
+from .. import shards as parts
+from ..dataset import Dataset
+from ..shards import Shard
 
 # Large enough to amortize the cost of an op, small enough for a core's cache.
 _READ_BATCH = 1024

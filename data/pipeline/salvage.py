@@ -14,12 +14,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from ..base import files, progress
-from ..base.errors import DataError, first_line
-from ..base.tf import tf
+from ...base import files, progress
+from ...base.errors import DataError, first_line
+from ...base.tf import tf
+from ..dataset import Dataset
+from ..shards import Shard
 from . import records
-from .dataset import Dataset
-from .shards import Shard
 
 
 def _crc_table() -> list[int]:

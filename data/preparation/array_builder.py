@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from ..base import files, progress
-from ..base.errors import DataError, UsageError
-from ..base.tf import tfds
-from . import known
-from .dataset import FINGERPRINT
-from .sources import RawDataset, RawSplit
+from ...base import files, progress
+from ...base.errors import DataError, UsageError
+from ...base.tf import tfds
+from ..dataset import FINGERPRINT
+from ..sources import known
+from ..sources.fetch import RawDataset, RawSplit
 
 # Below `<data_dir>/<name>`: where a dataset is made, and where one that is replaced goes.
 _MAKING, _REPLACED = "incomplete.making", "incomplete.replaced"

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..base import files, progress
-from ..base.errors import DataError, UsageError, UserError, first_line
+from ...base import files, progress
+from ...base.errors import DataError, UsageError, UserError, first_line
 
 # Beam's own runner within this process. (`DirectRunner` would be it too, after
 # it has tried to download another one.)

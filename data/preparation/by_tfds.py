@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from ..base import progress
-from ..base.command import nearest
-from ..base.errors import DataError, UsageError, first_line
-from ..base.tf import tfds
-from . import builders, known
-from .probe import probe
+from ...base import progress
+from ...base.command import nearest
+from ...base.errors import DataError, UsageError, first_line
+from ...base.tf import tfds
+from ..sources import known
+from ..sources.probe import probe
+from . import array_builder as builders
 
 
 def prepare(

@@ -4,10 +4,10 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from ..base import files, progress
-from ..base.errors import DataError, UsageError
+from ...base import files, progress
+from ...base.errors import DataError, UsageError
 from . import beam
-from .file_request import RESIZED, Request, make_cut
+from .request import RESIZED, Request, make_cut
 
 _VERSION = "1.0.0"
 # At least so many shards, and more where one would be larger than this, in bytes.
@@ -36,7 +36,8 @@ def prepare(asked: Request, data_dir: Path, overwrite: bool) -> list[str]:
             "--data_dir or --name"
         )
     recorded = asked.source  # Before a file is read: what changes meanwhile is noticed next time.
-    from . import builders, shard_builder  # They load TensorFlow.
+    from . import array_builder as builders  # They load TensorFlow.
+    from . import shard_builder
 
     if asked.kind == RESIZED:
         asked = dataclasses.replace(asked, source_dir=_tfds_folder(asked, data_dir))
@@ -63,7 +64,7 @@ def prepare(asked: Request, data_dir: Path, overwrite: bool) -> list[str]:
 
 
 def _folder_source(asked: Request, folder: Path) -> Any:
-    from . import folder_layout, image_folder
+    from ..sources import folder_layout, image_folder
 
     assert asked.source_dir is not None  # `request` has seen to it.
     layout = folder_layout.look(asked.source_dir)
@@ -82,7 +83,7 @@ def _folder_source(asked: Request, folder: Path) -> Any:
 
 
 def _csv_source(asked: Request, folder: Path) -> Any:
-    from . import csv_images, csv_layout
+    from ..sources import csv_images, csv_layout
 
     paths = {"train": asked.source_file} if asked.source_file else None
     opened, shapes = [], {}
@@ -110,7 +111,8 @@ def _csv_source(asked: Request, folder: Path) -> Any:
 
 def _tfds_folder(asked: Request, data_dir: Path) -> Path:
     """The folder that TFDS made; it makes one first if there is none."""
-    from . import dataset, tfds_source
+    from .. import dataset
+    from . import by_tfds as tfds_source
 
     assert asked.source_dir is not None  # `request` has seen to it.
     name = asked.source_dir.resolve().relative_to(data_dir.resolve()).as_posix()
@@ -125,7 +127,7 @@ def _tfds_folder(asked: Request, data_dir: Path) -> Path:
 
 
 def _tfds_source(asked: Request, folder: Path) -> Any:
-    from . import tfds_pictures
+    from ..sources import tfds_pictures
 
     assert asked.source_dir is not None
     return tfds_pictures.plan(

@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from ..base import progress
-from . import builders, known, sources, tfds_source
-from .dataset import Dataset
+from ...base import progress
+from ..dataset import Dataset
+from ..sources import fetch as sources
+from ..sources import known
+from . import array_builder as builders
+from . import by_tfds as tfds_source
 
 _SHARDS = 8
 

@@ -5,11 +5,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..base import progress
-from ..base.errors import UsageError
-from . import known
+from ...base import progress
+from ...base.errors import UsageError
+from ..sources import known
+from ..sources.stratify import Cut
 from .source_state import FILES, state
-from .stratify import Cut
 
 KINDS = ("image_folder", "csv", "npz")
 # A dataset of TFDS whose pictures are all to get one size.

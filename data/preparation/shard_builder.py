@@ -19,11 +19,12 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from ..base.errors import DataError, first_line
-from ..base.tf import tf, tfds
-from . import beam, builders
-from .dataset import FINGERPRINT
-from .slices import Damaged, Source
+from ...base.errors import DataError, first_line
+from ...base.tf import tf, tfds
+from ..dataset import FINGERPRINT
+from ..sources.slices import Damaged, Source
+from . import array_builder as builders
+from . import beam
 
 # A record's digest is added to the others' modulo this: in any order, in any
 # number of parts, the sum is the same. (M. Bellare, D. Micciancio, "A New

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..base.errors import DataError
+from ...base.errors import DataError
 
 # The key of the state in what a dataset was made of; datasets from before there was one lack it.
 FILES = "files"
@@ -83,11 +83,11 @@ def _files(kind: str, place: Path) -> Iterator[Path]:
     if place.is_file():
         yield place
     elif kind == "csv":
-        from . import csv_layout
+        from ..sources import csv_layout
 
         yield from csv_layout.find(place).values()
     elif kind == "image_folder":
-        from . import folder_layout
+        from ..sources import folder_layout
 
         layout = folder_layout.look(place)
         for split in sorted(layout.roots):

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from ..base.errors import DataError
-from . import beam, csv_layout
+from ...base.errors import DataError
+from ..preparation import beam
+from . import csv_layout
 from .csv_layout import CsvFile
 from .slices import Damaged, Example
 from .stratify import SPLITS, Cut

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..base.errors import DataError, UsageError
+from ...base.errors import DataError, UsageError
 
 # train.csv, mnist_test.csv, emnist-letters-train.csv.
 _NAME = re.compile(

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..base import files, progress
-from ..base.command import nearest
-from ..base.errors import DataError, UsageError, first_line
+from ...base import files, progress
+from ...base.command import nearest
+from ...base.errors import DataError, UsageError, first_line
 from . import idx, known, wheel
 from .idx_files import address_kind, find_idx_files
 from .probe import probe
@@ -143,7 +143,7 @@ def from_prepared(name: str, folder: Path) -> RawDataset:
     Raises:
       DataError: it holds another content than the known one.
     """
-    from . import tfds_source
+    from ..preparation import by_tfds as tfds_source
 
     fact = known.DATASETS[name]
     splits = {
@@ -156,7 +156,7 @@ def from_prepared(name: str, folder: Path) -> RawDataset:
 
 
 def _from_tfds(name: str, download_dir: Path) -> RawDataset:
-    from ..base.tf import tfds  # A heavy import that other sources do not need.
+    from ...base.tf import tfds  # A heavy import that other sources do not need.
 
     builder = tfds.builder_cls(name.partition("/")[0])
     urls = _tfds_urls(name)
@@ -252,7 +252,7 @@ def _tfds_host(name: str) -> str:
 
 def _tfds_urls(name: str) -> dict[tuple[str, str], str]:
     """TFDS's addresses of the four IDX files, by (split, kind), or that of an archive of them."""
-    from ..base.tf import tfds
+    from ...base.tf import tfds
 
     addresses = list(tfds.builder_cls(name.partition("/")[0]).url_infos or ())
     urls = {kind: url for url in addresses if (kind := address_kind(url))}

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..base.errors import DataError
+from ...base.errors import DataError
 
 IMAGES_MAGIC = 2051
 LABELS_MAGIC = 2049

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from ..base.errors import DataError
+from ...base.errors import DataError
 
 _SPLITS = {"train": "train", "t10k": "test", "test": "test"}
 # As MNIST's page, its mirrors, Debian's packages and EMNIST call them:

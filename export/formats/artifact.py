@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..base.errors import VerificationError
-from . import signatures
+from ...base.errors import VerificationError
+from .. import signatures
 
 Outputs = dict[str, np.ndarray]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..base.quiet import quiet_stderr
-from . import signatures
+from ...base.quiet import quiet_stderr
+from .. import signatures
 
 FILE = "model_int8.h"
 _IN_A_LINE = 16

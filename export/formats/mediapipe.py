@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from ..base.quiet import quiet_stderr
-from ..base.tf import tf
-from . import metadata, signatures
+from ...base.quiet import quiet_stderr
+from ...base.tf import tf
+from .. import signatures
+from ..functions import Classifier
+from . import metadata
 from .artifact import Opened, Outputs, agreed_labels
-from .functions import Classifier
 
 # Of red, green and blue in grey (ITU-R BT.601). They add up to 1, so that grey stays as it is.
 _GREY = (0.299, 0.587, 0.114)

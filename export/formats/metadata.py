@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from . import compact, signatures
+from .. import signatures
+from . import compact
 
 LABELS = "labels.txt"
 _NAME = "TFLITE_METADATA"

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from ..base.errors import UserError, first_line
-from ..base.quiet import quiet_stderr
-from ..base.tf import tf
-from . import functions, saved_model, signatures
+from ...base.errors import UserError, first_line
+from ...base.quiet import quiet_stderr
+from ...base.tf import tf
+from .. import functions, signatures
+from ..functions import Classifier
+from . import saved_model
 from .artifact import Opened, Outputs, agreed_labels
-from .functions import Classifier
 
 FILE = "model.onnx"
 LABELS = "labels.txt"

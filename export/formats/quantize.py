@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..base.errors import UserError, first_line
-from ..base.quiet import quiet_stderr
-from . import signatures
+from ...base.errors import UserError, first_line
+from ...base.quiet import quiet_stderr
+from .. import signatures
 
 
 def float16(content: bytes) -> bytes:

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from ..base.tf import keras, tf
-from . import functions, mediapipe, signatures
-from .functions import Classifier
+from ...base.tf import keras, tf
+from .. import functions, signatures
+from ..functions import Classifier
+from . import mediapipe
 
 LABELS = Path("assets") / "labels.txt"
 EXTRA = Path("assets.extra")

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from ..base import files
-from ..base.errors import UserError, first_line
-from ..base.tf import tf
-from ..serving import runtime
-from . import card, mediapipe, metadata, onnx, saved_model, signatures, tflite
+from ...base import files
+from ...base.errors import UserError, first_line
+from ...base.tf import tf
+from ...serving import artifacts as runtime
+from .. import signatures
+from ..functions import Classifier
+from ..publication import card
+from . import mediapipe, metadata, onnx, saved_model, tflite
 from .artifact import Artifact, Opened, Outputs, agreed_labels
-from .functions import Classifier
 
 
 @dataclasses.dataclass(frozen=True)

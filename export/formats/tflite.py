@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..base.errors import UserError, first_line
-from ..base.quiet import quiet_stderr
-from ..base.tf import tf
-from . import c_header, metadata, quantize, saved_model, signatures
-from .functions import Classifier
+from ...base.errors import UserError, first_line
+from ...base.quiet import quiet_stderr
+from ...base.tf import tf
+from .. import signatures
+from ..functions import Classifier
+from . import c_header, metadata, quantize, saved_model
 
 LABELS = metadata.LABELS
 MANIFEST = "manifest.json"

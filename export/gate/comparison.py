@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from ..base.errors import VerificationError
-from ..base.tf import keras, tf
-from ..data.preprocess import Preprocess
+from ...base.errors import VerificationError
+from ...base.tf import keras, tf
+from ...data.pipeline.preprocess import Preprocess
 
 # Between probabilities of the artifact and of the trained model. Two runtimes
 # add up float32 in different orders; a wrong graph is off by far more.

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ..base.errors import VerificationError
-from ..base.tf import tf
-from . import signatures
-from .artifact import Outputs
-from .functions import LIGHT, Classifier
+from ...base.errors import VerificationError
+from ...base.tf import tf
+from .. import signatures
+from ..formats.artifact import Outputs
+from ..functions import LIGHT, Classifier
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..base import progress
-from ..base.errors import UserError, VerificationError
-from ..serving import runtime
-from . import verify
-from .artifact import Artifact
+from ...base import progress
+from ...base.errors import UserError, VerificationError
+from ...serving import artifacts as runtime
+from ..formats.artifact import Artifact
+from ..functions import Classifier
+from . import comparison as verify
+from .comparison import Comparison
 from .entries import ENTRIES, as_seen
-from .functions import Classifier
-from .verify import Comparison
 
 # Images in a call of an artifact: bounds the memory of large networks.
 _BATCH = 250

@@ -4,9 +4,9 @@ import datetime
 from pathlib import Path
 from typing import Any
 
-from ..base import files
-from . import signatures
-from .artifact import Artifact
+from ...base import files
+from .. import signatures
+from ..formats.artifact import Artifact
 
 # Of the trained model's figures, what goes into manifests.
 _FIGURES = ("accuracy", "accuracy_interval_95", "loss", "calibration_error", "examples", "by_class")

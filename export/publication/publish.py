@@ -15,8 +15,8 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ..base import files
-from ..base.errors import UserError
+from ...base import files
+from ...base.errors import UserError
 
 KINDS = ("saved_model", "tflite", "onnx")
 _STAGING = ".staging"

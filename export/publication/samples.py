@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
-from ..base import files
+from ...base import files
 
 SHEET, FACTS = "samples.png", "samples.json"
 # Pixels of the whole sheet; of large images, or many classes, there are fewer of each.

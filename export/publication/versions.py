@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..base import files
-from ..base.errors import UserError
+from ...base import files
+from ...base.errors import UserError
 from . import publish
 
 # In a version's folder: where its manifest is.

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..base.tf import tf
-from . import signatures
-from .entries import ENTRIES
-from .functions import Classifier
+from ...base.tf import tf
+from .. import signatures
+from ..functions import Classifier
+from ..gate.entries import ENTRIES
 
 FILE = "tf_serving_warmup_requests"
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..base.errors import DataError
-from ..base.tf import keras, tf
+from ...base.errors import DataError
+from ...base.tf import keras, tf
 
 # Two-sided 95 % of the normal distribution.
 _Z95 = 1.959964

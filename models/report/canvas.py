@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ...data import charts
+from ...data.inspection import charts
 
 # Colours by what they are for. In a page each follows the variable of its name.
 COLORS = {

@@ -7,7 +7,7 @@ from absl import flags
 
 from ...base import command
 from ...base.errors import UsageError, UserError
-from ...data.common_flags import define_max_corrupt_records
+from ...data.flags import define_max_corrupt_records
 from .. import registry
 from . import results
 
@@ -87,14 +87,14 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
 
 
 def _of_run(values: Any) -> dict[str, Any]:
-    from ...data import salvage  # The imports here load TensorFlow.
-    from .. import journal
+    from ...data.pipeline import salvage  # The imports here load TensorFlow.
     from ..run import Run, open_run_dataset
-    from . import boards as report_boards
+    from ..training import metrics_log as journal
     from . import exports as report_exports
     from . import facts as report_facts
     from . import text as report_text
     from . import write as report_write
+    from .tensorboard import boards as report_boards
 
     if values.benchmark and not values.export_dir:
         raise UsageError("--benchmark goes with --export_dir")

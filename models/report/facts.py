@@ -11,12 +11,12 @@ import numpy as np
 
 from ...base import files
 from ...base.tf import keras
-from ...data import pipeline
-from ...data.charts import Sample, SamplePicker
-from ...data.pipeline import Source
-from .. import selection
-from ..evaluation import Evaluation, evaluator
+from ...data.inspection.charts import Sample, SamplePicker
+from ...data.pipeline import batches as pipeline
+from ...data.pipeline.batches import Source
+from ..evaluation.metrics import Evaluation, evaluator
 from ..run import Run, RunConfig
+from ..training import selection
 
 _SAMPLES = 40
 _BATCH = 500

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...data.charts import classes_shown, short
-from ..evaluation import Evaluation
+from ...data.inspection.charts import classes_shown, short
+from ..evaluation.metrics import Evaluation
 from .axes import Axes, Scale, exact, linear, logarithmic, nines
 from .canvas import Canvas, width_of
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...base import progress
-from ...data.charts import short
-from ..evaluation import wilson_interval
+from ...data.inspection.charts import short
+from ..evaluation.metrics import wilson_interval
 from . import html as report_html
 from . import inside
 from .canvas import Canvas, png_uri

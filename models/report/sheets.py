@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...base.tf import tf
-from ...data.augment import Augment
-from ...data.charts import Sample, short
-from ...data.preprocess import Preprocess
+from ...data.inspection.charts import Sample, short
+from ...data.pipeline.augment import Augment
+from ...data.pipeline.preprocess import Preprocess
 from ..recipe import Recipe
 from .canvas import Canvas, visible
 from .figures import WIDTH

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ...data.charts import short
-from ..evaluation import Evaluation, wilson_interval
+from ...data.inspection.charts import short
+from ..evaluation.metrics import Evaluation, wilson_interval
 from .axes import Scale, logarithmic, nines
 from .drawn import points
 from .facts import Facts

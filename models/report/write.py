@@ -8,14 +8,14 @@ from typing import Any
 from ...base import command, files, progress
 from ...base.errors import first_line
 from ...base.tf import keras
-from ...data.pipeline import Source
-from ..evaluation import Evaluation
+from ...data.pipeline.batches import Source
+from ..evaluation.metrics import Evaluation
 from ..run import Run
-from . import boards as report_boards
 from . import drawn as report_drawn
 from . import facts as report_facts
 from . import page as report_page
 from .facts import Facts
+from .tensorboard import boards as report_boards
 
 PAGE, FIGURES = "report.html", "figures"
 # Figures that some report has; the folder may hold others' files.

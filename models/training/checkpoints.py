@@ -9,9 +9,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ..base import files, progress
-from ..base.errors import UserError, first_line
-from ..base.tf import tf
+from ...base import files, progress
+from ...base.errors import UserError, first_line
+from ...base.tf import tf
 
 
 class Checkpoints:

@@ -2,9 +2,9 @@
 
 from absl import flags
 
-from ..base import command
-from ..data.common_flags import define_max_corrupt_records
-from . import recipe, registry
+from ...base import command
+from ...data.flags import define_max_corrupt_records
+from .. import recipe, registry
 
 FLAGS = command.new_flags()
 _WHAT = command.group(FLAGS, "What to train")

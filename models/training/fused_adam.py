@@ -8,7 +8,7 @@ slots and the checkpoints.
 
 from typing import Any
 
-from ..base.tf import keras, tf
+from ...base.tf import keras, tf
 
 
 class _AdamUpdate:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..base.tf import tf
-from ..data import pipeline
-from ..data.augment import Augment
-from ..data.pipeline import Source
-from .run import RunConfig
+from ...base.tf import tf
+from ...data.pipeline import batches as pipeline
+from ...data.pipeline.augment import Augment
+from ...data.pipeline.batches import Source
+from ..run import RunConfig
 
 
 def strategy() -> tf.distribute.Strategy:

@@ -5,7 +5,7 @@ import signal
 import threading
 from typing import Any
 
-from ..base.errors import UserError
+from ...base.errors import UserError
 
 _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 

@@ -11,7 +11,7 @@ import contextvars
 from collections.abc import Iterator
 from typing import Any
 
-from ..base.tf import keras, tf
+from ...base.tf import keras, tf
 
 _FUSED = contextvars.ContextVar("fused", default=False)
 

@@ -14,19 +14,23 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..base import progress
-from ..base.errors import UserError
-from ..base.tf import keras, tf
-from ..data import pipeline, records, shards
-from ..data.pipeline import Source
-from . import feed, network, registry
+from ...base import progress
+from ...base.errors import UserError
+from ...base.tf import keras, tf
+from ...data import shards
+from ...data.pipeline import batches as pipeline
+from ...data.pipeline import records
+from ...data.pipeline.batches import Source
+from .. import registry
+from ..evaluation.metrics import Evaluation, evaluator
+from ..run import Run, RunConfig
+from . import input as feed
+from . import network
 from .checkpoints import Checkpoints
-from .evaluation import Evaluation, evaluator
 from .interrupts import Interrupts, Stopped
-from .journal import Journal, Tally
+from .metrics_log import Journal, Tally
 from .optimizer import make_optimizer, make_schedule
 from .pace import Pace
-from .run import Run, RunConfig
 from .steps import StepFigures, step_function
 from .validations import Validations
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from ..base import progress
-from ..base.errors import UsageError
-from ..base.tf import tf
-from .recipe import Recipe
-from .run import Run
+from ...base import progress
+from ...base.errors import UsageError
+from ...base.tf import tf
+from ..recipe import Recipe
+from ..run import Run
 from .steps import StepFigures
 
 

@@ -10,9 +10,9 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..base.tf import keras, tf
+from ...base.tf import keras, tf
+from ..recipe import Recipe
 from . import layers
-from .recipe import Recipe
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from ..base.tf import keras, tf
-from . import fused
-from .recipe import Recipe
+from ...base.tf import keras, tf
+from ..recipe import Recipe
+from . import fused_adam as fused
 
 # The rate that a one-cycle schedule begins with, as a share of its peak.
 _ONE_CYCLE_START = 1 / 25

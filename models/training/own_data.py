@@ -4,8 +4,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from ..base import command, progress
-from ..base.errors import UsageError, UserError
+from ...base import command, progress
+from ...base.errors import UsageError, UserError
 
 
 def prepare(values: Any) -> str:
@@ -17,8 +17,8 @@ def prepare(values: Any) -> str:
     Raises:
       UserError: as `digitline prepare` does; where its flags would help, says how to go on.
     """
-    from ..data import prepare as command_prepare
-    from ..data.source_state import ChangedError
+    from ...data import prepare as command_prepare
+    from ...data.preparation.source_state import ChangedError
 
     if values["dataset"].present:
         raise UsageError(f"--data={values.data} and --dataset={values.dataset}: give one of them")

@@ -4,10 +4,11 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from ..base.errors import UsageError
-from ..data import salvage, shards
-from ..data.dataset import Dataset, open_dataset
-from ..data.pipeline import Source
+from ...base.errors import UsageError
+from ...data import shards
+from ...data.dataset import Dataset, open_dataset
+from ...data.pipeline import salvage
+from ...data.pipeline.batches import Source
 
 
 def require_classes(dataset: Dataset) -> None:

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..base.tf import keras, tf
+from ...base.tf import keras, tf
+from ..recipe import Recipe
 from .network import Networks
-from .recipe import Recipe
 
 
 class StepFigures(NamedTuple):

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..base import progress
-from ..base.errors import UserError
-from ..base.tf import tf
+from ...base import progress
+from ...base.errors import UserError
+from ...base.tf import tf
+from ..evaluation.metrics import Evaluation
 from .checkpoints import Checkpoints
-from .evaluation import Evaluation
 
 
 class Validations:

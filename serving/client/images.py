@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from ...base.errors import UsageError, UserError
-from .. import messages, tensors
 from ..core.servable import CLASSIFY_METHOD, Signature, TensorInfo
+from ..protocol import messages, tensors
 
 DEFAULT_SIGNATURE = "serving_default"
 _UINT8 = 4

@@ -6,8 +6,8 @@ from typing import Any
 import grpc
 import numpy as np
 
-from .. import messages, tensors
 from ..core.servable import Signature, signature_from_def
+from ..protocol import messages, tensors
 from .calls import Address, Call, CallError, Model, Tls
 
 # Arrays carry their types with them.

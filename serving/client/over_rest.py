@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from google.protobuf import json_format
 
-from .. import messages, tensors
 from ..core.servable import Signature, TensorInfo, signature_from_def
+from ..protocol import messages, tensors
 from .calls import Call, Model
 
 # JSON has no types, and a lone output has no name: the signature states both.

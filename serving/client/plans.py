@@ -9,8 +9,8 @@ from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 
 from ...base.errors import UsageError, UserError
-from .. import tensors
 from ..core.servable import Signature
+from ..protocol import tensors
 from . import calls as client_calls
 from . import http as client_http
 from . import images as client_images

@@ -21,8 +21,8 @@ from typing import Any
 import grpc
 import numpy as np
 
+from ..protocol.status import StatusError, from_exception, invalid
 from .servable import Servable
-from .status import StatusError, from_exception, invalid
 
 # Seconds that a call may hold up the event loop; and how long after two requests have met there
 # are taken to be several clients.

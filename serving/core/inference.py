@@ -11,10 +11,10 @@ from typing import Any, Protocol
 import grpc
 import numpy as np
 
-from .. import tensors
+from ..protocol import tensors
+from ..protocol.status import StatusError, from_exception, invalid
 from .executor import Executor
 from .servable import CLASSIFY_METHOD, REGRESS_METHOD, Servable, Signature, TensorInfo
-from .status import StatusError, from_exception, invalid
 
 DEFAULT_SIGNATURE = "serving_default"
 # Names that signatures of these methods must have.

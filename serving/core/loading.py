@@ -5,10 +5,10 @@ from pathlib import Path
 
 import grpc
 
+from ..protocol.status import StatusError
 from . import config, versions
 from .saved_model import SessionOptions
 from .servable import Servable
-from .status import StatusError
 
 # Name, size and time (ns) of each file of a version.
 Fingerprint = tuple[tuple[str, int, int], ...]

@@ -14,13 +14,13 @@ from typing import Any
 import grpc
 from absl import logging
 
+from ..protocol.status import StatusError, invalid
 from . import loading, reload
 from .config import ModelConfig
 from .executor import MakeExecutor
 from .inference import Target
 from .lifecycle import Lease, Model, State, Version, VersionStatus
 from .servable import Servable
-from .status import StatusError, invalid
 from .swap import Swapper
 
 __all__ = ["Lease", "Manager", "State", "VersionStatus"]

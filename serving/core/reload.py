@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import grpc
 
+from ..protocol.status import CODES, StatusError, invalid
 from .config import ModelConfig
 from .lifecycle import Model
-from .status import CODES, StatusError, invalid
 
 
 def check(

@@ -12,11 +12,11 @@ from typing import Any
 import grpc
 from absl import logging
 
+from ..protocol.status import StatusError, from_exception
 from . import loading
 from .executor import MakeExecutor
 from .lifecycle import Lease, Model, State, Version, VersionStatus
 from .servable import Servable
-from .status import StatusError, from_exception
 
 # Versions that have ended are still named in the status; so many of each model.
 _ENDED = 100

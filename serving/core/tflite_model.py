@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ...base.tf import tf
+from ..protocol.status import invalid
 from . import servable
-from .status import invalid
 
 _DEFAULT_SIGNATURE = "serving_default"
 

@@ -13,8 +13,8 @@ import numpy as np
 from absl import logging
 
 from ...base.tf import tf
+from ..protocol.status import StatusError, invalid
 from .servable import Servable, Signature
-from .status import StatusError, invalid
 
 FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 MAX_RECORDS = 1000

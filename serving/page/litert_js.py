@@ -23,8 +23,8 @@ from typing import Any
 
 from absl import flags
 
-from ..base import command, files
-from ..base.errors import UserError, first_line
+from ...base import command, files
+from ...base.errors import UserError, first_line
 
 VERSION = "2.5.3"
 # Package: its digest, as npm's lock files have it.

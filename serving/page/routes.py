@@ -25,14 +25,15 @@ from typing import Any
 import PIL.Image
 from aiohttp import web
 
-from ..base import files, picture_file
-from ..base.errors import DataError, UserError
-from . import litert_js, picture
-from .core.inference import DEFAULT_SIGNATURE, Target
-from .core.manager import Manager, State
-from .core.servable import Servable
-from .core.status import StatusError, invalid
-from .rest import answers
+from ...base import files, picture_file
+from ...base.errors import DataError, UserError
+from .. import picture
+from ..core.inference import DEFAULT_SIGNATURE, Target
+from ..core.manager import Manager, State
+from ..core.servable import Servable
+from ..protocol.status import StatusError, invalid
+from ..rest import answers
+from . import litert_js
 
 _FOLDER = Path(__file__).parent / "web"
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript",

@@ -10,7 +10,7 @@ from aiohttp import web
 from google.protobuf import json_format
 
 from ..core.inference import Lease
-from ..core.status import CODES
+from ..protocol.status import CODES
 from .requests import Call
 
 

@@ -22,7 +22,7 @@ from aiohttp import HttpVersion11, web
 
 from ..core import inference
 from ..core.inference import Lease, Target
-from ..core.status import StatusError, from_exception, invalid
+from ..protocol.status import StatusError, from_exception, invalid
 from . import answers as rest_answers
 from . import json_answers, json_examples, json_tensors, json_text
 from . import requests as rest_requests

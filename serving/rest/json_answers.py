@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from ..core.status import invalid
+from ..protocol.status import invalid
 from .json_errors import names_of
 
 # What TF Serving writes; other types are an error there and so here.

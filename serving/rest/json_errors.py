@@ -16,7 +16,7 @@ import grpc
 import numpy as np
 
 from ..core.servable import TensorInfo
-from ..core.status import StatusError, invalid
+from ..protocol.status import StatusError, invalid
 from .json_shown import shown, type_name
 from .limits import Effort
 

@@ -7,7 +7,7 @@ of decimal numbers, or of strings (or `{"b64": …}`).
 from typing import Any
 
 from ...base.tf import tf
-from ..core.status import StatusError, invalid
+from ..protocol.status import StatusError, invalid
 from .json_errors import FLOAT, is_base64, is_lossless, lossy, unpack_base64
 from .json_shown import shown, type_name
 from .json_tensors import encoded

@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from ..core.status import StatusError, invalid
+from ..protocol.status import StatusError, invalid
 from .limits import Effort
 
 _BOM = b"\xef\xbb\xbf"

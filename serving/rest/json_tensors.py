@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..core.servable import TensorInfo
-from ..core.status import invalid
+from ..protocol.status import invalid
 from . import json_errors
 from .json_errors import BOOL, DOUBLE, FLOAT, INTEGERS, LARGEST_EXACT, STRING
 from .json_shown import shown

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from ..core.status import invalid
+from ..protocol.status import invalid
 from . import json_reader
 from .limits import Effort
 

@@ -6,7 +6,7 @@ import time
 
 import grpc
 
-from ..core.status import StatusError
+from ..protocol.status import StatusError
 
 # A step takes some two microseconds. Those that a request may have on the event loop, and
 # between two looks at the clock elsewhere:

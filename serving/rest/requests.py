@@ -9,7 +9,7 @@ import grpc
 from aiohttp import web
 
 from ..core.inference import Target
-from ..core.status import StatusError, invalid
+from ..protocol.status import StatusError, invalid
 from .limits import Effort, Hold
 
 # HTTP's numbers for gRPC's codes, as TF Serving maps them.

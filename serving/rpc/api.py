@@ -24,12 +24,13 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from . import grpc_messages, tensors
-from .core import inference
-from .core.inference import Target
-from .core.servable import CLASSIFY_METHOD, REGRESS_METHOD
-from .core.status import StatusError, from_exception, invalid
-from .grpc_messages import echo, model_name, spec_of, target_of
+from ..core import inference
+from ..core.inference import Target
+from ..core.servable import CLASSIFY_METHOD, REGRESS_METHOD
+from ..protocol import tensors
+from ..protocol.status import StatusError, from_exception, invalid
+from . import requests as grpc_messages
+from .requests import echo, model_name, spec_of, target_of
 
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"

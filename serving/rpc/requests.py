@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from . import tensors
-from .core.inference import Target
-from .core.status import invalid
+from ..core.inference import Target
+from ..protocol import tensors
+from ..protocol.status import invalid
 
 
 def model_name(request: Any) -> str:

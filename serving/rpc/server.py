@@ -9,9 +9,9 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from ..base.errors import UserError
-from .grpc_api import SERVICES, Services
-from .settings import Tls
+from ...base.errors import UserError
+from ..settings import Tls
+from .api import SERVICES, Services
 
 # Made when they are imported: no checker knows what is in them.
 _HEALTH: Any = health_pb2

@@ -3,9 +3,9 @@ import statistics
 
 import pytest
 
+from benchmarks import pipeline_command as benchmark
 from digitline.base import command
 from digitline.base.errors import UsageError
-from digitline.data import benchmark
 
 from support import DATASET, digitline
 

@@ -2,10 +2,10 @@ import asyncio
 
 import pytest
 
+from benchmarks.serving import command as bench
+from benchmarks.serving import load
 from digitline.base import command
 from digitline.base.errors import UsageError, UserError
-from digitline.serving.bench import command as bench
-from digitline.serving.bench import load
 
 
 def run(*flags):

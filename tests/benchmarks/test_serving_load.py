@@ -12,10 +12,10 @@ import grpc
 import numpy as np
 import pytest
 
+from benchmarks.serving import command as bench
+from benchmarks.serving import load, servers
+from benchmarks.serving.servers import GRPC, REST, Server
 from digitline.base.errors import UserError
-from digitline.serving.bench import command as bench
-from digitline.serving.bench import load, servers
-from digitline.serving.bench.servers import GRPC, REST, Server
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from digitline.data import idx
+from digitline.data.sources import idx
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ import pytest
 
 from digitline.base import command
 from digitline.base.errors import DataError, UsageError
-from digitline.data import idx, prepare
+from digitline.data import prepare
 from digitline.data.dataset import open_dataset
+from digitline.data.sources import idx
 
 from support import DATASET
 

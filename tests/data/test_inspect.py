@@ -8,8 +8,10 @@ import pytest
 
 from digitline.base import command
 from digitline.base.errors import DataError
-from digitline.data import anomalies, charts, inspect, pipeline
+from digitline.data import inspect
 from digitline.data.dataset import open_dataset
+from digitline.data.inspection import anomalies, charts
+from digitline.data.pipeline import batches as pipeline
 
 from support import DATASET, digitline
 

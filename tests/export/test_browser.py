@@ -17,7 +17,7 @@ import pytest
 from browsers import wait_for, watch
 from PIL import Image
 
-from digitline.serving import runtime
+from digitline.serving import artifacts as runtime
 
 # LiteRT's WebAssembly writes its log to standard error, which a browser shows as errors; and it
 # asks for a GPU, which is not there.

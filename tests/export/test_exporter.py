@@ -11,20 +11,13 @@ import pytest
 from digitline.base import command
 from digitline.base.errors import DataError, UsageError, UserError, VerificationError
 from digitline.base.tf import keras, tf
-from digitline.export import (
-    export_flags,
-    exporter,
-    formats,
-    functions,
-    metadata,
-    publish,
-    quantize,
-    saved_model,
-    signatures,
-    tflite,
-)
+from digitline.export import exporter, functions, signatures
+from digitline.export import flags as export_flags
+from digitline.export.formats import metadata, quantize, saved_model, tflite
+from digitline.export.formats import table as formats
+from digitline.export.publication import publish
 from digitline.models.run import Run
-from digitline.serving import runtime
+from digitline.serving import artifacts as runtime
 
 from support import digitline, python
 

@@ -12,8 +12,9 @@ import pytest
 from digitline.base import command
 from digitline.base.errors import UsageError, UserError
 from digitline.base.tf import keras
-from digitline.models import evaluate, lenet5, loop, pace, train
+from digitline.models import evaluate, lenet5, train
 from digitline.models.run import Run
+from digitline.models.training import loop, pace
 
 from support import DATASET, digitline, python, train_arguments
 

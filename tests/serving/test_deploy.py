@@ -10,7 +10,7 @@ import yaml
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from digitline.serving import messages
+from digitline.serving.protocol import messages
 
 DEPLOY = Path(__file__).parents[2] / "serving/deploy"
 # The oldest Kubernetes that is still in wide use, and the newest that the schemas know.

@@ -3,7 +3,7 @@ import PIL.Image
 import pytest
 
 from digitline.base.errors import DataError
-from digitline.data import pictures
+from digitline.data.sources import pictures
 from digitline.serving import digit as digit_of
 from digitline.serving import picture
 

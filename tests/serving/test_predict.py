@@ -7,8 +7,9 @@ import stub_server
 
 from digitline.base import command
 from digitline.base.errors import UserError
-from digitline.export import versions
-from digitline.serving import predict, runtime
+from digitline.export.publication import versions
+from digitline.serving import artifacts as runtime
+from digitline.serving import predict
 
 from support import digitline, python
 

@@ -31,7 +31,8 @@ from tensorflow_serving.apis import (
 )
 
 from digitline.base.tf import tf
-from digitline.serving import client, runtime
+from digitline.serving import artifacts as runtime
+from digitline.serving import client
 
 from support import digitline, python
 
@@ -633,7 +634,7 @@ def test_flags_that_do_not_go(flags, code, words):
 
 
 def test_a_command_line_of_tf_serving(tmp_path):
-    code = "from digitline.serving.server import model_server; model_server()"
+    code = "from digitline.serving.serve import model_server; model_server()"
     done = python(
         code,
         *("--port=8500", "--enable_batching", "--per_process_gpu_memory_fraction=0.5"),

@@ -11,16 +11,17 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...base import files
-from ...base.tf import tf
-from ...data.charts import short
-from ...data.pipeline import Source
-from .. import journal
-from . import drawn as report_drawn
-from . import embeddings, figures
-from . import sheets as figures_sheets
-from .canvas import Canvas
-from .facts import Facts, Result
+from ....base import files
+from ....base.tf import tf
+from ....data.inspection.charts import short
+from ....data.pipeline.batches import Source
+from ...training import metrics_log as journal
+from .. import drawn as report_drawn
+from .. import figures
+from .. import sheets as figures_sheets
+from ..canvas import Canvas
+from ..facts import Facts, Result
+from . import embeddings
 
 # How the name of our event file ends; that of the curves ends otherwise.
 _SUFFIX = ".digitline-report"

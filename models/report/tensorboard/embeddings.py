@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ...base import files
-from ...base.tf import keras, tf
-from ...data import pipeline
-from ...data.charts import short
-from ...data.pipeline import Source
-from ...data.preprocess import Preprocess
-from .canvas import png_file, visible
-from .facts import Result
+from ....base import files
+from ....base.tf import keras, tf
+from ....data.inspection.charts import short
+from ....data.pipeline import batches as pipeline
+from ....data.pipeline.batches import Source
+from ....data.pipeline.preprocess import Preprocess
+from ..canvas import png_file, visible
+from ..facts import Result
 
 _CONFIG, _FOLDER = "projector_config.pbtxt", "projector"
 # At most so many images, and numbers (64 MB): a browser holds them all.

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from digitline.data.augment import Augment
+from digitline.data.pipeline.augment import Augment
 
 ALL = Augment(shift=2, rotate=15, scale=0.2, shear=10, elastic=1.5, erase=0.4, stroke=0.6)
 

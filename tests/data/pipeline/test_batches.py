@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from digitline.base.errors import DataError, UsageError
-from digitline.data import pipeline, records, salvage, shards
-from digitline.data.augment import Augment
+from digitline.data import shards
 from digitline.data.dataset import open_dataset
-from digitline.data.preprocess import Preprocess
+from digitline.data.pipeline import batches as pipeline
+from digitline.data.pipeline import records, salvage
+from digitline.data.pipeline.augment import Augment
+from digitline.data.pipeline.preprocess import Preprocess
 
 from support import DATASET, python
 

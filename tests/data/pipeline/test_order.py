@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from digitline.base.tf import tf
-from digitline.data import order
+from digitline.data.pipeline import order
 
 
 def epochs(count, seed, number):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from digitline.base.errors import DataError
-from digitline.data.preprocess import Preprocess
+from digitline.data.pipeline.preprocess import Preprocess
 
 SHAPE = (28, 28, 1)
 

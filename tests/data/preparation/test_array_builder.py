@@ -5,8 +5,9 @@ import pytest
 
 from digitline.base import command
 from digitline.base.errors import DataError, UsageError
-from digitline.data import builders, prepare
+from digitline.data import prepare
 from digitline.data.dataset import is_prepared, open_dataset
+from digitline.data.preparation import array_builder as builders
 
 from support import DATASET, digitline, python
 

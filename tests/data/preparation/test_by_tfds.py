@@ -6,8 +6,11 @@ import pytest
 from digitline.base import command
 from digitline.base.errors import DataError, UsageError
 from digitline.base.tf import tfds
-from digitline.data import pipeline, prepare, tfds_pictures, tfds_source
+from digitline.data import prepare
 from digitline.data.dataset import open_dataset
+from digitline.data.pipeline import batches as pipeline
+from digitline.data.preparation import by_tfds as tfds_source
+from digitline.data.sources import tfds_pictures
 
 from support import digitline
 

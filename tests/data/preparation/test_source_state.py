@@ -4,8 +4,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from digitline.data import source_state
-from digitline.data.source_state import ChangedError, check_same, state
+from digitline.data.preparation import source_state
+from digitline.data.preparation.source_state import ChangedError, check_same, state
 
 
 def picture(path, shade=0):

@@ -5,8 +5,10 @@ import pytest
 
 from digitline.base import command
 from digitline.base.errors import DataError, UsageError
-from digitline.data import csv_layout, file_request, idx, prepare
+from digitline.data import prepare
 from digitline.data.dataset import open_dataset
+from digitline.data.preparation import request as file_request
+from digitline.data.sources import csv_layout, idx
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from digitline.base.errors import DataError, UsageError
-from digitline.data import idx, known, sources
+from digitline.data.sources import fetch as sources
+from digitline.data.sources import idx, known
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from digitline.base.errors import DataError
-from digitline.data import idx
+from digitline.data.sources import idx
 
 IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 LABELS = np.array([3, 1], np.uint8)

@@ -8,8 +8,9 @@ import pytest
 
 from digitline.base import command
 from digitline.base.errors import DataError, UsageError
-from digitline.data import pictures, prepare
+from digitline.data import prepare
 from digitline.data.dataset import open_dataset
+from digitline.data.sources import pictures
 
 from support import digitline
 

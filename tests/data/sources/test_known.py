@@ -9,8 +9,11 @@ import pytest
 from digitline.base import command
 from digitline.base.errors import DataError
 from digitline.base.tf import tfds
-from digitline.data import idx, known, pipeline, prepare, sources
+from digitline.data import prepare
 from digitline.data.dataset import open_dataset
+from digitline.data.pipeline import batches as pipeline
+from digitline.data.sources import fetch as sources
+from digitline.data.sources import idx, known
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 

@@ -5,8 +5,10 @@ import pytest
 
 from digitline.base import command
 from digitline.base.errors import DataError, UsageError
-from digitline.data import npz, pipeline, prepare
+from digitline.data import prepare
 from digitline.data.dataset import open_dataset
+from digitline.data.pipeline import batches as pipeline
+from digitline.data.sources import npz
 
 from support import digitline
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from digitline.data.stratify import Cut, _permuted
+from digitline.data.sources.stratify import Cut, _permuted
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 64, 1000, 12345])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from digitline.base.errors import DataError
-from digitline.data import wheel
+from digitline.data.sources import wheel
 
 
 def write_wheel(path, content):

@@ -6,7 +6,8 @@ import pytest
 
 from digitline.base import command
 from digitline.base.errors import UsageError
-from digitline.export import c_header, exporter
+from digitline.export import exporter
+from digitline.export.formats import c_header
 
 COMPILERS = {
     "gcc": ("-x", "c", "-std=c11", "-pedantic"),

@@ -5,7 +5,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from digitline.export import compact
+from digitline.export.formats import compact
 
 
 def model_of(content):

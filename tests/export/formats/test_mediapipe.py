@@ -10,8 +10,9 @@ import pytest
 from digitline.base import command
 from digitline.base.errors import VerificationError
 from digitline.base.tf import keras, tf
-from digitline.data.preprocess import Preprocess
-from digitline.export import exporter, functions, mediapipe, metadata
+from digitline.data.pipeline.preprocess import Preprocess
+from digitline.export import exporter, functions
+from digitline.export.formats import mediapipe, metadata
 from digitline.models.run import Run
 
 from support import python

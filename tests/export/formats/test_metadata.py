@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from digitline.base import command
-from digitline.export import exporter, metadata, signatures, tflite
+from digitline.export import exporter, signatures
+from digitline.export.formats import metadata, tflite
 from digitline.models import train
 
 from support import train_arguments

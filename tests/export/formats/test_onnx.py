@@ -8,8 +8,9 @@ import pytest
 from digitline.base import command
 from digitline.base.errors import UserError, VerificationError
 from digitline.base.tf import keras, tf
-from digitline.data.preprocess import Preprocess
-from digitline.export import exporter, functions, onnx
+from digitline.data.pipeline.preprocess import Preprocess
+from digitline.export import exporter, functions
+from digitline.export.formats import onnx
 from digitline.models import registry
 from digitline.models.run import Run
 

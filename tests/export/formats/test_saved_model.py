@@ -5,7 +5,8 @@ import json
 import numpy as np
 
 from digitline.base.tf import tf
-from digitline.export import signatures, warmup
+from digitline.export import signatures
+from digitline.export.publication import warmup
 
 from support import digitline
 

@@ -7,9 +7,10 @@ import pytest
 
 from digitline.base.errors import UserError
 from digitline.base.tf import tf
-from digitline.export import functions, tflite
+from digitline.export import functions
+from digitline.export.formats import tflite
 from digitline.models.run import Run
-from digitline.serving import runtime
+from digitline.serving import artifacts as runtime
 
 
 @pytest.mark.parametrize(

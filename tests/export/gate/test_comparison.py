@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from digitline.base.errors import VerificationError
-from digitline.export import verify
+from digitline.export.gate import comparison as verify
 
 REFERENCE = np.array([[0.9, 0.1, 0.0], [0.50001, 0.49999, 0.0], [0.2, 0.3, 0.5]], np.float32)
 LABELS = np.array([0, 1, 1])

@@ -4,7 +4,7 @@ import pytest
 
 from digitline.base import files
 from digitline.base.errors import UserError
-from digitline.export import card, publish, versions
+from digitline.export.publication import card, publish, versions
 
 from support import python
 

@@ -4,7 +4,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from digitline.export import samples
+from digitline.export.publication import samples
 
 
 def images_of(labels, shape=(28, 28, 1)):

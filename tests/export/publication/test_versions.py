@@ -5,7 +5,8 @@ import pytest
 
 from digitline.base import command
 from digitline.base.errors import UsageError, UserError, VerificationError
-from digitline.export import exporter, versions
+from digitline.export import exporter
+from digitline.export.publication import versions
 
 from support import digitline
 

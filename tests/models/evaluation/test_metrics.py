@@ -5,9 +5,9 @@ import pytest
 
 from digitline.base import command
 from digitline.base.errors import DataError, UserError
-from digitline.data import pipeline
+from digitline.data.pipeline import batches as pipeline
 from digitline.models import evaluate, train
-from digitline.models.evaluation import evaluator, of_probabilities, wilson_interval
+from digitline.models.evaluation.metrics import evaluator, of_probabilities, wilson_interval
 from digitline.models.run import Run
 
 from support import digitline, train_arguments

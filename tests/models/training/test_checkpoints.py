@@ -2,7 +2,7 @@ import pytest
 
 from digitline.base.errors import UserError
 from digitline.base.tf import tf
-from digitline.models.checkpoints import Checkpoints
+from digitline.models.training.checkpoints import Checkpoints
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import os
 import signal
 
-from digitline.models.interrupts import Interrupts
+from digitline.models.training.interrupts import Interrupts
 
 
 def test_a_signal_is_noted_once_and_the_next_has_its_usual_effect():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from digitline.base.tf import keras, tf
-from digitline.models import layers
+from digitline.models.training import layers
 
 
 @pytest.mark.parametrize("options", [{}, {"scale": False}, {"center": False, "momentum": 0.8}])

@@ -12,8 +12,9 @@ import pytest
 
 from digitline.base import command
 from digitline.base.errors import UsageError, UserError
-from digitline.models import loop, train
+from digitline.models import train
 from digitline.models.run import Run
+from digitline.models.training import loop
 
 from support import digitline, train_arguments
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from digitline.base.tf import keras, tf
-from digitline.models import layers, network
 from digitline.models.recipe import Recipe
+from digitline.models.training import layers, network
 
 
 def build():

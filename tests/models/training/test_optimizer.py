@@ -3,8 +3,8 @@ import pytest
 
 from digitline.base.tf import keras
 from digitline.models import recipe as recipes
-from digitline.models.optimizer import make_optimizer, make_schedule
 from digitline.models.recipe import Recipe
+from digitline.models.training.optimizer import make_optimizer, make_schedule
 
 
 def rates(recipe, steps):

@@ -3,8 +3,8 @@ import pytest
 
 from digitline.base.errors import UserError
 from digitline.base.tf import tf
-from digitline.models.evaluation import Evaluation
-from digitline.models.validations import Validations
+from digitline.models.evaluation.metrics import Evaluation
+from digitline.models.training.validations import Validations
 
 
 def figures(right, loss):

@@ -8,7 +8,7 @@ import pytest
 
 from digitline.serving.core.batching import Batcher, Parameters
 from digitline.serving.core.servable import Servable, Signature, TensorInfo
-from digitline.serving.core.status import StatusError
+from digitline.serving.protocol.status import StatusError
 
 FLOAT = 1
 

@@ -16,8 +16,8 @@ from digitline.serving.core import executor, loading, saved_model, warmup
 from digitline.serving.core.config import ModelConfig
 from digitline.serving.core.inference import Target
 from digitline.serving.core.manager import Manager, State
-from digitline.serving.core.status import StatusError
 from digitline.serving.core.versions import All, Latest, Specific
+from digitline.serving.protocol.status import StatusError
 
 FAST = {"file_system_poll_wait_seconds": 0.05, "load_retry_interval_seconds": 0.05}
 

@@ -6,7 +6,7 @@ import pytest
 from digitline.base.tf import tf
 from digitline.serving.core import loading, tflite_model
 from digitline.serving.core.saved_model import SessionOptions
-from digitline.serving.core.status import StatusError
+from digitline.serving.protocol.status import StatusError
 
 
 class Several(tf.Module):

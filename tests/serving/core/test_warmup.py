@@ -5,7 +5,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from digitline.base.tf import tf
 from digitline.serving.core import saved_model, warmup
 from digitline.serving.core.servable import CLASSIFY_METHOD, Servable, Signature, TensorInfo
-from digitline.serving.core.status import StatusError
+from digitline.serving.protocol.status import StatusError
 
 
 @pytest.fixture

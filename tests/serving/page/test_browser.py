@@ -14,11 +14,13 @@ from strokes import strokes_of
 
 from digitline.base import command
 from digitline.base.errors import UserError
-from digitline.export import functions, saved_model
+from digitline.export import functions
+from digitline.export.formats import saved_model
 from digitline.models import registry
-from digitline.serving import litert_js, runtime
+from digitline.serving import artifacts as runtime
+from digitline.serving.page import litert_js
 
-BOXED = runtime.__file__.replace("runtime.py", "boxed")
+BOXED = runtime.__file__.replace("artifacts.py", "boxed")
 ENGINES = ("server", "browser")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from digitline.base import command
 from digitline.base.errors import UserError
-from digitline.serving import litert_js
+from digitline.serving.page import litert_js
 
 
 def package(name):

@@ -11,7 +11,8 @@ import pytest
 from served import serving
 
 from digitline.base.errors import UsageError
-from digitline.serving import page, picture, settings
+from digitline.serving import picture, settings
+from digitline.serving.page import routes as page
 
 VERSION = "/page/models/mnist/versions/1"
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 
-from digitline.serving import messages
+from digitline.serving.protocol import messages
 
 from support import python
 

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
-from digitline.serving import messages, tensors
+from digitline.serving.protocol import messages, tensors
 
 PROTOS = (tensor_pb2.TensorProto, messages.TensorProto)
 

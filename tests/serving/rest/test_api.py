@@ -20,7 +20,7 @@ from aiohttp import web
 
 from digitline.serving.core import saved_model
 from digitline.serving.core.executor import Direct
-from digitline.serving.core.status import StatusError, invalid
+from digitline.serving.protocol.status import StatusError, invalid
 from digitline.serving.rest import api as rest_api
 from digitline.serving.rest import requests as rest_requests
 from digitline.serving.rest import server as rest_server

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from digitline.serving import serve_flags
+from digitline.serving import flags as serve_flags
 from digitline.serving.core.servable import TensorInfo
-from digitline.serving.core.status import StatusError
+from digitline.serving.protocol.status import StatusError
 from digitline.serving.rest import json_answers, json_examples, json_tensors, json_text, limits
 
 

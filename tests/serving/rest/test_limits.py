@@ -19,8 +19,8 @@ import pytest
 from aiohttp import web
 
 from digitline.serving.core.servable import PREDICT_METHOD, Servable, Signature, TensorInfo
-from digitline.serving.core.status import StatusError
 from digitline.serving.metrics import Metrics
+from digitline.serving.protocol.status import StatusError
 from digitline.serving.rest import api as rest_api
 from digitline.serving.rest import connections as rest_connections
 from digitline.serving.rest import server as rest_server

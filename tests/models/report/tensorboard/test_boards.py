@@ -18,12 +18,13 @@ from PIL import Image
 from digitline.base import command
 from digitline.base.errors import UsageError, UserError
 from digitline.base.tf import keras
-from digitline.data import pipeline
+from digitline.data.pipeline import batches as pipeline
 from digitline.models import registry, train
-from digitline.models.evaluation import of_probabilities
-from digitline.models.report import boards, embeddings, figures
+from digitline.models.evaluation.metrics import of_probabilities
 from digitline.models.report import command as report
+from digitline.models.report import figures
 from digitline.models.report.facts import Result
+from digitline.models.report.tensorboard import boards, embeddings
 from digitline.models.run import Run
 
 from support import train_arguments
