@@ -88,6 +88,7 @@ setup(
         # tensorflow-datasets imports it for downloads, but does not declare it.
         "importlib_resources",
         "pillow>=10",
+        "tabulate>=0.9,<1",
         "tqdm",
     ],
     extras_require=EXTRAS,

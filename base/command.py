@@ -1,9 +1,9 @@
 """How each sub-command is an absl binary: flags, help, `--json`, exit codes.
 
-A command's module holds its `FLAGS`, a function that does the work and returns
-a dict, a function that turns the dict into text, and `COMMAND`, which ties
-them together. Each command has flags of its own (an `absl.flags.FlagValues`),
-so that several can live in one process.
+A command's module holds the dataclass of its options (`command_flags`), a function that
+does the work and returns a result, a function that turns the result into text, and
+`COMMAND`, which ties them together. Each command has flags of its own (an
+`absl.FlagValues`), so that several can live in one process.
 
 Exit codes: 0 done; 1 something outside the flags is wrong; 2 a flag is wrong;
 130 interrupted.
@@ -11,98 +11,105 @@ Exit codes: 0 done; 1 something outside the flags is wrong; 2 a flag is wrong;
 
 import contextlib
 import dataclasses
-import difflib
 import errno
+import importlib
 import json
-import math
 import os
 import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NoReturn, TextIO
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, NoReturn, TextIO, TypeVar
 
 from absl import app, flags, logging
+from absl.flags import FlagValues
 
+from . import command_flags
 from .errors import UsageError, UserError, first_line
+from .files import JsonObject
 
-_OUTPUT = "Output"
+Options = TypeVar("Options")
+Result = TypeVar("Result")
+
 _JSON = re.compile(r"--?json(=(true|t|yes|y|1))?", re.IGNORECASE)
 # A disk, a quota or a size limit that is used up, in the system's own words.
 _FULL = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)]
 
 
+def as_json(result: Any) -> JsonObject:
+    """A dataclass as JSON holds it: paths as text, tuples as lists, fields as keys."""
+    return json.loads(json.dumps(dataclasses.asdict(result), default=os.fspath))
+
+
 @dataclasses.dataclass(frozen=True)
-class Command:
+class Command(Generic[Options, Result]):
     """One sub-command.
 
     Attributes:
       name: as typed after `digitline`.
       summary: one or two sentences for `--help`.
-      flags: its own flags; `module_name` of each is its group's title.
-      run: does the work. Takes the parsed flags and the arguments that are not
-        flags; returns the figures as a dict that JSON can hold. Under the key
-        `errors`, a list of messages: the exit status is then 1.
-      text: the figures as text for a person.
-      arguments: how the arguments that are not flags are called in the help;
-        empty if the command takes none.
+      flags: its own flags.
+      options: what the parsed flags and the arguments that are not flags state.
+      run: does the work.
+      text: the result as text for a person.
+      to_json: the result for `--json`.
+      errors: the result's messages of what is wrong; the exit status is 1 if there are any.
+      arguments: how the arguments that are not flags are called in the help; empty if the
+        command takes none.
     """
 
     name: str
     summary: str
-    flags: flags.FlagValues
-    run: Callable[[Any, list[str]], dict[str, Any]]
-    text: Callable[[dict[str, Any]], str]
+    flags: FlagValues
+    options: Callable[[FlagValues, list[str]], Options]
+    run: Callable[[Options], Result]
+    text: Callable[[Result], str]
+    to_json: Callable[[Result], JsonObject] = as_json
+    errors: Callable[[Result], Sequence[str]] = lambda _: ()
     arguments: str = ""
 
 
-def new_flags() -> flags.FlagValues:
-    """A command's flags, with those that every command has."""
-    values = flags.FlagValues()
-    flags.DEFINE_bool(
-        "json",
-        False,
-        "Print one JSON object and nothing else on standard output.",
-        **group(values, _OUTPUT),
+def from_values(
+    name: str,
+    summary: str,
+    flags: FlagValues,
+    run: Callable[[Any, list[str]], dict[str, Any]],
+    text: Callable[[dict[str, Any]], str],
+    arguments: str = "",
+) -> Command[Any, dict[str, Any]]:
+    """A command whose `run` takes flag values. TODO: goes when the last command has options."""
+    return Command(
+        name,
+        summary,
+        flags,
+        lambda values, rest: (values, rest),
+        lambda options: run(*options),
+        text,
+        dict,
+        lambda result: result.get("errors", []),
+        arguments,
     )
-    return values
 
 
-def group(values: flags.FlagValues, title: str) -> dict[str, Any]:
-    """Keywords for `flags.DEFINE_*`: whose flag it is and under which title it is shown."""
+def new_flags() -> FlagValues:
+    """TODO: goes when the last command has options."""
+    return command_flags.flag_values()
+
+
+def group(values: FlagValues, title: str) -> dict[str, Any]:
+    """TODO: goes when the last command has options."""
     return {"flag_values": values, "module_name": title}
 
 
-def nearest(word: str, words: Iterable[str]) -> str:
-    """`; did you mean X?` for the word most like `word`, or nothing."""
-    words = {each.lstrip("-"): each for each in words}  # Dashes would make flags look alike.
-    close = difflib.get_close_matches(word.lstrip("-"), words, n=1, cutoff=0.5)
-    return f"; did you mean {words[close[0]]}?" if close else ""
-
-
-class OneOf(flags.ArgumentParser):
-    """Parses a flag that takes one of a few words; a wrong one is met with the nearest."""
-
-    def __init__(self, what: str, words: Iterable[str]):
-        super().__init__()
-        self._what, self._words = what, tuple(words)
-        self.syntactic_help = "|".join(self._words)
-
-    def parse(self, argument: str) -> str:
-        if argument not in self._words:
-            raise ValueError(
-                f"unknown {self._what} '{argument}'{nearest(argument, self._words)} "
-                f"(there are: {', '.join(self._words)})"
-            )
-        return argument
-
-
 def define_one_of(
-    name: str, default: str | None, words: Iterable[str], help_text: str, **where: Any
+    name: str, default: str | None, words: Sequence[str], help_text: str, **where: Any
 ) -> None:
-    """Defines a flag that takes one of `words`."""
-    flags.DEFINE(OneOf(name, words), name, default, help_text, **where)
+    """TODO: goes when the last command has options."""
+    flags.DEFINE(command_flags.OneOf(name, words), name, default, help_text, **where)
+
+
+nearest = command_flags.nearest
 
 
 def program() -> str:
@@ -116,18 +123,34 @@ def program() -> str:
     return os.path.relpath(started)
 
 
-def call(command: Command, arguments: list[str]) -> dict[str, Any]:
-    """Runs a command in this process, as its command line would, and returns its figures.
+def call(command: Command[Options, Result], arguments: list[str]) -> Result:
+    """Runs a command in this process, as its command line would, and returns its result.
 
     Raises:
       UserError: as the command does.
     """
     command.flags.unparse_flags()
     rest = _parse(command, command.flags, [command.name, *arguments])
-    return command.run(command.flags, rest)
+    return command.run(command.options(command.flags, rest))
 
 
-def main(command: Command, argv: list[str] | None = None) -> NoReturn:
+def start(module: str, **defaults: str) -> NoReturn:
+    """Runs the command of a module as a process; the module is found by its name.
+
+    So neither the list of commands nor a network's file imports the commands.
+
+    Args:
+      module: such as `models.train`; it holds the command as `COMMAND`.
+      defaults: flags whose default is another here.
+    """
+    package = __name__.rpartition(".base.")[0]
+    found = importlib.import_module(f"{package}.{module}").COMMAND
+    for name, default in defaults.items():
+        found.flags.set_default(name, default)
+    main(found)
+
+
+def main(command: Command[Options, Result], argv: list[str] | None = None) -> NoReturn:
     """Runs a command as a process: parses, works, prints, and exits."""
     argv = list(sys.argv if argv is None else argv)
     if _wants_help(argv):
@@ -140,25 +163,26 @@ def main(command: Command, argv: list[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-def _guarded(command: Command, argv: list[str], out: TextIO) -> int:
+def _guarded(command: Command[Options, Result], argv: list[str], out: TextIO) -> int:
     """Runs the command and prints its result or its error; returns the exit code."""
-    as_json = any(_JSON.fullmatch(word) for word in argv)  # Also where the flags are wrong.
+    wants_json = any(_JSON.fullmatch(word) for word in argv)  # Also where the flags are wrong.
     try:
-        result = _run_app(command, argv)
-        if result is None:
+        results = _run_app(command, argv)
+        if not results:
             return 0
-        errors = result.get("errors", [])
-        as_json = command.flags["json"].value  # --flagfile may have set it.
-        shown = json.dumps(result) if as_json else command.text(result)
+        (result,) = results
+        errors = command.errors(result)
+        wants_json = command.flags["json"].value  # --flagfile may have set it.
+        shown = json.dumps(command.to_json(result)) if wants_json else command.text(result)
         if shown:
             print(shown, file=out, flush=True)
         for error in errors:
             _print_error(command, error)
         return 1 if errors else 0
     except UserError as error:
-        as_json = as_json or command.flags["json"].value
+        wants_json = wants_json or command.flags["json"].value
         logging.debug("Traceback of the error below:", exc_info=True)
-        if as_json:
+        if wants_json:
             print(json.dumps({"error": str(error), **error.details}), file=out, flush=True)
         _print_error(command, str(error))
         return error.exit_code
@@ -167,13 +191,13 @@ def _guarded(command: Command, argv: list[str], out: TextIO) -> int:
         return 130
 
 
-def _run_app(command: Command, argv: list[str]) -> dict[str, Any] | None:
+def _run_app(command: Command[Options, Result], argv: list[str]) -> list[Result]:
     """Lets absl parse the flags and run the command.
 
     Returns:
-      The command's result; None where absl's own flags let nothing run (--only_check_args).
+      The command's result; none where absl's own flags let nothing run (--only_check_args).
     """
-    result: dict[str, Any] = {}
+    results: list[Result] = []
 
     def parse(arguments: list[str]) -> list[str]:
         flags.FLAGS.append_flag_values(command.flags)
@@ -184,7 +208,7 @@ def _run_app(command: Command, argv: list[str]) -> dict[str, Any] | None:
     def work(arguments: list[str]) -> None:
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # absl sets INFO: TFDS then talks.
-        result.update(command.run(command.flags, arguments[1:]))
+        results.append(command.run(command.options(command.flags, arguments[1:])))
 
     try:
         app.run(work, argv=argv, flags_parser=parse)
@@ -198,36 +222,22 @@ def _run_app(command: Command, argv: list[str]) -> dict[str, Any] | None:
         if message is None:
             raise
         raise UserError(message) from error
-    return result or None
+    return results
 
 
-def _parse(command: Command, values: flags.FlagValues, argv: list[str]) -> list[str]:
+def _parse(command: Command[Options, Result], values: FlagValues, argv: list[str]) -> list[str]:
     """Parses `argv` into `values`; returns the arguments that are not flags.
 
     Raises:
-      UsageError: an unknown flag, a wrong value (infinite and NaN are, for every flag), or
-        an argument too many.
+      UsageError: a flag is wrong, or there is an argument too many.
     """
-    try:
-        rest = values(argv)[1:]
-    except flags.UnrecognizedFlagError as error:
-        name = f"--{error.flagname}"
-        raise UsageError(
-            f"unknown flag {name}{nearest(name, (f'--{known}' for known in command.flags))} "
-            f"(digitline {command.name} --help lists them)"
-        ) from None
-    except flags.Error as error:
-        raise UsageError(str(error)) from None
-    for name in command.flags:
-        value = values[name].value
-        if isinstance(value, float) and not math.isfinite(value):
-            raise UsageError(f"--{name}={value}: a finite number was expected")
+    rest = command_flags.parse(command.name, command.flags, values, argv)
     if rest and not command.arguments:
         raise UsageError(f"unexpected argument '{rest[0]}': flags begin with --")
     return rest
 
 
-def _print_error(command: Command, message: str) -> None:
+def _print_error(command: Command[Options, Result], message: str) -> None:
     print(f"digitline {command.name}: error: {message}", file=sys.stderr, flush=True)
 
 
@@ -281,29 +291,14 @@ def _wants_help(argv: list[str]) -> bool:
     return any(word in ("-h", "-help", "--help", "--helpshort", "--helpfull") for word in argv[1:])
 
 
-def help_text(command: Command) -> str:
+def help_text(command: Command[Options, Result]) -> str:
     """The command's help: summary, then its flags by group with defaults."""
     usage = f"digitline {command.name} [--flag=value …] {command.arguments}".rstrip()
     lines = [f"usage: {usage}", "", *textwrap.wrap(command.summary, 88)]
-    groups = command.flags.flags_by_module_dict()
-    for title in sorted(groups, key=lambda title: title == _OUTPUT):  # Output comes last.
-        lines += ["", f"{title}:"]
-        for flag in groups[title]:
-            lines += _flag_help(flag)
+    lines += command_flags.help_of_flags(command.flags)
     lines += [
         "",
         "absl's own flags work too, for example --flagfile=FILE (flags from a file) and",
         "--verbosity=1 (all log messages, and a traceback for each error).",
     ]
     return "\n".join(lines)
-
-
-def _flag_help(flag: flags.Flag) -> list[str]:
-    head = f"  --{'[no]' if flag.boolean else ''}{flag.name}"
-    text = flag.help or ""
-    if flag.parser.syntactic_help and isinstance(flag.parser, OneOf):
-        text += f" One of {flag.parser.syntactic_help}."
-    if flag.default is not None:
-        default = str(flag.default).lower() if flag.boolean else flag.default
-        text += f" (default: {default})"
-    return [head, *textwrap.wrap(text, 88, initial_indent="      ", subsequent_indent="      ")]

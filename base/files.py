@@ -9,9 +9,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 from .errors import UserError
+
+# What JSON holds. Whoever reads it turns it into a dataclass at once.
+JsonObject: TypeAlias = dict[str, Any]
 
 # How the names of temporary files begin; nobody else's do.
 TEMPORARY = ".digitline-tmp-"

@@ -77,7 +77,7 @@ def text(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-COMMAND = command.Command(
+COMMAND = command.from_values(
     name="benchmark",
     summary="Measures in one process, side by side. pipeline: images per second of the tutorials' "
     "input pipeline, of ours in its first epoch from disk (cold) and after it (warm), and of a "

@@ -125,7 +125,7 @@ def text(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-COMMAND = command.Command(
+COMMAND = command.from_values(
     name="quickstart",
     summary="Runs the whole line once: prepares MNIST, trains LeNet-5, evaluates it, exports and "
     "verifies a SavedModel and a TFLite file, and classifies a test image with each.",

@@ -278,7 +278,7 @@ def text(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-COMMAND = command.Command(
+COMMAND = command.from_values(
     name="inspect",
     summary="Looks at every image of a prepared dataset: counts, duplicates within and across "
     "splits, blank images, labels, pixel statistics; draws the label distribution and samples. "

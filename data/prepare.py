@@ -218,7 +218,7 @@ def text(result: dict[str, Any]) -> str:
     )
 
 
-COMMAND = command.Command(
+COMMAND = command.from_values(
     name="prepare",
     summary="Turns raw images into sharded TFRecords in an ordinary TFDS folder. What comes in "
     "is checked against the dataset's known digests before anything is kept.",

@@ -179,7 +179,7 @@ def text(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-COMMAND = command.Command(
+COMMAND = command.from_values(
     name="benchmark formats",
     summary="Measures all artifacts of a published version beside the trained model: size, "
     "accuracy, latency of one image and images per second of a batch (where a file takes one "

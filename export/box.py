@@ -70,7 +70,7 @@ def text(result: dict[str, Any]) -> str:
     return f"{result['folder']}: {result['bytes']:,} bytes, test accuracy {result['accuracy']:.2%}"
 
 
-COMMAND = command.Command(
+COMMAND = command.from_values(
     name="export.box",
     summary="Trains the small model that is packaged, and puts its verified files in place.",
     flags=FLAGS,

@@ -199,7 +199,7 @@ def text(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-COMMAND = command.Command(
+COMMAND = command.from_values(
     name="export",
     summary="Writes a SavedModel and a TFLite file of a trained model, compares each with the "
     "model on every image of a split, and publishes each by one rename, under one version "

@@ -252,7 +252,7 @@ def _confusion_table(names: list[str], confusion: list[list[int]]) -> list[str]:
     return lines
 
 
-COMMAND = command.Command(
+COMMAND = command.from_values(
     name="evaluate",
     summary="Evaluates a trained or an exported model: every example of the split exactly once. "
     "The figures of a run are added to its evaluation.json.",

@@ -189,7 +189,7 @@ def text(result: dict[str, Any]) -> str:
     )
 
 
-COMMAND = command.Command(
+COMMAND = command.from_values(
     name="train",
     summary="Trains a network on a prepared dataset. The same command again resumes an "
     "unfinished run at the step it was stopped at; a finished one is left as it is.",

@@ -157,7 +157,7 @@ def text(result: dict[str, Any]) -> str:
     )
 
 
-COMMAND = command.Command(
+COMMAND = command.from_values(
     name="predict",
     summary="Prints the class and the probability of each picture: PNG or JPEG, grey or colour, "
     "of any size. A digit drawn dark on light is recognized and inverted.",

@@ -67,7 +67,7 @@ def _missing(error: ModuleNotFoundError) -> UserError:
     )
 
 
-COMMAND = command.Command(
+COMMAND = command.from_values(
     name="serve",
     summary="Serves SavedModels and TFLite files to the clients of TF Serving, with its flags, "
     "gRPC and REST interfaces, config files and version policies. At this machine alone unless "

@@ -5,9 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from digitline.base import command
-
-from support import DATASET, TESTDATA, train_arguments
+from support import DATASET, TESTDATA, call, train_arguments
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +19,7 @@ def data_dir(tmp_path_factory):
     from digitline.data import prepare
 
     folder = tmp_path_factory.mktemp("datasets")
-    command.call(
+    call(
         prepare.COMMAND,
         [
             f"--dataset={DATASET}",
@@ -46,7 +44,7 @@ def trained(data_dir, tmp_path_factory):
     from digitline.models import train
 
     workdir = tmp_path_factory.mktemp("runs") / "lenet5"
-    result = command.call(train.COMMAND, train_arguments(data_dir, workdir, "--report"))
+    result = call(train.COMMAND, train_arguments(data_dir, workdir, "--report"))
     return SimpleNamespace(workdir=workdir, result=result)
 
 
@@ -56,7 +54,7 @@ def well_trained(data_dir, tmp_path_factory):
     from digitline.models import train
 
     workdir = tmp_path_factory.mktemp("runs") / "lenet5"
-    result = command.call(train.COMMAND, train_arguments(data_dir, workdir, "--epochs=15"))
+    result = call(train.COMMAND, train_arguments(data_dir, workdir, "--epochs=15"))
     return SimpleNamespace(workdir=workdir, result=result)
 
 
@@ -66,7 +64,7 @@ def exported(well_trained, tmp_path_factory):
     from digitline.export import exporter
 
     export_dir = tmp_path_factory.mktemp("exports")
-    result = command.call(
+    result = call(
         exporter.COMMAND,
         [
             f"--workdir={well_trained.workdir}",

@@ -4,8 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+from digitline.base import command as commands
+
 TESTDATA = Path(__file__).parent / "testdata"
 DATASET = "tiny_digits"
+
+
+def call(command, arguments):
+    """What a command prints with --json, run in this process."""
+    return command.to_json(commands.call(command, [str(each) for each in arguments]))
 
 
 def digitline(*arguments, cwd=None, timeout=300, **options):

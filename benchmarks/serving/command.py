@@ -304,7 +304,7 @@ def _ms(value: float | None, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-COMMAND = command.Command(
+COMMAND = command.from_values(
     name="benchmark serving",
     summary="Starts servers in turn with the same SavedModel, and drives each with the same load: "
     "requests of one image, so many in flight, in a closed loop. Ours, a plain gRPC server around "

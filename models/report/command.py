@@ -200,7 +200,7 @@ def _folder(result: dict[str, Any]) -> str:
     return str(Path(result["figures"][0]).parent)
 
 
-COMMAND = command.Command(
+COMMAND = command.from_values(
     name="report",
     summary="Shows a run: one page with its data, curves, mistakes and layers, the figures as PNG "
     "and SVG, and short charts in the terminal. Or compares several runs. Or rebuilds the "

@@ -155,7 +155,7 @@ def text(result: dict[str, Any]) -> str:
     return f"LiteRT.js {result['version']}, {how}: {result['folder']}"
 
 
-COMMAND = command.Command(
+COMMAND = command.from_values(
     name="litertjs",
     summary="Fetches LiteRT.js from an npm registry, once, for the page of digitline serve: with "
     "it, the page runs the model's TFLite file inside the browser too.",

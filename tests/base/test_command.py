@@ -39,7 +39,7 @@ PROGRAM = textwrap.dedent(
     def text(result):
         return f"count {result['count']}"
 
-    COMMAND = command.Command("demo", "Shows.", FLAGS, run, text)
+    COMMAND = command.from_values("demo", "Shows.", FLAGS, run, text)
     command.main(COMMAND)
     """
 )
@@ -138,7 +138,7 @@ def test_nearest_does_not_count_the_dashes(word, expected):
 def test_call_starts_from_the_defaults_each_time():
     values = command.new_flags()
     flags.DEFINE_integer("count", 3, "How many.", **command.group(values, "What"))
-    demo = command.Command("demo", "", values, lambda v, _: {"count": v.count}, str)
+    demo = command.from_values("demo", "", values, lambda v, _: {"count": v.count}, str)
     assert command.call(demo, ["--count=8"]) == {"count": 8}
     assert command.call(demo, []) == {"count": 3}
     with pytest.raises(UsageError, match="unknown flag --other"):

@@ -4,10 +4,9 @@ import statistics
 import pytest
 
 from benchmarks import pipeline_command as benchmark
-from digitline.base import command
 from digitline.base.errors import UsageError
 
-from support import DATASET, digitline
+from support import DATASET, call, digitline
 
 
 def test_rows_and_ratios(data_dir, tmp_path):
@@ -31,4 +30,4 @@ def test_rows_and_ratios(data_dir, tmp_path):
 @pytest.mark.parametrize("arguments", [[], ["pipelin"], ["pipeline", "more"]])
 def test_what_is_measured_must_be_said(arguments):
     with pytest.raises(UsageError, match="benchmark what"):
-        command.call(benchmark.COMMAND, arguments)
+        call(benchmark.COMMAND, arguments)

@@ -4,12 +4,13 @@ import pytest
 
 from benchmarks.serving import command as bench
 from benchmarks.serving import load
-from digitline.base import command
 from digitline.base.errors import UsageError, UserError
+
+from support import call
 
 
 def run(*flags):
-    return command.call(bench.COMMAND, ["serving", *flags])
+    return call(bench.COMMAND, ["serving", *flags])
 
 
 def test_rows_of_ours_and_of_the_plain_server(exported):

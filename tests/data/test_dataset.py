@@ -2,13 +2,12 @@ import shutil
 
 import pytest
 
-from digitline.base import command
 from digitline.base.errors import DataError, UsageError
 from digitline.data import prepare
 from digitline.data.dataset import open_dataset
 from digitline.data.sources import idx
 
-from support import DATASET
+from support import DATASET, call
 
 
 def test_facts(dataset):
@@ -43,13 +42,13 @@ def test_the_newest_version_counts(data_dir, tmp_path):
 
 def test_the_fingerprint_is_of_the_content(dataset, tmp_path, testdata):
     arguments = [f"--dataset={DATASET}", f"--data_dir={tmp_path}"]
-    command.call(prepare.COMMAND, [*arguments, f"--source_dir={testdata}", "--num_shards=5"])
+    call(prepare.COMMAND, [*arguments, f"--source_dir={testdata}", "--num_shards=5"])
     assert open_dataset(tmp_path, DATASET).fingerprint == dataset.fingerprint
     other = shutil.copytree(testdata, tmp_path / "other")
     labels = idx.read_labels(other / "t10k-labels-idx1-ubyte.gz").copy()
     labels[9] = 3
     (other / "t10k-labels-idx1-ubyte.gz").write_bytes(idx.encode(labels))
-    command.call(prepare.COMMAND, [*arguments, f"--source_dir={other}", "--overwrite"])
+    call(prepare.COMMAND, [*arguments, f"--source_dir={other}", "--overwrite"])
     assert open_dataset(tmp_path, DATASET).fingerprint != dataset.fingerprint
 
 

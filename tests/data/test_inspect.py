@@ -6,14 +6,13 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from digitline.base import command
 from digitline.base.errors import DataError
 from digitline.data import inspect
 from digitline.data.dataset import open_dataset
 from digitline.data.inspection import anomalies, charts
 from digitline.data.pipeline import batches as pipeline
 
-from support import DATASET, digitline
+from support import DATASET, call, digitline
 
 NAMES = ("cat", "a dog with a very long name indeed", "$x$ and $y$", "never seen")
 
@@ -50,7 +49,7 @@ def noise(count, seed, channels=3):
 
 
 def look(data_dir, output_dir, *more, name="colours"):
-    return command.call(
+    return call(
         inspect.COMMAND,
         [f"--dataset={name}", f"--data_dir={data_dir}", f"--output_dir={output_dir}", *more],
     )

@@ -3,16 +3,15 @@ import json
 import numpy as np
 import pytest
 
-from digitline.base import command
 from digitline.base.errors import UsageError, UserError
 from digitline.export import benchmark, exporter, latency
 
-from support import digitline
+from support import call, digitline
 
 
 def test_rows_of_what_was_exported(well_trained, tmp_path):
     exports = f"--export_dir={tmp_path}"
-    command.call(
+    call(
         exporter.COMMAND,
         [f"--workdir={well_trained.workdir}", exports, "--tflite_variants=float32"],
     )
@@ -46,9 +45,9 @@ def test_times_are_those_of_the_calls():
 def test_mistakes(well_trained, tmp_path):
     arguments = [f"--workdir={well_trained.workdir}", f"--export_dir={tmp_path}"]
     with pytest.raises(UserError, match="lenet5 is not exported in"):
-        command.call(benchmark.COMMAND, ["formats", *arguments])
+        call(benchmark.COMMAND, ["formats", *arguments])
     with pytest.raises(UsageError, match="benchmark what"):
-        command.call(benchmark.COMMAND, arguments)
+        call(benchmark.COMMAND, arguments)
     for words, message in (
         ([], "Got nothing; there are: pipeline, formats"),
         (["format"], "Got 'format'; did you mean formats?"),

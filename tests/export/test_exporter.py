@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digitline.base import command
 from digitline.base.errors import DataError, UsageError, UserError, VerificationError
 from digitline.base.tf import keras, tf
 from digitline.export import exporter, functions, signatures
@@ -19,7 +18,7 @@ from digitline.export.publication import publish
 from digitline.models.run import Run
 from digitline.serving import artifacts as runtime
 
-from support import digitline, python
+from support import call, digitline, python
 
 
 def export(well_trained, export_dir, *more):
@@ -27,7 +26,7 @@ def export(well_trained, export_dir, *more):
         f"--workdir={well_trained.workdir}", f"--export_dir={export_dir}",
         "--tflite_variants=float32", *more,
     ]  # fmt: skip
-    return command.call(exporter.COMMAND, arguments)
+    return call(exporter.COMMAND, arguments)
 
 
 def published(export_dir):
@@ -436,7 +435,7 @@ def test_an_unfinished_run_is_not_exported(well_trained, tmp_path):
     run.workdir.mkdir()
     run.config.write_text(Run(well_trained.workdir).config.read_text())
     with pytest.raises(UserError, match="is not finished: the same digitline train command again"):
-        command.call(exporter.COMMAND, [f"--workdir={run.workdir}", f"--export_dir={tmp_path}"])
+        call(exporter.COMMAND, [f"--workdir={run.workdir}", f"--export_dir={tmp_path}"])
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from digitline.base import command
 from digitline.base.errors import UsageError
 from digitline.models import lenet5, registry, train
 from digitline.models.recipe import Recipe
 
-from support import train_arguments
+from support import call, train_arguments
 
 # Layers with their output shapes on MNIST, and the number of parameters, as the articles have it.
 ARTICLES = {
@@ -123,7 +122,7 @@ def test_a_network_that_cannot_take_the_images_says_so(tmp_path):
         f"--workdir={tmp_path / 'run'}",
     ]  # fmt: skip
     with pytest.raises(UsageError, match=r"--model=convnet3 cannot take images 8x8x1"):
-        command.call(train.COMMAND, arguments)
+        call(train.COMMAND, arguments)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +135,7 @@ def test_a_network_that_cannot_take_the_images_says_so(tmp_path):
 def test_a_crop_that_cannot_be(model, crop, message, data_dir, tmp_path):
     arguments = train_arguments(data_dir, tmp_path / "run", f"--model={model}", f"--crop={crop}")
     with pytest.raises(UsageError, match=message):
-        command.call(train.COMMAND, arguments)
+        call(train.COMMAND, arguments)
 
 
 def test_images_larger_than_the_network_are_resized():

@@ -9,14 +9,13 @@ import time
 import numpy as np
 import pytest
 
-from digitline.base import command
 from digitline.base.errors import UsageError, UserError
 from digitline.base.tf import keras
 from digitline.models import evaluate, lenet5, train
 from digitline.models.run import Run
 from digitline.models.training import loop, pace
 
-from support import DATASET, digitline, python, train_arguments
+from support import DATASET, call, digitline, python, train_arguments
 
 
 def weights(workdir):
@@ -61,9 +60,9 @@ def test_the_same_seed_gives_the_same_weights_however_the_steps_are_cut(
     trained, data_dir, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(pace, "_MOST", 7)
-    command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "a", "--log_steps=11"))
+    call(train.COMMAND, train_arguments(data_dir, tmp_path / "a", "--log_steps=11"))
     assert_same_weights(trained.workdir, tmp_path / "a")
-    command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "b", "--seed=1"))
+    call(train.COMMAND, train_arguments(data_dir, tmp_path / "b", "--seed=1"))
     assert not np.array_equal(weights(tmp_path / "b")[0], weights(trained.workdir)[0])
 
 
@@ -120,7 +119,7 @@ def test_a_kill_at_any_moment(trained, data_dir, tmp_path):
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL  # It was still training.
     unbroken = tmp_path / "unbroken"
-    command.call(train.COMMAND, train_arguments(data_dir, unbroken, "--epochs=20"))
+    call(train.COMMAND, train_arguments(data_dir, unbroken, "--epochs=20"))
     done = digitline(*full)
     assert done.returncode == 0, done.stderr
     assert_same_weights(workdir, unbroken)
@@ -129,12 +128,12 @@ def test_a_kill_at_any_moment(trained, data_dir, tmp_path):
 def test_a_finished_run_is_not_trained_over_unless_asked(trained, data_dir, tmp_path):
     workdir = shutil.copytree(trained.workdir, tmp_path / "run")
     before = Run(workdir).model.stat().st_mtime_ns
-    result = command.call(train.COMMAND, train_arguments(data_dir, workdir))
+    result = call(train.COMMAND, train_arguments(data_dir, workdir))
     assert result["reused"]
     assert Run(workdir).model.stat().st_mtime_ns == before
     assert result["validation_accuracy"] == trained.result["validation_accuracy"]
     (workdir / "notes.txt").write_text("mine")
-    again = command.call(train.COMMAND, train_arguments(data_dir, workdir, "--overwrite"))
+    again = call(train.COMMAND, train_arguments(data_dir, workdir, "--overwrite"))
     assert not again["reused"]
     assert Run(workdir).model.stat().st_mtime_ns > before
     assert (workdir / "notes.txt").read_text() == "mine"
@@ -142,8 +141,8 @@ def test_a_finished_run_is_not_trained_over_unless_asked(trained, data_dir, tmp_
 
 def test_evaluating_the_validation_split_leaves_the_run_as_it_is(trained, data_dir, tmp_path):
     workdir = shutil.copytree(trained.workdir, tmp_path / "run")
-    command.call(evaluate.COMMAND, [f"--workdir={workdir}", "--split=train[:100]"])
-    again = command.call(train.COMMAND, train_arguments(data_dir, workdir))
+    call(evaluate.COMMAND, [f"--workdir={workdir}", "--split=train[:100]"])
+    again = call(train.COMMAND, train_arguments(data_dir, workdir))
     assert {**again, "workdir": "", "reused": 0} == {**trained.result, "workdir": "", "reused": 0}
 
 
@@ -154,7 +153,7 @@ def test_figures_that_were_lost_are_made_again(trained, data_dir, tmp_path, caps
         Run(workdir).evaluation.unlink()
         if lost:  # As after an evaluation of another split.
             Run(workdir).evaluation.write_text(lost)
-        again = command.call(train.COMMAND, train_arguments(data_dir, workdir))
+        again = call(train.COMMAND, train_arguments(data_dir, workdir))
         assert again["reused"]
         assert again["validation_accuracy"] == trained.result["validation_accuracy"]
         assert "lacks the figures of train[:100]" in capsys.readouterr().err
@@ -164,7 +163,7 @@ def test_figures_that_were_lost_are_made_again(trained, data_dir, tmp_path, caps
 
 def test_a_dry_run_names_no_folder_and_leaves_no_cache(data_dir, tmp_path):
     more = ("--dry_run", "--cache=file", f"--cache_dir={tmp_path / 'cache'}")
-    result = command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "run", *more))
+    result = call(train.COMMAND, train_arguments(data_dir, tmp_path / "run", *more))
     assert result["workdir"] is None
     assert result["parameters"] == 61_706
     assert "nothing is left of the run" in train.text(result)
@@ -186,9 +185,9 @@ def test_images_too_small_for_the_network(model, size, message, tmp_path):
         f"--workdir={tmp_path / 'run'}", "--max_steps=1", "--noreport",
     ]  # fmt: skip
     with pytest.raises(UsageError, match=message):
-        command.call(train.COMMAND, arguments)
+        call(train.COMMAND, arguments)
     if size == 24:  # What the line advises finds the folder free.
-        assert command.call(train.COMMAND, [*arguments, "--crop=0"])["steps"] == 1
+        assert call(train.COMMAND, [*arguments, "--crop=0"])["steps"] == 1
 
 
 def test_files_of_others_are_neither_used_nor_deleted(data_dir, tmp_path):
@@ -197,7 +196,7 @@ def test_files_of_others_are_neither_used_nor_deleted(data_dir, tmp_path):
     (workdir / "config.json").write_text('{"model": "theirs"}')
     for more in ([], ["--overwrite"]):
         with pytest.raises(UsageError, match=r"config\.json is not of a run of digitline"):
-            command.call(train.COMMAND, train_arguments(data_dir, workdir, *more))
+            call(train.COMMAND, train_arguments(data_dir, workdir, *more))
     assert (workdir / "config.json").read_text() == '{"model": "theirs"}'
     assert (workdir / ".tmp-mine").exists()
 
@@ -206,15 +205,15 @@ def test_a_typo_does_not_take_the_workdir(data_dir, tmp_path):
     arguments = train_arguments(data_dir, tmp_path / "run", "--epochs=1")
     for wrong in ("--train_split=trian", "--validation_split=train[:0]", "--epochs=inf"):
         with pytest.raises(UsageError):
-            command.call(train.COMMAND, [*arguments, wrong])
-    command.call(train.COMMAND, arguments)
+            call(train.COMMAND, [*arguments, wrong])
+    call(train.COMMAND, arguments)
 
 
 def test_splits_that_share_images_are_refused(data_dir, tmp_path):
     arguments = train_arguments(data_dir, tmp_path / "run")
     for wrong in ("--train_split=train", "--validation_split=train[1000:]+test"):
         with pytest.raises(UsageError, match=r"share \d+ images"):
-            command.call(train.COMMAND, [*arguments, wrong])
+            call(train.COMMAND, [*arguments, wrong])
 
 
 def test_damaged_records_may_be_left_out(data_dir, tmp_path):
@@ -241,25 +240,25 @@ def test_a_mix_balance_and_a_trial(data_dir, tmp_path):
     shutil.copytree(data_dir / DATASET, tmp_path / "data" / "other")
     for more in (["--mix=other:0.5"], ["--balance_classes"], ["--skip=50", "--take=640"]):
         arguments = train_arguments(tmp_path / "data", tmp_path / more[0].strip("-"), *more)
-        result = command.call(train.COMMAND, [*arguments, "--epochs=1"])
+        result = call(train.COMMAND, [*arguments, "--epochs=1"])
         assert result["validation_accuracy"] > 0.3
     assert result["steps"] == 10
     for wrong in ("--mix=other", "--mix=none:1", "--mix=other:x", "--skip=5000"):
         with pytest.raises(UserError):
-            command.call(train.COMMAND, train_arguments(tmp_path / "data", tmp_path / "w", wrong))
+            call(train.COMMAND, train_arguments(tmp_path / "data", tmp_path / "w", wrong))
 
 
 def test_augmented_training(data_dir, tmp_path):
     more = ("--augment_shift=1", "--augment_rotate=10", "--augment_elastic=1")
-    result = command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "run", *more))
+    result = call(train.COMMAND, train_arguments(data_dir, tmp_path / "run", *more))
     assert result["validation_accuracy"] > 0.6
 
 
 def test_another_cache_is_another_order(data_dir, tmp_path):
     arguments = train_arguments(data_dir, tmp_path / "run", "--epochs=1")
-    command.call(train.COMMAND, arguments)
+    call(train.COMMAND, arguments)
     with pytest.raises(UsageError, match=r"pipeline\.cache is memory there, off here"):
-        command.call(train.COMMAND, [*arguments, "--cache=off"])
+        call(train.COMMAND, [*arguments, "--cache=off"])
 
 
 # Two logical processors stand for two GPUs.
@@ -292,7 +291,7 @@ def test_dropout_and_regularizers_resume_to_the_same_bits(data_dir, tmp_path, mo
 
     monkeypatch.setattr(lenet5, "build", build)
     arguments = ["--log_steps=4", "--checkpoint_interval_s=0"]
-    command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "whole", *arguments))
+    call(train.COMMAND, train_arguments(data_dir, tmp_path / "whole", *arguments))
 
     log, calls = Run.log_metrics, []
 
@@ -304,9 +303,9 @@ def test_dropout_and_regularizers_resume_to_the_same_bits(data_dir, tmp_path, mo
 
     monkeypatch.setattr(Run, "log_metrics", stops)
     with pytest.raises(KeyboardInterrupt):
-        command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "cut", *arguments))
+        call(train.COMMAND, train_arguments(data_dir, tmp_path / "cut", *arguments))
     monkeypatch.setattr(Run, "log_metrics", log)
-    resumed = command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "cut", *arguments))
+    resumed = call(train.COMMAND, train_arguments(data_dir, tmp_path / "cut", *arguments))
     assert resumed["resumed_from"] > 0
     assert_same_weights(tmp_path / "whole", tmp_path / "cut")
 
@@ -314,7 +313,7 @@ def test_dropout_and_regularizers_resume_to_the_same_bits(data_dir, tmp_path, mo
 def test_a_workdir_of_another_run_is_refused_with_the_difference(trained, data_dir):
     arguments = train_arguments(data_dir, trained.workdir, "--learning_rate=0.5")
     with pytest.raises(UsageError, match=r"recipe\.learning_rate is 0\.003 there, 0\.5 here"):
-        command.call(train.COMMAND, arguments)
+        call(train.COMMAND, arguments)
 
 
 def test_a_workdir_of_another_model_is_refused(trained, data_dir, tmp_path):
@@ -329,9 +328,7 @@ def test_a_workdir_of_another_model_is_refused(trained, data_dir, tmp_path):
 
 @pytest.mark.parametrize("cache", ["file", "off"])
 def test_other_caches_train_too(cache, data_dir, tmp_path):
-    result = command.call(
-        train.COMMAND, train_arguments(data_dir, tmp_path / "run", f"--cache={cache}")
-    )
+    result = call(train.COMMAND, train_arguments(data_dir, tmp_path / "run", f"--cache={cache}"))
     assert result["validation_accuracy"] > 0.7
 
 
@@ -339,14 +336,14 @@ def test_other_caches_train_too(cache, data_dir, tmp_path):
 def test_other_optimizers_train_too(optimizer, data_dir, tmp_path):
     rate = {"sgd": 0.05, "rmsprop": 0.002}[optimizer]
     more = (f"--optimizer={optimizer}", f"--learning_rate={rate}", "--label_smoothing=0.05")
-    result = command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "run", *more))
+    result = call(train.COMMAND, train_arguments(data_dir, tmp_path / "run", *more))
     assert result["validation_accuracy"] > 0.7
 
 
 def test_a_diverging_run_is_said_to_diverge(data_dir, tmp_path):
     more = ("--optimizer=sgd", "--learning_rate=1e9", "--momentum=0")
     with pytest.raises(UserError, match=r"the loss is .* at step .*: training diverged"):
-        command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "run", *more))
+        call(train.COMMAND, train_arguments(data_dir, tmp_path / "run", *more))
     assert not Run(tmp_path / "run").finished
 
 
@@ -475,7 +472,7 @@ def test_shards_of_a_split_are_disjoint_and_complete(data_dir, tmp_path, monkeyp
     monkeypatch.setattr(loop, "train", keeps)
     for index in range(3):
         more = (f"--shard={index}/3", "--epochs=1")
-        command.call(train.COMMAND, train_arguments(data_dir, tmp_path / f"{index}", *more))
+        call(train.COMMAND, train_arguments(data_dir, tmp_path / f"{index}", *more))
     records = [
         (part.path, record)
         for parts in seen
@@ -485,6 +482,4 @@ def test_shards_of_a_split_are_disjoint_and_complete(data_dir, tmp_path, monkeyp
     assert len(records) == len(set(records)) == 1100
     for wrong in ("3/3", "0", "a/b", "0/9999"):
         with pytest.raises(UsageError, match=f"shard={wrong}"):
-            command.call(
-                train.COMMAND, train_arguments(data_dir, tmp_path / "w", f"--shard={wrong}")
-            )
+            call(train.COMMAND, train_arguments(data_dir, tmp_path / "w", f"--shard={wrong}"))

@@ -5,13 +5,12 @@ import PIL.Image
 import pytest
 import stub_server
 
-from digitline.base import command
 from digitline.base.errors import UserError
 from digitline.export.publication import versions
 from digitline.serving import artifacts as runtime
 from digitline.serving import predict
 
-from support import digitline, python
+from support import call, digitline, python
 
 
 @pytest.fixture
@@ -32,8 +31,7 @@ def flags(exported):
 
 def test_both_artifacts_give_the_same_answers_in_the_order_asked(exported, pictures):
     answers = [
-        command.call(predict.COMMAND, [flag, *pictures])["predictions"]
-        for flag in flags(exported).values()
+        call(predict.COMMAND, [flag, *pictures])["predictions"] for flag in flags(exported).values()
     ]
     for one, other in zip(*answers, strict=True):
         assert one["class"] == other["class"]
@@ -49,7 +47,7 @@ def test_without_a_model_the_one_in_the_box_answers(test_images, tmp_path):
     for index in range(60):
         paths.append(str(tmp_path / f"{index}.png"))
         PIL.Image.fromarray(images[index, :, :, 0]).save(paths[-1])
-    found = command.call(predict.COMMAND, paths)["predictions"]
+    found = call(predict.COMMAND, paths)["predictions"]
     right = sum(each["class"] == label for each, label in zip(found, labels, strict=False))
     assert right >= 58
     done = digitline("predict", paths[0], cwd=tmp_path)
@@ -168,12 +166,12 @@ def test_mistakes(arguments, message):
 
 
 def test_an_empty_label_is_none(pictures):
-    found = command.call(predict.COMMAND, ["--label=", pictures[0]])
+    found = call(predict.COMMAND, ["--label=", pictures[0]])
     assert found["model"] == str(predict.BOXED / "model.tflite")
     stub = stub_server.rest_stub()
     for flags, version in ((["--label="], None), (["--label=", "--version=2"], 2)):
         stub.requests.clear()
-        found = command.call(predict.COMMAND, [f"--server={stub.address}", *flags, pictures[0]])
+        found = call(predict.COMMAND, [f"--server={stub.address}", *flags, pictures[0]])
         assert found["model"] == f"{stub.address} default" + (f"/{version}" if version else "")
         assert {request[1:] for request in stub.requests} == {("default", version, None)}
     stub.stop()
@@ -196,7 +194,7 @@ def test_a_server_answers_as_an_artifact_does(server, pictures, test_images, tmp
     assert found["model"] == f"{server.address} default"
     assert len(found["errors"]) == 1
     assert [each["file"] for each in found["predictions"]] == [*pictures, names[-1]]
-    local = command.call(predict.COMMAND, pictures)["predictions"]
+    local = call(predict.COMMAND, pictures)["predictions"]
     expected = stub_server.probabilities(test_images[0][:4])
     for each, own, right in zip(found["predictions"], local, expected, strict=False):
         assert set(each) == set(own)
@@ -209,7 +207,7 @@ def test_a_server_answers_as_an_artifact_does(server, pictures, test_images, tmp
 
 def test_a_server_that_names_its_classes(server, pictures, test_images):
     flags = [f"--server={server.address}", "--model_name=digits", "--version=2"]
-    found = command.call(predict.COMMAND, [*flags, "--signature=classify", *pictures])
+    found = call(predict.COMMAND, [*flags, "--signature=classify", *pictures])
     assert found["model"] == f"{server.address} digits/2"
     expected = stub_server.probabilities(test_images[0][:4])
     for each, right in zip(found["predictions"], expected, strict=True):
@@ -221,7 +219,7 @@ def test_a_server_that_names_its_classes(server, pictures, test_images):
 
 def test_many_pictures_are_asked_in_batches(server, pictures):
     server.sizes.clear()
-    found = command.call(predict.COMMAND, [f"--server={server.address}", *pictures * 10])
+    found = call(predict.COMMAND, [f"--server={server.address}", *pictures * 10])
     assert server.sizes == [32, 8]
     assert [each["file"] for each in found["predictions"]] == pictures * 10
 

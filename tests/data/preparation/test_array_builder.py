@@ -3,13 +3,12 @@ import json
 import numpy as np
 import pytest
 
-from digitline.base import command
 from digitline.base.errors import DataError, UsageError
 from digitline.data import prepare
 from digitline.data.dataset import is_prepared, open_dataset
 from digitline.data.preparation import array_builder as builders
 
-from support import DATASET, digitline, python
+from support import DATASET, call, digitline, python
 
 # Reads a folder with TFDS alone, in a process where digitline cannot be imported.
 PLAIN_TFDS = """
@@ -47,20 +46,20 @@ def prepare_arguments(folder, testdata, *more):
 
 def test_a_second_run_reuses_and_overwrite_makes_anew(tmp_path, testdata):
     arguments = prepare_arguments(tmp_path, testdata)
-    first = command.call(prepare.COMMAND, arguments)
+    first = call(prepare.COMMAND, arguments)
     assert not first["reused"]
     assert first["splits"] == {"train": 1200, "test": 300}
-    assert command.call(prepare.COMMAND, arguments)["reused"]
-    again = command.call(prepare.COMMAND, [*arguments, "--overwrite", "--num_shards=2"])
+    assert call(prepare.COMMAND, arguments)["reused"]
+    again = call(prepare.COMMAND, [*arguments, "--overwrite", "--num_shards=2"])
     assert not again["reused"]
     assert len(open_dataset(tmp_path, DATASET).shards("train")) == 2
 
 
 def test_a_failed_overwrite_leaves_the_dataset(tmp_path, testdata, monkeypatch):
     arguments = prepare_arguments(tmp_path, testdata)
-    command.call(prepare.COMMAND, arguments)
+    call(prepare.COMMAND, arguments)
     with pytest.raises(UsageError, match="--num_shards=301 is more than the 300 test images"):
-        command.call(prepare.COMMAND, [*arguments, "--overwrite", "--num_shards=301"])
+        call(prepare.COMMAND, [*arguments, "--overwrite", "--num_shards=301"])
 
     def fails(*_):
         raise OSError(28, "No space left on device")
@@ -68,7 +67,7 @@ def test_a_failed_overwrite_leaves_the_dataset(tmp_path, testdata, monkeypatch):
 
     monkeypatch.setattr(builders._ArrayBuilder, "_generate_examples", fails)
     with pytest.raises(OSError, match="No space"):
-        command.call(prepare.COMMAND, [*arguments, "--overwrite"])
+        call(prepare.COMMAND, [*arguments, "--overwrite"])
     assert open_dataset(tmp_path, DATASET).num_examples("train") == 1200
     assert [p.name for p in (tmp_path / DATASET).iterdir() if p.is_dir()] == ["1.0.0"]
 
@@ -77,8 +76,8 @@ def test_something_else_in_its_place_is_refused(tmp_path, testdata):
     (tmp_path / DATASET / "1.0.0").mkdir(parents=True)
     arguments = prepare_arguments(tmp_path, testdata)
     with pytest.raises(DataError, match="is there, but is no dataset"):
-        command.call(prepare.COMMAND, arguments)
-    assert not command.call(prepare.COMMAND, [*arguments, "--overwrite"])["reused"]
+        call(prepare.COMMAND, arguments)
+    assert not call(prepare.COMMAND, [*arguments, "--overwrite"])["reused"]
 
 
 KILLED = """

@@ -3,7 +3,6 @@ import hashlib
 import numpy as np
 import pytest
 
-from digitline.base import command
 from digitline.base.errors import DataError, UsageError
 from digitline.base.tf import tfds
 from digitline.data import prepare
@@ -12,7 +11,7 @@ from digitline.data.pipeline import batches as pipeline
 from digitline.data.preparation import by_tfds as tfds_source
 from digitline.data.sources import tfds_pictures
 
-from support import digitline
+from support import call, digitline
 
 
 class TinyColour(tfds.core.GeneratorBasedBuilder):
@@ -80,7 +79,7 @@ class MixedSizes(TinyColour):
 
 
 def run(folder, name, *more):
-    return command.call(
+    return call(
         prepare.COMMAND, [f"--dataset={name}", f"--data_dir={folder}", "--num_shards=2", *more]
     )
 

@@ -2,11 +2,10 @@ import json
 
 import pytest
 
-from digitline.base import command
 from digitline.data import prepare
 from digitline.data.dataset import is_prepared
 
-from support import digitline, python
+from support import call, digitline, python
 
 # Reads a folder with TFDS alone, in a process where digitline cannot be imported.
 PLAIN_TFDS = """
@@ -66,7 +65,7 @@ def arguments(csv, folder):
 
 
 def test_plain_tfds_reads_it(csv, tmp_path):
-    result = command.call(prepare.COMMAND, arguments(csv, tmp_path))
+    result = call(prepare.COMMAND, arguments(csv, tmp_path))
     done = python(PLAIN_TFDS, result["directory"], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -109,9 +108,9 @@ def test_beams_runners_and_options(csv, tmp_path):
     assert done.returncode == 2
     assert "--beam_runner=NoSuchRunner: Unexpected pipeline runner" in done.stderr
     assert "Traceback" not in done.stderr
-    here = command.call(prepare.COMMAND, arguments(csv, tmp_path / "here"))
+    here = call(prepare.COMMAND, arguments(csv, tmp_path / "here"))
     options = "--direct_num_workers=2 --direct_running_mode=multi_threading"
-    side_by_side = command.call(
+    side_by_side = call(
         prepare.COMMAND,
         [*arguments(csv, tmp_path), "--beam_runner=FnApiRunner", f"--beam_options={options}"],
     )

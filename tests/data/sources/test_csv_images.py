@@ -3,12 +3,13 @@ import itertools
 import numpy as np
 import pytest
 
-from digitline.base import command
 from digitline.base.errors import DataError, UsageError
 from digitline.data import prepare
 from digitline.data.dataset import open_dataset
 from digitline.data.preparation import request as file_request
 from digitline.data.sources import csv_layout, idx
+
+from support import call
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +44,7 @@ def kaggle(digits, tmp_path_factory):
 
 
 def run(folder, *arguments):
-    return command.call(prepare.COMMAND, ["--dataset=csv", f"--data_dir={folder}", *arguments])
+    return call(prepare.COMMAND, ["--dataset=csv", f"--data_dir={folder}", *arguments])
 
 
 def examples(folder, name, split):
@@ -182,4 +183,4 @@ def test_flags_and_folders(tmp_path):
     with pytest.raises(DataError, match=r"expected a file named like train\.csv"):
         run(tmp_path, f"--source_dir={tmp_path}")
     with pytest.raises(UsageError, match="--source_file goes with --dataset=image_folder or csv"):
-        command.call(prepare.COMMAND, ["--dataset=mnist", "--source_file=x.csv"])
+        call(prepare.COMMAND, ["--dataset=mnist", "--source_file=x.csv"])

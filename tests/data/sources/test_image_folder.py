@@ -6,13 +6,12 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from digitline.base import command
 from digitline.base.errors import DataError, UsageError
 from digitline.data import prepare
 from digitline.data.dataset import open_dataset
 from digitline.data.sources import pictures
 
-from support import digitline
+from support import call, digitline
 
 KINDS = ("png", "bmp", "gif", "jpg")
 
@@ -56,7 +55,7 @@ def colour(tmp_path):
 
 def run(root, folder, *more):
     arguments = ["--dataset=image_folder", f"--source_dir={root}", f"--data_dir={folder}"]
-    return command.call(prepare.COMMAND, [*arguments, *more])
+    return call(prepare.COMMAND, [*arguments, *more])
 
 
 def examples(folder, name, split):

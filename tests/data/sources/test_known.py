@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digitline.base import command
 from digitline.base.errors import DataError
 from digitline.base.tf import tfds
 from digitline.data import prepare
@@ -14,6 +13,8 @@ from digitline.data.dataset import open_dataset
 from digitline.data.pipeline import batches as pipeline
 from digitline.data.sources import fetch as sources
 from digitline.data.sources import idx, known
+
+from support import call
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 
@@ -41,7 +42,7 @@ def emnist(few_digits, tmp_path):
 
 def test_letters_are_upright_and_of_26_classes(emnist, few_digits, tmp_path):
     arguments = ["--dataset=emnist/letters", f"--data_dir={tmp_path / 'data'}"]
-    result = command.call(prepare.COMMAND, [*arguments, f"--source_dir={emnist}"])
+    result = call(prepare.COMMAND, [*arguments, f"--source_dir={emnist}"])
     assert result["dataset"] == "emnist/letters"
     assert result["num_classes"] == 26
     made = open_dataset(tmp_path / "data", "emnist/letters")
@@ -52,7 +53,7 @@ def test_letters_are_upright_and_of_26_classes(emnist, few_digits, tmp_path):
     assert np.array_equal(images.numpy()[..., 0], few_digits[0])
     assert labels.numpy()[:27].tolist() == [*range(26), 0]
     assert f"--data_dir={tmp_path / 'data'}" in prepare.text(result)
-    assert command.call(prepare.COMMAND, arguments)["reused"]
+    assert call(prepare.COMMAND, arguments)["reused"]
     plain = tfds.builder_from_directory(made.directory)
     assert plain.info.full_name == f"emnist/letters/{made.version}"
 
@@ -122,20 +123,20 @@ def test_a_folder_of_emnist_that_tfds_made_is_turned_upright(few_digits, tmp_pat
     Letters.images = few_digits[0]
     Letters(data_dir=tmp_path).download_and_prepare()
     arguments = ["--dataset=emnist/letters", f"--data_dir={tmp_path}"]
-    result = command.call(prepare.COMMAND, arguments)
+    result = call(prepare.COMMAND, arguments)
     assert "TFDS's" in result["origin"]
     made = open_dataset(tmp_path, "emnist/letters")
     assert made.num_classes == 26
     images, labels = pipeline.load(made, "test")
     upright = {image.tobytes(): index % 26 for index, image in enumerate(few_digits[0])}
     assert [upright[image.tobytes()] for image in images.numpy()] == labels.numpy().tolist()
-    assert command.call(prepare.COMMAND, arguments)["reused"]
+    assert call(prepare.COMMAND, arguments)["reused"]
 
 
 @pytest.mark.skipif(not FASHION.is_dir(), reason="Debian's dataset-fashion-mnist is not installed")
 def test_fashion_mnist_of_debian(tmp_path):
     arguments = ["--dataset=fashion_mnist", f"--data_dir={tmp_path}", f"--source_dir={FASHION}"]
-    result = command.call(prepare.COMMAND, arguments)
+    result = call(prepare.COMMAND, arguments)
     assert result["splits"] == {"train": 60_000, "test": 10_000}
     assert open_dataset(tmp_path, "fashion_mnist").label_names[9] == "Ankle boot"
 

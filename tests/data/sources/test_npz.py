@@ -3,14 +3,13 @@ import os
 import numpy as np
 import pytest
 
-from digitline.base import command
 from digitline.base.errors import DataError, UsageError
 from digitline.data import prepare
 from digitline.data.dataset import open_dataset
 from digitline.data.pipeline import batches as pipeline
 from digitline.data.sources import npz
 
-from support import digitline
+from support import call, digitline
 
 
 @pytest.fixture
@@ -26,7 +25,7 @@ def save(folder, **arrays):
 
 
 def run(folder, path, *more):
-    return command.call(
+    return call(
         prepare.COMMAND,
         ["--dataset=npz", f"--source_file={path}", f"--data_dir={folder / 'data'}", *more],
     )
@@ -172,7 +171,7 @@ def test_files_that_are_none(tmp_path):
     with pytest.raises(UsageError, match="--image_size does not go with --dataset=npz"):
         run(tmp_path, tmp_path / "a.npz", "--image_size=8")
     with pytest.raises(UsageError, match="needs --source_file"):
-        command.call(prepare.COMMAND, ["--dataset=npz"])
+        call(prepare.COMMAND, ["--dataset=npz"])
 
 
 def test_train_takes_the_file(arrays, tmp_path):

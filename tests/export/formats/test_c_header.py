@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from digitline.base import command
 from digitline.base.errors import UsageError
 from digitline.export import exporter
 from digitline.export.formats import c_header
+
+from support import call
 
 COMPILERS = {
     "gcc": ("-x", "c", "-std=c11", "-pedantic"),
@@ -23,7 +24,7 @@ def export(well_trained, export_dir, *more):
         f"--workdir={well_trained.workdir}", f"--export_dir={export_dir}",
         "--formats=tflite", "--tflite_variants=int8", "--c_header", "--split=train[100:]", *more,
     ]  # fmt: skip
-    return Path(command.call(exporter.COMMAND, arguments)["artifacts"]["tflite_int8"])
+    return Path(call(exporter.COMMAND, arguments)["artifacts"]["tflite_int8"])
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digitline.base import command
 from digitline.base.errors import VerificationError
 from digitline.base.tf import keras, tf
 from digitline.data.pipeline.preprocess import Preprocess
@@ -15,7 +14,7 @@ from digitline.export import exporter, functions
 from digitline.export.formats import mediapipe, metadata
 from digitline.models.run import Run
 
-from support import python
+from support import call, python
 
 
 def export(well_trained, export_dir):
@@ -23,7 +22,7 @@ def export(well_trained, export_dir):
         f"--workdir={well_trained.workdir}", f"--export_dir={export_dir}",
         "--formats=tflite", "--tflite_variants=mediapipe", "--tflite_batch_size=3",
     ]  # fmt: skip
-    return command.call(exporter.COMMAND, arguments)
+    return call(exporter.COMMAND, arguments)
 
 
 @pytest.fixture(scope="module")

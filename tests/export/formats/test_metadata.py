@@ -3,12 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from digitline.base import command
 from digitline.export import exporter, signatures
 from digitline.export.formats import metadata, tflite
 from digitline.models import train
 
-from support import train_arguments
+from support import call, train_arguments
 
 TEN = tuple("0123456789")
 
@@ -80,7 +79,7 @@ def test_names_of_any_letters(exported, tmp_path):
 def test_two_exports_of_a_run_give_the_same_file(well_trained, tmp_path):
     found = []
     for name in "ab":
-        result = command.call(
+        result = call(
             exporter.COMMAND,
             [
                 f"--workdir={well_trained.workdir}",
@@ -96,8 +95,8 @@ def test_two_exports_of_a_run_give_the_same_file(well_trained, tmp_path):
 def test_constants_that_lie_behind_the_model_are_kept(data_dir, tmp_path):
     """The quantizer puts the weights of networks as large as `mlp` there."""
     flags = train_arguments(data_dir, tmp_path / "run", "--model=mlp", "--max_steps=30")
-    command.call(train.COMMAND, flags)
-    result = command.call(
+    call(train.COMMAND, flags)
+    result = call(
         exporter.COMMAND,
         [
             f"--workdir={tmp_path}/run",

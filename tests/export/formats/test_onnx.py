@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digitline.base import command
 from digitline.base.errors import UserError, VerificationError
 from digitline.base.tf import keras, tf
 from digitline.data.pipeline.preprocess import Preprocess
@@ -14,7 +13,7 @@ from digitline.export.formats import onnx
 from digitline.models import registry
 from digitline.models.run import Run
 
-from support import python
+from support import call, python
 
 installed = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxruntime", "tf2onnx")),
@@ -27,7 +26,7 @@ def export(well_trained, export_dir, *more):
         f"--workdir={well_trained.workdir}", f"--export_dir={export_dir}",
         "--formats=onnx", *more,
     ]  # fmt: skip
-    return command.call(exporter.COMMAND, arguments)
+    return call(exporter.COMMAND, arguments)
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,11 @@ import shutil
 
 import pytest
 
-from digitline.base import command
 from digitline.base.errors import UsageError, UserError, VerificationError
 from digitline.export import exporter
 from digitline.export.publication import versions
 
-from support import digitline
+from support import call, digitline
 
 
 def export(well_trained, export_dir, *more):
@@ -16,7 +15,7 @@ def export(well_trained, export_dir, *more):
         f"--workdir={well_trained.workdir}", f"--export_dir={export_dir}",
         "--tflite_variants=float32", *more,
     ]  # fmt: skip
-    return command.call(exporter.COMMAND, arguments)
+    return call(exporter.COMMAND, arguments)
 
 
 def there(export_dir, kind="saved_model", name="m"):
@@ -68,7 +67,7 @@ def test_the_commands(well_trained, tmp_path):
         (["--rollback", "--model_name=m", "--export_dir=none"], "no such folder"),
     ):
         with pytest.raises(UsageError, match=message):
-            command.call(exporter.COMMAND, flags)
+            call(exporter.COMMAND, flags)
 
 
 def test_published_files_are_checked(exported, tmp_path):

@@ -3,14 +3,13 @@ import json
 import numpy as np
 import pytest
 
-from digitline.base import command
 from digitline.base.errors import DataError, UserError
 from digitline.data.pipeline import batches as pipeline
 from digitline.models import evaluate, train
 from digitline.models.evaluation.metrics import evaluator, of_probabilities, wilson_interval
 from digitline.models.run import Run
 
-from support import digitline, train_arguments
+from support import call, digitline, train_arguments
 
 
 def test_wilson_interval_against_a_published_value():
@@ -62,7 +61,7 @@ def test_figures_by_hand():
 
 
 def test_evaluate_adds_the_split_to_the_run(trained, dataset):
-    result = command.call(evaluate.COMMAND, [f"--workdir={trained.workdir}"])
+    result = call(evaluate.COMMAND, [f"--workdir={trained.workdir}"])
     # Guessing gets 0.1; a short training on 1,100 images gets far more.
     assert result["accuracy"] > 0.7
     assert result["examples"] == 300
@@ -81,10 +80,10 @@ def test_json_of_evaluate(trained):
 
 
 def test_an_export_has_the_figures_of_its_run(well_trained, exported):
-    run = command.call(evaluate.COMMAND, [f"--workdir={well_trained.workdir}"])
+    run = call(evaluate.COMMAND, [f"--workdir={well_trained.workdir}"])
     for kind in ("saved_model", "tflite"):
         path = exported.result["artifacts"][kind]
-        found = command.call(evaluate.COMMAND, [f"--{kind}={path}"])
+        found = call(evaluate.COMMAND, [f"--{kind}={path}"])
         assert found["misclassified"] == run["misclassified"]
         assert found["loss"] == pytest.approx(run["loss"], rel=1e-4)
         assert found["dataset"] == "tiny_digits"
@@ -99,8 +98,8 @@ def test_probabilities_that_are_not_finite_are_refused():
 
 def test_an_ensemble_is_the_mean_of_the_probabilities(trained, data_dir, dataset, tmp_path):
     other = tmp_path / "other"
-    command.call(train.COMMAND, train_arguments(data_dir, other, "--seed=5"))
-    found = command.call(evaluate.COMMAND, [f"--workdir={trained.workdir},{other}"])
+    call(train.COMMAND, train_arguments(data_dir, other, "--seed=5"))
+    found = call(evaluate.COMMAND, [f"--workdir={trained.workdir},{other}"])
     means, singles = 0, []
     for workdir in (trained.workdir, other):
         config, model = Run(workdir).load()
@@ -146,4 +145,4 @@ def test_a_damaged_model_is_named(trained, tmp_path):
     for damaged in (whole[:1000], b"", whole[:5000] + b"x" * 5000 + whole[10_000:]):
         run.model.write_bytes(damaged)
         with pytest.raises(UserError, match=r"model\.keras cannot be loaded"):
-            command.call(evaluate.COMMAND, [f"--workdir={tmp_path}"])
+            call(evaluate.COMMAND, [f"--workdir={tmp_path}"])

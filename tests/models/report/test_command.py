@@ -2,12 +2,11 @@ import json
 
 import pytest
 
-from digitline.base import command
 from digitline.base.errors import DataError, UsageError
 from digitline.models.report import command as report
 from digitline.models.report import results
 
-from support import digitline
+from support import call, digitline
 
 
 def write(folder, model, recipe, accuracies, seconds=12.3):
@@ -50,7 +49,7 @@ def test_the_table_in_the_readme_is_rebuilt(measured):
 
 
 def test_json_has_every_seed(measured):
-    found = command.call(report.COMMAND, ["--results", f"--results_dir={measured}", "--readme="])
+    found = call(report.COMMAND, ["--results", f"--results_dir={measured}", "--readme="])
     assert [(row["model"], row["recipe"]) for row in found["rows"]] == [
         ("mlp", "best"), ("twoconv", "article"), ("twoconv", "best")
     ]  # fmt: skip
@@ -59,15 +58,15 @@ def test_json_has_every_seed(measured):
 
 def test_mistakes(measured, tmp_path):
     with pytest.raises(UsageError, match="report what"):
-        command.call(report.COMMAND, [])
+        call(report.COMMAND, [])
     with pytest.raises(DataError, match=r"no accuracy-….json in it"):
-        command.call(report.COMMAND, ["--results", f"--results_dir={tmp_path / 'none'}"])
+        call(report.COMMAND, ["--results", f"--results_dir={tmp_path / 'none'}"])
     (measured / "README.md").write_text("nothing")
     with pytest.raises(DataError, match="are not in it"):
-        command.call(
+        call(
             report.COMMAND,
             ["--results", f"--results_dir={measured}", f"--readme={measured / 'README.md'}"],
         )
     (measured / "accuracy-mlp-best.json").write_text('{"model": "mlp"}')
     with pytest.raises(DataError, match="not figures of benchmarks"):
-        command.call(report.COMMAND, ["--results", f"--results_dir={measured}"])
+        call(report.COMMAND, ["--results", f"--results_dir={measured}"])

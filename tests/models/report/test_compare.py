@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from digitline.base import command
 from digitline.base.errors import UsageError, UserError
 from digitline.models.report import command as report
+
+from support import call
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def runs(trained, well_trained, tmp_path_factory):
 
 
 def compared(*arguments):
-    return command.call(report.COMMAND, [str(each) for each in arguments])
+    return call(report.COMMAND, [str(each) for each in arguments])
 
 
 def test_runs_are_sorted_by_accuracy(runs):

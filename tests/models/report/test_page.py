@@ -10,21 +10,20 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from digitline.base import command
 from digitline.base.errors import UsageError, UserError
 from digitline.data.dataset import Dataset
 from digitline.models import train
 from digitline.models.report import command as report
 from digitline.models.report import drawn as report_drawn
 
-from support import DATASET, train_arguments
+from support import DATASET, call, train_arguments
 
 CURVES = {"loss", "accuracy", "learning_rate", "images_per_s"}
 NASTY = ["<script>alert(1)</script>", "a & \"b\" 'c'", "x" * 200, "日本語", "]]>", "1{2}%s"]
 
 
 def reported(workdir, *more):
-    result = command.call(report.COMMAND, [f"--workdir={workdir}", *more])
+    result = call(report.COMMAND, [f"--workdir={workdir}", *more])
     return SimpleNamespace(**result, html=Path(result["report"]).read_text(encoding="utf-8"))
 
 
@@ -75,11 +74,11 @@ def test_a_training_does_not_fail_for_its_report(data_dir, tmp_path, monkeypatch
     flags = train_arguments(
         data_dir, tmp_path / "run", "--max_steps=2", "--model=softmax", "--report"
     )
-    command.call(train.COMMAND, flags)
+    call(train.COMMAND, flags)
     assert "note: there is no report, RuntimeError: no ink" in capsys.readouterr().err
     assert (tmp_path / "run" / "model.keras").exists()
     assert not (tmp_path / "run" / "report.html").exists()
-    command.call(train.COMMAND, [*flags, "--noreport", "--overwrite"])
+    call(train.COMMAND, [*flags, "--noreport", "--overwrite"])
     assert "report" not in capsys.readouterr().err
     monkeypatch.undo()
     # A network without convolutions: the weights of each class are shown instead.

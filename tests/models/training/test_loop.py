@@ -10,13 +10,12 @@ import time
 import numpy as np
 import pytest
 
-from digitline.base import command
 from digitline.base.errors import UsageError, UserError
 from digitline.models import train
 from digitline.models.run import Run
 from digitline.models.training import loop
 
-from support import digitline, train_arguments
+from support import call, digitline, train_arguments
 
 # Everything that has a state: the optimizer's moments, averages, augmentation, a schedule.
 ALL = (
@@ -58,7 +57,7 @@ def started(workdir, arguments):
 @pytest.fixture(scope="module")
 def unbroken(data_dir, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("runs") / "unbroken"
-    command.call(train.COMMAND, train_arguments(data_dir, workdir, "--epochs=12", *ALL))
+    call(train.COMMAND, train_arguments(data_dir, workdir, "--epochs=12", *ALL))
     return workdir
 
 
@@ -111,7 +110,7 @@ def test_the_best_weights_are_kept_if_asked(data_dir, tmp_path):
         data_dir, tmp_path / "run", "--epochs=8", "--learning_rate=0.02", "--schedule=constant",
         "--keep=best",
     )  # fmt: skip
-    result = command.call(train.COMMAND, arguments)
+    result = call(train.COMMAND, arguments)
     found = validated(tmp_path / "run")
     best = max(row["validation_accuracy"] for row in found)
     assert result["validation_accuracy"] == result["best"]["validation_accuracy"] == best
@@ -127,7 +126,7 @@ def test_patience_counts_from_the_lowest_loss_and_keeps_the_best_weights(data_di
         data_dir, tmp_path / "run", "--epochs=40", "--learning_rate=0.02", "--schedule=constant",
         "--patience=3",
     )  # fmt: skip
-    result = command.call(train.COMMAND, arguments)
+    result = call(train.COMMAND, arguments)
     found = validated(tmp_path / "run")
     lowest = min(range(len(found)), key=lambda number: found[number]["validation_loss"])
     assert result["ended_by"] == "patience"
@@ -141,18 +140,18 @@ def test_patience_ends_a_run_that_no_longer_improves(data_dir, tmp_path):
         data_dir, tmp_path / "run", "--epochs=40", "--learning_rate=0", "--schedule=constant",
         "--patience=3",
     )  # fmt: skip
-    result = command.call(train.COMMAND, arguments)
+    result = call(train.COMMAND, arguments)
     assert result["ended_by"] == "patience"
     assert rows(tmp_path / "run")[-1]["epoch"] == pytest.approx(4, abs=0.1)
-    assert command.call(train.COMMAND, arguments)["reused"]
+    assert call(train.COMMAND, arguments)["reused"]
 
 
 def test_limits_of_steps_and_minutes(data_dir, tmp_path):
     arguments = train_arguments(data_dir, tmp_path / "a", "--max_steps=7")
-    result = command.call(train.COMMAND, arguments)
+    result = call(train.COMMAND, arguments)
     assert (result["steps"], result["ended_by"]) == (7, "max_steps")
     arguments = train_arguments(data_dir, tmp_path / "b", "--epochs=1e6", "--max_minutes=0.05")
-    result = command.call(train.COMMAND, arguments)
+    result = call(train.COMMAND, arguments)
     assert result["ended_by"] == "max_minutes"
     assert 3 <= result["seconds"] < 15
     assert rows(tmp_path / "b")[-1]["validation_accuracy"] == result["validation_accuracy"]
@@ -160,7 +159,7 @@ def test_limits_of_steps_and_minutes(data_dir, tmp_path):
 
 def test_validation_as_often_as_asked(data_dir, tmp_path):
     arguments = train_arguments(data_dir, tmp_path / "run", "--validation_epochs=0.5")
-    command.call(train.COMMAND, arguments)
+    call(train.COMMAND, arguments)
     steps = [row["step"] for row in validated(tmp_path / "run")]
     assert steps == [9, 18, 26, 35, 43, 52]  # 17.19 steps in an epoch, 52 in all.
     figures = json.loads(Run(tmp_path / "run").evaluation.read_text())["train[:100]"]
@@ -171,14 +170,14 @@ def test_validation_reads_anew_where_images_are_not_held(data_dir, tmp_path):
     found = {}
     for cache in ("memory", "off"):
         arguments = train_arguments(data_dir, tmp_path / cache, f"--cache={cache}", "--epochs=2")
-        command.call(train.COMMAND, [*arguments, "--learning_rate=0", "--schedule=constant"])
+        call(train.COMMAND, [*arguments, "--learning_rate=0", "--schedule=constant"])
         found[cache] = [row["validation_loss"] for row in validated(tmp_path / cache)]
     assert len(found["off"]) == 2
     assert found["off"] == found["memory"]
 
 
 def test_rows_hold_rate_and_norms(data_dir, tmp_path):
-    command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "run", "--log_steps=5", *ALL))
+    call(train.COMMAND, train_arguments(data_dir, tmp_path / "run", "--log_steps=5", *ALL))
     found = rows(tmp_path / "run")
     assert [row["step"] for row in found if row["step"] % 5 == 0] == list(range(5, 52, 5))
     assert max(row["learning_rate"] for row in found) == pytest.approx(3e-3, rel=0.1)
@@ -201,7 +200,7 @@ def test_a_last_step_that_diverges_is_found_by_the_validation(data_dir, tmp_path
     more = ("--optimizer=sgd", "--learning_rate=1e38", "--schedule=constant", "--warmup=0",
             "--max_steps=1")  # fmt: skip
     with pytest.raises(UserError, match=r"the validation loss is nan at step 1: .* of the weights"):
-        command.call(train.COMMAND, train_arguments(data_dir, tmp_path / "run", *more))
+        call(train.COMMAND, train_arguments(data_dir, tmp_path / "run", *more))
     assert not Run(tmp_path / "run").finished
 
 
@@ -227,9 +226,9 @@ def test_tensorboard_says_what_to_install_or_writes(data_dir, tmp_path):
         import tensorboard  # noqa: F401
     except ImportError:
         with pytest.raises(UsageError, match=r"pip install 'digitline\[tensorboard\]'"):
-            command.call(train.COMMAND, arguments)
+            call(train.COMMAND, arguments)
     else:
-        command.call(train.COMMAND, arguments)
+        call(train.COMMAND, arguments)
         assert list((tmp_path / "run" / "tensorboard").glob("events.out.tfevents*"))
 
 

@@ -5,12 +5,13 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from digitline.base import command
 from digitline.base.errors import DataError, UsageError
 from digitline.data import prepare
 from digitline.data.dataset import open_dataset
 from digitline.models import train
 from digitline.models.run import Run
+
+from support import call
 
 
 def save(path, classes=2):
@@ -23,7 +24,7 @@ def save(path, classes=2):
 
 def run(folder, path, *more):
     """Trains a step on the data; returns the result."""
-    return command.call(
+    return call(
         train.COMMAND,
         [
             "--model=softmax", f"--data={path}", f"--data_dir={folder / 'data'}", "--max_steps=1",
@@ -74,7 +75,7 @@ def test_a_changed_csv_file_and_folder_are_prepared_anew(tmp_path):
 
 def test_what_prepare_was_asked_for_in_another_way_is_not_replaced(tmp_path):
     path = save(tmp_path / "toy.npz")
-    command.call(
+    call(
         prepare.COMMAND,
         ["--dataset=npz", f"--source_file={path}", f"--data_dir={tmp_path / 'data'}",
          "--test_fraction=0.3"],

@@ -12,13 +12,14 @@ from browsers import watch
 from served import serving
 from strokes import strokes_of
 
-from digitline.base import command
 from digitline.base.errors import UserError
 from digitline.export import functions
 from digitline.export.formats import saved_model
 from digitline.models import registry
 from digitline.serving import artifacts as runtime
 from digitline.serving.page import litert_js
+
+from support import call
 
 BOXED = runtime.__file__.replace("artifacts.py", "boxed")
 ENGINES = ("server", "browser")
@@ -28,7 +29,7 @@ ENGINES = ("server", "browser")
 def litertjs():
     """LiteRT.js in the user's cache, where the server looks for it."""
     try:
-        command.call(litert_js.COMMAND, [])
+        call(litert_js.COMMAND, [])
     except UserError as error:
         pytest.skip(f"needs an npm registry: {error}")
 

@@ -7,9 +7,10 @@ import threading
 
 import pytest
 
-from digitline.base import command
 from digitline.base.errors import UserError
 from digitline.serving.page import litert_js
+
+from support import call
 
 
 def package(name):
@@ -58,7 +59,7 @@ def registry(monkeypatch, tmp_path):
 
 
 def fetched(*flags):
-    return command.call(litert_js.COMMAND, list(flags))
+    return call(litert_js.COMMAND, list(flags))
 
 
 def test_it_is_fetched_once(registry, monkeypatch):

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digitline.base import command
 from digitline.base.errors import UsageError, UserError
 from digitline.base.tf import keras
 from digitline.data.pipeline import batches as pipeline
@@ -27,7 +26,7 @@ from digitline.models.report.facts import Result
 from digitline.models.report.tensorboard import boards, embeddings
 from digitline.models.run import Run
 
-from support import train_arguments
+from support import call, train_arguments
 
 pytest.importorskip("tensorboard", reason="needs: pip install '.[tensorboard]'")
 SPLIT = "train[:100]"
@@ -35,7 +34,7 @@ SPLIT = "train[:100]"
 
 def shown(workdir, *more):
     """The report's result, with what lies in the folder for TensorBoard."""
-    result = command.call(report.COMMAND, [f"--workdir={workdir}", "--tensorboard", *more])
+    result = call(report.COMMAND, [f"--workdir={workdir}", "--tensorboard", *more])
     return SimpleNamespace(**result, **vars(read(workdir / "tensorboard")))
 
 
@@ -271,7 +270,7 @@ def test_what_is_missing_is_said(copied, monkeypatch):
 def test_a_training_writes_it_too(data_dir, tmp_path, monkeypatch, capsys):
     flags = ["--max_steps=2", "--model=softmax", "--tensorboard", "--report"]
     flags = train_arguments(data_dir, tmp_path / "run", *flags)
-    command.call(train.COMMAND, flags)
+    call(train.COMMAND, flags)
     folder = tmp_path / "run" / "tensorboard"
     assert f"tensorboard --logdir={folder}" in capsys.readouterr().err
     found = read(folder)
@@ -285,7 +284,7 @@ def test_a_training_writes_it_too(data_dir, tmp_path, monkeypatch, capsys):
         raise OSError("the disk is full")
 
     monkeypatch.setattr(boards, "write", fails)
-    command.call(train.COMMAND, [*flags, "--overwrite"])
+    call(train.COMMAND, [*flags, "--overwrite"])
     said = capsys.readouterr().err
     assert "report: " in said
     assert "note: there is no picture for TensorBoard, OSError: the disk is full" in said

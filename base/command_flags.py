@@ -1,0 +1,243 @@
+"""Flags of a command, declared as the fields of a frozen dataclass.
+
+A field made by `flag` is a flag of the same name; its annotation is the flag's type
+(`bool`, `int`, `float`, `str`, `Path`, `tuple[str, ...]`, each also `| None`):
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class TrainOptions:
+        epochs: float = flag(5.0, "Passes over the training split.", group="Recipe", at_least=0)
+
+    FLAGS = flag_values(TrainOptions)     # --epochs, and --json, which every command has
+    options = read(TrainOptions, FLAGS)   # after parsing
+
+The same dataclass is what a Python caller uses. Nothing below a command sees flags.
+"""
+
+import dataclasses
+import difflib
+import math
+import textwrap
+import types
+import typing
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from absl import flags
+
+from . import progress
+from .errors import UsageError
+
+T = TypeVar("T")
+_OUTPUT = "Output"
+
+
+def flag(
+    default: Any,
+    help_text: str,
+    *,
+    group: str,
+    words: Iterable[str] = (),
+    at_least: float | None = None,
+    at_most: float | None = None,
+    formerly: str | None = None,
+) -> Any:
+    """A dataclass field that is a flag.
+
+    Args:
+      default: the flag's default; with `None` the annotation must admit it.
+      help_text: for `--help`. The default is added to it.
+      group: the title under which `--help` shows it.
+      words: the only values of a `str` flag, if any.
+      at_least: lower bound of a number.
+      at_most: upper bound of a number.
+      formerly: the flag's name in the last release, which is still understood.
+    """
+    bounds = {"lower_bound": at_least, "upper_bound": at_most}
+    return dataclasses.field(
+        default=default,
+        metadata={
+            "help": help_text,
+            "group": group,
+            "words": tuple(words),
+            "bounds": {name: bound for name, bound in bounds.items() if bound is not None},
+            "formerly": formerly,
+        },
+    )
+
+
+def flag_values(*options: type) -> flags.FlagValues:
+    """The flags of one command: those of `options`, and those that every command has."""
+    values = flags.FlagValues()
+    flags.DEFINE_bool(
+        "json",
+        False,
+        "Print one JSON object and nothing else on standard output.",
+        flag_values=values,
+        module_name=_OUTPUT,
+    )
+    for cls in options:
+        define(cls, values)
+    return values
+
+
+def define(options: type, values: flags.FlagValues, **replaced: Any) -> None:
+    """Defines a flag for each field of `options` made by `flag`.
+
+    Args:
+      options: a dataclass.
+      values: where the flags are defined.
+      replaced: metadata that takes the place of the fields' own, or `default`.
+    """
+    for field, kind in _flag_fields(options):
+        facts = {"default": field.default, **field.metadata, **replaced}
+        _define(field.name, kind, facts, values)
+        if facts["formerly"]:
+            flags.DEFINE_alias(facts["formerly"], field.name, flag_values=values)
+
+
+def _flag_fields(options: type) -> Iterable[tuple[dataclasses.Field[Any], type]]:
+    """The fields that are flags, each with its type less `| None`."""
+    hints = typing.get_type_hints(options)
+    for field in dataclasses.fields(options):
+        if "group" in field.metadata:
+            kind = hints[field.name]
+            if isinstance(kind, types.UnionType):
+                (kind,) = (each for each in kind.__args__ if each is not types.NoneType)
+            yield field, kind
+
+
+def _define(name: str, kind: type, facts: dict[str, Any], values: flags.FlagValues) -> None:
+    where = {"flag_values": values, "module_name": facts["group"]}
+    default, help_text, bounds = facts["default"], facts["help"], facts["bounds"]
+    if facts["words"]:
+        flags.DEFINE(OneOf(name, facts["words"]), name, default, help_text, **where)
+    elif kind is bool:
+        flags.DEFINE_bool(name, default, help_text, **where)
+    elif kind is int:
+        flags.DEFINE_integer(name, default, help_text, **bounds, **where)
+    elif kind is float:
+        flags.DEFINE_float(name, default, help_text, **bounds, **where)
+    elif kind is Path:
+        default = None if default is None else str(default)
+        flags.DEFINE_string(name, default, help_text, **where)
+    elif kind is str:
+        flags.DEFINE_string(name, default, help_text, **where)
+    elif typing.get_origin(kind) is tuple:
+        flags.DEFINE_list(name, list(default), help_text, **where)
+    else:
+        raise TypeError(f"Expected a type that a flag can have. Received: {name}: {kind}")
+
+
+def read(options: type[T], values: flags.FlagValues, **more: Any) -> T:
+    """The dataclass that the parsed flags state.
+
+    Args:
+      options: a dataclass whose flags are in `values`.
+      values: parsed.
+      more: the fields that are no flags, or that take another value than their flag's.
+    """
+    stated: dict[str, Any] = {}
+    for field, kind in _flag_fields(options):
+        value = values[field.name].value
+        if kind is Path and value is not None:
+            value = Path(value)
+        elif isinstance(value, list):
+            value = tuple(value)
+        stated[field.name] = value
+    return options(**{**stated, **more})
+
+
+def parse(
+    name: str, known: flags.FlagValues, values: flags.FlagValues, argv: list[str]
+) -> list[str]:
+    """Parses `argv` into `values`; returns the arguments that are not flags.
+
+    Args:
+      name: the command's.
+      known: the command's own flags.
+      values: the flags to parse into; they include `known`.
+      argv: with the program's name first.
+
+    Raises:
+      UsageError: an unknown flag, or a wrong value (infinite and NaN are, for every flag).
+    """
+    try:
+        rest = values(argv)[1:]
+    except flags.UnrecognizedFlagError as error:
+        wrong = f"--{error.flagname}"
+        names = (f"--{each}" for each in known if not is_alias(known[each]))
+        raise UsageError(
+            f"unknown flag {wrong}{nearest(wrong, names)} (digitline {name} --help lists them)"
+        ) from None
+    except flags.Error as error:
+        raise UsageError(str(error)) from None
+    for each in known:
+        value = values[each].value
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"--{each}={value}: a finite number was expected")
+    _say_renamed(argv, known)
+    return rest
+
+
+def _say_renamed(argv: list[str], known: flags.FlagValues) -> None:
+    """One line for each flag that is given by its former name."""
+    for each in known:
+        if is_alias(known[each]) and any(
+            word.lstrip("-").partition("=")[0] in (each, f"no{each}") for word in argv[1:]
+        ):
+            new = known[each].help.rpartition("--")[2].rstrip(".")
+            progress.say(f"--{each} is called --{new} now; the old name goes with the next release")
+
+
+def is_alias(known: flags.Flag) -> bool:
+    """Whether it is a flag's former name."""
+    return (known.help or "").startswith("Alias for --")
+
+
+class OneOf(flags.ArgumentParser):
+    """Parses a flag that takes one of a few words; a wrong one is met with the nearest."""
+
+    def __init__(self, what: str, words: Iterable[str]):
+        super().__init__()
+        self._what, self._words = what, tuple(words)
+        self.syntactic_help = "|".join(self._words)
+
+    def parse(self, argument: str) -> str:
+        if argument not in self._words:
+            raise ValueError(
+                f"unknown {self._what} '{argument}'{nearest(argument, self._words)} "
+                f"(choose from: {', '.join(self._words)})"
+            )
+        return argument
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """`; did you mean X?` for the word most like `word`, or nothing."""
+    by_letters = {each.lstrip("-"): each for each in words}  # Dashes would make flags look alike.
+    close = difflib.get_close_matches(word.lstrip("-"), by_letters, n=1, cutoff=0.5)
+    return f"; did you mean {by_letters[close[0]]}?" if close else ""
+
+
+def help_of_flags(values: flags.FlagValues) -> list[str]:
+    """The lines of `--help` about flags: by group, with defaults; former names are left out."""
+    groups = values.flags_by_module_dict()
+    lines = []
+    for title in sorted(groups, key=lambda title: title == _OUTPUT):  # Output comes last.
+        shown = [each for each in groups[title] if not is_alias(each)]
+        if shown:
+            lines += ["", f"{title}:"]
+        for each in shown:
+            lines += _help_of_flag(each)
+    return lines
+
+
+def _help_of_flag(known: flags.Flag) -> list[str]:
+    head = f"  --{'[no]' if known.boolean else ''}{known.name}"
+    text = known.help or ""
+    if isinstance(known.parser, OneOf):
+        text += f" One of {known.parser.syntactic_help}."
+    if known.default is not None:
+        default = str(known.default).lower() if known.boolean else known.default
+        text += f" (default: {default})"
+    return [head, *textwrap.wrap(text, 88, initial_indent="      ", subsequent_indent="      ")]

@@ -1,0 +1,60 @@
+"""The names inside an export folder, and where an export is published.
+
+    <export_dir>/saved_model/<name>/<version>/   a TF Serving base path as it stands
+    <export_dir>/tflite/<name>/<version>/
+    <export_dir>/onnx/<name>/<version>/
+
+Whoever writes or reads an export takes the names from here.
+"""
+
+from pathlib import Path
+
+SAVED_MODEL, TFLITE, ONNX = "saved_model", "tflite", "onnx"
+FORMATS = (SAVED_MODEL, TFLITE, ONNX)
+
+# The signature that every artifact has, under TensorFlow's name for the one to call by default.
+DEFAULT_SIGNATURE = "serving_default"
+
+# In a SavedModel's folder.
+SAVED_MODEL_FILE = "saved_model.pb"
+VARIABLES = "variables"
+ASSETS = "assets"
+# TF Serving leaves what is in it alone, but for the warm-up requests.
+EXTRA = "assets.extra"
+WARMUP_FILE = "tf_serving_warmup_requests"
+SAVED_MODEL_MANIFEST = "digitline.json"
+# Images for people to try the model with: one sheet, and which image is where on it.
+SAMPLES_SHEET, SAMPLES_FACTS = "samples.png", "samples.json"
+
+# In a folder of TFLite or ONNX files.
+TFLITE_FILE = "model.tflite"
+TFLITE_FILES = "model*.tflite"
+C_HEADER_FILE = "model_int8.h"
+ONNX_FILE = "model.onnx"
+MANIFEST = "manifest.json"
+
+# In either.
+LABELS = "labels.txt"
+CARD = "MODEL_CARD.md"
+
+
+def tflite_file(variant: str) -> str:
+    """The name of a variant's file: `model.tflite` is float32, `model_int8.tflite` int8."""
+    return TFLITE_FILE if variant == "float32" else f"model_{variant}.tflite"
+
+
+def version_folder(export_dir: Path, export_format: str, name: str, version: int) -> Path:
+    """Where a version is published."""
+    return export_dir / export_format / name / str(version)
+
+
+def manifest_of(folder: Path) -> Path:
+    """The manifest of a published version, whatever its format."""
+    saved_model = folder / EXTRA / SAVED_MODEL_MANIFEST
+    return saved_model if (folder / SAVED_MODEL_FILE).exists() else folder / MANIFEST
+
+
+def labels_of(folder: Path) -> Path:
+    """The class names of a published version, whatever its format."""
+    in_assets = folder / ASSETS / LABELS
+    return in_assets if (folder / SAVED_MODEL_FILE).exists() else folder / LABELS

@@ -1,0 +1,25 @@
+"""Tables of text, for terminals and log files."""
+
+from collections.abc import Iterable, Sequence
+
+import tabulate
+
+
+def table(
+    headers: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterable[int] = ()
+) -> str:
+    """Aligned columns under their headers, a dashed line between.
+
+    Args:
+      headers: one for each column.
+      rows: the cells as they are shown.
+      numbers: the columns, counted from 0, that are aligned to the right.
+    """
+    right = set(numbers)
+    return tabulate.tabulate(
+        list(rows),
+        list(headers),
+        tablefmt="simple",
+        colalign=["right" if column in right else "left" for column in range(len(headers))],
+        disable_numparse=True,
+    )
