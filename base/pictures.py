@@ -1,5 +1,10 @@
-"""Picture files to 8-bit grey or colour pixels: the same for training data and for predictions."""
+"""Picture files to 8-bit grey or colour pixels: the same for training data and for predictions.
 
+Whoever reads a picture reads it here: one way to turn it as EXIF says, to fill what is
+transparent, to scale 16 bits to 8, and to resize.
+"""
+
+import dataclasses
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -10,33 +15,89 @@ import PIL.ImageOps
 
 from .errors import DataError, first_line
 
+# Files in a folder that are taken for pictures.
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 
-def white(picture: PIL.Image.Image) -> str:
-    """The paper below what is transparent, whatever the picture."""
-    del picture
-    return "white"
+# The EXIF tag of the orientation; from 5 on, height and width are exchanged.
+_ORIENTATION, _FIRST_TURNED = 0x0112, 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """What a picture's header says of it, turned as EXIF says.
+
+    Attributes:
+      size: (height, width).
+      colour: whether it may hold other colours than grey.
+    """
+
+    size: tuple[int, int]
+    colour: bool
+
+
+def header(path: Path, content: bytes | None = None) -> Header:
+    """Reads a picture's header, and nothing more.
+
+    Args:
+      path: of the file.
+      content: of the file, where `path` is only its name.
+
+    Raises:
+      DataError: it is missing, or not a picture.
+    """
+    try:
+        with PIL.Image.open(path if content is None else io.BytesIO(content)) as opened:
+            width, height = opened.size
+            if opened.getexif().get(_ORIENTATION, 1) >= _FIRST_TURNED:
+                width, height = height, width
+            return Header((height, width), _may_be_colour(opened))
+    except Exception as error:  # Each of Pillow's formats raises its own.
+        raise _unreadable(path, error) from None
+
+
+def decode(path: Path, shape: tuple[int, int, int], content: bytes | None = None) -> np.ndarray:
+    """Decodes a picture to pixels of one size, on white where it is transparent.
+
+    Another size is resized, with all pixels taken into account; the aspect is not kept.
+
+    Args:
+      path: of the file.
+      shape: (height, width, channels) of the result; 1 or 3 channels.
+      content: of the file, where `path` is only its name.
+
+    Returns:
+      uint8 of that shape.
+
+    Raises:
+      DataError: it is missing, not a picture, or damaged.
+    """
+    height, width, channels = shape
+    picture = read(path, channels, content=content)
+    if picture.size != (width, height):
+        picture = picture.resize((width, height), PIL.Image.Resampling.BILINEAR)
+    return np.asarray(picture).reshape(shape)
 
 
 def read(
     path: Path,
-    mode: str,
-    paper: Callable[[PIL.Image.Image], str] = white,
+    channels: int,
+    paper: Callable[[PIL.Image.Image], str] | None = None,
     content: bytes | None = None,
 ) -> PIL.Image.Image:
     """Decodes a picture, the first frame of an animation, turned as EXIF says.
 
     Args:
       path: of a PNG, JPEG, BMP or GIF file, or what else Pillow reads.
-      mode: `L`, grey, or `RGB`.
-      paper: from a picture with transparency (RGBA) to the colour below it.
-      content: of the file, where `path` is but its name.
+      channels: 1 for grey, 3 for RGB.
+      paper: from a picture with transparency (RGBA) to the colour below it; white by default.
+      content: of the file, where `path` is only its name.
 
     Returns:
-      The picture in that mode. 16 bits are scaled to 8 by their full range, as
+      The picture in Pillow's mode L or RGB. 16 bits are scaled to 8 by their full range, as
       TensorFlow's decoder does.
 
     Raises:
-      DataError: it is missing, no picture, or damaged.
+      DataError: it is missing, not a picture, or damaged.
     """
     try:
         with PIL.Image.open(path if content is None else io.BytesIO(content)) as opened:
@@ -45,11 +106,19 @@ def read(
                 picture = _to_8_bits(picture)
             if "A" in picture.getbands() or "transparency" in picture.info:
                 picture = picture.convert("RGBA")
-                below = PIL.Image.new("RGBA", picture.size, paper(picture))
+                colour = "white" if paper is None else paper(picture)
+                below = PIL.Image.new("RGBA", picture.size, colour)
                 picture = PIL.Image.alpha_composite(below, picture)
-            return picture.convert(mode)
+            return picture.convert("L" if channels == 1 else "RGB")
     except Exception as error:  # Each of Pillow's formats raises its own.
-        raise unreadable(path, error) from None
+        raise _unreadable(path, error) from None
+
+
+def _may_be_colour(opened: PIL.Image.Image) -> bool:
+    if opened.mode == "P":
+        palette = np.array(opened.getpalette("RGB") or [0, 0, 0]).reshape(-1, 3)
+        return bool((palette != palette[:, :1]).any())
+    return not (opened.mode in ("1", "L", "LA", "F") or opened.mode.startswith("I"))
 
 
 def _to_8_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
@@ -59,7 +128,7 @@ def _to_8_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
     return PIL.Image.fromarray(np.clip(values * (255.0 / full), 0, 255).astype(np.uint8))
 
 
-def unreadable(path: Path, error: Exception) -> DataError:
+def _unreadable(path: Path, error: Exception) -> DataError:
     """Pillow's error, or the system's, in words."""
     if isinstance(error, FileNotFoundError):
         return DataError(f"{path}: no such file")

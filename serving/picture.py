@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
-from ..base import picture_file
+from ..base import pictures
 from . import digit
 
 _DIGITS = tuple("0123456789")
@@ -24,36 +24,29 @@ def load(
 ) -> np.ndarray:
     """Reads a picture as a model's input.
 
-    A picture of the model's own size is taken pixel by pixel. A digit drawn
-    dark on light is inverted, and one in a picture of another size is cut out,
-    centred and scaled as MNIST was. Anything else is resized.
+    For a model of digits, a digit drawn dark on light is inverted, and one in a picture of
+    another size than the model's is cut out, centred and scaled as MNIST was. For other
+    models the picture becomes what training saw of it.
 
     Args:
       path: PNG, JPEG, or what else Pillow reads; grey, colour or transparent.
       image_shape: (height, width, channels) of the model; 1 or 3 channels.
-      labels: the model's; the treatment of digits is for models of the ten digits.
-      content: of the file, where `path` is but its name.
+      labels: the model's.
+      content: of the file, where `path` is only its name.
 
     Returns:
       uint8 [height, width, channels].
 
     Raises:
-      DataError: it is missing, or no picture, or damaged.
+      DataError: it is missing, not a picture, or damaged.
     """
+    if not is_of_digits(image_shape, labels):
+        return pictures.decode(path, image_shape, content)
     height, width, channels = image_shape
-    digits = is_of_digits(image_shape, labels)
-    mode = "L" if channels == 1 else "RGB"
-    picture = picture_file.read(path, mode, _paper if digits else picture_file.white, content)
-    same_size = picture.size == (width, height)
-    if digits:
-        pixels = np.asarray(picture)
-        found = (
-            digit.light_on_dark(pixels) if same_size else digit.find_digit(pixels, height, width)
-        )
-        return found.reshape(image_shape)
-    if not same_size:
-        picture = picture.resize((width, height), PIL.Image.Resampling.BILINEAR)
-    return np.asarray(picture).reshape(image_shape)
+    pixels = np.asarray(pictures.read(path, channels, _paper, content))
+    if pixels.shape == (height, width):
+        return digit.light_on_dark(pixels).reshape(image_shape)
+    return digit.find_digit(pixels, height, width).reshape(image_shape)
 
 
 def _paper(picture: PIL.Image.Image) -> str:

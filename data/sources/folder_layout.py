@@ -4,9 +4,8 @@ import dataclasses
 import os
 from pathlib import Path
 
-from ...base import progress
+from ...base import pictures, progress
 from ...base.errors import DataError
-from . import pictures
 
 # What the folder of a split may be called.
 _SPLIT_FOLDERS = {

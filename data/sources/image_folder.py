@@ -19,10 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from ...base import files
+from ...base import files, pictures
 from ...base.errors import DataError, UsageError
 from ..preparation import beam
-from . import pictures
 from .folder_layout import Layout, first_header
 from .slices import Damaged, Example
 from .stratify import SPLITS, Cut

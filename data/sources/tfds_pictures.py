@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from ...base import progress
+from ...base import pictures, progress
 from ...base.errors import DataError, UsageError, first_line
 from ...base.tf import tf, tfds
 from ..dataset import shards_of
 from ..pipeline import records
 from ..preparation import beam
 from ..shards import Shard
-from . import pictures
 from .slices import Damaged, Example
 from .stratify import SPLITS, Cut
 

@@ -14,7 +14,6 @@ import asyncio
 import base64
 import contextlib
 import hashlib
-import io
 import ipaddress
 import re
 import urllib.parse
@@ -22,10 +21,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import PIL.Image
 from aiohttp import web
 
-from ...base import files, picture_file
+from ...base import files, pictures
 from ...base.errors import DataError, UserError
 from .. import picture
 from ..core.inference import DEFAULT_SIGNATURE, Target
@@ -248,13 +246,9 @@ def _require_size(name: Path, content: bytes) -> None:
     """Refuses a small file of a picture that fills the memory.
 
     Raises:
-      DataError: it has too many pixels, or is no picture.
+      DataError: it has too many pixels, or is not a picture.
     """
-    try:
-        with PIL.Image.open(io.BytesIO(content)) as opened:
-            width, height = opened.size
-    except Exception as error:  # Each of Pillow's formats raises its own.
-        raise picture_file.unreadable(name, error) from None
+    height, width = pictures.header(name, content).size
     if width * height > _MOST_PIXELS:
         raise DataError(f"{name}: {width}x{height} pixels, over {_MOST_PIXELS // 10**6} million")
 

@@ -3,7 +3,6 @@ import PIL.Image
 import pytest
 
 from digitline.base.errors import DataError
-from digitline.data.sources import pictures
 from digitline.serving import digit as digit_of
 from digitline.serving import picture
 
@@ -149,15 +148,3 @@ def test_what_is_no_picture_is_named(tmp_path, digit):
             picture.load(path, SHAPE, DIGITS)
         assert str(caught.value).startswith(f"{path}: ")
         assert message in str(caught.value)
-
-
-@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "I;16"])
-def test_a_picture_is_seen_as_its_folder_was_prepared(mode, test_images, tmp_path):
-    """Of classes that are no digits, prediction and training see the same pixels."""
-    grey = test_images[0][3, :, :, 0]
-    image = PIL.Image.fromarray(grey if mode != "I;16" else grey * np.uint16(200))
-    image = image.convert(mode) if mode != "I;16" else image
-    image.save(tmp_path / "a.png")
-    for shape in ((28, 28, 1), (20, 16, 3)):
-        found = picture.load(tmp_path / "a.png", shape, ("cat", "dog"))
-        np.testing.assert_array_equal(found, pictures.decode(tmp_path / "a.png", shape))
