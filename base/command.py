@@ -117,8 +117,8 @@ def program() -> str:
     started = sys.argv[0]
     if os.path.basename(started) != "digitline":
         return "digitline"
-    found = shutil.which("digitline")
-    if found and os.path.samefile(found, started):
+    on_path = shutil.which("digitline")
+    if on_path and os.path.samefile(on_path, started):
         return "digitline"
     return os.path.relpath(started)
 
@@ -134,20 +134,21 @@ def call(command: Command[Options, Result], arguments: list[str]) -> Result:
     return command.run(command.options(command.flags, rest))
 
 
-def start(module: str, **defaults: str) -> NoReturn:
+def start(module: str, argv: list[str] | None = None, **defaults: str) -> NoReturn:
     """Runs the command of a module as a process; the module is found by its name.
 
     So neither the list of commands nor a network's file imports the commands.
 
     Args:
       module: such as `models.train`; it holds the command as `COMMAND`.
+      argv: as for `main`.
       defaults: flags whose default is another here.
     """
     package = __name__.rpartition(".base.")[0]
-    found = importlib.import_module(f"{package}.{module}").COMMAND
+    command = importlib.import_module(f"{package}.{module}").COMMAND
     for name, default in defaults.items():
-        found.flags.set_default(name, default)
-    main(found)
+        command.flags.set_default(name, default)
+    main(command, argv)
 
 
 def main(command: Command[Options, Result], argv: list[str] | None = None) -> NoReturn:
@@ -187,7 +188,7 @@ def _guarded(command: Command[Options, Result], argv: list[str], out: TextIO) ->
         _print_error(command, str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        _print_error(command, "interrupted; the same command again goes on or starts clean")
+        _print_error(command, "interrupted; the same command again resumes or starts clean")
         return 130
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from absl import flags
+from absl.flags import FlagValues
 
 from . import progress
 from .errors import UsageError
@@ -66,9 +67,9 @@ def flag(
     )
 
 
-def flag_values(*options: type) -> flags.FlagValues:
+def flag_values(*options: type) -> FlagValues:
     """The flags of one command: those of `options`, and those that every command has."""
-    values = flags.FlagValues()
+    values = FlagValues()
     flags.DEFINE_bool(
         "json",
         False,
@@ -81,7 +82,7 @@ def flag_values(*options: type) -> flags.FlagValues:
     return values
 
 
-def define(options: type, values: flags.FlagValues, **replaced: Any) -> None:
+def define(options: type, values: FlagValues, **replaced: Any) -> None:
     """Defines a flag for each field of `options` made by `flag`.
 
     Args:
@@ -103,11 +104,11 @@ def _flag_fields(options: type) -> Iterable[tuple[dataclasses.Field[Any], type]]
         if "group" in field.metadata:
             kind = hints[field.name]
             if isinstance(kind, types.UnionType):
-                (kind,) = (each for each in kind.__args__ if each is not types.NoneType)
+                (kind,) = (member for member in kind.__args__ if member is not types.NoneType)
             yield field, kind
 
 
-def _define(name: str, kind: type, facts: dict[str, Any], values: flags.FlagValues) -> None:
+def _define(name: str, kind: type, facts: dict[str, Any], values: FlagValues) -> None:
     where = {"flag_values": values, "module_name": facts["group"]}
     default, help_text, bounds = facts["default"], facts["help"], facts["bounds"]
     if facts["words"]:
@@ -129,7 +130,7 @@ def _define(name: str, kind: type, facts: dict[str, Any], values: flags.FlagValu
         raise TypeError(f"Expected a type that a flag can have. Received: {name}: {kind}")
 
 
-def read(options: type[T], values: flags.FlagValues, **more: Any) -> T:
+def read(options: type[T], values: FlagValues, **more: Any) -> T:
     """The dataclass that the parsed flags state.
 
     Args:
@@ -148,9 +149,7 @@ def read(options: type[T], values: flags.FlagValues, **more: Any) -> T:
     return options(**{**stated, **more})
 
 
-def parse(
-    name: str, known: flags.FlagValues, values: flags.FlagValues, argv: list[str]
-) -> list[str]:
+def parse(name: str, known: FlagValues, values: FlagValues, argv: list[str]) -> list[str]:
     """Parses `argv` into `values`; returns the arguments that are not flags.
 
     Args:
@@ -166,28 +165,26 @@ def parse(
         rest = values(argv)[1:]
     except flags.UnrecognizedFlagError as error:
         wrong = f"--{error.flagname}"
-        names = (f"--{each}" for each in known if not is_alias(known[each]))
+        names = (f"--{flag_name}" for flag_name in known if not is_alias(known[flag_name]))
         raise UsageError(
             f"unknown flag {wrong}{nearest(wrong, names)} (digitline {name} --help lists them)"
         ) from None
     except flags.Error as error:
         raise UsageError(str(error)) from None
-    for each in known:
-        value = values[each].value
+    for flag_name in known:
+        value = values[flag_name].value
         if isinstance(value, float) and not math.isfinite(value):
-            raise UsageError(f"--{each}={value}: a finite number was expected")
-    _say_renamed(argv, known)
+            raise UsageError(f"--{flag_name}={value}: expected a finite number")
+    _say_renamed(known)
     return rest
 
 
-def _say_renamed(argv: list[str], known: flags.FlagValues) -> None:
+def _say_renamed(known: FlagValues) -> None:
     """One line for each flag that is given by its former name."""
-    for each in known:
-        if is_alias(known[each]) and any(
-            word.lstrip("-").partition("=")[0] in (each, f"no{each}") for word in argv[1:]
-        ):
-            new = known[each].help.rpartition("--")[2].rstrip(".")
-            progress.say(f"--{each} is called --{new} now; the old name goes with the next release")
+    for name in known:
+        if is_alias(known[name]) and known[name].present:
+            new_name = (known[name].help or "").rpartition("--")[2].rstrip(".")
+            progress.say(f"--{name} is now --{new_name}; the next release drops the old name")
 
 
 def is_alias(known: flags.Flag) -> bool:
@@ -214,21 +211,23 @@ class OneOf(flags.ArgumentParser):
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """`; did you mean X?` for the word most like `word`, or nothing."""
-    by_letters = {each.lstrip("-"): each for each in words}  # Dashes would make flags look alike.
+    by_letters = {
+        known.lstrip("-"): known for known in words
+    }  # Dashes would make flags look alike.
     close = difflib.get_close_matches(word.lstrip("-"), by_letters, n=1, cutoff=0.5)
     return f"; did you mean {by_letters[close[0]]}?" if close else ""
 
 
-def help_of_flags(values: flags.FlagValues) -> list[str]:
+def help_of_flags(values: FlagValues) -> list[str]:
     """The lines of `--help` about flags: by group, with defaults; former names are left out."""
     groups = values.flags_by_module_dict()
     lines = []
     for title in sorted(groups, key=lambda title: title == _OUTPUT):  # Output comes last.
-        shown = [each for each in groups[title] if not is_alias(each)]
+        shown = [known for known in groups[title] if not is_alias(known)]
         if shown:
             lines += ["", f"{title}:"]
-        for each in shown:
-            lines += _help_of_flag(each)
+        for known in shown:
+            lines += _help_of_flag(known)
     return lines
 
 

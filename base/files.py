@@ -134,10 +134,10 @@ def hold(path: Path, trouble: str) -> IO[str]:
 
 def remove_leftovers(folder: Path, pattern: str) -> int:
     """Deletes what a killed run left behind in `folder`; returns how many entries."""
-    found = list(folder.glob(pattern))
-    for path in found:
+    leftovers = list(folder.glob(pattern))
+    for path in leftovers:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
-    return len(found)
+    return len(leftovers)

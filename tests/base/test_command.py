@@ -84,8 +84,8 @@ def test_json_error_is_one_object_too(tmp_path):
     [
         (["--coutn=5"], 2, "unknown flag --coutn; did you mean --count?"),
         (["--count=0"], 2, "flag --count=0"),
-        (["--weight=inf"], 2, "--weight=inf: a finite number was expected"),
-        (["--weight=nan"], 2, "--weight=nan: a finite number was expected"),
+        (["--weight=inf"], 2, "--weight=inf: expected a finite number"),
+        (["--weight=nan"], 2, "--weight=nan: expected a finite number"),
         (["--count=many"], 2, "flag --count=many"),
         (["--shape=squar"], 2, "unknown shape 'squar'; did you mean square?"),
         (["stray"], 2, "unexpected argument 'stray'"),
