@@ -148,9 +148,9 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
         )
         return {"reused": True, "seconds": time.monotonic() - start, **_summary(found)}
     if asked and asked.kind == "npz":
-        from .sources import npz
+        from .preparation import from_npz
 
-        npz.prepare(asked, data_dir, values.overwrite)
+        from_npz.prepare(asked, data_dir, values.overwrite)
         return _done(start, data_dir, name, asked.origin)
     if asked:
         from .preparation import from_files

@@ -26,7 +26,7 @@ from ...base.errors import DataError, UsageError
 from ...base.tf import tfds
 from ..dataset import FINGERPRINT
 from ..sources import known
-from ..sources.fetch import RawDataset, RawSplit
+from ..sources.raw import RawDataset, RawSplit
 
 # Below `<data_dir>/<name>`: where a dataset is made, and where one that is replaced goes.
 _MAKING, _REPLACED = "incomplete.making", "incomplete.replaced"

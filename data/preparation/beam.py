@@ -5,6 +5,7 @@ folder that all workers and this process share is all that is asked of a
 runner.
 """
 
+import dataclasses
 import functools
 import logging
 import pickle
@@ -13,10 +14,12 @@ import threading
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ...base import files, progress
 from ...base.errors import DataError, UsageError, UserError, first_line
+
+T = TypeVar("T")
 
 # Beam's own runner within this process. (`DirectRunner` would be it too, after
 # it has tried to download another one.)
@@ -108,6 +111,23 @@ def run(
     for path in folder.iterdir():
         path.unlink()
     return list(results.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class Executor:
+    """Runs slices through Beam; a `slices.Executor`.
+
+    Attributes:
+      folder: for results; empty or new, seen by all workers.
+      runner, options: as of `run`.
+    """
+
+    folder: Path
+    runner: str | None
+    options: str
+
+    def __call__(self, work: Callable[[int], T], count: int, title: str) -> list[T]:
+        return run(work, count, self.folder, title, self.runner, self.options)
 
 
 def _work(work: Callable[[int], Any], folder: Path, index: int) -> None:

@@ -4,8 +4,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ...base import progress
 from ...base.command import nearest
 from ...base.errors import DataError, UsageError, first_line
@@ -53,21 +51,6 @@ def prepare(
                     raise  # A full disk, for one, has a message of its own.
                 raise _failed(name, first_line(error)) from error
     return f"TFDS's {name} {builder.version}"
-
-
-def read(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Reads the splits of a folder that TFDS made.
-
-    Returns:
-      By split: images uint8 [N, H, W, C] and labels int64 [N].
-    """
-    builder: Any = tfds.builder_from_directory(str(folder))
-    found = {}
-    for split in builder.info.splits:
-        data = builder.as_dataset(split=split, batch_size=1000, as_supervised=True)
-        images, labels = zip(*data.as_numpy_iterator(), strict=True)
-        found[split] = np.concatenate(images), np.concatenate(labels)
-    return found
 
 
 def _builder(name: str, data_dir: Path) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ...base import files, progress
 from ...base.errors import DataError, UsageError
+from ..sources.slices import Executor
 from . import beam
 from .request import RESIZED, Request, make_cut
 
@@ -48,7 +49,9 @@ def prepare(asked: Request, data_dir: Path, overwrite: bool) -> list[str]:
     ):
         # Below `root`, since all workers see that.
         plan = {"image_folder": _folder_source, "csv": _csv_source}.get(asked.kind, _tfds_source)
-        source = plan(asked, files.ensure_folder(root / "plan"))
+        folder = files.ensure_folder(root / "plan")
+        executor = beam.Executor(folder / "results", asked.beam_runner, asked.beam_options)
+        source = plan(asked, folder, executor)
         shape = "x".join(map(str, source.image_shape))
         progress.say(f"{asked.name}: images {shape}, {len(source.label_names)} classes")
         settings = shard_builder.Settings(
@@ -63,7 +66,7 @@ def prepare(asked: Request, data_dir: Path, overwrite: bool) -> list[str]:
         return shard_builder.write(source, settings, root)
 
 
-def _folder_source(asked: Request, folder: Path) -> Any:
+def _folder_source(asked: Request, folder: Path, executor: Executor) -> Any:
     from ..sources import folder_layout, image_folder
 
     assert asked.source_dir is not None  # `request` has seen to it.
@@ -78,11 +81,11 @@ def _folder_source(asked: Request, folder: Path) -> Any:
         asked.channels,
         folder,
         _slices_for,
-        asked.runner,
+        executor,
     )
 
 
-def _csv_source(asked: Request, folder: Path) -> Any:
+def _csv_source(asked: Request, folder: Path, executor: Executor) -> Any:
     from ..sources import csv_images, csv_layout
 
     paths = {"train": asked.source_file} if asked.source_file else None
@@ -104,9 +107,7 @@ def _csv_source(asked: Request, folder: Path) -> Any:
             f"file {list(shapes['train'])}: they do not belong together"
         )
     cut = make_cut(asked, set(shapes))
-    return csv_images.plan(
-        opened, shapes["train"], cut, asked.num_shards, folder, _slices_for, asked.runner
-    )
+    return csv_images.plan(opened, shapes["train"], cut, asked.num_shards, _slices_for, executor)
 
 
 def _tfds_folder(asked: Request, data_dir: Path) -> Path:
@@ -126,17 +127,16 @@ def _tfds_folder(asked: Request, data_dir: Path) -> Path:
     return found
 
 
-def _tfds_source(asked: Request, folder: Path) -> Any:
-    from ..sources import tfds_pictures
+def _tfds_source(asked: Request, folder: Path, executor: Executor) -> Any:
+    from ..sources import tfds_folder
 
     assert asked.source_dir is not None
-    return tfds_pictures.plan(
+    return tfds_folder.plan(
         asked.source_dir,
         asked.image_size,
         asked.channels,
         lambda given: make_cut(asked, given),
-        folder,
-        asked.runner,
+        executor,
     )
 
 

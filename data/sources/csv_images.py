@@ -10,16 +10,14 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...base.errors import DataError
-from ..preparation import beam
 from . import csv_layout
 from .csv_layout import CsvFile
-from .slices import Damaged, Example
+from .slices import Damaged, Example, Executor
 from .stratify import SPLITS, Cut
 
 # Rows that are parsed at once.
@@ -132,9 +130,8 @@ def plan(
     shape: tuple[int, int, int],
     cut: Cut,
     num_shards: int | None,
-    folder: Path,
     slices_for: Any,
-    runner: dict[str, Any],
+    executor: Executor,
 ) -> CsvSource:
     """Cuts files into slices and counts their labels.
 
@@ -143,9 +140,8 @@ def plan(
       shape: (height, width, channels) of the images.
       cut: of the training split.
       num_shards: of each file; None: by `slices_for`.
-      folder: a place for results, seen by all workers.
       slices_for: from the number of rows and bytes in an image to the number of slices.
-      runner: keywords for `beam.run`.
+      executor: runs the first pass over the slices.
 
     Raises:
       DataError: the first column holds no labels.
@@ -156,9 +152,7 @@ def plan(
         count = num_shards or slices_for(rows, file.columns)
         edges = np.linspace(file.start, file.size, count + 1).astype(np.int64).tolist()
         parts += [CsvSlice(file, *edge) for edge in itertools.pairwise(edges)]
-    found: list[dict[str, int]] = beam.run(
-        functools.partial(_count, parts), len(parts), folder, "counting rows", **runner
-    )
+    found = executor(functools.partial(_count, parts), len(parts), "counting rows")
     slices = []
     seen: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     for part, counts in zip(parts, found, strict=True):

@@ -4,10 +4,8 @@ Whatever the source, what comes out is the same: pixels and labels as arrays,
 checked before anything is kept.
 """
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,45 +13,12 @@ from ...base import files, progress
 from ...base.command import nearest
 from ...base.errors import DataError, UsageError, first_line
 from . import idx, known, wheel
-from .idx_files import address_kind, find_idx_files
+from .idx import address_kind, find_idx_files
 from .probe import probe
+from .raw import RawDataset, RawSplit
 
 # Under which key `_tfds_urls` gives an archive of all files.
 _ARCHIVE = ("all", "files")
-
-
-@dataclasses.dataclass(frozen=True)
-class RawSplit:
-    """Pixels and labels of one split.
-
-    Attributes:
-      images: uint8 [N, H, W, C].
-      labels: int64 [N].
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-
-
-@dataclasses.dataclass(frozen=True)
-class RawDataset:
-    """A dataset's raw content, checked.
-
-    Attributes:
-      name: of the dataset.
-      version: of the dataset, as TFDS writes it.
-      splits: by name.
-      label_names: by class number.
-      origin: where it came from, in words.
-      metadata: what else goes into the dataset's `metadata.json`.
-    """
-
-    name: str
-    version: str
-    splits: Mapping[str, RawSplit]
-    label_names: tuple[str, ...]
-    origin: str
-    metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def check_flags(name: str, source: str, source_dir: Path | None) -> None:
@@ -143,12 +108,12 @@ def from_prepared(name: str, folder: Path) -> RawDataset:
     Raises:
       DataError: it holds another content than the known one.
     """
-    from ..preparation import by_tfds as tfds_source
+    from . import tfds_folder
 
     fact = known.DATASETS[name]
     splits = {
         split: RawSplit(*_as_known(fact, images, labels, folder))
-        for split, (images, labels) in tfds_source.read(folder).items()
+        for split, (images, labels) in tfds_folder.read(folder).items()
     }
     for split, raw in splits.items():
         known.check(fact, split, raw.images, raw.labels, str(folder), str(folder))

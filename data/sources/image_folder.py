@@ -21,9 +21,8 @@ import numpy as np
 
 from ...base import files, pictures
 from ...base.errors import DataError, UsageError
-from ..preparation import beam
 from .folder_layout import Layout, first_header
-from .slices import Damaged, Example
+from .slices import Damaged, Example, Executor
 from .stratify import SPLITS, Cut
 
 # Names wait in memory up to this size before they are dealt out, in bytes.
@@ -63,7 +62,7 @@ def plan(
     channels: int | None,
     folder: Path,
     slices_for: Any,
-    runner: dict[str, Any],
+    executor: Executor,
 ) -> FolderSource:
     """Deals the pictures out, and finds their size.
 
@@ -75,7 +74,7 @@ def plan(
       channels: 1 or 3; None: 3 if any picture has colours.
       folder: a place for lists, seen by all workers.
       slices_for: from the number of images and bytes in one to the number of slices.
-      runner: keywords for `beam.run`.
+      executor: runs the pass over the headers.
 
     Raises:
       DataError: sizes differ; names two files.
@@ -100,7 +99,7 @@ def plan(
     dealer.flush()
     if image_size is None or channels is None:
         work = functools.partial(_scan, layout.root, folder)
-        found = beam.run(work, num_slices, folder / "scanned", "reading headers", **runner)
+        found = executor(work, num_slices, "reading headers")
         image_size = image_size or _common_size(found)
         channels = channels or (3 if any(each.colour for each in found) else 1)
     return FolderSource(

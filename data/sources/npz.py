@@ -1,4 +1,4 @@
-"""Arrays in a NumPy file (.npz) to a dataset: for people who have their images in memory.
+"""Arrays in a NumPy file (.npz): for people who have their images in memory.
 
 The arrays' names are those of Keras's `mnist.npz`, `x_train`, `y_train`,
 `x_test` and `y_test`, perhaps `x_validation` and `y_validation`; or `images` and
@@ -16,13 +16,9 @@ import numpy as np
 
 from ...base import progress
 from ...base.errors import DataError, first_line
-from ..preparation import array_builder as builders
-from ..preparation.request import Request, make_cut
-from .fetch import RawDataset, RawSplit
-from .stratify import SPLITS, Cut
+from .raw import RawSplit
+from .stratify import SPLITS
 
-VERSION = "1.0.0"
-_SHARDS = 8
 # What the arrays of a split may be called.
 _PAIRS = (
     *((split, f"x_{split}", f"y_{split}") for split in SPLITS),
@@ -30,31 +26,6 @@ _PAIRS = (
 )
 # No class number is larger, whatever the type of the array.
 _LARGEST = 2**31 - 1
-
-
-def prepare(asked: Request, data_dir: Path, overwrite: bool) -> None:
-    """Prepares the dataset.
-
-    Args:
-      asked: with a `source_file`.
-      data_dir: the root of all datasets.
-      overwrite: replaces what is there.
-
-    Raises:
-      DataError: the file is not of the form.
-      UserError: the dataset cannot be written.
-    """
-    assert asked.source_file is not None
-    recorded = asked.source  # Before the file is read: what changes meanwhile is noticed next time.
-    splits, label_names = read(asked.source_file)
-    cut = make_cut(asked, set(splits))
-    splits = {**splits, **_cut(splits["train"], label_names, cut)}
-    raw = RawDataset(
-        asked.name, VERSION, splits, label_names, asked.origin, metadata={"source": recorded}
-    )
-    smallest = min(len(split.labels) for split in splits.values())
-    with builders.preparing(data_dir, asked.name):
-        builders.write(raw, data_dir, asked.num_shards or min(_SHARDS, smallest), overwrite)
 
 
 def read(path: Path) -> tuple[dict[str, RawSplit], tuple[str, ...]]:
@@ -206,17 +177,3 @@ def _labels(array: np.ndarray, name: str) -> np.ndarray:
             f"{name}: expected class numbers from 0, got {labels[index]:g} at index {index:,}"
         )
     return labels.astype(np.int64)
-
-
-def _cut(train: RawSplit, label_names: tuple[str, ...], cut: Cut) -> dict[str, RawSplit]:
-    """The training split, cut as asked for."""
-    places = np.zeros(len(train.labels), np.int8)
-    for number, name in enumerate(label_names):
-        rows = np.flatnonzero(train.labels == number)
-        places[rows] = cut.splits(name, len(rows), np.arange(len(rows)))
-    found = {}
-    for number, split in enumerate(SPLITS):
-        if number == 0 or (places == number).any():
-            rows = places == number
-            found[split] = RawSplit(train.images[rows], train.labels[rows])
-    return found

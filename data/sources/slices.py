@@ -1,10 +1,12 @@
 """What a source of examples is, so that workers can read it slice by slice."""
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,4 +45,21 @@ class Source(Protocol):
 
     def read(self, index: int) -> Iterator[Example | Damaged]:
         """The examples of a slice."""
+        ...
+
+
+class Executor(Protocol):
+    """Runs a function on each slice, here or on other machines."""
+
+    def __call__(self, work: Callable[[int], T], count: int, title: str) -> list[T]:
+        """The results of `work(0)` to `work(count - 1)`, in order.
+
+        Args:
+          work: a function that can be pickled.
+          count: the number of slices.
+          title: for the progress bar.
+
+        Raises:
+          UserError, OSError: as `work` does.
+        """
         ...

@@ -82,7 +82,8 @@ def test_something_else_in_its_place_is_refused(tmp_path, testdata):
 
 KILLED = """
 import os, signal, sys
-from digitline.data import builders, prepare
+from digitline.data import prepare
+from digitline.data.preparation import array_builder as builders
 generate = builders._ArrayBuilder._generate_examples
 def dies(self, split):
     for index, example in generate(self, split):

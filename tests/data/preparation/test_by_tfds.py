@@ -9,7 +9,7 @@ from digitline.data import prepare
 from digitline.data.dataset import open_dataset
 from digitline.data.pipeline import batches as pipeline
 from digitline.data.preparation import by_tfds as tfds_source
-from digitline.data.sources import tfds_pictures
+from digitline.data.sources import tfds_folder
 
 from support import call, digitline
 
@@ -200,8 +200,8 @@ def test_pictures_of_many_sizes_get_one(tmp_path):
 def test_a_damaged_picture_among_them(tmp_path, monkeypatch):
     MixedSizes(data_dir=tmp_path).download_and_prepare()
     (shard,) = (tmp_path / "mixed_sizes" / "2.1.0").glob("*.tfrecord-*")
-    contents = list(tfds_pictures.tf.data.TFRecordDataset(str(shard)).as_numpy_iterator())
-    with tfds_pictures.tf.io.TFRecordWriter(str(shard)) as writer:
+    contents = list(tfds_folder.tf.data.TFRecordDataset(str(shard)).as_numpy_iterator())
+    with tfds_folder.tf.io.TFRecordWriter(str(shard)) as writer:
         for number, content in enumerate(contents):
             writer.write(content.replace(b"IHDR", b"JHDR") if number == 7 else content)
     with pytest.raises(DataError, match=r"mixed_sizes-train.*, record 7: .*max_corrupt_images"):

@@ -30,7 +30,8 @@ command.main(prepare.COMMAND, ["digitline prepare", *sys.argv[1:]])
 """
 KILLED = """
 import os, signal, sys
-from digitline.data import csv_images, prepare
+from digitline.data import prepare
+from digitline.data.sources import csv_images
 read = csv_images.CsvSource.read
 def dies(self, index):
     for count, example in enumerate(read(self, index)):

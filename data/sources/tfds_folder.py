@@ -18,9 +18,8 @@ from ...base.errors import DataError, UsageError, first_line
 from ...base.tf import tf, tfds
 from ..dataset import shards_of
 from ..pipeline import records
-from ..preparation import beam
 from ..shards import Shard
-from .slices import Damaged, Example
+from .slices import Damaged, Example, Executor
 from .stratify import SPLITS, Cut
 
 
@@ -83,13 +82,27 @@ class TfdsSource:
             yield Example(split, image, label)
 
 
+def read(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Reads the splits of a folder that TFDS made.
+
+    Returns:
+      By split: images uint8 [N, H, W, C] and labels int64 [N].
+    """
+    builder: Any = tfds.builder_from_directory(str(folder))
+    found = {}
+    for split in builder.info.splits:
+        data = builder.as_dataset(split=split, batch_size=1000, as_supervised=True)
+        images, labels = zip(*data.as_numpy_iterator(), strict=True)
+        found[split] = np.concatenate(images), np.concatenate(labels)
+    return found
+
+
 def plan(
     directory: Path,
     image_size: tuple[int, int] | None,
     channels: int | None,
     cut_of: Any,
-    folder: Path,
-    runner: dict[str, Any],
+    executor: Executor,
 ) -> TfdsSource:
     """Finds the shards and counts their labels.
 
@@ -98,8 +111,7 @@ def plan(
       image_size: (height, width).
       channels: 1 or 3; None: as `features.json` says.
       cut_of: from the names of the splits to the cut of the training split.
-      folder: a place for results, seen by all workers.
-      runner: keywords for `beam.run`.
+      executor: runs the first pass over the shards.
 
     Raises:
       UsageError: there is no image size.
@@ -125,9 +137,7 @@ def plan(
     ]
     if not parts or parts[0].split != "train":
         raise DataError(f"{directory}: has no training split, but {', '.join(sizes) or 'none'}")
-    found: list[dict[int, int]] = beam.run(
-        functools.partial(_count, parts), len(parts), folder, "counting labels", **runner
-    )
+    found = executor(functools.partial(_count, parts), len(parts), "counting labels")
     slices = []
     seen: dict[str, collections.Counter[int]] = collections.defaultdict(collections.Counter)
     for part, counts in zip(parts, found, strict=True):
