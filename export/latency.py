@@ -16,6 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from ..base.export_layout import DEFAULT_SIGNATURE
+from ..serving import artifacts
+
 # Calls whose time does not count, then those that do, at least and for so many seconds.
 _WARM_UP, _CALLS, _SECONDS = 30, 200, 1.5
 _BATCH, _BATCHES = 256, 10
@@ -58,10 +61,7 @@ def measure(one: Call, many: Call | None, images: np.ndarray) -> dict[str, float
 
 
 def _tflite(path: Path, threads: int) -> tuple[Call, None]:
-    from ai_edge_litert import interpreter as litert
-
-    interpreter = litert.Interpreter(model_path=str(path), num_threads=threads)
-    interpreter.allocate_tensors()
+    interpreter = artifacts.interpreter(path, threads)
     detail = interpreter.get_input_details()[0]
     given, gives = detail["index"], interpreter.get_output_details()[0]["index"]
     batch, is_integer = int(detail["shape"][0]), detail["dtype"] == np.int8
@@ -84,14 +84,12 @@ def _tensorflow_threads(threads: int) -> Any:
 
 
 def _saved_model(path: Path, threads: int) -> tuple[Call, Call]:
-    tf = _tensorflow_threads(threads)
-    loaded = tf.saved_model.load(str(path))
-    signature = loaded.signatures["serving_default"]
+    _tensorflow_threads(threads)
+    model = artifacts.SavedModel(path)
 
     def call(images: np.ndarray) -> Any:
-        return signature(images=tf.constant(images))["probabilities"].numpy()
+        return model.run(DEFAULT_SIGNATURE, {"images": images})
 
-    call.loaded = loaded  # pyright: ignore[reportFunctionMemberAccess] (keeps the variables alive)
     return call, call
 
 

@@ -1,42 +1,51 @@
-"""An exported artifact opened and run: a SavedModel or a TFLite file.
+"""Opens and runs an exported artifact: a SavedModel or a TFLite file.
 
-Any artifact with a signature `serving_default` that takes one batch of raw
-images and gives `probabilities` will do, not only ours.
+TFLite files and SavedModels are opened here and nowhere else (the server runs SavedModels in
+sessions of its own). A TFLite file needs no TensorFlow, a SavedModel no LiteRT. Any artifact
+with a signature `serving_default` that takes one batch of raw images and gives
+`probabilities` will do, not only ours.
 """
 
+from __future__ import annotations
+
+import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..base import files
+from ..base import export_layout, files
 from ..base.errors import UserError, first_line
+from ..base.export_layout import DEFAULT_SIGNATURE
 from ..base.quiet import quiet_stderr
 
-SIGNATURE = "serving_default"
-LABELS_FILE = "labels.txt"
+if TYPE_CHECKING:
+    from ai_edge_litert.interpreter import Interpreter
 
 # Images in a call where the batch size is open: bounds the memory of large networks.
 _OPEN_BATCH = 250
 
+# The outputs of a signature by name, each [N, …].
+Outputs = dict[str, np.ndarray]
+
 
 @dataclasses.dataclass(frozen=True)
 class Classifier:
-    """A loaded artifact.
+    """An artifact that classifies raw images, loaded.
 
     Attributes:
       path: of the artifact.
       image_shape: (height, width, channels) of the raw images that it takes.
       labels: names by class number; empty if the artifact has none.
-      run: uint8 [N, H, W, C] to the signature's outputs by name, each [N, …].
+      run: uint8 [N, H, W, C] to the outputs of the signature.
     """
 
     path: Path
     image_shape: tuple[int, int, int]
     labels: tuple[str, ...]
-    run: Callable[[np.ndarray], dict[str, np.ndarray]]
+    run: Callable[[np.ndarray], Outputs]
 
 
 def classify(classifier: Classifier, pixels: np.ndarray) -> dict[str, Any]:
@@ -65,6 +74,72 @@ def classify(classifier: Classifier, pixels: np.ndarray) -> dict[str, Any]:
     }
 
 
+def interpreter(
+    model: Path | bytes, threads: int | None = None, *, quiet: bool = True
+) -> Interpreter:
+    """Opens a TFLite file with LiteRT; its tensors are allocated.
+
+    The file is read, not mapped into memory: it may be replaced while the interpreter runs.
+
+    Args:
+      model: the file or its content, which several interpreters may share.
+      threads: of each call; LiteRT's default if None.
+      quiet: holds back what LiteRT writes to standard error, which is the whole process's:
+        False where other threads run.
+
+    Raises:
+      UserError: it is missing, or LiteRT cannot load it.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    where = f"{model}: " if isinstance(model, Path) else ""
+    if isinstance(model, Path) and not model.is_file():
+        raise UserError(f"{where}no such file")
+    content = model.read_bytes() if isinstance(model, Path) else model
+    try:
+        with quiet_stderr() if quiet else contextlib.nullcontext():
+            opened = Interpreter(model_content=content, num_threads=threads)
+            opened.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"{where}not a TFLite file that loads: {first_line(error)}") from error
+    return opened
+
+
+class SavedModel:
+    """A SavedModel, loaded.
+
+    Attributes:
+      signatures: their names, each with its inputs' `tf.TensorSpec`s by name.
+
+    Args:
+      folder: with `saved_model.pb`.
+
+    Raises:
+      UserError: it does not load.
+    """
+
+    def __init__(self, folder: Path):
+        from ..base.tf import tf  # A heavy import that TFLite does not need.
+
+        self._constant = tf.constant
+        try:
+            # It owns the variables: the signatures do not keep them alive.
+            self._loaded: Any = tf.saved_model.load(str(folder))
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            message = f"{folder}: not a SavedModel that loads: {first_line(error)}"
+            raise UserError(message) from error
+        self.signatures: dict[str, Mapping[str, Any]] = {
+            name: signature.structured_input_signature[1]
+            for name, signature in self._loaded.signatures.items()
+        }
+
+    def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> Outputs:
+        """Calls a signature."""
+        tensors = {name: self._constant(value) for name, value in inputs.items()}
+        outputs = self._loaded.signatures[signature](**tensors)
+        return {name: value.numpy() for name, value in outputs.items()}
+
+
 def open_saved_model(path: Path) -> Classifier:
     """Opens a SavedModel.
 
@@ -75,106 +150,84 @@ def open_saved_model(path: Path) -> Classifier:
       UserError: there is no SavedModel, or not one with the signature.
     """
     folder = _version_folder(path)
-    from ..base.tf import tf  # A heavy import that TFLite does not need.
-
-    try:
-        loaded: Any = tf.saved_model.load(str(folder))
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        raise UserError(f"{folder}: not a SavedModel that loads: {first_line(error)}") from error
-    if SIGNATURE not in loaded.signatures:
-        raise UserError(f"{folder}: it has no signature {SIGNATURE}")
-    signature = loaded.signatures[SIGNATURE]
-    inputs = signature.structured_input_signature[1]
-    name, spec = _only_image_input(inputs, str(folder))
+    model = SavedModel(folder)
+    _require_signature(model.signatures, folder)
+    name, spec = _only_input(model.signatures[DEFAULT_SIGNATURE], folder)
     shape = spec.shape.as_list() if spec.shape.rank is not None else []
-    _check_input(spec.dtype.name, shape, str(folder))
+    _check_input(spec.dtype.name, shape, folder)
     batch, height, width, channels = shape
 
-    def call(images: np.ndarray) -> dict[str, np.ndarray]:
-        # The reference to `loaded` keeps its variables alive.
-        outputs = loaded.signatures[SIGNATURE](**{name: tf.constant(images)})
-        return {key: value.numpy() for key, value in outputs.items()}
+    def call(images: np.ndarray) -> Outputs:
+        return model.run(DEFAULT_SIGNATURE, {name: images})
 
-    def run(images: np.ndarray) -> dict[str, np.ndarray]:
+    def run(images: np.ndarray) -> Outputs:
         return _in_batches(call, images, batch or _OPEN_BATCH, fixed=batch is not None)
 
-    labels = _labels(folder / "assets" / LABELS_FILE)
+    labels = _labels(folder / export_layout.ASSETS / export_layout.LABELS)
     return Classifier(folder, (height, width, channels), labels, run)
 
 
-def manifest(classifier: Classifier) -> dict[str, Any]:
-    """What digitline wrote beside the artifact; empty where it is somebody else's."""
-    path = classifier.path
-    place = path / "assets.extra/digitline.json" if path.is_dir() else path.parent / "manifest.json"
-    if not place.is_file():
-        return {}
-    found = files.read_json(place)
-    return found if isinstance(found, dict) else {}
-
-
 def open_tflite(path: Path) -> Classifier:
-    """Opens a TFLite file with LiteRT; TensorFlow is not needed.
+    """Opens a TFLite file.
 
     A file with int8 in and out is given and gives what the integers stand for.
 
     Raises:
       UserError: it is not a TFLite file, or not one with the signature.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    from ai_edge_litert import interpreter as litert
-
-    try:
-        with quiet_stderr():  # LiteRT announces its delegate there.
-            interpreter = litert.Interpreter(model_path=str(path))
-            interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        raise UserError(f"{path}: not a TFLite file that loads: {first_line(error)}") from error
-    if SIGNATURE not in interpreter.get_signature_list():
-        raise UserError(f"{path}: it has no signature {SIGNATURE}")
-    runner = interpreter.get_signature_runner(SIGNATURE)
-    name, detail = _only_image_input(runner.get_input_details(), str(path))
+    opened = interpreter(path)
+    _require_signature(opened.get_signature_list(), path)
+    runner = opened.get_signature_runner(DEFAULT_SIGNATURE)
+    name, detail = _only_input(runner.get_input_details(), path)
     shape = [int(size) for size in detail["shape"]]
+    dtype = np.dtype(detail["dtype"])
     scale, zero = detail["quantization"]
-    if np.dtype(detail["dtype"]) != np.int8 or not scale:
-        _check_input(np.dtype(detail["dtype"]).name, shape, str(path))
+    has_integers = dtype == np.int8 and bool(scale)
+    if not has_integers:
+        _check_input(dtype.name, shape, path)
     details = runner.get_output_details()
 
-    def call(images: np.ndarray) -> dict[str, np.ndarray]:
-        given = images
-        if np.dtype(detail["dtype"]) == np.int8:  # A file with integers in and out.
-            given = np.clip(np.rint(images / scale) + zero, -128, 127).astype(np.int8)
-        found = runner(**{name: given})
+    def call(images: np.ndarray) -> Outputs:
+        if has_integers:
+            images = np.clip(np.rint(images / scale) + zero, -128, 127).astype(np.int8)
         # Copies, since the interpreter writes its next answer into the same memory.
-        outputs = {key: _as_numbers(value, details[key]) for key, value in found.items()}
+        outputs = {
+            key: _dequantized(value, *details[key]["quantization"])
+            for key, value in runner(**{name: images}).items()
+        }
         if set(outputs) == {"probabilities"}:
             outputs["classes"] = outputs["probabilities"].argmax(axis=1)
         return outputs
 
-    def run(images: np.ndarray) -> dict[str, np.ndarray]:
+    def run(images: np.ndarray) -> Outputs:
         return _in_batches(call, images, batch=shape[0], fixed=True)
 
-    return Classifier(path, (shape[1], shape[2], shape[3]), _labels(path.parent / LABELS_FILE), run)
+    labels = _labels(path.parent / export_layout.LABELS)
+    return Classifier(path, (shape[1], shape[2], shape[3]), labels, run)
 
 
 # By the flag that names the artifact.
-OPENERS = {"saved_model": open_saved_model, "tflite": open_tflite}
+OPENERS = {export_layout.SAVED_MODEL: open_saved_model, export_layout.TFLITE: open_tflite}
 
 
-def _as_numbers(value: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+def manifest(classifier: Classifier) -> dict[str, Any]:
+    """What digitline wrote beside the artifact; empty where it is somebody else's."""
+    path = classifier.path
+    file = export_layout.manifest_of(path if path.is_dir() else path.parent)
+    content = files.read_json(file) if file.is_file() else None
+    return content if isinstance(content, dict) else {}
+
+
+def _dequantized(value: np.ndarray, scale: float, zero: int) -> np.ndarray:
     """An output, copied; of a quantized one, the float32 numbers that it stands for."""
-    scale, zero = detail["quantization"]
     if not scale:
         return np.array(value)
     return ((value.astype(np.float32) - zero) * scale).astype(np.float32)
 
 
 def _in_batches(
-    call: Callable[[np.ndarray], dict[str, np.ndarray]],
-    images: np.ndarray,
-    batch: int,
-    fixed: bool,
-) -> dict[str, np.ndarray]:
+    call: Callable[[np.ndarray], Outputs], images: np.ndarray, batch: int, fixed: bool
+) -> Outputs:
     """Runs a signature over any number of images; a fixed batch is filled up and cut again."""
     parts = []
     for start in range(0, len(images), batch):
@@ -187,30 +240,37 @@ def _in_batches(
 
 
 def _version_folder(path: Path) -> Path:
-    if (path / "saved_model.pb").is_file():
+    if (path / export_layout.SAVED_MODEL_FILE).is_file():
         return path
     if not path.is_dir():
         raise UserError(f"{path}: no such folder")
     versions = [
         child
         for child in path.iterdir()
-        if child.name.isdecimal() and (child / "saved_model.pb").is_file()
+        if child.name.isdecimal() and (child / export_layout.SAVED_MODEL_FILE).is_file()
     ]
     if not versions:
         raise UserError(f"{path}: neither a SavedModel nor a folder of its versions")
     return max(versions, key=lambda child: int(child.name))
 
 
-def _only_image_input(inputs: dict[str, Any], path: str) -> tuple[str, Any]:
+def _require_signature(signatures: Collection[str], path: Path) -> None:
+    if DEFAULT_SIGNATURE not in signatures:
+        raise UserError(f"{path}: it has no signature {DEFAULT_SIGNATURE}")
+
+
+def _only_input(inputs: Mapping[str, Any], path: Path) -> tuple[str, Any]:
     if len(inputs) != 1:
-        raise UserError(f"{path}: {SIGNATURE} takes {sorted(inputs)}; one input was expected")
+        raise UserError(
+            f"{path}: {DEFAULT_SIGNATURE} takes {sorted(inputs)}; one input was expected"
+        )
     return next(iter(inputs.items()))
 
 
-def _check_input(dtype: str, shape: Sequence[int | None], path: str) -> None:
+def _check_input(dtype: str, shape: Sequence[int | None], path: Path) -> None:
     if dtype != "uint8" or len(shape) != 4 or None in shape[1:]:
         raise UserError(
-            f"{path}: {SIGNATURE} takes {dtype} {shape}; raw images were expected, "
+            f"{path}: {DEFAULT_SIGNATURE} takes {dtype} {shape}; raw images were expected, "
             "uint8 [N, height, width, channels]"
         )
 

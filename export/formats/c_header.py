@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...base.quiet import quiet_stderr
+from ...serving import artifacts
 from .. import signatures
 
 FILE = "model_int8.h"
@@ -70,11 +70,8 @@ def render(content: bytes, model_name: str, label_names: tuple[str, ...]) -> str
 
 def _tensors(content: bytes, prefix: str) -> list[str]:
     """Macros of the images that go in and of the probabilities that come out."""
-    from ai_edge_litert import interpreter as litert
-
-    with quiet_stderr():
-        interpreter = litert.Interpreter(model_content=content)
-        runner = interpreter.get_signature_runner(signatures.SERVING_DEFAULT.name)
+    interpreter = artifacts.interpreter(content)
+    runner = interpreter.get_signature_runner(signatures.SERVING_DEFAULT.name)
     images = runner.get_input_details()["images"]
     probabilities = runner.get_output_details()["probabilities"]
     order = [each["index"] for each in interpreter.get_output_details()]

@@ -8,12 +8,11 @@ Source: https://developers.google.com/edge/mediapipe/solutions/vision/image_clas
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ...base.quiet import quiet_stderr
 from ...base.tf import tf
+from ...serving import artifacts
 from .. import signatures
 from ..functions import Classifier
 from . import metadata
@@ -38,12 +37,7 @@ def classify_rgb(subject: Classifier) -> Callable[[tf.Tensor], dict[str, tf.Tens
 
 def open_file(path: Path) -> Opened:
     """Opens the variant with LiteRT, which MediaPipe runs on too."""
-    from ai_edge_litert import interpreter as litert
-
-    with quiet_stderr():  # LiteRT announces its delegate there.
-        interpreter = litert.Interpreter(model_path=str(path))
-        interpreter.allocate_tensors()
-        runner: Any = interpreter.get_signature_runner(signatures.CLASSIFY_RGB.name)
+    runner = artifacts.interpreter(path).get_signature_runner(signatures.CLASSIFY_RGB.name)
 
     def run(name: str, values: np.ndarray) -> Outputs:
         del name  # There is one.

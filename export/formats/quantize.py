@@ -13,6 +13,7 @@ import numpy as np
 
 from ...base.errors import UserError, first_line
 from ...base.quiet import quiet_stderr
+from ...serving import artifacts
 from .. import signatures
 
 
@@ -80,11 +81,7 @@ def _quantizer(content: bytes) -> tuple[Any, _Names]:
 
 def _calibrated(quantizer: Any, content: bytes, images: np.ndarray) -> Any:
     """The range of each activation over the images."""
-    from ai_edge_litert import interpreter as litert
-
-    with quiet_stderr():
-        interpreter = litert.Interpreter(model_content=content)
-    runner = interpreter.get_signature_runner(signatures.SERVING_DEFAULT.name)
+    runner = artifacts.interpreter(content).get_signature_runner(signatures.SERVING_DEFAULT.name)
     detail = next(iter(runner.get_input_details().values()))
     batch = int(detail["shape"][0])
     whole = images[: len(images) // batch * batch].astype(detail["dtype"])

@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...base import files
-from ...base.errors import UserError, first_line
-from ...base.tf import tf
-from ...serving import artifacts as runtime
+from ...serving import artifacts as serving_artifacts
 from .. import signatures
 from ..functions import Classifier
 from ..publication import card
@@ -39,24 +37,18 @@ class Format:
 
 
 def _open_saved_model(folder: Path) -> Opened:
-    try:
-        loaded: Any = tf.saved_model.load(str(folder))
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        raise UserError(f"{folder}: not a SavedModel that loads: {first_line(error)}") from error
+    model = serving_artifacts.SavedModel(folder)
 
     def run(name: str, values: np.ndarray) -> Outputs:
-        # The reference to `loaded` keeps its variables alive.
-        signature = loaded.signatures[name]
-        (key,) = signature.structured_input_signature[1]
-        found = signature(**{key: tf.constant(values)})
-        return {each: value.numpy() for each, value in found.items()}
+        (key,) = model.signatures[name]
+        return model.run(name, {key: values})
 
     labels = (folder / saved_model.LABELS).read_text(encoding="utf-8").splitlines()
     return Opened(tuple(labels), run)
 
 
 def _open_tflite(path: Path) -> Opened:
-    found = runtime.open_tflite(path)
+    found = serving_artifacts.open_tflite(path)
 
     def run(name: str, values: np.ndarray) -> Outputs:
         del name  # There is one.

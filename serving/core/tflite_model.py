@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ...base.export_layout import DEFAULT_SIGNATURE
 from ...base.tf import tf
+from .. import artifacts
 from ..protocol.status import invalid
 from . import servable
-
-_DEFAULT_SIGNATURE = "serving_default"
 
 # Takes and gives tensors by name.
 _Runner = Callable[..., dict[str, np.ndarray]]
@@ -45,19 +45,15 @@ def load(path: Path, interpreters: int = 1, threads: int = 1) -> servable.Servab
       threads: of each call.
 
     Raises:
-      ValueError: it is not a TFLite file.
-      RuntimeError: it holds what this machine's LiteRT cannot run.
+      UserError: LiteRT cannot load it.
     """
-    from ai_edge_litert import interpreter as litert
-
+    content = path.read_bytes()
     made = [
-        litert.Interpreter(model_path=str(path), num_threads=threads)
-        for _ in range(max(1, interpreters))
+        artifacts.interpreter(content, threads, quiet=False) for _ in range(max(1, interpreters))
     ]
     forms: dict[str, _Form] = {}
     pool: queue.SimpleQueue[dict[str, _Runner]] = queue.SimpleQueue()
     for interpreter in made:
-        interpreter.allocate_tensors()
         runners = _runners(interpreter)
         forms = {name: form for name, (_, form) in runners.items()}
         pool.put({name: runner for name, (runner, _) in runners.items()})
@@ -108,7 +104,7 @@ def _runners(interpreter: Any) -> dict[str, tuple[_Runner, _Form]]:
         interpreter.invoke()
         return {name: interpreter.get_tensor(each["index"]) for name, each in outputs.items()}
 
-    return {_DEFAULT_SIGNATURE: (run, _form(inputs, outputs))}
+    return {DEFAULT_SIGNATURE: (run, _form(inputs, outputs))}
 
 
 def _form(inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> _Form:

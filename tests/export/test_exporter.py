@@ -370,9 +370,7 @@ def test_integers_in_and_out(well_trained, test_images, tmp_path):
         well_trained, tmp_path, "--formats=tflite", "--tflite_variants=int8",
         "--tflite_io=int8", "--split=train[100:]",
     )  # fmt: skip
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(result["artifacts"]["tflite_int8"])
+    interpreter = runtime.interpreter(Path(result["artifacts"]["tflite_int8"]))
     runner = interpreter.get_signature_runner("serving_default")
     given, gives = runner.get_input_details()["images"], runner.get_output_details()
     assert (given["dtype"], given["quantization"]) == (np.int8, (1.0, -128))

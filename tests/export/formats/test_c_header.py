@@ -7,6 +7,7 @@ import pytest
 from digitline.base.errors import UsageError
 from digitline.export import exporter
 from digitline.export.formats import c_header
+from digitline.serving import artifacts
 
 from support import call
 
@@ -117,9 +118,7 @@ def test_pixels_in_and_probabilities_out(well_trained, tmp_path):
     for tensor in ("INPUT", "OUTPUT"):
         assert found[f"{prefix}_{tensor}_SCALE"] == "1.0f"
         assert found[f"{prefix}_{tensor}_ZERO_POINT"] == "(0)"
-    from ai_edge_litert.interpreter import Interpreter
-
-    details = Interpreter(str(file)).get_output_details()
+    details = artifacts.interpreter(file).get_output_details()
     probabilities = details[int(found[f"{prefix}_OUTPUT_INDEX"])]
     assert list(probabilities["shape"]) == [1, 10]
 

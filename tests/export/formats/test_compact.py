@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from ai_edge_litert.interpreter import Interpreter
 
 from digitline.export.formats import compact
+from digitline.serving import artifacts
 
 
 def model_of(content):
@@ -18,9 +18,7 @@ def content(exported):
 
 
 def tensors_of(content):
-    interpreter = Interpreter(model_content=content)
-    interpreter.allocate_tensors()
-    return interpreter.get_tensor_details()
+    return artifacts.interpreter(content).get_tensor_details()
 
 
 def test_what_is_equal_is_stored_once(content):

@@ -13,6 +13,7 @@ from digitline.data.pipeline.preprocess import Preprocess
 from digitline.export import exporter, functions
 from digitline.export.formats import mediapipe, metadata
 from digitline.models.run import Run
+from digitline.serving import artifacts
 
 from support import call, python
 
@@ -36,10 +37,8 @@ def file(result):
 
 
 def test_the_file(file):
-    from ai_edge_litert.interpreter import Interpreter
-
     assert file.name == "model_mediapipe.tflite"
-    interpreter = Interpreter(str(file))
+    interpreter = artifacts.interpreter(file)
     (given,), (gives,) = interpreter.get_input_details(), interpreter.get_output_details()
     assert (given["dtype"], list(given["shape"])) == (np.float32, [1, 28, 28, 3])
     assert (gives["dtype"], list(gives["shape"])) == (np.float32, [1, 10])

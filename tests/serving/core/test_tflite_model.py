@@ -3,6 +3,7 @@ import threading
 import numpy as np
 import pytest
 
+from digitline.base.errors import UserError
 from digitline.base.tf import tf
 from digitline.serving.core import loading, tflite_model
 from digitline.serving.core.saved_model import SessionOptions
@@ -155,7 +156,7 @@ def test_a_file_without_signatures_gets_one_from_its_tensors(tmp_path):
 
 def test_a_damaged_file_does_not_load(tmp_path, several):
     (tmp_path / "model.tflite").write_bytes(several.read_bytes()[:100])
-    with pytest.raises(ValueError, match=r"."):
+    with pytest.raises(UserError, match="not a TFLite file that loads"):
         tflite_model.load(tmp_path / "model.tflite")
 
 
