@@ -57,4 +57,4 @@ def manifest_of(folder: Path) -> Path:
 def labels_of(folder: Path) -> Path:
     """The class names of a published version, whatever its format."""
     in_assets = folder / ASSETS / LABELS
-    return in_assets if (folder / SAVED_MODEL_FILE).exists() else folder / LABELS
+    return in_assets if in_assets.exists() else folder / LABELS

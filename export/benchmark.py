@@ -1,5 +1,6 @@
 """`digitline benchmark formats`: size, accuracy and speed of everything that was exported."""
 
+import functools
 import json
 import os
 import subprocess
@@ -10,7 +11,7 @@ from typing import Any
 
 from absl import flags
 
-from ..base import command, progress
+from ..base import command, export_layout, progress
 from ..base.errors import UsageError, UserError
 
 FLAGS = command.new_flags()
@@ -94,16 +95,17 @@ def _artifacts(export_dir: Path, name: str, version: int, images: Any) -> list[t
         return lambda: opener(path).run(images)["probabilities"]
 
     found: list[tuple[Any, ...]] = []
-    saved = export_dir / "saved_model" / name / str(version)
+    place = functools.partial(export_layout.version_folder, export_dir, name=name, version=version)
+    saved = place(export_layout.SAVED_MODEL)
     if saved.is_dir():
         found.append(("saved_model", "SavedModel", saved, answers(runtime.open_saved_model, saved)))
-    for path in sorted((export_dir / "tflite" / name / str(version)).glob("model*.tflite")):
+    for path in sorted(place(export_layout.TFLITE).glob(export_layout.TFLITE_FILES)):
         variant = path.stem.partition("model")[2].lstrip("_") or "float32"
         if variant == "mediapipe":
             continue  # It takes colour pictures.
         title = f"TFLite {variant}"
         found.append(("tflite", title, path, answers(runtime.open_tflite, path)))
-    exported = export_dir / "onnx" / name / str(version) / onnx.FILE
+    exported = place(export_layout.ONNX) / export_layout.ONNX_FILE
     if exported.is_file():
         name_in = signatures.SERVING_DEFAULT.name
         found.append(
@@ -122,7 +124,8 @@ def _size(path: Path) -> int:
     """In bytes; of a SavedModel, of its graph and variables."""
     if path.is_file():
         return path.stat().st_size
-    parts = [path / "saved_model.pb", *(path / "variables").iterdir()]
+    variables = path / export_layout.VARIABLES
+    parts = [path / export_layout.SAVED_MODEL_FILE, *variables.iterdir()]
     return sum(part.stat().st_size for part in parts)
 
 

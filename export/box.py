@@ -6,7 +6,6 @@ Prepares MNIST, trains `tiny`, exports it and copies the verified TFLite file, i
 its card and its manifest into `serving/boxed`, from where they are packaged.
 """
 
-import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 from absl import flags
 
-from ..base import command, files
+from ..base import command, export_layout, files
 from ..data import prepare
 from ..models import train
 from ..serving.predict import BOXED
@@ -29,7 +28,12 @@ flags.DEFINE_integer("seed", 0, "Seed of the training.", lower_bound=0, **_WHAT)
 
 _MODEL = "tiny"
 _MIN_ACCURACY = 0.99
-_FILES = ("model.tflite", "labels.txt", "MODEL_CARD.md", "manifest.json")
+_FILES = (
+    export_layout.TFLITE_FILE,
+    export_layout.LABELS,
+    export_layout.CARD,
+    export_layout.MANIFEST,
+)
 
 
 def run(values: Any, arguments: list[str]) -> dict[str, Any]:
@@ -52,9 +56,9 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
             ],
         )
         made = Path(result["artifacts"]["tflite"]).parent
-        manifest = files.read_json(made / "manifest.json")
+        manifest = files.read_json(export_layout.manifest_of(made))
         manifest["run"].pop("data_dir")  # Of the machine that it was built on.
-        (made / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+        files.write_json(export_layout.manifest_of(made), manifest)
         files.ensure_folder(BOXED)
         for name in _FILES:
             shutil.copyfile(made / name, BOXED / name)

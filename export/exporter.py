@@ -5,9 +5,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..base import command, progress
+from ..base import command, export_layout, progress
 from ..base.errors import UsageError
-from .flags import FLAGS, FORMATS, VARIANTS
+from .flags import FLAGS, VARIANTS
 
 
 def run(values: Any, arguments: list[str]) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def _export(values: Any) -> dict[str, Any]:
             f"--model_name={values.model_name}: it is a folder's name and part of URLs; use "
             "letters, digits and _ . - alone"
         )
-    _check_words("formats", values.formats, FORMATS)
+    _check_words("formats", values.formats, export_layout.FORMATS)
     _check_words("tflite_variants", values.tflite_variants, VARIANTS)
     has_int8 = "int8" in values.tflite_variants and "tflite" in values.formats
     if values.c_header and not has_int8:
@@ -59,7 +59,7 @@ def _export(values: Any) -> dict[str, Any]:
     from ..data.pipeline import salvage
     from ..models.evaluation.metrics import of_probabilities
     from ..models.run import Run, open_run_dataset
-    from .formats import onnx, saved_model, tflite
+    from .formats import onnx, tflite
     from .formats.table import FORMATS as KNOWN
     from .functions import Classifier
     from .gate import gate
@@ -103,14 +103,19 @@ def _export(values: Any) -> dict[str, Any]:
         truth = gate.Truth(subject, images, labels)
         gate.require_accuracy(truth, values.min_accuracy)
         if values.must_beat:
-            gate.require_better(truth, export_dir / "saved_model" / name / str(values.must_beat))
+            gate.require_better(
+                truth,
+                export_layout.version_folder(
+                    export_dir, export_layout.SAVED_MODEL, name, values.must_beat
+                ),
+            )
         start = time.monotonic()
         for each in formats:
             progress.say(f"writing {each.name}")
             each.write(subject, staged / each.name, options)
         written = time.monotonic()
-        if "saved_model" in targets:
-            extra = staged / "saved_model" / saved_model.EXTRA
+        if export_layout.SAVED_MODEL in targets:
+            extra = staged / export_layout.SAVED_MODEL / export_layout.EXTRA
             warmup.write(subject, name, images[0], extra)
             sheet = samples.of_classes(images, labels, len(subject.label_names), values.samples)
             samples.write(sheet, values.split, extra)
@@ -138,7 +143,7 @@ def _export(values: Any) -> dict[str, Any]:
         for each in formats:
             each.describe(staged / each.name, facts, sum(artifacts.values(), ()))
             manifest = card.manifest(facts, artifacts[each.name], staged / each.name)
-            files.write_json(staged / each.name / each.manifest, manifest)
+            files.write_json(export_layout.manifest_of(staged / each.name), manifest)
         publish.publish(staged, targets)
         gone = (
             versions.keep_newest(export_dir, name, values.keep_versions)

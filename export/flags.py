@@ -3,6 +3,7 @@
 from absl import flags
 
 from ..base import command
+from ..base.export_layout import FORMATS
 from ..data.flags import define_max_corrupt_records
 
 FLAGS = command.new_flags()
@@ -11,7 +12,6 @@ _TFLITE = command.group(FLAGS, "TFLite")
 _GATE = command.group(FLAGS, "Verification")
 _AFTER = command.group(FLAGS, "Published versions")
 # The names in formats.py and tflite.py, which load TensorFlow.
-FORMATS = ("saved_model", "tflite", "onnx")
 VARIANTS = ("float32", "float16", "dynamic_int8", "int8", "mediapipe")
 
 flags.DEFINE_string("workdir", "runs/lenet5", "Run folder of a finished training.", **_WHAT)

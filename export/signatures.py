@@ -6,6 +6,8 @@ graph: a client sends raw pixels, never normalized ones.
 
 import dataclasses
 
+from ..base.export_layout import DEFAULT_SIGNATURE
+
 # In shapes: the batch size, the image's three sizes, the number of classes; three colours;
 # the sizes of a layer's output.
 N, H, W, C, K, HWC, RGB, LAYER = "N", "H", "W", "C", "K", "H·W·C", "3", "…"
@@ -37,7 +39,7 @@ class Signature:
 
 
 SERVING_DEFAULT = Signature(
-    name="serving_default",
+    name=DEFAULT_SIGNATURE,
     input=Tensor("images", "uint8", (N, H, W, C), "raw pixels, 0 to 255"),
     outputs=(
         Tensor("probabilities", "float32", (N, K), "of each class; they sum to 1"),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from ..base import command
+from ..base import command, export_layout
 from ..base.errors import UsageError, UserError
 
 FLAGS = command.new_flags()
@@ -39,7 +39,7 @@ flags.DEFINE_integer(
 flags.DEFINE_string("label", None, "Its version's label, instead.", **_SERVER)
 flags.DEFINE_string(
     "signature",
-    "serving_default",
+    export_layout.DEFAULT_SIGNATURE,
     "Signature that is asked: one of raw images or image files, or classify, which names classes.",
     **_SERVER,
 )
@@ -70,7 +70,7 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     if values.saved_model is not None:
         classifier = runtime.open_saved_model(Path(values.saved_model))
     else:
-        classifier = runtime.open_tflite(Path(values.tflite or BOXED / "model.tflite"))
+        classifier = runtime.open_tflite(Path(values.tflite or BOXED / export_layout.TFLITE_FILE))
 
     def answer(pictures: list[np.ndarray]) -> list[dict[str, Any]]:
         return [runtime.classify(classifier, pixels) for pixels in pictures]

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from digitline.base.errors import UserError
+from digitline.base.export_layout import DEFAULT_SIGNATURE
 from digitline.serving.protocol import messages, tensors
 
 GRPC, REST = "gRPC", "REST"
@@ -79,7 +80,7 @@ def tf_request(image: np.ndarray, model: str) -> bytes:
     """A PredictRequest of one image."""
     request = messages.PredictRequest()
     request.model_spec.name = model
-    request.model_spec.signature_name = "serving_default"
+    request.model_spec.signature_name = DEFAULT_SIGNATURE
     tensors.encode(image, request.inputs["images"])
     return request.SerializeToString()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...base import export_layout
 from ...base.errors import VerificationError
 from .. import signatures
 
@@ -55,10 +56,10 @@ def agreed_labels(path: Path, inside: tuple[str, ...]) -> tuple[str, ...]:
     Raises:
       VerificationError: they differ.
     """
-    beside = tuple((path.parent / "labels.txt").read_text(encoding="utf-8").splitlines())
+    beside = tuple((path.parent / export_layout.LABELS).read_text(encoding="utf-8").splitlines())
     if inside != beside:
         raise VerificationError(
             f"{path.name}: its labels are {', '.join(inside) or 'none'} inside, "
-            f"{', '.join(beside) or 'none'} in labels.txt; nothing was published"
+            f"{', '.join(beside) or 'none'} in {export_layout.LABELS}; nothing was published"
         )
     return inside

@@ -13,7 +13,6 @@ import numpy as np
 from ...serving import artifacts
 from .. import signatures
 
-FILE = "model_int8.h"
 _IN_A_LINE = 16
 _TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int32": "int32_t", "float32": "float"}
 

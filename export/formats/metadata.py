@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from ...base import export_layout
 from .. import signatures
 from . import compact
 
-LABELS = "labels.txt"
 _NAME = "TFLITE_METADATA"
 # What the two kinds of FlatBuffer begin with, and the oldest reader of what is written here.
 _MODEL_IDENTIFIER, _IDENTIFIER, _MIN_PARSER = b"TFL3", b"M001", "1.0.0"
@@ -79,7 +79,7 @@ def add(
     model.metadata = [*(model.metadata or []), entry]
     compact.shorten_names(model)
     packed = compact.packed(model, _MODEL_IDENTIFIER, len(content))
-    return _with_file(packed, LABELS, "".join(f"{name}\n" for name in label_names))
+    return _with_file(packed, export_layout.LABELS, "".join(f"{name}\n" for name in label_names))
 
 
 def _take_in(model: Any, content: bytes) -> None:
@@ -99,9 +99,9 @@ def labels(path: Path) -> tuple[str, ...]:
     if not zipfile.is_zipfile(path):
         return ()
     with zipfile.ZipFile(path) as archive:
-        if LABELS not in archive.namelist():
+        if export_layout.LABELS not in archive.namelist():
             return ()
-        return tuple(archive.read(LABELS).decode().splitlines())
+        return tuple(archive.read(export_layout.LABELS).decode().splitlines())
 
 
 def _model(model: Any, signature: signatures.Signature, description: str) -> _Table:
@@ -147,7 +147,11 @@ def _images(tensor: signatures.Tensor, channels: int) -> _Table:
 def _output(tensor: signatures.Tensor) -> _Table:
     fields: dict[str, Any] = {"name": tensor.name, "description": tensor.meaning}
     if tensor.name == "probabilities":
-        file = {"name": LABELS, "description": "names of the classes", "type": _AXIS_LABELS}
+        file = {
+            "name": export_layout.LABELS,
+            "description": "names of the classes",
+            "type": _AXIS_LABELS,
+        }
         fields["files"] = [_Table("file", file)]
     return _Table("tensor", fields)
 

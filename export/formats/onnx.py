@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...base import export_layout
 from ...base.errors import UserError, first_line
 from ...base.quiet import quiet_stderr
 from ...base.tf import tf
@@ -18,9 +19,6 @@ from ..functions import Classifier
 from . import saved_model
 from .artifact import Opened, Outputs, agreed_labels
 
-FILE = "model.onnx"
-LABELS = "labels.txt"
-MANIFEST = "manifest.json"
 # In the file's own metadata: the label names, one a line.
 _LABELS_KEY = "labels"
 # The newest set of operators that tf2onnx writes.
@@ -52,8 +50,8 @@ def write(subject: Classifier, folder: Path) -> None:
       UserError: the model holds an op that tf2onnx does not know.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_bytes(_convert(subject))
-    saved_model.write_labels(folder / LABELS, subject.label_names)
+    (folder / export_layout.ONNX_FILE).write_bytes(_convert(subject))
+    saved_model.write_labels(folder / export_layout.LABELS, subject.label_names)
 
 
 def open_file(path: Path) -> Opened:

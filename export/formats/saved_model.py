@@ -5,14 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from ...base import export_layout
 from ...base.tf import keras, tf
 from .. import functions, signatures
 from ..functions import Classifier
 from . import mediapipe
-
-LABELS = Path("assets") / "labels.txt"
-EXTRA = Path("assets.extra")
-MANIFEST = EXTRA / "digitline.json"
 
 # The function of each signature, from a `Classifier`.
 FUNCTIONS = {
@@ -51,8 +48,8 @@ def write(
         function = FUNCTIONS[signature](subject)
         archive.add_endpoint(signature.name, function, input_signature=[spec])
     archive.write_out(str(folder), verbose=False)
-    _name_methods(folder / "saved_model.pb", carried)
-    write_labels(folder / LABELS, subject.label_names)
+    _name_methods(folder / export_layout.SAVED_MODEL_FILE, carried)
+    write_labels(folder / export_layout.ASSETS / export_layout.LABELS, subject.label_names)
 
 
 def write_labels(path: Path, label_names: tuple[str, ...]) -> None:

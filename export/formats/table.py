@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...base import files
+from ...base import export_layout, files
 from ...serving import artifacts as serving_artifacts
 from .. import signatures
 from ..functions import Classifier
@@ -24,7 +24,6 @@ class Format:
       name: as in `--formats`; also the folder below the export folder.
       write: writes the artifacts into a version's folder.
       artifacts: what it writes.
-      manifest: where it goes in a version's folder.
       describe: writes what else goes beside the artifacts, from a version's facts and all
         its artifacts.
     """
@@ -32,7 +31,6 @@ class Format:
     name: str
     write: Callable[[Classifier, Path, tflite.Options], None]
     artifacts: Callable[[tflite.Options], tuple[Artifact, ...]]
-    manifest: str
     describe: Callable[[Path, dict[str, Any], tuple[Artifact, ...]], None]
 
 
@@ -43,7 +41,7 @@ def _open_saved_model(folder: Path) -> Opened:
         (key,) = model.signatures[name]
         return model.run(name, {key: values})
 
-    labels = (folder / saved_model.LABELS).read_text(encoding="utf-8").splitlines()
+    labels = export_layout.labels_of(folder).read_text(encoding="utf-8").splitlines()
     return Opened(tuple(labels), run)
 
 
@@ -64,7 +62,7 @@ def _saved_model_artifacts(options: tflite.Options) -> tuple[Artifact, ...]:
     del options
     return (
         Artifact(
-            name="saved_model",
+            name=export_layout.SAVED_MODEL,
             title="SavedModel",
             path="",
             signatures=signatures.SAVED_MODEL,
@@ -94,9 +92,9 @@ def _onnx_artifacts(options: tflite.Options) -> tuple[Artifact, ...]:
     del options
     return (
         Artifact(
-            name="onnx",
+            name=export_layout.ONNX,
             title="ONNX",
-            path=onnx.FILE,
+            path=export_layout.ONNX_FILE,
             signatures=(signatures.SERVING_DEFAULT,),
             batch_size=None,
             max_accuracy_change=None,
@@ -111,7 +109,7 @@ def _nothing_beside(folder: Path, facts: dict[str, Any], artifacts: tuple[Artifa
 
 def _describe_tflite(folder: Path, facts: dict[str, Any], artifacts: tuple[Artifact, ...]) -> None:
     text = card.model_card(facts, artifacts, card.digests(folder))
-    files.write_text(folder / tflite.CARD, text)
+    files.write_text(folder / export_layout.CARD, text)
 
 
 # The functions are looked up when they are called, so that a test can plant a fault.
@@ -119,24 +117,21 @@ FORMATS = {
     each.name: each
     for each in (
         Format(
-            name="saved_model",
+            name=export_layout.SAVED_MODEL,
             write=lambda subject, folder, options: saved_model.write(subject, folder),
             artifacts=_saved_model_artifacts,
-            manifest=str(saved_model.MANIFEST),
             describe=_nothing_beside,
         ),
         Format(
-            name="tflite",
+            name=export_layout.TFLITE,
             write=lambda *arguments: tflite.write(*arguments),
             artifacts=_tflite_artifacts,
-            manifest=tflite.MANIFEST,
             describe=_describe_tflite,
         ),
         Format(
-            name="onnx",
+            name=export_layout.ONNX,
             write=lambda subject, folder, options: onnx.write(subject, folder),
             artifacts=_onnx_artifacts,
-            manifest=onnx.MANIFEST,
             describe=_nothing_beside,
         ),
     )

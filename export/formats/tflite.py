@@ -6,16 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ...base import export_layout
 from ...base.errors import UserError, first_line
 from ...base.quiet import quiet_stderr
 from ...base.tf import tf
 from .. import signatures
 from ..functions import Classifier
 from . import c_header, metadata, quantize, saved_model
-
-LABELS = metadata.LABELS
-MANIFEST = "manifest.json"
-CARD = "MODEL_CARD.md"
 
 # LiteRT's CompiledModel and LiteRT.js refuse a batch size that is left open.
 BATCH_SIZE = 1
@@ -27,27 +24,26 @@ class Variant:
 
     Attributes:
       name: as in `--tflite_variants`.
-      file: what it is called.
       what: in words.
       max_accuracy_change: how far its accuracy may be from the model's, 0 to 1; None
         where its probabilities must be the model's.
     """
 
     name: str
-    file: str
     what: str
     max_accuracy_change: float | None
 
+    @property
+    def file(self) -> str:
+        """What its file is called."""
+        return export_layout.tflite_file(self.name)
 
-FLOAT32 = Variant("float32", "model.tflite", "float32", None)
-FLOAT16 = Variant("float16", "model_float16.tflite", "float16 weights", 0.0005)
-DYNAMIC_INT8 = Variant(
-    "dynamic_int8", "model_dynamic_int8.tflite", "int8 weights, float32 in and out", 0.0005
-)
-INT8 = Variant("int8", "model_int8.tflite", "int8 weights and activations", 0.003)
-MEDIAPIPE = Variant(
-    "mediapipe", "model_mediapipe.tflite", "float32, for MediaPipe's Image Classifier", None
-)
+
+FLOAT32 = Variant("float32", "float32", None)
+FLOAT16 = Variant("float16", "float16 weights", 0.0005)
+DYNAMIC_INT8 = Variant("dynamic_int8", "int8 weights, float32 in and out", 0.0005)
+INT8 = Variant("int8", "int8 weights and activations", 0.003)
+MEDIAPIPE = Variant("mediapipe", "float32, for MediaPipe's Image Classifier", None)
 USUAL = (FLOAT32, FLOAT16, DYNAMIC_INT8, INT8)
 VARIANTS = {each.name: each for each in (*USUAL, MEDIAPIPE)}
 
@@ -100,8 +96,8 @@ def write(subject: Classifier, folder: Path, options: Options) -> None:
         (folder / variant.file).write_bytes(made)
         if variant is INT8 and options.c_header:
             header = c_header.render(made, options.c_header, subject.label_names)
-            (folder / c_header.FILE).write_text(header, encoding="ascii")
-    saved_model.write_labels(folder / LABELS, subject.label_names)
+            (folder / export_layout.C_HEADER_FILE).write_text(header, encoding="ascii")
+    saved_model.write_labels(folder / export_layout.LABELS, subject.label_names)
 
 
 def carried(variant: Variant, options: Options) -> signatures.Signature:
@@ -152,7 +148,7 @@ def convert(
       UserError: the model holds an op that TFLite has not; names it.
     """
     with tempfile.TemporaryDirectory(dir=scratch) as temporary:
-        source = Path(temporary) / "saved_model"
+        source = Path(temporary) / export_layout.SAVED_MODEL
         saved_model.write(subject, source, (signature,), batch_size)
         return from_saved_model(source, signature.name)
 

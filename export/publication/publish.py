@@ -15,10 +15,9 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ...base import files
+from ...base import export_layout, files
 from ...base.errors import UserError
 
-KINDS = ("saved_model", "tflite", "onnx")
 _STAGING = ".staging"
 # Below the export folder: what was rolled back, as <kind>/<model_name>/<version>.
 ROLLED_BACK = ".rolled_back"
@@ -51,7 +50,7 @@ def next_version(export_dir: Path, model_name: str) -> int:
     """
     versions = [0]
     for root in (export_dir, export_dir / ROLLED_BACK):
-        for kind in KINDS:
+        for kind in export_layout.FORMATS:
             for path in (root / kind / model_name).glob("*"):
                 if path.name.isdecimal():
                     versions.append(int(path.name))
@@ -66,7 +65,9 @@ def targets(
     Raises:
       UserError: the version is there already.
     """
-    found = {kind: export_dir / kind / model_name / str(version) for kind in kinds}
+    found = {
+        kind: export_layout.version_folder(export_dir, kind, model_name, version) for kind in kinds
+    }
     for target in found.values():
         if target.exists():
             raise UserError(f"{target} is there already; versions are never changed")
@@ -90,7 +91,7 @@ def publish(staged: Path, targets: Mapping[str, Path]) -> None:
         files.sync_tree(staged / kind)
     done = []
     try:
-        for kind in sorted(targets, key=lambda kind: kind == "saved_model"):
+        for kind in sorted(targets, key=lambda kind: kind == export_layout.SAVED_MODEL):
             os.rename(staged / kind, targets[kind])
             done.append(kind)
             files.sync(targets[kind].parent)

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
-from ...base import files
+from ...base import export_layout, files
 
-SHEET, FACTS = "samples.png", "samples.json"
 # Pixels of the whole sheet; of large images, or many classes, there are fewer of each.
 _MOST_PIXELS = 4_000_000
 
@@ -68,11 +67,11 @@ def write(samples: Samples | None, split: str, folder: Path) -> None:
     if samples is None:
         return
     pixels = samples.pixels[..., 0] if samples.image_shape[2] == 1 else samples.pixels
-    PIL.Image.fromarray(pixels).save(folder / SHEET)
+    PIL.Image.fromarray(pixels).save(folder / export_layout.SAMPLES_SHEET)
     facts = {
         "split": split,
         "image_shape": samples.image_shape,
         "columns": samples.columns,
         "counts": samples.counts,
     }
-    files.write_json(folder / FACTS, facts)
+    files.write_json(folder / export_layout.SAMPLES_FACTS, facts)

@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...base import files
+from ...base import export_layout, files
 from ...base.errors import UserError
 from . import publish
 
 # In a version's folder: where its manifest is.
-MANIFESTS = ("assets.extra/digitline.json", "manifest.json")
+MANIFESTS = (
+    f"{export_layout.EXTRA}/{export_layout.SAVED_MODEL_MANIFEST}",
+    export_layout.MANIFEST,
+)
 
 
 def roll_back(export_dir: Path, model_name: str) -> tuple[int, int]:
@@ -36,7 +39,9 @@ def roll_back(export_dir: Path, model_name: str) -> tuple[int, int]:
             "nothing to roll back to"
         )
     newest = max(found)
-    for place in sorted(found[newest], key=lambda path: "saved_model" not in path.parts):
+    for place in sorted(
+        found[newest], key=lambda path: export_layout.SAVED_MODEL not in path.parts
+    ):
         away = export_dir / publish.ROLLED_BACK / place.relative_to(export_dir)
         away.parent.mkdir(parents=True, exist_ok=True)
         if away.exists():  # Of an export folder that was put together by hand.
@@ -61,7 +66,7 @@ def keep_newest(export_dir: Path, model_name: str, count: int) -> list[int]:
 def published(export_dir: Path, model_name: str) -> dict[int, list[Path]]:
     """The folders of each version that is there, in any kind."""
     found: dict[int, list[Path]] = {}
-    for kind in publish.KINDS:
+    for kind in export_layout.FORMATS:
         for path in (export_dir / kind / model_name).glob("*"):
             if path.name.isdecimal() and path.is_dir():
                 found.setdefault(int(path.name), []).append(path)

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from ...base import export_layout
 from ...base.tf import tf
 from .. import signatures
 from ..functions import Classifier
 from ..gate.entries import ENTRIES
-
-FILE = "tf_serving_warmup_requests"
 
 
 def write(subject: Classifier, model_name: str, image: np.ndarray, folder: Path) -> None:
@@ -31,7 +30,7 @@ def write(subject: Classifier, model_name: str, image: np.ndarray, folder: Path)
 
     messages: Any = prediction_log_pb2  # Its classes are made when it is imported.
     folder.mkdir(parents=True, exist_ok=True)
-    with tf.io.TFRecordWriter(str(folder / FILE)) as writer:
+    with tf.io.TFRecordWriter(str(folder / export_layout.WARMUP_FILE)) as writer:
         for signature in signatures.SAVED_MODEL:
             values = ENTRIES[signature.name].encode(image[np.newaxis], subject)
             log = messages.PredictionLog()

@@ -3,14 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from ...base import files
+from ...base import export_layout, files
 from ...base.errors import UsageError, UserError
-
-_MANIFESTS = (
-    "saved_model/*/*/assets.extra/digitline.json",
-    "tflite/*/*/manifest.json",
-    "onnx/*/*/manifest.json",
-)
 
 
 def of_run(
@@ -31,9 +25,10 @@ def of_run(
         raise UsageError(f"--export_dir={export_dir} is no folder")
     timed = _timed(benchmark)
     rows = []
-    for pattern in _MANIFESTS:
-        for path in export_dir.glob(pattern):
-            manifest = files.read_json(path)
+    for export_format in export_layout.FORMATS:
+        for folder in export_dir.glob(f"{export_format}/*/*"):
+            path = export_layout.manifest_of(folder)
+            manifest = files.read_json(path) if path.is_file() else None
             if isinstance(manifest, dict) and manifest.get("run") == recorded:
                 rows += _rows(manifest, timed)
     return tuple(sorted(rows, key=lambda row: -row["version"]))
@@ -49,7 +44,7 @@ def _rows(manifest: dict[str, Any], timed: dict[Any, float]) -> list[dict[str, A
     for artifact in manifest.get("artifacts", []):
         title = artifact["title"]
         found = [each for (of, _), each in compared.items() if of == title]
-        figures = compared.get((title, "serving_default"), found[0] if found else {})
+        figures = compared.get((title, export_layout.DEFAULT_SIGNATURE), found[0] if found else {})
         rows.append(
             {
                 "name": name,
@@ -69,8 +64,12 @@ def _bytes(path: str, listed: dict[str, Any]) -> int:
     """Of a file; of a SavedModel, of its graph and variables."""
     if path in listed:
         return listed[path]["bytes"]
-    parts = [each for each in listed if each == "saved_model.pb" or each.startswith("variables/")]
-    return sum(listed[each]["bytes"] for each in parts)
+    variables = f"{export_layout.VARIABLES}/"
+    return sum(
+        fact["bytes"]
+        for name, fact in listed.items()
+        if name == export_layout.SAVED_MODEL_FILE or name.startswith(variables)
+    )
 
 
 def _timed(path: Path | None) -> dict[Any, float]:

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from ...base.export_layout import DEFAULT_SIGNATURE
 from ..core.servable import Signature
 from .calls import Call, CallError, Model, ServerError, Steps, Tls
-from .images import DEFAULT_SIGNATURE, Classified
+from .images import Classified
 from .plans import Inputs, Plans, VersionStatus
 
 __all__ = ["AsyncClient", "Classified", "Client", "ServerError", "VersionStatus"]

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from ...base.errors import UsageError, UserError
+from ...base.export_layout import DEFAULT_SIGNATURE
 from ..core.servable import CLASSIFY_METHOD, Signature, TensorInfo
 from ..protocol import messages, tensors
 
-DEFAULT_SIGNATURE = "serving_default"
 _UINT8 = 4
 # Outputs that hold probabilities, the best name first.
 _PROBABILITIES = ("probabilities", "scores")

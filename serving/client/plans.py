@@ -9,6 +9,7 @@ from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 
 from ...base.errors import UsageError, UserError
+from ...base.export_layout import DEFAULT_SIGNATURE
 from ..core.servable import Signature
 from ..protocol import tensors
 from . import calls as client_calls
@@ -17,7 +18,7 @@ from . import images as client_images
 from . import over_grpc as client_grpc
 from . import over_rest as client_rest
 from .calls import Call, Model, Policy, ServerError, Steps, Tls
-from .images import DEFAULT_SIGNATURE, Classified
+from .images import Classified
 
 Inputs = Mapping[str, Any] | np.ndarray | Sequence[Any]
 # Answers after which what is known of a model's signatures may be out of date.

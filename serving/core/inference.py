@@ -16,7 +16,6 @@ from ..protocol.status import StatusError, from_exception, invalid
 from .executor import Executor
 from .servable import CLASSIFY_METHOD, REGRESS_METHOD, Servable, Signature, TensorInfo
 
-DEFAULT_SIGNATURE = "serving_default"
 # Names that signatures of these methods must have.
 CLASSIFY_INPUT, CLASSES, SCORES = "inputs", "classes", "scores"
 REGRESS_INPUT, REGRESS_OUTPUT = "inputs", "outputs"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import grpc
 
+from ...base.export_layout import TFLITE_FILE
 from ..protocol.status import StatusError
 from . import config, versions
 from .saved_model import SessionOptions
@@ -30,7 +31,7 @@ def open_version(
       Exception: what the runtime raises of a file that does not load.
     """
     # Imports that take their time; a server needs seldom both.
-    file = path if path.name == versions.TFLITE_FILE else path / versions.TFLITE_FILE
+    file = path if path.name == TFLITE_FILE else path / TFLITE_FILE
     saved = any((path / name).is_file() for name in versions.SAVED_MODEL_FILES)
     if file.is_file() and (prefer_tflite or not saved):
         from . import tflite_model
@@ -48,14 +49,14 @@ def open_version(
 
 def source(folder: Path, platform: str) -> Path:
     """What a version of a platform is loaded from: its folder, or its TFLite file."""
-    return folder / versions.TFLITE_FILE if platform == config.TFLITE else folder
+    return folder / TFLITE_FILE if platform == config.TFLITE else folder
 
 
 def _files(platform: str) -> tuple[str, ...]:
     """Any of these makes a folder a version for a platform."""
     if platform == config.TFLITE:
-        return (versions.TFLITE_FILE,)
-    return (*versions.SAVED_MODEL_FILES, versions.TFLITE_FILE)
+        return (TFLITE_FILE,)
+    return (*versions.SAVED_MODEL_FILES, TFLITE_FILE)
 
 
 def list_versions(model: config.ModelConfig) -> versions.Listing:
@@ -78,7 +79,7 @@ def list_versions(model: config.ModelConfig) -> versions.Listing:
 
 def folder_of(path: Path) -> Path:
     """The version's folder, of what `source` gave."""
-    return path.parent if path.name == versions.TFLITE_FILE else path
+    return path.parent if path.name == TFLITE_FILE else path
 
 
 def fingerprint(path: Path) -> Fingerprint:

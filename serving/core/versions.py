@@ -5,8 +5,9 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
-TFLITE_FILE = "model.tflite"
+from ...base.export_layout import SAVED_MODEL_FILE, TFLITE_FILE
+
+SAVED_MODEL_FILES = (SAVED_MODEL_FILE, f"{SAVED_MODEL_FILE}txt")
 
 _NUMBER = re.compile(r"[0-9]+")
 _LARGEST = 2**63 - 1  # Of an int64, which is what requests carry.

@@ -12,14 +12,13 @@ import grpc
 import numpy as np
 from absl import logging
 
+from ...base import export_layout
 from ...base.tf import tf
 from ..protocol.status import StatusError, invalid
 from .servable import Servable, Signature
 
-FILE = Path("assets.extra") / "tf_serving_warmup_requests"
+FILE = Path(export_layout.EXTRA) / export_layout.WARMUP_FILE
 MAX_RECORDS = 1000
-
-_DEFAULT_SIGNATURE = "serving_default"
 
 
 def replay(folder: Path, servable: Servable, iterations: int = 0) -> int:
@@ -148,7 +147,7 @@ def _strings(values: Sequence[bytes]) -> np.ndarray:
 
 
 def _signature(servable: Servable, spec: Any) -> tuple[str, Signature]:
-    name = spec.signature_name or _DEFAULT_SIGNATURE
+    name = spec.signature_name or export_layout.DEFAULT_SIGNATURE
     if name not in servable.signatures:
         raise StatusError(
             grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.'

@@ -23,10 +23,10 @@ from typing import Any
 
 from aiohttp import web
 
-from ...base import files, pictures
+from ...base import export_layout, files, pictures
 from ...base.errors import DataError, UserError
 from .. import picture
-from ..core.inference import DEFAULT_SIGNATURE, Target
+from ..core.inference import Target
 from ..core.manager import Manager, State
 from ..core.servable import Servable
 from ..protocol.status import StatusError, invalid
@@ -51,7 +51,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def image_shape(servable: Servable) -> tuple[int, int, int] | None:
     """(height, width, channels) of a servable that takes raw pixels, [N, H, W, C]; else None."""
-    signature = servable.signatures.get(DEFAULT_SIGNATURE)
+    signature = servable.signatures.get(export_layout.DEFAULT_SIGNATURE)
     if signature is None or len(signature.inputs) != 1:
         return None
     (info,) = signature.inputs.values()
@@ -142,7 +142,7 @@ class _Pages:
 
     async def samples(self, request: web.Request) -> web.StreamResponse:
         folder = self._folder(request.match_info)
-        path = folder / "assets.extra" / "samples.png" if folder else None
+        path = folder / export_layout.EXTRA / export_layout.SAMPLES_SHEET if folder else None
         if path is None or not path.is_file():
             return _missing("this version has no test images")
         return self._sent(path)
@@ -206,13 +206,13 @@ class _Pages:
         labels = _labels(folder)
         return {
             "version": str(number),  # JavaScript's numbers are too short for some.
-            "kind": "TFLite" if (folder / "model.tflite").is_file() else "SavedModel",
+            "kind": "TFLite" if (folder / export_layout.TFLITE_FILE).is_file() else "SavedModel",
             "labels": labels,
             "image_shape": shape,
             "is_of_digits": shape is not None and picture.is_of_digits(shape, labels),
             "activations": ACTIVATIONS in signatures,
             "tflite": tflite_of(folder) is not None,
-            "samples": _json(folder / "assets.extra" / "samples.json"),
+            "samples": _json(folder / export_layout.EXTRA / export_layout.SAMPLES_FACTS),
         }
 
     def _sent(self, path: Path) -> web.FileResponse:
@@ -262,26 +262,26 @@ def tflite_of(folder: Path) -> Path | None:
     Args:
       folder: of the version.
     """
-    own = folder / "model.tflite"
+    own = folder / export_layout.TFLITE_FILE
     if own.is_file():
         return own
     folder = folder.absolute()
-    name, version = folder.parent.name, folder.name
-    beside = folder.parents[2] / "tflite" / name / version if len(folder.parents) > 2 else folder
-    path = beside / "model.tflite"
-    if folder.parents[1].name != "saved_model" or not path.is_file():
+    if len(folder.parents) < 3 or folder.parents[1].name != export_layout.SAVED_MODEL:
         return None
-    here = _json(folder / "assets.extra" / "digitline.json")
-    there = _json(beside / "manifest.json")
+    beside = folder.parents[2] / export_layout.TFLITE / folder.parent.name / folder.name
+    path = beside / export_layout.TFLITE_FILE
+    if not path.is_file():
+        return None
+    here, there = (_json(export_layout.manifest_of(version)) for version in (folder, beside))
     same = here and there and all(here.get(each) == there.get(each) for each in _SAME)
     return path if same else None
 
 
 def _labels(folder: Path) -> tuple[str, ...]:
-    for path in (folder / "assets" / "labels.txt", folder / "labels.txt"):
-        if path.is_file():
-            return tuple(path.read_text(encoding="utf-8", errors="replace").splitlines())
-    return ()
+    path = export_layout.labels_of(folder)
+    if not path.is_file():
+        return ()
+    return tuple(path.read_text(encoding="utf-8", errors="replace").splitlines())
 
 
 def _json(path: Path) -> dict[str, Any] | None:

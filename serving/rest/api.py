@@ -20,6 +20,7 @@ import grpc
 import numpy as np
 from aiohttp import HttpVersion11, web
 
+from ...base import export_layout
 from ..core import inference
 from ..core.inference import Lease, Target
 from ..protocol.status import StatusError, from_exception, invalid
@@ -269,7 +270,7 @@ class _Api:
         In one piece: of documents, which are large, only as many are there as threads.
         """
         document = json_text.parse(body, self._limits.depth, effort)
-        name = json_tensors.signature_name(document) or inference.DEFAULT_SIGNATURE
+        name = json_tensors.signature_name(document) or export_layout.DEFAULT_SIGNATURE
         with contextlib.ExitStack() as stack:
             lease = stack.enter_context(self._models.lease(call.target))
             found = lease.servable.signatures.get(name)
@@ -290,7 +291,7 @@ class _Api:
 
     def _read_examples(self, body: bytes, effort: Effort) -> tuple[str, list[bytes]]:
         document = json_text.parse(body, self._limits.depth, effort)
-        name = json_tensors.signature_name(document) or inference.DEFAULT_SIGNATURE
+        name = json_tensors.signature_name(document) or export_layout.DEFAULT_SIGNATURE
         return name, json_examples.read(document, effort)
 
     async def _convert(

@@ -24,6 +24,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from ...base.export_layout import DEFAULT_SIGNATURE
 from ..core import inference
 from ..core.inference import Target
 from ..core.servable import CLASSIFY_METHOD, REGRESS_METHOD
@@ -174,7 +175,7 @@ class Services(grpc.GenericRpcHandler):
 
     async def _answer_predict(self, request: Any) -> Any:
         spec = spec_of(request)
-        signature = spec.signature_name or inference.DEFAULT_SIGNATURE
+        signature = spec.signature_name or DEFAULT_SIGNATURE
         wanted = list(request.output_filter)
         with self._models.lease(target_of(spec)) as lease:
             # Before anything is made of the tensors, which may be large.
@@ -206,7 +207,7 @@ class Services(grpc.GenericRpcHandler):
     ) -> Any:
         """Answers Classify or Regress; `fill` runs the signature and fills the result."""
         spec = spec_of(request)
-        signature = spec.signature_name or inference.DEFAULT_SIGNATURE
+        signature = spec.signature_name or DEFAULT_SIGNATURE
         with self._models.lease(target_of(spec)) as lease:
             examples = grpc_messages.examples(request.input, self._max_bytes)
             await fill(lease, signature, examples, response.result)
@@ -221,7 +222,7 @@ class Services(grpc.GenericRpcHandler):
             raise invalid(
                 "All ModelSpecs in a MultiInferenceRequest must access the same model name."
             )
-        names = [task.model_spec.signature_name or inference.DEFAULT_SIGNATURE for task in tasks]
+        names = [task.model_spec.signature_name or DEFAULT_SIGNATURE for task in tasks]
         repeated = [name for name, count in collections.Counter(names).items() if count > 1]
         if repeated:
             raise invalid(f"Duplicate evaluation of signature: {repeated[0]}")

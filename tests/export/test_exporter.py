@@ -14,7 +14,6 @@ from digitline.export import exporter, functions, signatures
 from digitline.export import flags as export_flags
 from digitline.export.formats import metadata, quantize, saved_model, tflite
 from digitline.export.formats import table as formats
-from digitline.export.publication import publish
 from digitline.models.run import Run
 from digitline.serving import artifacts as runtime
 
@@ -106,7 +105,7 @@ def test_plain_tensorflow_and_plain_litert_get_the_models_answers(
 
 
 def test_the_flags_formats_are_those_that_are_there():
-    assert formats.NAMES == export_flags.FORMATS == publish.KINDS
+    assert formats.NAMES == export_flags.FORMATS
     assert tuple(tflite.VARIANTS) == export_flags.VARIANTS
 
 
@@ -186,7 +185,7 @@ def convert_without_weights(subject, folder, options):
     content = metadata.add(content, signatures.TFLITE_DEFAULT, subject.label_names, "plain")
     for variant in options.variants:
         (folder / variant.file).write_bytes(content)
-    saved_model.write_labels(folder / tflite.LABELS, subject.label_names)
+    saved_model.write_labels(folder / "labels.txt", subject.label_names)
 
 
 def really_write(subject, folder, *options):
@@ -275,7 +274,7 @@ def swapped_labels(subject, folder, *options):
 
 def swapped_labels_in_the_graph(subject, folder, *options):
     swapped_labels(subject, folder, *options)
-    saved_model.write_labels(folder / saved_model.LABELS, subject.label_names)
+    saved_model.write_labels(folder / "assets" / "labels.txt", subject.label_names)
 
 
 REAL_TFLITE, REAL_SAVED_MODEL = tflite.write, saved_model.write
@@ -402,7 +401,9 @@ def test_a_refusal_leaves_what_was_published_before(well_trained, tmp_path, monk
 
 KILLED = """
 import os, signal, sys
-from digitline.export import exporter, publish, tflite
+from digitline.export import exporter
+from digitline.export.formats import tflite
+from digitline.export.publication import publish
 def dies(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 module, name = {"write": (tflite, "write"), "publish": (publish, "publish")}[sys.argv[1]]

@@ -116,7 +116,7 @@ def test_every_network_converts(name, tmp_path):
     subject = functions.Classifier(model, preprocess, tuple("0123456789"))
     onnx.write(subject, tmp_path)
     images = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1), np.uint8)
-    found = onnx.open_file(tmp_path / onnx.FILE).run("serving_default", images)
+    found = onnx.open_file(tmp_path / "model.onnx").run("serving_default", images)
     expected = functions.serving_default(subject)(tf.constant(images))["probabilities"]
     np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
 
@@ -130,7 +130,7 @@ def test_resized_coloured_images(tmp_path):
     subject = functions.Classifier(model, preprocess, ("a", "b", "c"))
     onnx.write(subject, tmp_path)
     images = np.random.default_rng(0).integers(0, 256, (4, 12, 10, 3), np.uint8)
-    found = onnx.open_file(tmp_path / onnx.FILE).run("serving_default", images)
+    found = onnx.open_file(tmp_path / "model.onnx").run("serving_default", images)
     expected = functions.serving_default(subject)(tf.constant(images))["probabilities"]
     np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
 

@@ -6,7 +6,6 @@ import numpy as np
 
 from digitline.base.tf import tf
 from digitline.export import signatures
-from digitline.export.publication import warmup
 
 from support import digitline
 
@@ -58,7 +57,7 @@ def test_each_layer_answers_in_order(exported):
 def test_warm_up_requests_are_answered(exported):
     from tensorflow_serving.apis import prediction_log_pb2
 
-    path = exported.saved_model / "assets.extra" / warmup.FILE
+    path = exported.saved_model / "assets.extra" / "tf_serving_warmup_requests"
     loaded = tf.saved_model.load(str(exported.saved_model))
     names = []
     for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():

@@ -19,13 +19,13 @@ def test_the_first_of_each_class_in_rows(channels, tmp_path):
     labels = np.array([2, 0, 2, 2, 0])
     images = images_of(labels, (4, 5, channels))
     samples.write(samples.of_classes(images, labels, 3, 2), "test", tmp_path)
-    assert json.loads((tmp_path / samples.FACTS).read_text()) == {
+    assert json.loads((tmp_path / "samples.json").read_text()) == {
         "split": "test",
         "image_shape": [4, 5, channels],
         "columns": 2,
         "counts": [2, 0, 2],
     }
-    sheet = np.asarray(PIL.Image.open(tmp_path / samples.SHEET)).reshape(3, 4, 2, 5, channels)
+    sheet = np.asarray(PIL.Image.open(tmp_path / "samples.png")).reshape(3, 4, 2, 5, channels)
     for row, places in ((0, (1, 4)), (2, (0, 2))):
         for column, place in enumerate(places):
             np.testing.assert_array_equal(sheet[row, :, column], images[place])
