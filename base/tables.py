@@ -23,3 +23,9 @@ def table(
         colalign=["right" if column in right else "left" for column in range(len(headers))],
         disable_numparse=True,
     )
+
+
+def short(words: str, length: int) -> str:
+    """Words on one line, cut to `length` characters."""
+    words = " ".join(words.split())
+    return words if len(words) <= length else f"{words[: length - 1]}…"

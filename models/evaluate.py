@@ -50,8 +50,6 @@ flags.DEFINE_integer(
 )
 define_max_corrupt_records(**_DATA)
 
-# Larger confusion matrices are for --json alone.
-_SHOWN_CLASSES = 20
 # So many wrongly classified images are named.
 _NAMED = 20
 
@@ -204,6 +202,8 @@ def _raw(dataset: Any, split: str, shards: Any) -> Iterator[tuple[Any, Any]]:
 
 def text(result: dict[str, Any]) -> str:
     """The result for a person."""
+    from .evaluation.text import class_table, confusion_matrix
+
     low, high = result["accuracy_interval_95"]
     names = result["label_names"]
     lines = [
@@ -212,11 +212,11 @@ def text(result: dict[str, Any]) -> str:
         f"95 % interval {low:.2%} to {high:.2%}), loss {result['loss']:.4f}, calibration error "
         f"{result['calibration_error']:.2%}",
         "",
-        *_class_table(names, result["by_class"]),
+        class_table(names, result["by_class"]),
     ]
-    if len(names) <= _SHOWN_CLASSES:
-        lines += ["", "true class by row, predicted by column:"]
-        lines += _confusion_table(names, result["confusion"])
+    matrix = confusion_matrix(names, result["confusion"])
+    if matrix:
+        lines += ["", *matrix]
     wrong = result["misclassified"]
     if wrong:
         dots = f" and {len(wrong) - _NAMED:,} more (--json)" if len(wrong) > _NAMED else ""
@@ -225,31 +225,6 @@ def text(result: dict[str, Any]) -> str:
     if "workdir" in result:
         lines += ["", f"next: {command.program()} export --workdir={result['workdir']}"]
     return "\n".join(lines)
-
-
-def _class_table(names: list[str], rows: list[dict[str, Any]]) -> list[str]:
-    def share(value: float | None) -> str:
-        return "-" if value is None else f"{value:.2%}"
-
-    width = max(5, *map(len, names))
-    lines = [f"{'class':<{width}}  {'images':>8}  {'precision':>9}  {'recall':>8}  {'F1':>8}"]
-    for name, row in zip(names, rows, strict=True):
-        lines.append(
-            f"{name:<{width}}  {row['images']:>8,}  {share(row['precision']):>9}  "
-            f"{share(row['recall']):>8}  {share(row['f1']):>8}"
-        )
-    return lines
-
-
-def _confusion_table(names: list[str], confusion: list[list[int]]) -> list[str]:
-    heads = [name[:6] for name in names]
-    left = max(map(len, names))
-    width = max(len(f"{max(map(max, confusion)):,}"), *map(len, heads))
-    lines = [" " * left + "  " + "  ".join(f"{head:>{width}}" for head in heads)]
-    for name, row in zip(names, confusion, strict=True):
-        cells = (f"{count:,}" if count else "." for count in row)
-        lines.append(f"{name:<{left}}  " + "  ".join(f"{cell:>{width}}" for cell in cells))
-    return lines
 
 
 COMMAND = command.from_values(

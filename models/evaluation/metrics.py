@@ -13,7 +13,7 @@ from ...base.tf import keras, tf
 # Two-sided 95 % of the normal distribution.
 _Z95 = 1.959964
 # Of the calibration error, as its authors have it.
-_BINS = 15
+BINS = 15
 # Probabilities below this count as this in a loss: float32 has no smaller normal number.
 _TINY = 1.2e-38
 
@@ -71,8 +71,8 @@ class Evaluation:
         """
         confidence = self.probabilities.max(axis=1).astype(np.float64)
         right = (self.predicted == self.labels).astype(np.float64)
-        bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
-        gaps = np.bincount(bins, weights=right - confidence, minlength=_BINS)
+        bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+        gaps = np.bincount(bins, weights=right - confidence, minlength=BINS)
         return float(np.abs(gaps).sum() / self.examples)
 
     def by_class(self) -> list[dict[str, Any]]:

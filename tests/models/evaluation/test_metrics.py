@@ -115,7 +115,7 @@ def test_an_ensemble_is_the_mean_of_the_probabilities(trained, data_dir, dataset
 def test_text_shows_classes_and_confusion(trained):
     done = digitline("evaluate", f"--workdir={trained.workdir}")
     assert done.returncode == 0, done.stderr
-    assert "class    images  precision    recall        F1" in done.stdout
+    assert "class      images    precision    recall      F1" in done.stdout
     assert "true class by row, predicted by column:" in done.stdout
     assert "misclassified, by place in test: " in done.stdout
 

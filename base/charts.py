@@ -1,0 +1,255 @@
+"""Charts by matplotlib: the theme, a chart of a fixed size, and its files.
+
+matplotlib is used through its objects only (no pyplot, no global state) and is imported
+when the first chart is made. One unit of a chart is a pixel of a page, and a point of
+matplotlib's. y grows downward.
+"""
+
+import html
+import io
+import re
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import PIL.Image
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito's palette, which the colour-blind can tell apart too
+# (https://jfly.uni-koeln.de/color/): blue, and vermilion for what is wrong.
+# A page may set each of these by the CSS variable of its name; no two are equal.
+COLORS = {
+    "ink": "#1f2933",
+    "pale": "#616e7c",
+    "grid": "#e4e7eb",
+    "paper": "#ffffff",
+    "blue": "#0072b2",
+    "vermilion": "#d55e00",
+    "on-blue": "#fffffe",
+}
+INK, PALE, GRID, PAPER, BLUE, VERMILION, ON_BLUE = COLORS.values()
+# The browser's own letters; matplotlib measures with DejaVu Sans.
+_FONT = "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
+# Pixels of a PNG file for each unit.
+SCALE = 2
+_POINTS = 72  # Units in an inch.
+_XMLNS = ' xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+
+
+class Chart:
+    """A chart of `width` times `height` units under its title.
+
+    Args:
+      width, height: in units.
+      title: on the top of the chart, and its description for those who do not see it.
+      note: a line below the title.
+    """
+
+    def __init__(self, width: float, height: float, title: str, note: str = ""):
+        from matplotlib.figure import Figure
+
+        self.width, self.height, self.title = round(width), round(height), title
+        self._figure = Figure(
+            (self.width / _POINTS, self.height / _POINTS),
+            dpi=_POINTS * SCALE,
+            facecolor=PAPER,
+        )
+        self._paper = self._figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
+        self._paper.set_axis_off()
+        # The images, as RGBA pixels of the PNG file: to matplotlib they are one image.
+        self._images: np.ndarray | None = None
+        self._tips: list[str] = []
+        self.text(8, 16, title, 12, bold=True)
+        self.text(8, 32, note, color=PALE)
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        words: str,
+        size: float = 10,
+        color: str = INK,
+        align: str = "left",
+        bold: bool = False,
+        upright: bool = False,
+    ) -> None:
+        """Writes one line.
+
+        Args:
+          x, y: of the base line's left end, its center or its right end, by `align`.
+          words: are shown as they are: a `$` begins no formula.
+          size: of the letters, in units.
+          color: of the letters.
+          align: left, center or right.
+          bold: heavy letters.
+          upright: to be read from below.
+        """
+        if words:
+            # As keywords of an artist they would be slow: matplotlib looks each up by its name.
+            text = self._paper.text(x, y, words, parse_math=False, fontsize=size, color=color)
+            text.set(horizontalalignment=align)
+            if bold:
+                text.set_fontweight("bold")
+            if upright:
+                text.set(rotation=90, rotation_mode="anchor")
+
+    def rectangles(
+        self,
+        boxes: Sequence[tuple[float, float, float, float]],
+        colors: Sequence[str],
+        opacities: Sequence[float] = (),
+    ) -> None:
+        """Fills rectangles (x, y, width, height), each with its colour."""
+        from matplotlib.collections import PolyCollection
+        from matplotlib.colors import to_rgba
+
+        corners = [
+            [(x, y), (x + width, y), (x + width, y + height), (x, y + height)]
+            for x, y, width, height in boxes
+        ]
+        fills = [
+            to_rgba(color, opacity)
+            for color, opacity in zip(colors, opacities or [1.0] * len(colors), strict=True)
+        ]
+        self._paper.add_collection(
+            PolyCollection(corners, facecolors=fills, edgecolors="none"), autolim=False
+        )
+
+    def image(self, x: float, y: float, width: float, height: float, pixels: np.ndarray) -> None:
+        """Draws uint8 [H, W, 3] with sharp edges."""
+        if self._images is None:
+            shape = (self.height * SCALE, self.width * SCALE, 4)
+            self._images = np.zeros(shape, np.uint8)
+        top, left, bottom, right = (round(edge * SCALE) for edge in (y, x, y + height, x + width))
+        rows = np.arange(bottom - top) * pixels.shape[0] // max(bottom - top, 1)
+        columns = np.arange(right - left) * pixels.shape[1] // max(right - left, 1)
+        self._images[top:bottom, left:right, :3] = pixels[rows[:, None], columns]
+        self._images[top:bottom, left:right, 3] = 255
+
+    def axes(self, left: float, top: float, right: float, bottom: float) -> "Axes":
+        """Axes in the theme's style; their limits, ticks and content are the caller's."""
+        height, width = self.height, self.width
+        axes = self._figure.add_axes(
+            (left / width, 1 - bottom / height, (right - left) / width, (bottom - top) / height)
+        )
+        axes.set_facecolor("none")
+        axes.spines[["left", "right", "top"]].set_visible(False)
+        axes.spines["bottom"].set_color(PALE)
+        axes.grid(axis="y", color=GRID)
+        axes.set_axisbelow(True)
+        axes.tick_params(colors=PALE, labelsize=10, length=0)
+        axes.tick_params(axis="x", length=3)
+        axes.minorticks_off()
+        return axes
+
+    def label_axes(self, axes: "Axes", x_label: str, y_label: str) -> None:
+        """Says what the axes show: below on the middle, and above on the left."""
+        box = axes.get_position()
+        middle, bottom = (box.x0 + box.x1) / 2 * self.width, (1 - box.y0) * self.height
+        self.text(middle, bottom + 30, x_label, color=PALE, align="center")
+        self.text(8, (1 - box.y1) * self.height - 8, y_label, color=PALE)
+
+    def tip(self, x: float, y: float, width: float, height: float, words: str) -> None:
+        """Words that a page shows while the mouse is on a rectangle."""
+        self._tips.append(
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}">'
+            f"<title>{html.escape(words)}</title></rect>"
+        )
+
+    def tip_at(self, axes: "Axes", x: float, y: float, words: str) -> None:
+        """The same on a point of axes."""
+        across, up = axes.transData.transform((x, y)) / SCALE
+        self.tip(across - 4, self.height - up - 4, 8, 8, words)
+
+    def png(self) -> bytes:
+        """The content of a PNG file, on white paper."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        self._place_images()
+        canvas = FigureCanvasAgg(self._figure)
+        with warnings.catch_warnings():
+            # A letter that the font lacks is drawn as a box, which everybody sees.
+            warnings.filterwarnings("ignore", "Glyph .* missing")
+            canvas.draw()
+        pixels = PIL.Image.fromarray(np.asarray(canvas.buffer_rgba()))
+        return _encoded(pixels.convert("RGB"))
+
+    def svg(self, inline: bool = False) -> str:
+        """The chart as an SVG element whose colours are CSS variables.
+
+        Args:
+          inline: for a page: without the names of XML, which look like links.
+        """
+        import matplotlib
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+        self._place_images()
+        written = io.StringIO()
+        style = matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "digitline"})
+        with style, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing")
+            FigureCanvasSVG(self._figure).print_svg(written, metadata={"Date": None})
+        head = (
+            f'<svg{"" if inline else _XMLNS} viewBox="0 0 {self.width} {self.height}" '
+            f'width="{self.width}" height="{self.height}" role="img" '
+            f'aria-label="{html.escape(self.title)}" font-family="{_FONT}">'
+        )
+        tips = f'<g fill="none" pointer-events="all">{"".join(self._tips)}</g>'
+        body = _themed(written.getvalue())
+        if inline:
+            body = body.replace(" xlink:href=", " href=")
+        return f"{head}{body}{tips if self._tips else ''}</svg>"
+
+    def _place_images(self) -> None:
+        if self._images is not None and not self._paper.images:
+            extent = (0, self.width, self.height, 0)
+            self._paper.imshow(self._images, interpolation="none", extent=extent, aspect="auto")
+
+
+def _themed(svg: str) -> str:
+    """What is inside matplotlib's SVG, shorter, with the theme's colours and the page's letters."""
+    inside = svg[svg.index('<g id="figure_1">') : svg.rindex("</svg>")]
+    inside = re.sub(r"<!--.*?-->", "", inside, flags=re.DOTALL)
+    # Several charts are in one page: what no part refers to loses its name.
+    inside = re.sub(r' id="(?:\w+_\d+|image\w+)"', "", inside)
+    inside = re.sub(r"\s*\n\s*", " ", inside.replace("base64,\n", "base64,"))
+    inside = re.sub(r"font: (?:(bold|\d+) )?([\d.]+px) [^;\"]*", _font, inside)
+    inside = re.sub(r" font-family: [^;\"]*;| transform=\"rotate\(-0[^)]*\)\"", "", inside)
+    for name, color in COLORS.items():
+        inside = inside.replace(f": {color}", f": var(--{name}, {color})")
+    return inside
+
+
+def _font(style: re.Match[str]) -> str:
+    return f"font-size: {style[2]}; font-weight: bold" if style[1] else f"font-size: {style[2]}"
+
+
+def png_file(pixels: np.ndarray) -> bytes:
+    """Pixels uint8 [H, W, 3] as the content of a PNG file."""
+    if (pixels == pixels[..., :1]).all():
+        pixels = pixels[..., 0]  # Grey takes a third of the bytes.
+    return _encoded(PIL.Image.fromarray(np.ascontiguousarray(pixels)))
+
+
+def _encoded(picture: PIL.Image.Image) -> bytes:
+    content = io.BytesIO()
+    picture.save(content, "PNG")
+    return content.getvalue()
+
+
+def visible(image: np.ndarray) -> np.ndarray:
+    """A dataset's image uint8 [H, W, C] as it is shown, uint8 [H, W, 3].
+
+    Colours stay; channels that are not colours become their mean.
+    """
+    if image.shape[2] in (3, 4):
+        return image[..., :3]
+    return np.repeat(image.mean(axis=2).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def width_of(words: str, size: float = 10) -> float:
+    """About how wide words are, in units; Chinese and Japanese letters are squares."""
+    return size * sum(1.0 if letter > "\u2e7f" else 0.62 for letter in words)
