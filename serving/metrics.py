@@ -6,10 +6,10 @@ Latencies are in microseconds, as TF Serving has them.
 import contextlib
 import re
 from collections.abc import Callable, Container
-from typing import Any
 
 import prometheus_client
 
+from .access_log import Answered
 from .protocol.status import CODES
 
 PREFIX = ":tensorflow:serving:"
@@ -29,7 +29,10 @@ class Metrics:
     def __init__(self):
         self.registry = prometheus_client.CollectorRegistry()
         self.requests = 0
-        self._cells: dict[Any, Any] = {}  # Looking labels up takes half of the time.
+        # Looking labels up takes half of the time.
+        self._cells: dict[
+            tuple[str, str, str, str], tuple[prometheus_client.Counter, prometheus_client.Histogram]
+        ] = {}
         self._names: Callable[[], Container[str]] = lambda: ()
 
         def counter(name: str, text: str, *labels: str) -> prometheus_client.Counter:
@@ -87,28 +90,26 @@ class Metrics:
             *("model_name", "version"),
         )
 
-    def request(self, model: str, api: str, status: str, seconds: float, entrypoint: str) -> None:
-        """A request that was answered.
-
-        Args:
-          model: that it named; counted as "" if there is none of this name.
-          api: "predict", "classify", …
-          status: name of its gRPC code.
-          seconds: that it took.
-          entrypoint: "GRPC" or "REST".
-        """
+    def request(self, answered: Answered) -> None:
+        """A request that was answered; one that asks for no API is not counted."""
+        if not answered.api:
+            return
         self.requests += 1
-        found = self._cells.get((model, api, status, entrypoint))
-        if found is None and model and model not in self._names():
-            model = ""  # Names that a client makes up must not grow the table.
-            found = self._cells.get((model, api, status, entrypoint))
-        if found is None:
-            found = self._cells[model, api, status, entrypoint] = (
-                self._requests.labels(model, status),
-                self._request_latency.labels(model, api, entrypoint),
+        entrypoint = "REST" if answered.http else "GRPC"
+        model = answered.model or ""
+        cells = self._cells.get((model, answered.api, answered.code, entrypoint))
+        if cells is None:
+            if model not in self._names():
+                model = ""  # Names that a client makes up must not grow the table.
+            cells = self._cells.setdefault(
+                (model, answered.api, answered.code, entrypoint),
+                (
+                    self._requests.labels(model, answered.code),
+                    self._request_latency.labels(model, answered.api, entrypoint),
+                ),
             )
-        found[0].inc()
-        found[1].observe(seconds * 1e6)
+        cells[0].inc()
+        cells[1].observe(answered.seconds * 1e6)
 
     def runtime(self, model: str, seconds: float) -> None:
         """What a call of the model took, with its wait in a queue."""

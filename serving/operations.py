@@ -1,14 +1,10 @@
-"""What keeps a running server observable: probes, figures, access log, health, its config file."""
+"""What keeps a running server observable: probes, metrics, health, its config file."""
 
 import asyncio
-import contextlib
-import json
 import os
 import signal
-import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import IO, Any
 
 from absl import logging
 from aiohttp import web
@@ -49,40 +45,6 @@ def routes(manager: Manager, metrics: Metrics, metrics_path: str) -> list[web.Ro
     if metrics_path:
         found.append(web.get(metrics_path, figures))
     return found
-
-
-@contextlib.contextmanager
-def access_log(where: str) -> Iterator[Callable[[dict[str, Any]], None] | None]:
-    """Gives what writes a JSON line for each request.
-
-    Args:
-      where: a file, which is appended to; `-` for standard error; empty for nothing.
-    """
-    if not where:
-        yield None
-        return
-    with contextlib.ExitStack() as stack:
-        out: IO[str] = sys.stderr
-        if where != "-":
-            out = open(where, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
-            stack.callback(_close, out)
-        complained = False
-
-        def write(line: dict[str, Any]) -> None:
-            nonlocal complained
-            try:
-                print(json.dumps(line), file=out)
-            except OSError as error:  # A full disk must not fail requests.
-                if not complained:
-                    logging.error("The access log cannot be written: %s", error)
-                complained = True
-
-        yield write
-
-
-def _close(file: IO[str]) -> None:
-    with contextlib.suppress(OSError):  # What did not fit on the disk.
-        file.close()
 
 
 async def follow_health(manager: Manager, tell: Callable[[bool], Awaitable[None]]) -> None:

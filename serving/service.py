@@ -20,6 +20,7 @@ from aiohttp import web
 from ..base.errors import UserError
 from ..base.tf import tf
 from . import operations, settings, welcome
+from .access_log import Answered, access_log
 from .core import config, loading, warmup
 from .core.batching import Batcher
 from .core.executor import Direct, Executor, MakeExecutor, Timed, in_own_thread, threads
@@ -175,7 +176,13 @@ async def _assembled(values: Any, stack: contextlib.AsyncExitStack) -> _Server:
     metrics.follow_models(manager.names)
     stack.push_async_callback(in_own_thread, manager.close)
     models = _Models(manager)
-    log = stack.enter_context(operations.access_log(values.access_log))
+    log = stack.enter_context(access_log(values.access_log))
+
+    def observe(request: Answered) -> None:
+        metrics.request(request)
+        if log:
+            log(request)
+
     server: _Server
 
     async def reload(message: Any) -> None:
@@ -185,8 +192,7 @@ async def _assembled(values: Any, stack: contextlib.AsyncExitStack) -> _Server:
         Services(
             models,
             reload,
-            functools.partial(metrics.request, entrypoint="GRPC"),
-            log,
+            observe,
             values.enable_serialization_as_tensor_content,
             values.max_request_bytes,
             values.max_concurrent_requests,
@@ -206,8 +212,7 @@ async def _assembled(values: Any, stack: contextlib.AsyncExitStack) -> _Server:
                 ),
                 *_page(values, manager),
             ],
-            observe=functools.partial(metrics.request, entrypoint="REST"),
-            access_log=log,
+            observe=observe,
         )
         rest = Runner(
             app,

@@ -1,17 +1,14 @@
-"""What the REST interface answers beside predictions: errors, status, metadata; its log's lines."""
+"""What the REST interface answers beside predictions: errors, status, metadata."""
 
-import time
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-import grpc
 import orjson
 from aiohttp import web
 from google.protobuf import json_format
 
 from ..core.inference import Lease
 from ..protocol.status import CODES
-from .requests import Call
 
 
 class State(Protocol):
@@ -82,27 +79,3 @@ def metadata(lease: Lease) -> bytes:
         {"model_spec": spec, "metadata": {"signature_def": {"signature_def": signatures}}},
         option=orjson.OPT_INDENT_2,
     )
-
-
-def log_line(
-    request: web.Request,
-    path: str,
-    call: Call | None,
-    response: web.Response,
-    code: grpc.StatusCode,
-    seconds: float,
-) -> dict[str, Any]:
-    """A request in the access log."""
-    body = response.body
-    return {
-        "time": time.time(),
-        "remote": request.remote,
-        "method": request.method,
-        "path": path,
-        "model": call.target.name if call else None,
-        "status": response.status,
-        "code": code.name,
-        "milliseconds": round(seconds * 1000, 3),
-        "request_bytes": request.content_length,
-        "response_bytes": len(body) if isinstance(body, bytes) else None,
-    }

@@ -21,6 +21,7 @@ import numpy as np
 from aiohttp import HttpVersion11, web
 
 from ...base import export_layout
+from ..access_log import Answered, Http, Observe
 from ..core import inference
 from ..core.inference import Lease, Target
 from ..protocol.status import StatusError, from_exception, invalid
@@ -32,8 +33,6 @@ from .limits import Budget, Effort, ElsewhereError, Hold, Limits
 from .requests import Call, RefusedError
 
 Result = TypeVar("Result")
-Observe = Callable[[str, str, str, float], None]
-AccessLog = Callable[[dict[str, Any]], None]
 
 _CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -62,7 +61,6 @@ def application(
     cors: bool = False,
     routes: Iterable[web.AbstractRouteDef] = (),
     observe: Observe | None = None,
-    access_log: AccessLog | None = None,
 ) -> web.Application:
     """The REST interface.
 
@@ -71,13 +69,10 @@ def application(
       limits: of requests.
       cors: whether pages of any origin may call.
       routes: further ones, as of metrics and health.
-      observe: is told of each request to a model, once it is answered: the model's name,
-        the method (predict, classify, regress, status, metadata), the name of the gRPC
-        status, and the seconds that it took.
-      access_log: is given a line for each request, as a dict that JSON can hold.
+      observe: is told of each request, once it is answered.
     """
     limits = limits or Limits()
-    api = _Api(models, limits, cors, observe, access_log)
+    api = _Api(models, limits, cors, observe)
     app = web.Application(
         client_max_size=limits.body_bytes,
         handler_args={
@@ -109,13 +104,11 @@ class _Api:
         limits: Limits,
         cors: bool,
         observe: Observe | None,
-        access_log: AccessLog | None,
     ):
         self._models = models
         self._limits = limits
         self._cors = cors
         self._observe = observe
-        self._access_log = access_log
         self._busy = 0
         self._running: set[asyncio.Task[bytes]] = set()
         self._budget = Budget(limits.bytes_in_flight)
@@ -127,7 +120,9 @@ class _Api:
         """Answers any request that no other route takes."""
         start = time.perf_counter()
         path = rest_requests.path_of(request)
-        call, code = None, grpc.StatusCode.CANCELLED  # Unless it comes to an end below.
+        call: Call | None = None
+        response: web.Response | None = None
+        code = grpc.StatusCode.CANCELLED  # Unless it comes to an end below.
         try:
             if self._cors and request.method == "OPTIONS":
                 response = web.Response()
@@ -148,13 +143,12 @@ class _Api:
             code = grpc.StatusCode.INTERNAL
             response = rest_answers.error(500, from_exception(error).message)
         finally:
-            seconds = time.perf_counter() - start
-            if call and self._observe:
-                self._observe(call.target.name, call.method, code.name, seconds)
+            if self._observe:
+                seconds = time.perf_counter() - start
+                self._observe(_answered(request, path, call, response, code, seconds))
+        assert response is not None
         if self._cors:
             response.headers.update(_CORS)
-        if self._access_log:
-            self._access_log(rest_answers.log_line(request, path, call, response, code, seconds))
         return response
 
     async def finish(self, _: web.Application) -> None:
@@ -310,3 +304,26 @@ class _Api:
             return function(*arguments)
 
         return await asyncio.get_running_loop().run_in_executor(self._pool, run)
+
+
+def _answered(
+    request: web.Request,
+    path: str,
+    call: Call | None,
+    response: web.Response | None,
+    code: grpc.StatusCode,
+    seconds: float,
+) -> Answered:
+    """What is noted of a request; `response` is None where its client left before."""
+    body = response.body if response else None
+    status = response.status if response else rest_requests.HTTP_STATUS[code]
+    response_bytes = len(body) if isinstance(body, bytes) else None
+    return Answered(
+        call.method if call else "",
+        call.target.name if call else None,
+        code.name,
+        seconds,
+        request.remote,
+        request.content_length,
+        Http(request.method, path, status, response_bytes),
+    )

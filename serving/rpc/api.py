@@ -25,6 +25,7 @@ from tensorflow_serving.apis import (
 )
 
 from ...base.export_layout import DEFAULT_SIGNATURE
+from ..access_log import Answered, Observe
 from ..core import inference
 from ..core.inference import Target
 from ..core.servable import CLASSIFY_METHOD, REGRESS_METHOD
@@ -51,8 +52,6 @@ _regression: Any = regression_pb2
 _MUCH = 256 << 10
 # Characters of an error: gRPC sends it in a header, whose size is limited.
 _LONGEST_MESSAGE = 2000
-# Told of each request: model, API, name of the status, seconds.
-Observe = Callable[[str, str, str, float], None]
 _Method = Callable[[Any], Awaitable[Any]]
 
 
@@ -71,7 +70,6 @@ class Services(grpc.GenericRpcHandler):
         models: Models,
         reload: Callable[[Any], Awaitable[None]],
         observe: Observe,
-        access_log: Callable[[dict[str, Any]], None] | None = None,
         tensor_content: bool = False,
         max_bytes: int = 2**27,
         max_calls: int = 1000,
@@ -83,7 +81,6 @@ class Services(grpc.GenericRpcHandler):
           reload: puts a `ModelServerConfig` in force, in its time. Raises StatusError or
             UserError.
           observe: told of each request.
-          access_log: is given a line for each request, as a dict that JSON can hold.
           tensor_content: whether answers hold tensors as bytes instead of typed fields.
           max_bytes: of a request's tensors or examples once they are unfolded: a message of
             a few bytes can state any number of them.
@@ -92,7 +89,6 @@ class Services(grpc.GenericRpcHandler):
         self._models = models
         self._reload = reload
         self._observe = observe
-        self._access_log = access_log
         self._typed = not tensor_content
         self._max_bytes = max_bytes
         self._max_calls = max_calls
@@ -157,19 +153,7 @@ class Services(grpc.GenericRpcHandler):
             finally:
                 self._running -= 1
                 seconds = time.perf_counter() - start
-                self._observe(name, api, status, seconds)
-                if self._access_log:
-                    self._access_log(
-                        {
-                            "time": time.time(),
-                            "remote": context.peer(),
-                            "method": api,
-                            "model": name,
-                            "code": status,
-                            "milliseconds": round(seconds * 1000, 3),
-                            "request_bytes": len(data),
-                        }
-                    )
+                self._observe(Answered(api, name, status, seconds, context.peer(), len(data)))
 
         return handle
 

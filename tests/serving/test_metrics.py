@@ -1,3 +1,4 @@
+from digitline.serving.access_log import Answered, Http
 from digitline.serving.metrics import Metrics
 
 
@@ -8,7 +9,8 @@ def lines(metrics):
 def test_names_are_tf_servings():
     metrics = Metrics()
     metrics.follow_models(lambda: ["odd_count_total"])
-    metrics.request("odd_count_total", "predict", "OK", 0.001, "REST")
+    http = Http("POST", "/v1/models/odd_count_total:predict", 200, 10)
+    metrics.request(Answered("predict", "odd_count_total", "OK", 0.001, None, None, http))
     metrics.batch("odd_count_total", 3, 4, 0.002)
     found = lines(metrics)
     name = ":tensorflow:serving:request_count"
@@ -25,7 +27,8 @@ def test_names_that_clients_make_up_are_not_kept():
     metrics = Metrics()
     metrics.follow_models(lambda: ["mine"])
     for number in range(1000):
-        metrics.request(f"other{number}", "predict", "INVALID_ARGUMENT", 0.001, "GRPC")
+        name = f"other{number}"
+        metrics.request(Answered("predict", name, "INVALID_ARGUMENT", 0.001, None, None))
     found = [
         line for line in lines(metrics) if line.startswith(":tensorflow:serving:request_count")
     ]

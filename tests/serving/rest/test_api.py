@@ -141,7 +141,7 @@ class Models:
 def serving(servable, **options):
     """A server in a thread with a loop of its own."""
     models = Models(servable)
-    observed, lines = [], []
+    observed = []
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -149,8 +149,7 @@ def serving(servable, **options):
     async def start():
         app = rest_api.application(
             models,
-            observe=lambda *what: observed.append(what),
-            access_log=lines.append,
+            observe=observed.append,
             **options,
         )
         runner = rest_server.Runner(app, access_log=None)
@@ -161,7 +160,7 @@ def serving(servable, **options):
 
     runner, port = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
     try:
-        yield SimpleNamespace(port=port, models=models, observed=observed, lines=lines)
+        yield SimpleNamespace(port=port, models=models, observed=observed)
     finally:
         models.held.set()
         asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(30)
@@ -441,21 +440,31 @@ def test_other_routes(server):
 
 def test_each_request_to_a_model_is_observed_once_and_logged(server):
     server.observed.clear()
-    server.lines.clear()
     post(server, {"instances": [[1, 2]]})
     refusal(server, "POST", "/v1/models/x:classify", {"examples": [{}]})
     answer(server, "GET", NAME)
     refusal(server, "GET", "/v1/none")
-    until(lambda: len(server.lines) == 4)
-    assert [each[:3] for each in server.observed] == [
-        ("toy", "predict", "OK"),
-        ("x", "classify", "NOT_FOUND"),
-        ("toy", "status", "OK"),
+    until(lambda: len(server.observed) == 4)
+    assert [(each.model, each.api, each.code, each.http.status) for each in server.observed] == [
+        ("toy", "predict", "OK", 200),
+        ("x", "classify", "NOT_FOUND", 404),
+        ("toy", "status", "OK", 200),
+        (None, "", "INVALID_ARGUMENT", 400),
     ]
-    assert all(0 < each[3] < 10 for each in server.observed)
-    assert [each["status"] for each in server.lines] == [200, 404, 200, 400]
-    assert server.lines[0]["path"] == f"{NAME}:predict"
-    json.dumps(server.lines)
+    assert all(0 < each.seconds < 10 for each in server.observed)
+    line = json.loads(server.observed[0].to_line())
+    assert line.pop("time") > 1e9
+    assert line.pop("milliseconds") > 0
+    assert line == {
+        "remote": "127.0.0.1",
+        "method": "POST",
+        "path": f"{NAME}:predict",
+        "model": "toy",
+        "status": 200,
+        "code": "OK",
+        "request_bytes": 23,
+        "response_bytes": 27,
+    }
 
 
 # --- HTTP
@@ -568,7 +577,7 @@ def test_a_call_that_takes_too_long_ends_in_504_and_keeps_its_version(strict):
     strict.models.held.set()
     until(lambda: strict.models.leases == 0)
     assert post(strict, {"inputs": [[1, 2]]}) == {"outputs": [[2.0, 4.0]]}
-    assert [each[2] for each in strict.observed] == ["DEADLINE_EXCEEDED", "OK"]
+    assert [each.code for each in strict.observed] == ["DEADLINE_EXCEEDED", "OK"]
 
 
 def test_a_body_that_does_not_come_ends_in_504(strict):
@@ -605,7 +614,9 @@ def test_a_client_that_goes_leaves_nothing_behind(servable):
                 if sent.endswith(body):
                     until(lambda: server.models.leases == 1)
             until(lambda: server.observed)
-            assert server.observed.pop()[:3] == ("toy", "predict", "CANCELLED")
+            left = server.observed.pop()
+            assert (left.model, left.api, left.code) == ("toy", "predict", "CANCELLED")
+            assert left.http.status == 499
             assert server.models.leases == sent.endswith(body)  # As long as its call runs.
             server.models.held.set()
             until(lambda: server.models.leases == 0)

@@ -1,7 +1,6 @@
 import asyncio
 import concurrent.futures
 import contextlib
-import functools
 import gc
 import gzip
 import http.client
@@ -289,8 +288,7 @@ def test_as_many_files_as_are_allowed():
 
 def test_made_up_names_do_not_grow_the_figures():
     metrics = Metrics()
-    observe = functools.partial(metrics.request, entrypoint="REST")
-    with serving(observe=observe) as server:
+    with serving(observe=metrics.request) as server:
         metrics.follow_models(server.models.names)
         predict(server, b'{"inputs":[1]}')
         ask(server, "POST", "/v1/models/made0:predict", b"x")
