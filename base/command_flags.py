@@ -49,7 +49,7 @@ def flag(
       default: the flag's default; with `None` the annotation must admit it.
       help_text: for `--help`. The default is added to it.
       group: the title under which `--help` shows it.
-      words: the only values of a `str` flag, if any.
+      words: the only values of a `str`, or the only ones in a tuple that is not empty, if any.
       at_least: lower bound of a number.
       at_most: upper bound of a number.
       formerly: the flag's name in the last release, which is still understood.
@@ -111,8 +111,12 @@ def _flag_fields(options: type) -> Iterable[tuple[dataclasses.Field[Any], type]]
 def _define(name: str, kind: type, facts: dict[str, Any], values: FlagValues) -> None:
     where = {"flag_values": values, "module_name": facts["group"]}
     default, help_text, bounds = facts["default"], facts["help"], facts["bounds"]
-    if facts["words"]:
+    if facts["words"] and kind is str:
         flags.DEFINE(OneOf(name, facts["words"]), name, default, help_text, **where)
+    elif facts["words"]:
+        serializer = flags.CsvListSerializer(",")
+        parser = SomeOf(name, facts["words"])
+        flags.DEFINE(parser, name, list(default), help_text, serializer=serializer, **where)
     elif kind is bool:
         flags.DEFINE_bool(name, default, help_text, **where)
     elif kind is int:
@@ -209,6 +213,21 @@ class OneOf(flags.ArgumentParser):
         return argument
 
 
+class SomeOf(flags.ListParser):
+    """Parses a flag that takes some of a few words, with commas between them."""
+
+    def __init__(self, what: str, words: Iterable[str]):
+        super().__init__()
+        self._one = OneOf(what, words)
+        self.syntactic_help = self._one.syntactic_help.replace("|", ",")
+
+    def parse(self, argument: str | list[str]) -> list[str]:
+        words = super().parse(argument)
+        if not words:
+            raise ValueError(f"at least one was expected of {self.syntactic_help}")
+        return [self._one.parse(word) for word in words]
+
+
 def nearest(word: str, words: Iterable[str]) -> str:
     """`; did you mean X?` for the word most like `word`, or nothing."""
     by_letters = {
@@ -236,7 +255,11 @@ def _help_of_flag(known: flags.Flag) -> list[str]:
     text = known.help or ""
     if isinstance(known.parser, OneOf):
         text += f" One of {known.parser.syntactic_help}."
+    elif isinstance(known.parser, SomeOf):
+        text += f" Some of {known.parser.syntactic_help}."
     if known.default is not None:
         default = str(known.default).lower() if known.boolean else known.default
+        if isinstance(default, list):
+            default = ",".join(default)
         text += f" (default: {default})"
     return [head, *textwrap.wrap(text, 88, initial_indent="      ", subsequent_indent="      ")]

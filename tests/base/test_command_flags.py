@@ -14,6 +14,7 @@ class Options:
     workdir: Path | None = flag(None, "Folder.", group="Where")
     formats: tuple[str, ...] = flag(("tflite",), "Formats.", group="Where")
     cache: str = flag("memory", "Cache.", group="Where", words=("memory", "file"))
+    kinds: tuple[str, ...] = flag(("a", "b"), "Kinds.", group="Where", words=("a", "b", "cc"))
     overwrite: bool = flag(False, "Replace.", group="Where")
 
 
@@ -28,9 +29,15 @@ def test_the_defaults_are_those_of_the_dataclass():
 
 
 def test_each_type_is_read():
-    read = options("--epochs=3", "--workdir=runs/a", "--formats=a,b", "--cache=file", "--overwrite")
+    words = "--epochs=3 --workdir=runs/a --formats=a,b --cache=file --kinds=cc,a --overwrite"
+    read = options(*words.split())
     assert read == Options(
-        epochs=3.0, workdir=Path("runs/a"), formats=("a", "b"), cache="file", overwrite=True
+        epochs=3.0,
+        workdir=Path("runs/a"),
+        formats=("a", "b"),
+        cache="file",
+        kinds=("cc", "a"),
+        overwrite=True,
     )
 
 
@@ -39,6 +46,8 @@ def test_each_type_is_read():
     [
         ("--epochs=0.1", "flag --epochs=0.1"),
         ("--cache=fil", "did you mean file?"),
+        ("--kinds=a,c", "did you mean cc?"),
+        ("--kinds=", "at least one was expected of a,b,cc"),
         ("--epoch=1", "did you mean --epochs?"),
         ("--epochs=inf", "expected a finite number"),
     ],
