@@ -47,7 +47,7 @@ class Command(Generic[Options, Result]):
     """One sub-command.
 
     Attributes:
-      name: as typed after `digitline`.
+      name: as typed after `program`.
       summary: one or two sentences for `--help`.
       flags: its own flags.
       options: what the parsed flags and the arguments that are not flags state.
@@ -57,6 +57,7 @@ class Command(Generic[Options, Result]):
       errors: the result's messages of what is wrong; the exit status is 1 if there are any.
       arguments: how the arguments that are not flags are called in the help; empty if the
         command takes none.
+      program: what is typed before the name.
     """
 
     name: str
@@ -68,6 +69,12 @@ class Command(Generic[Options, Result]):
     to_json: Callable[[Result], JsonObject] = as_json
     errors: Callable[[Result], Sequence[str]] = lambda _: ()
     arguments: str = ""
+    program: str = "digitline"
+
+    @property
+    def typed(self) -> str:
+        """How a person starts it."""
+        return f"{self.program} {self.name}"
 
 
 def from_values(
@@ -232,14 +239,14 @@ def _parse(command: Command[Options, Result], values: FlagValues, argv: list[str
     Raises:
       UsageError: a flag is wrong, or there is an argument too many.
     """
-    rest = command_flags.parse(command.name, command.flags, values, argv)
+    rest = command_flags.parse(command.typed, command.flags, values, argv)
     if rest and not command.arguments:
         raise UsageError(f"unexpected argument '{rest[0]}': flags begin with --")
     return rest
 
 
 def _print_error(command: Command[Options, Result], message: str) -> None:
-    print(f"digitline {command.name}: error: {message}", file=sys.stderr, flush=True)
+    print(f"{command.typed}: error: {message}", file=sys.stderr, flush=True)
 
 
 def _storage_error(error: BaseException | None) -> str | None:
@@ -294,7 +301,7 @@ def _wants_help(argv: list[str]) -> bool:
 
 def help_text(command: Command[Options, Result]) -> str:
     """The command's help: summary, then its flags by group with defaults."""
-    usage = f"digitline {command.name} [--flag=value …] {command.arguments}".rstrip()
+    usage = f"{command.typed} [--flag=value …] {command.arguments}".rstrip()
     lines = [f"usage: {usage}", "", *textwrap.wrap(command.summary, 88)]
     lines += command_flags.help_of_flags(command.flags)
     lines += [

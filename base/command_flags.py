@@ -153,11 +153,11 @@ def read(options: type[T], values: FlagValues, **more: Any) -> T:
     return options(**{**stated, **more})
 
 
-def parse(name: str, known: FlagValues, values: FlagValues, argv: list[str]) -> list[str]:
+def parse(typed: str, known: FlagValues, values: FlagValues, argv: list[str]) -> list[str]:
     """Parses `argv` into `values`; returns the arguments that are not flags.
 
     Args:
-      name: the command's.
+      typed: how a person starts the command.
       known: the command's own flags.
       values: the flags to parse into; they include `known`.
       argv: with the program's name first.
@@ -171,7 +171,7 @@ def parse(name: str, known: FlagValues, values: FlagValues, argv: list[str]) -> 
         wrong = f"--{error.flagname}"
         names = (f"--{flag_name}" for flag_name in known if not is_alias(known[flag_name]))
         raise UsageError(
-            f"unknown flag {wrong}{nearest(wrong, names)} (digitline {name} --help lists them)"
+            f"unknown flag {wrong}{nearest(wrong, names)} ({typed} --help lists them)"
         ) from None
     except flags.Error as error:
         raise UsageError(str(error)) from None

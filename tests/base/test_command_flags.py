@@ -20,7 +20,7 @@ class Options:
 
 def options(*arguments):
     flags = command_flags.flag_values(Options)
-    command_flags.parse("demo", flags, flags, ["demo", *arguments])
+    command_flags.parse("digitline demo", flags, flags, ["demo", *arguments])
     return command_flags.read(Options, flags)
 
 
