@@ -1,153 +1,153 @@
-"""Accuracy of a model's recipe over several seeds, on the test split.
+"""Accuracy of a network's recipe over several seeds, on the test split.
 
   python benchmarks/accuracy.py --model=lenet5 --recipe=best --seeds=3
 
-Each seed is one finished run; its test split is read once. The figures, with
-the command, the commit, the versions and the date, go to benchmarks/results/.
-Runs that are finished already are not trained again: after a change of the
-recipe or of the code, remove their folders first.
+Each seed is one finished run; its test split is read once. The figures, with the command, the
+commit, the versions and the date, go to benchmarks/results/. Finished runs are not trained again:
+after a change of the recipe or of the code, remove their folders first.
 """
 
-import datetime
-import json
-import os
-import platform
+import dataclasses
 import statistics
 import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
-from absl import app, flags
-
-from digitline.base import command
-from digitline.base.errors import UsageError, UserError
+from digitline.base import command, files, progress
+from digitline.base.command_flags import flag
+from digitline.base.errors import UsageError
+from digitline.base.files import JsonObject
 from digitline.models import evaluate, registry, train
 
-_MODEL = flags.DEFINE_enum("model", "lenet5", registry.NAMES, "Network.")
-_RECIPE = flags.DEFINE_enum("recipe", "best", registry.RECIPES, "Recipe.")
-_SEEDS = flags.DEFINE_integer("seeds", 3, "Number of seeds.", lower_bound=1)
-_FIRST_SEED = flags.DEFINE_integer("first_seed", 0, "The first of them.", lower_bound=0)
-_ENSEMBLE = flags.DEFINE_bool("ensemble", False, "Also the mean of all seeds' probabilities.")
-_DATA_DIR = flags.DEFINE_string("data_dir", "datasets", "Root folder of prepared datasets.")
-_RUNS = flags.DEFINE_string("runs", "runs/accuracy", "Folder of the runs.")
-
-_OUTPUT = flags.DEFINE_string(
-    "output", None, "File of the figures; benchmarks/results/accuracy-<model>-<recipe>.json."
-)
-
-_ROOT = Path(__file__).parent.parent
+import figures
+from figures import WHAT, CommonOptions
 
 
-def main(_: list[str]) -> None:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(CommonOptions):
+    """What to measure."""
+
+    data_dir: Path = flag(Path("datasets"), "Root folder of prepared datasets.", group=WHAT)
+    model: str = flag("lenet5", "Network.", group=WHAT, words=registry.NAMES)
+    recipe: str = flag("best", "Recipe.", group=WHAT, words=registry.RECIPES)
+    seeds: int = flag(3, "Number of seeds.", group=WHAT, at_least=1)
+    first_seed: int = flag(0, "The first of them.", group=WHAT, at_least=0)
+    ensemble: bool = flag(False, "Also the mean of all seeds' probabilities.", group=WHAT)
+    runs: Path = flag(Path("runs/accuracy"), "Folder of the runs.", group=WHAT)
+
+    @property
+    def seed_numbers(self) -> range:
+        """The seeds."""
+        return range(self.first_seed, self.first_seed + self.seeds)
+
+    @property
+    def name(self) -> str:
+        """Of the results file."""
+        return f"accuracy-{self.model}-{self.recipe}"
+
+
+def run(options: Options) -> JsonObject:
     """Trains and evaluates each seed, then writes the figures."""
-    try:
-        _measure(_path())
-    except UserError as error:
-        sys.exit(f"accuracy: {error}")
-
-
-def _path() -> Path:
-    """Where the figures go.
-
-    Raises:
-      UsageError: published figures of other seeds are there.
-    """
-    if _OUTPUT.value:
-        return Path(_OUTPUT.value)
-    name = f"accuracy-{_MODEL.value}-{_RECIPE.value}.json"
-    path = _ROOT / "benchmarks" / "results" / name
-    if path.exists():
-        before = {row["seed"] for row in json.loads(path.read_text())["runs"]}
-        left = before - set(range(_FIRST_SEED.value, _FIRST_SEED.value + _SEEDS.value))
-        if left:
-            raise UsageError(
-                f"{path} has the figures of seeds {', '.join(map(str, sorted(before)))}: measure "
-                "these too, or give --output=FILE"
-            )
-    return path
-
-
-def _measure(path: Path) -> None:
-    rows, reused = [], []
-    for seed in range(_FIRST_SEED.value, _FIRST_SEED.value + _SEEDS.value):
-        workdir = f"--workdir={_RUNS.value}/{_MODEL.value}-{_RECIPE.value}-{seed}"
-        flags_of_run = [f"--model={_MODEL.value}", f"--recipe={_RECIPE.value}", f"--seed={seed}"]
-        trained = command.call(
-            train.COMMAND, [*flags_of_run, workdir, f"--data_dir={_DATA_DIR.value}", "--noreport"]
-        )
-        if trained["reused"]:
-            reused.append(seed)
-        tested = _tested_once(workdir, trained["workdir"])
-        rows.append(
-            {
-                "seed": seed,
-                "workdir": trained["workdir"],
-                "accuracy": tested["accuracy"],
-                "validation_accuracy": trained["validation_accuracy"],
-                "train_seconds": round(trained["seconds"], 1),
-            }
-        )
-    accuracies = [row["accuracy"] for row in rows]
-    config = json.loads(Path(trained["workdir"], "config.json").read_text())
-    figures = {
-        "command": "python benchmarks/accuracy.py " + " ".join(argv_flags()),
+    _keep_published_seeds(options)
+    runs = [_run_of(seed, options) for seed in options.seed_numbers]
+    reused = [str(trained["seed"]) for trained in runs if trained["reused"]]
+    if reused:
+        progress.say(f"note: seeds {', '.join(reused)} had finished runs already")
+    workdirs = [Path(trained["workdir"]) for trained in runs]
+    config = files.read_json(workdirs[-1] / "config.json")
+    accuracies = [trained["accuracy"] for trained in runs]
+    measured = ("seed", "accuracy", "validation_accuracy", "train_seconds")
+    result = {
+        **figures.dated((), local=("runs",)),
         "commit": _commit(),
-        "date": datetime.date.today().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python "
-        + platform.python_version(),
         "packages": config["packages"],
         "dataset": config["dataset"],
-        "model": _MODEL.value,
-        "recipe_name": _RECIPE.value,
+        "model": options.model,
+        "recipe_name": options.recipe,
         "recipe": config["recipe"],
-        "parameters": trained["parameters"],
-        "article_accuracy": registry.get(_MODEL.value).ARTICLE_ACCURACY,
+        "parameters": runs[-1]["parameters"],
+        "article_accuracy": registry.get(options.model).ARTICLE_ACCURACY,
         "accuracy_mean": statistics.mean(accuracies),
         "accuracy_spread": max(accuracies) - min(accuracies),
-        "train_seconds_median": statistics.median(row["train_seconds"] for row in rows),
-        "runs": rows,
+        "train_seconds_median": statistics.median(trained["train_seconds"] for trained in runs),
+        "runs": [{name: trained[name] for name in measured} for trained in runs],
     }
-    if _ENSEMBLE.value:
-        together = command.call(
-            evaluate.COMMAND, ["--workdir=" + ",".join(row.pop("workdir") for row in rows)]
+    if options.ensemble:
+        together = figures.call(evaluate.COMMAND, "--workdir=" + ",".join(map(str, workdirs)))
+        result["ensemble"] = {"of": len(runs), "accuracy": together["accuracy"]}
+    return figures.write(options.name, options.output, result)
+
+
+def _keep_published_seeds(options: Options) -> None:
+    """Checks that no published figures get lost.
+
+    Raises:
+      UsageError: the results file has other seeds than those that are measured now.
+    """
+    path = figures.RESULTS / f"{options.name}.json"
+    if options.output or not path.exists():
+        return
+    published = {row["seed"] for row in files.read_json(path)["runs"]}
+    if published - set(options.seed_numbers):
+        raise UsageError(
+            f"{path} has the figures of seeds {', '.join(map(str, sorted(published)))}: measure "
+            "these too, or give --output=FILE"
         )
-        figures["ensemble"] = {"of": len(rows), "accuracy": together["accuracy"]}
-        print(f"ensemble of {len(rows)}: {together['accuracy']:.2%}")
-    for row in rows:
-        row.pop("workdir", None)  # Of this machine.
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(figures, indent=2) + "\n")
-    if reused:
-        print(f"note: of seeds {', '.join(map(str, reused))} there were finished runs already")
-    print(
-        f"{_MODEL.value}, {_RECIPE.value}: mean {figures['accuracy_mean']:.2%}, from "
-        f"{min(accuracies):.2%} to {max(accuracies):.2%} over {len(rows)} seeds, "
-        f"{figures['train_seconds_median']} s each; {path}"
+
+
+def _run_of(seed: int, options: Options) -> JsonObject:
+    """What training printed, with the accuracy on the test split."""
+    trained = figures.call(
+        train.COMMAND,
+        f"--model={options.model}",
+        f"--recipe={options.recipe}",
+        f"--seed={seed}",
+        f"--workdir={options.runs}/{options.model}-{options.recipe}-{seed}",
+        f"--data_dir={options.data_dir}",
+        "--noreport",
     )
-
-
-def _tested_once(flag: str, workdir: str) -> dict[str, Any]:
-    """The figures on the test split: those that the run has, or else measured now."""
-    recorded = json.loads(Path(workdir, "evaluation.json").read_text())
-    return recorded.get("test") or command.call(evaluate.COMMAND, [flag])
+    recorded = files.read_json(Path(trained["workdir"], "evaluation.json"))
+    tested = recorded.get("test") or figures.call(
+        evaluate.COMMAND, f"--workdir={trained['workdir']}"
+    )
+    return {
+        **trained,
+        "seed": seed,
+        "accuracy": tested["accuracy"],
+        "train_seconds": round(trained["seconds"], 1),
+    }
 
 
 def _commit() -> str:
     """Of the working tree: what `git describe` says, with -dirty where files are changed."""
-    words = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+    words = ["git", "-C", str(Path(__file__).parent)]
+    words += ["describe", "--always", "--dirty", "--exclude=*"]
     try:
         return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
 
-def argv_flags() -> list[str]:
-    """The flags of this call, but for folders and files of this machine."""
-    local = {flag.name for flag in (_DATA_DIR, _RUNS, _OUTPUT)}
-    given = (flag for flag in flags.FLAGS.get_key_flags_for_module(sys.argv[0]) if flag.present)
-    return [flag.serialize() for flag in given if flag.name not in local]
+def text(result: JsonObject) -> str:
+    """The mean and the range."""
+    accuracies = [row["accuracy"] for row in result["runs"]]
+    lines = [
+        f"{result['model']}, {result['recipe_name']}: mean {result['accuracy_mean']:.2%}, from "
+        f"{min(accuracies):.2%} to {max(accuracies):.2%} over {len(accuracies)} seeds, "
+        f"{result['train_seconds_median']} s each"
+    ]
+    if "ensemble" in result:
+        ensemble = result["ensemble"]
+        lines.append(f"ensemble of {ensemble['of']}: {ensemble['accuracy']:.2%}")
+    return "\n".join(lines)
 
+
+COMMAND = figures.benchmark(
+    "accuracy.py",
+    "Accuracy of a network's recipe over several seeds, on the test split.",
+    Options,
+    run,
+    text,
+)
 
 if __name__ == "__main__":
-    app.run(main)
+    command.main(COMMAND)

@@ -1,36 +1,153 @@
-"""The input pipeline's speed beside others', and where its time goes.
+"""How fast batches come, beside what others do, and where the time goes.
 
   python benchmarks/pipeline.py
 
-Runs `digitline benchmark pipeline`, then times the steps of the first epoch
-and of a batch apart; the figures go to benchmarks/results/pipeline.json.
+Images per second of the tutorials' input pipeline, of ours in its first epoch from disk (cold)
+and after it (warm), of a bare numpy loop, which is the practical limit, and of grain and PyTorch
+where they are installed; then the milliseconds of each step of ours.
 """
 
-import datetime
-import importlib.metadata
-import json
-import os
-import platform
+import dataclasses
+import gc
 import statistics
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from absl import app, flags
+import psutil
 
-from benchmarks import pipeline_command as benchmark
-from digitline.base import command
+from digitline.base import command, progress
+from digitline.base.command_flags import flag
+from digitline.base.files import JsonObject
+from digitline.base.tables import table
 from digitline.base.tf import tf
-from digitline.data.dataset import Dataset, open_dataset
-from digitline.data.pipeline import batches as pipeline
+from digitline.data.dataset import open_dataset
 from digitline.data.pipeline import order, records
-from digitline.data.pipeline.preprocess import Preprocess
 
-_DATA_DIR = flags.DEFINE_string("data_dir", "datasets", "Root folder of prepared datasets.")
-_ROUNDS = flags.DEFINE_integer("rounds", 7, "Epochs of each; the median counts.")
+import figures
+from figures import WHAT, CommonOptions
+from pipelines import Epoch, Pipeline, Task, installed, ours, task
 
-_BATCH = 128
-_PACKAGES = ("tensorflow", "tensorflow-datasets", "numpy")
+# How often the memory is looked at while a round runs, in seconds.
+_MEMORY_INTERVAL_S = 0.02
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(CommonOptions):
+    """What to measure."""
+
+    data_dir: Path = flag(Path("datasets"), "Root folder of prepared datasets.", group=WHAT)
+    dataset: str = flag("mnist", "Name of a prepared dataset.", group=WHAT)
+    split: str = flag("train", "Split in TFDS's syntax.", group=WHAT)
+    batch_size: int = flag(128, "Images in a batch.", group=WHAT, at_least=1)
+    rounds: int = flag(7, "Epochs of each; the median counts.", group=WHAT, at_least=1)
+    padding: int = flag(2, "Black pixels added on each side.", group=WHAT, at_least=0)
+
+
+def run(options: Options) -> JsonObject:
+    """Measures and writes the figures."""
+    dataset = open_dataset(options.data_dir, options.dataset)
+    subject = task(dataset, options.split, options.batch_size, options.padding)
+    rows = _measure(installed(subject), options.rounds)
+    rounds = {row["name"]: row["rounds"] for row in rows}
+
+    def ratio(name: str, other: str) -> float:
+        """The median of the ratios in each round: the machine's pace drifts between rounds."""
+        pairs = zip(rounds[name], rounds[other], strict=True)
+        return statistics.median(rate / other_rate for rate, other_rate in pairs)
+
+    compared = (("cold", "tutorial"), ("warm", "tutorial"), ("warm", "numpy"))
+    result = {
+        **figures.dated(("tensorflow", "tensorflow-datasets", "numpy")),
+        "dataset": dataset.name,
+        "split": options.split,
+        "batch_size": options.batch_size,
+        "rounds": options.rounds,
+        "rows": rows,
+        "ratios": {f"{name}/{other}": ratio(name, other) for name, other in compared},
+        "profile_ms": _profile(subject),
+    }
+    return figures.write("pipeline", options.output, result)
+
+
+def _measure(pipelines: list[Pipeline], rounds: int) -> list[JsonObject]:
+    """A row for each pipeline; the rounds of all take turns.
+
+    Returns:
+      `name`, `what`, `images_per_s` (median), `rounds` (images/s of each), `slowest`,
+      `fastest`, `peak_rss_mb` (of the whole process while it ran).
+    """
+    rates: dict[str, list[float]] = {pipeline.name: [] for pipeline in pipelines}
+    peaks = dict.fromkeys(rates, 0.0)
+    for number in range(rounds + 1):
+        for pipeline in pipelines:
+            rate, peak = _timed(pipeline.epoch)
+            peaks[pipeline.name] = max(peaks[pipeline.name], peak)
+            if number:  # The first round warms up: files, graphs, allocators.
+                rates[pipeline.name].append(rate)
+        if number:
+            newest = ", ".join(f"{name} {values[-1]:,.0f}" for name, values in rates.items())
+            progress.say(f"round {number} of {rounds}: {newest} images/s")
+    return [
+        {
+            "name": pipeline.name,
+            "what": pipeline.what,
+            "images_per_s": statistics.median(rates[pipeline.name]),
+            "rounds": rates[pipeline.name],
+            "slowest": min(rates[pipeline.name]),
+            "fastest": max(rates[pipeline.name]),
+            "peak_rss_mb": peaks[pipeline.name],
+        }
+        for pipeline in pipelines
+    ]
+
+
+def _timed(epoch: Epoch) -> tuple[float, float]:
+    """Images per second of one epoch, and the process's peak memory in MB meanwhile."""
+    gc.collect()
+    process, peak, done = psutil.Process(), [0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_MEMORY_INTERVAL_S):
+            peak[0] = max(peak[0], process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    start = time.perf_counter()
+    images = epoch()
+    seconds = time.perf_counter() - start
+    done.set()
+    watcher.join()
+    return images / seconds, max(peak[0], process.memory_info().rss) / 1e6
+
+
+def _profile(subject: Task) -> dict[str, float]:
+    """Milliseconds of each step of ours, each by itself."""
+    dataset, split = subject.dataset, subject.split
+    images, labels = records.load(dataset, split)
+    pick = tf.function(order.shuffled(len(labels), 0))
+    positions = tf.range(32 * subject.batch_size, dtype=tf.int64)
+    indices = pick(positions)[1][: subject.batch_size]
+    gather = tf.function(lambda indices: tf.gather(images, indices))
+    finish = tf.function(subject.preprocess)
+    batch = gather(indices)
+    empty = tf.data.Dataset.range(1000).prefetch(8)
+    stored = records.ordered(dataset.shards(split)).batch(1024)
+    read_ms = _milliseconds(lambda: [None for _ in stored])
+    load_ms = _milliseconds(lambda: records.load(dataset, split))
+    first_ms = _milliseconds(lambda: next(ours(subject)))
+    return {
+        "first epoch: read records": read_ms,
+        "first epoch: parse and put together": round(load_ms - read_ms, 3),
+        "first epoch: build the graph, up to the first batch": round(first_ms - load_ms, 3),
+        "batch: order (of 32 batches, for one)": round(
+            _milliseconds(lambda: pick(positions), 100) / 32, 4
+        ),
+        "batch: gather": _milliseconds(lambda: gather(indices), 300),
+        "batch: pad, cast, scale": _milliseconds(lambda: finish(batch), 300),
+        "batch: hand an empty one over": _milliseconds(lambda: [None for _ in empty]) / 1000,
+    }
 
 
 def _milliseconds(work: Callable[[], object], times: int = 1) -> float:
@@ -45,62 +162,41 @@ def _milliseconds(work: Callable[[], object], times: int = 1) -> float:
     return round(statistics.median(rounds), 3)
 
 
-def _profile(dataset: Dataset) -> dict[str, float]:
-    """Milliseconds of each step, each on its own."""
-    shards = dataset.shards("train")
-    preprocess = Preprocess(dataset.image_shape, 32, 32, "pad")
-    images, labels = records.load(dataset, "train")
-    pick = tf.function(order.shuffled(len(labels), 0))
-    positions = tf.range(32 * _BATCH, dtype=tf.int64)
-    index = pick(positions)[1][:_BATCH]
-    gather = tf.function(lambda index: tf.gather(images, index))
-    finish = tf.function(preprocess)
-    batch = gather(index)
-
-    def first_batch() -> None:
-        source = pipeline.Source(dataset, "train")
-        next(iter(pipeline.training_batches(source, preprocess, batch_size=_BATCH, seed=0)))
-
-    read = _milliseconds(lambda: [None for _ in records.ordered(shards).batch(1024)])
-    load = _milliseconds(lambda: records.load(dataset, "train"))
-    return {
-        "first epoch: read records": read,
-        "first epoch: parse and put together": round(load - read, 3),
-        "first epoch: build the graph, up to the first batch": round(
-            _milliseconds(first_batch) - load, 3
-        ),
-        "batch: order (of 32 batches, for one)": round(
-            _milliseconds(lambda: pick(positions), 100) / 32, 4
-        ),
-        "batch: gather": _milliseconds(lambda: gather(index), 300),
-        "batch: pad, cast, scale": _milliseconds(lambda: finish(batch), 300),
-        "batch: hand an empty one over": _milliseconds(
-            lambda: [None for _ in tf.data.Dataset.range(1000).prefetch(8)]
-        )
-        / 1000,
-    }
+def text(result: JsonObject) -> str:
+    """The table, the ratios and the steps."""
+    rows = [
+        [
+            row["name"],
+            *(f"{row[name]:,.0f}" for name in ("images_per_s", "slowest", "fastest")),
+            f"{row['peak_rss_mb']:,.0f}",
+            row["what"],
+        ]
+        for row in result["rows"]
+    ]
+    headers = ["", "images/s", "slowest", "fastest", "peak MB", ""]
+    return "\n".join(
+        [
+            f"{result['dataset']} {result['split']}, batches of {result['batch_size']}, median of "
+            f"{result['rounds']} epochs",
+            "",
+            table(headers, rows, numbers=range(1, 5)),
+            "",
+            *(f"{name:<14} {ratio:6.2f}" for name, ratio in result["ratios"].items()),
+            "",
+            *(f"{value:10.3f} ms  {name}" for name, value in result["profile_ms"].items()),
+        ]
+    )
 
 
-def main(_: list[str]) -> None:
-    """Measures and writes the figures."""
-    flags_of_run = [f"--data_dir={_DATA_DIR.value}", f"--rounds={_ROUNDS.value}"]
-    result = command.call(benchmark.COMMAND, ["pipeline", *flags_of_run])
-    print(benchmark.text(result))
-    profile = _profile(open_dataset(Path(_DATA_DIR.value), result["dataset"]))
-    for name, milliseconds in profile.items():
-        print(f"{milliseconds:10.3f} ms  {name}")
-    figures = {
-        "command": "python benchmarks/pipeline.py",
-        "date": datetime.date.today().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python "
-        + platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
-        **result,
-        "profile_ms": profile,
-    }
-    path = Path(__file__).parent / "results" / "pipeline.json"
-    path.write_text(json.dumps(figures, indent=2) + "\n")
-
+COMMAND = figures.benchmark(
+    "pipeline.py",
+    "Images per second of the tutorials' input pipeline, of ours in its first epoch from disk "
+    "(cold) and after it (warm), and of a bare numpy loop, the practical limit; measured in one "
+    "process, side by side.",
+    Options,
+    run,
+    text,
+)
 
 if __name__ == "__main__":
-    app.run(main)
+    command.main(COMMAND)

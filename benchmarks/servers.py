@@ -14,16 +14,15 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from digitline.base.errors import UserError
-from digitline.base.export_layout import DEFAULT_SIGNATURE
-from digitline.serving.protocol import messages, tensors
+from digitline.base.files import JsonObject
+
+import serving_load
 
 GRPC, REST = "gRPC", "REST"
-PREDICT = "/tensorflow.serving.PredictionService/Predict"
 _START_S = 120
 # Beyond the seconds of load: imports, the warm-up, and answers that do not come.
 _LOAD_S = 120
@@ -38,11 +37,11 @@ class Server:
     Attributes:
       name: in the table.
       protocol: GRPC or REST.
-      command: from a free port to what starts it.
+      command: makes the command line that starts it on a port.
       path: of the request.
-      body: from one image, uint8 [1, H, W, C], to the request.
-      read: from an answer to its probabilities; None where there is nothing in it.
-      package: of Python that it needs.
+      body: makes the request's bytes from one image, uint8 [1, H, W, C].
+      read: reads the probabilities, float [K], from an answer; None where there are none.
+      package: of Python that it needs; empty if none.
     """
 
     name: str
@@ -50,7 +49,7 @@ class Server:
     command: Callable[[int], list[str]]
     path: str
     body: Callable[[np.ndarray], bytes]
-    read: Callable[[bytes], Any] | None
+    read: Callable[[bytes], object] | None
     package: str = ""
 
 
@@ -71,29 +70,19 @@ class Running:
     def rss_mb(self) -> float | None:
         """Memory of the process and its children; None where the system does not tell."""
         try:
-            return sum(_rss(each) for each in _family(self.process.pid)) / 2**20
+            return sum(_rss(pid) for pid in _family(self.process.pid)) / 2**20
         except OSError:
             return None
 
 
-def tf_request(image: np.ndarray, model: str) -> bytes:
-    """A PredictRequest of one image."""
-    request = messages.PredictRequest()
-    request.model_spec.name = model
-    request.model_spec.signature_name = DEFAULT_SIGNATURE
-    tensors.encode(image, request.inputs["images"])
-    return request.SerializeToString()
-
-
-def tf_probabilities(answer: bytes) -> Any:
-    """Of a PredictResponse."""
-    response = messages.PredictResponse.FromString(answer)
-    return tensors.decode(response.outputs["probabilities"])
-
-
 @contextlib.contextmanager
-def running(server: Server, image: np.ndarray, expected: np.ndarray) -> Iterator[Running]:
+def running(server: Server, image: np.ndarray, expected: np.ndarray | None) -> Iterator[Running]:
     """Starts a server and stops it again, with all that it has started.
+
+    Args:
+      server: what is started.
+      image: of its first request, uint8 [1, H, W, C].
+      expected: the probabilities that it must answer with, float [K]; None if it has none.
 
     Raises:
       UserError: it cannot be started, does not answer within two minutes, or wrongly.
@@ -118,10 +107,10 @@ def running(server: Server, image: np.ndarray, expected: np.ndarray) -> Iterator
                 why = last_line(errors.read().decode(errors="replace")) or "killed"
                 raise UserError(f"{server.name} does not start: {why}")
             ready_s = time.monotonic() - start
-            if server.read is not None:
-                found = np.asarray(server.read(answer), np.float64).reshape(-1)
-                if found.shape != expected.shape or np.abs(found - expected).max() > 1e-4:
-                    raise UserError(f"{server.name} answers wrongly: {found}")
+            if server.read is not None and expected is not None:
+                answered = np.asarray(server.read(answer), np.float64).reshape(-1)
+                if answered.shape != expected.shape or np.abs(answered - expected).max() > 1e-4:
+                    raise UserError(f"{server.name} answers wrongly: {answered}")
             yield Running(address, ready_s, process)
         finally:
             for number in (signal.SIGTERM, signal.SIGKILL):
@@ -131,9 +120,7 @@ def running(server: Server, image: np.ndarray, expected: np.ndarray) -> Iterator
                     process.wait(10)
 
 
-def loaded(
-    server: Server, address: str, body: bytes, in_flight: int, seconds: float
-) -> dict[str, Any]:
+def loaded(server: Server, address: str, body: bytes, in_flight: int, seconds: float) -> JsonObject:
     """The figures of the load generator, which runs in a process of its own.
 
     Raises:
@@ -144,7 +131,7 @@ def loaded(
         arguments = [server.protocol, address, server.path, file.name, in_flight, seconds]
         try:
             done = subprocess.run(
-                [sys.executable, "-m", f"{__package__}.load", *map(str, arguments)],
+                [sys.executable, serving_load.__file__, *map(str, arguments)],
                 capture_output=True,
                 text=True,
                 check=False,
@@ -168,7 +155,7 @@ def last_line(text: str) -> str:
 def _first_answer(
     server: Server, address: str, body: bytes, process: subprocess.Popen[bytes], start: float
 ) -> bytes | None:
-    ask = _ask_grpc if server.protocol == GRPC else _ask_rest
+    ask = ask_grpc if server.protocol == GRPC else ask_rest
     while time.monotonic() < start + _START_S and process.poll() is None:
         answer = ask(address, server.path, body)
         if answer is not None:
@@ -177,7 +164,8 @@ def _first_answer(
     return None
 
 
-def _ask_grpc(address: str, path: str, body: bytes) -> bytes | None:
+def ask_grpc(address: str, path: str, body: bytes) -> bytes | None:
+    """The answer to one request; None if it is refused or lost."""
     import grpc
 
     # A channel of its own each time: one that was refused waits longer and longer.
@@ -189,7 +177,8 @@ def _ask_grpc(address: str, path: str, body: bytes) -> bytes | None:
             return None
 
 
-def _ask_rest(address: str, path: str, body: bytes) -> bytes | None:
+def ask_rest(address: str, path: str, body: bytes) -> bytes | None:
+    """The answer to one request; None if it is refused or lost."""
     request = urllib.request.Request(
         f"http://{address}{path}", body, {"Content-Type": "application/json"}
     )
@@ -207,8 +196,10 @@ def _free_port() -> int:
 
 
 def _family(pid: int) -> list[int]:
-    children = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return [pid, *(each for child in children for each in _family(child))]
+    children = [
+        int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    ]
+    return [pid, *(process for child in children for process in _family(child))]
 
 
 def _rss(pid: int) -> int:

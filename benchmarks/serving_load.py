@@ -1,8 +1,8 @@
-"""A load generator: a closed loop of so many requests in flight, over gRPC or HTTP.
+"""A load generator: a closed loop with a fixed number of requests in flight, over gRPC or HTTP.
 
-  python -m digitline.serving.bench.load PROTOCOL HOST:PORT PATH BODY_FILE IN_FLIGHT SECONDS
+  python benchmarks/serving_load.py PROTOCOL HOST:PORT PATH BODY_FILE IN_FLIGHT SECONDS
 
-Sends the same bytes again and again and looks at the status of each answer alone, so that the
+Sends the same bytes again and again and looks only at the status of each answer, so that the
 generator takes as little of the machine as it can. Prints a JSON object.
 """
 

@@ -1,8 +1,8 @@
 """Other servers of a SavedModel, each as its own documentation has it.
 
-  python -m digitline.serving.bench.peers NAME SAVED_MODEL PORT
+  python benchmarks/serving_peers.py NAME SAVED_MODEL PORT
 
-All call the same signature, `serving_default`, in one process of Python.
+All call the same signature, `serving_default`, in one Python process.
 """
 
 import json
@@ -22,7 +22,7 @@ _IMAGES, _PROBABILITIES = "images", "probabilities"
 _BATCH, _WAIT_S = 64, 0.001
 
 
-def _signature(saved_model: str) -> Callable[[Any], Any]:
+def open_signature(saved_model: str) -> Callable[[Any], Any]:
     """From images uint8 [N, H, W, C] to probabilities, numpy arrays."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
@@ -90,7 +90,7 @@ def fastapi(saved_model: str, port: int) -> None:
     import uvicorn
     from fastapi import FastAPI
 
-    call = _signature(saved_model)
+    call = open_signature(saved_model)
     app = FastAPI()
 
     @app.post("/predict")
@@ -104,11 +104,11 @@ def litserve(saved_model: str, port: int) -> None:
     """LitServe, with its batching."""
     code = f"""
 import litserve, numpy as np
-from digitline.serving.bench import peers
+from serving_peers import open_signature
 
 class Digits(litserve.LitAPI):
     def setup(self, device):
-        self.call = peers._signature({saved_model!r})
+        self.call = open_signature({saved_model!r})
 
     def decode_request(self, request):
         return np.asarray(request["images"], np.uint8)[0]
@@ -137,12 +137,12 @@ def bentoml(saved_model: str, port: int) -> None:
     """BentoML, with its adaptive batching."""
     code = f"""
 import bentoml, numpy as np
-from digitline.serving.bench import peers
+from serving_peers import open_signature
 
 @bentoml.service(workers=1)
 class Digits:
     def __init__(self):
-        self.call = peers._signature({saved_model!r})
+        self.call = open_signature({saved_model!r})
 
     @bentoml.api(batchable=True, max_batch_size={_BATCH}, max_latency_ms=1000)
     def predict(self, images: np.ndarray) -> np.ndarray:
@@ -161,11 +161,11 @@ import numpy as np
 from mlserver import MLModel
 from mlserver.codecs import NumpyCodec
 from mlserver.types import InferenceResponse
-from digitline.serving.bench import peers
+from serving_peers import open_signature
 
 class Digits(MLModel):
     async def load(self):
-        self.call = peers._signature({saved_model!r})
+        self.call = open_signature({saved_model!r})
         return True
 
     async def predict(self, payload):

@@ -2,113 +2,128 @@
 
   python benchmarks/swift.py
 
-In one run, one after another: the article's CNN as its script trains it (60,000
-images, Adam, batches of 128), until its accuracy on the test images is 99 % after an
-epoch; its time is that of `fit` alone, without the evaluations. Then `swift` with five
-seeds; its time is that of the whole training command but for the import of TensorFlow:
-reading the TFRecords, tracing, training, one validation, checkpoints, and saving the
-model. The figures go to benchmarks/results/swift.json.
+In one run, one after another: the article's CNN as its script trains it (60,000 images, Adam,
+batches of 128), until its accuracy on the test images is 99 % after an epoch; its time is that of
+`fit` only, without the evaluations. Then `swift` with five seeds; its time is that of the whole
+training command but for the import of TensorFlow: reading the TFRecords, tracing, training, one
+validation, checkpoints, and saving the model. The figures go to benchmarks/results/swift.json.
 """
 
-import datetime
-import importlib.metadata
-import json
-import os
-import platform
+import dataclasses
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from absl import app, flags
 
-from digitline.base import command
+from digitline.base import command, progress
+from digitline.base.command_flags import flag
+from digitline.base.files import JsonObject
 from digitline.base.tf import keras
 from digitline.data.dataset import Dataset, open_dataset
-from digitline.data.pipeline import batches as pipeline
+from digitline.data.pipeline import batches
 from digitline.models import cnn, evaluate, train
 
-_SEEDS = flags.DEFINE_integer("seeds", 5, "Trainings of swift.")
-_DATA_DIR = flags.DEFINE_string("data_dir", "datasets", "Root folder of prepared datasets.")
+import figures
+from figures import WHAT, CommonOptions
 
 _GOAL = 0.99
-_MOST_EPOCHS = 12
-_PACKAGES = ("tensorflow", "keras", "numpy")
 
 
-def _article(dataset: Dataset) -> list[dict[str, float]]:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(CommonOptions):
+    """What to measure."""
+
+    data_dir: Path = flag(Path("datasets"), "Root folder of prepared datasets.", group=WHAT)
+    seeds: int = flag(5, "Trainings of swift.", group=WHAT, at_least=1)
+    max_epochs: int = flag(12, "Epochs of the article's CNN at most.", group=WHAT, at_least=1)
+
+
+def run(options: Options) -> JsonObject:
+    """Measures and writes the figures."""
+    epochs = _article_cnn(open_dataset(options.data_dir, "mnist"), options.max_epochs)
+    with tempfile.TemporaryDirectory() as folder:
+        runs = [
+            _swift(seed, Path(folder, str(seed)), options.data_dir) for seed in range(options.seeds)
+        ]
+    seconds = statistics.median(row["seconds"] for row in runs)
+    result = {
+        **figures.dated(("tensorflow", "keras", "numpy")),
+        "article_cnn": epochs,
+        "swift": runs,
+        "swift_accuracy_mean": statistics.mean(row["accuracy"] for row in runs),
+        "swift_seconds_median": seconds,
+        "ratio": round(epochs[-1]["seconds"] / seconds, 1),
+    }
+    return figures.write("swift", options.output, result)
+
+
+def _article_cnn(dataset: Dataset, max_epochs: int) -> list[dict[str, float]]:
     """Trains the article's CNN to the goal: seconds of `fit` and accuracy after each epoch."""
-    (images, labels), (test, test_labels) = [
-        [each.numpy() for each in pipeline.load(dataset, split)] for split in ("train", "test")
+    (images, labels), (test_images, test_labels) = [
+        [tensor.numpy() for tensor in batches.load(dataset, split)] for split in ("train", "test")
     ]
-    images, test = images.astype(np.float32) / 255, test.astype(np.float32) / 255
-    recipe = cnn.RECIPES["article"]
+    images = images.astype(np.float32) / 255
+    test_images = test_images.astype(np.float32) / 255
     keras.utils.set_random_seed(0)
     logits = cnn.build(dataset.image_shape, dataset.num_classes)
     outputs = keras.layers.Softmax()(logits.output)  # As the script has it.
     model = keras.Model(logits.input, outputs)
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    batch_size = cnn.RECIPES["article"].batch_size
     rows: list[dict[str, float]] = []
-    seconds = 0.0
-    while len(rows) < _MOST_EPOCHS and not (rows and rows[-1]["accuracy"] >= _GOAL):
+    seconds, accuracy = 0.0, 0.0
+    while len(rows) < max_epochs and accuracy < _GOAL:
         start = time.perf_counter()
-        model.fit(images, labels, recipe.batch_size, 1, verbose=0)
+        model.fit(images, labels, batch_size, 1, verbose=0)  # pyright: ignore[reportArgumentType]
         seconds += time.perf_counter() - start
-        accuracy = float(model.evaluate(test, test_labels, 500, verbose=0)[1])
+        metrics = model.evaluate(
+            test_images,
+            test_labels,
+            500,
+            verbose=0,  # pyright: ignore[reportArgumentType]
+        )
+        accuracy = float(metrics[1])
         rows.append({"seconds": round(seconds, 2), "accuracy": accuracy})
-        print(f"article's CNN, epoch {len(rows)}: {seconds:.1f} s, {accuracy:.2%}", flush=True)
+        progress.say(f"article's CNN, epoch {len(rows)}: {seconds:.1f} s, {accuracy:.2%}")
     return rows
 
 
-def _swift(seed: int, workdir: Path) -> dict[str, float]:
-    data_dir = f"--data_dir={_DATA_DIR.value}"
+def _swift(seed: int, workdir: Path, data_dir: Path) -> dict[str, float]:
+    """One training of swift: its seconds and accuracy on the test split."""
+    flags = [f"--data_dir={data_dir}", f"--workdir={workdir}"]
     start = time.perf_counter()
-    result = command.call(
-        train.COMMAND,
-        ["--model=swift", f"--seed={seed}", data_dir, f"--workdir={workdir}", "--noreport"],
-    )
+    trained = figures.call(train.COMMAND, "--model=swift", f"--seed={seed}", "--noreport", *flags)
     seconds = time.perf_counter() - start
-    accuracy = command.call(evaluate.COMMAND, [f"--workdir={workdir}", data_dir])["accuracy"]
-    loop = result["seconds"]
-    print(
-        f"swift, seed {seed}: {seconds:.2f} s ({loop:.2f} s of steps), {accuracy:.2%}", flush=True
-    )
+    accuracy = figures.call(evaluate.COMMAND, *flags)["accuracy"]
+    steps = trained["seconds"]
+    progress.say(f"swift, seed {seed}: {seconds:.2f} s ({steps:.2f} s of steps), {accuracy:.2%}")
     return {
         "seed": seed,
         "seconds": round(seconds, 2),
-        "seconds_of_the_loop": round(loop, 2),
+        "seconds_of_the_loop": round(steps, 2),
         "accuracy": accuracy,
     }
 
 
-def main(_: list[str]) -> None:
-    """Measures and writes the figures."""
-    rows = _article(open_dataset(Path(_DATA_DIR.value), "mnist"))
-    with tempfile.TemporaryDirectory() as folder:
-        ours = [_swift(seed, Path(folder, str(seed))) for seed in range(_SEEDS.value)]
-    seconds = statistics.median(each["seconds"] for each in ours)
-    mean = statistics.mean(each["accuracy"] for each in ours)
-    ratio = rows[-1]["seconds"] / seconds
-    print(
-        f"swift: mean {mean:.2%} in {seconds:.2f} s (median); the article's CNN: "
-        f"{rows[-1]['accuracy']:.2%} in {rows[-1]['seconds']:.1f} s: {ratio:.1f} times as long"
+def text(result: JsonObject) -> str:
+    """The two times, and how often the one goes into the other."""
+    reached = result["article_cnn"][-1]
+    return (
+        f"swift: mean {result['swift_accuracy_mean']:.2%} in {result['swift_seconds_median']:.2f} "
+        f"s (median); the article's CNN: {reached['accuracy']:.2%} in {reached['seconds']:.1f} s: "
+        f"{result['ratio']} times as long"
     )
-    figures = {
-        "command": f"python benchmarks/swift.py --seeds={_SEEDS.value}",
-        "date": datetime.date.today().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python "
-        + platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
-        "article_cnn": rows,
-        "swift": ours,
-        "swift_accuracy_mean": mean,
-        "swift_seconds_median": seconds,
-        "ratio": round(ratio, 1),
-    }
-    path = Path(__file__).parent / "results" / "swift.json"
-    path.write_text(json.dumps(figures, indent=2) + "\n")
 
+
+COMMAND = figures.benchmark(
+    "swift.py",
+    "How long swift takes to 99 %, beside the article's CNN script (Keras fit).",
+    Options,
+    run,
+    text,
+)
 
 if __name__ == "__main__":
-    app.run(main)
+    command.main(COMMAND)

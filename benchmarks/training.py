@@ -3,41 +3,87 @@
   python benchmarks/training.py
   python benchmarks/training.py --models=lenet5,softmax --rounds=5
 
-Each round trains a network by its article's recipe with either side, in one
-process, on the same images, with a validation after each epoch; the time is that of
-everything from raw pixels in memory (Keras) or from TFRecords on disk (ours) to
-the trained network, tracing included, but not the import of TensorFlow. The
-figures go to benchmarks/results/training.json.
+Each round trains a network by its article's recipe with either side, in one process, on the same
+images, with a validation after each epoch; the time is that of everything from raw pixels in
+memory (Keras) or from TFRecords on disk (ours) to the trained network, tracing included, but not
+the import of TensorFlow. The figures go to benchmarks/results/training.json, beside those of
+networks that are not measured this time.
 """
 
-import datetime
-import importlib.metadata
-import json
-import os
-import platform
+import dataclasses
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from absl import app, flags
 
-from digitline.base import command
+from digitline.base import command, files, progress
+from digitline.base.command_flags import flag
+from digitline.base.files import JsonObject
+from digitline.base.tables import table
 from digitline.base.tf import keras
 from digitline.data.dataset import Dataset, open_dataset
-from digitline.data.pipeline import batches as pipeline
+from digitline.data.pipeline import batches
 from digitline.models import registry, train
 from digitline.models.training.optimizer import make_optimizer
 
-_MODELS = flags.DEFINE_list("models", list(registry.NAMES), "Networks.")
-_ROUNDS = flags.DEFINE_integer("rounds", 3, "Trainings of each side; the median ratio counts.")
-_EPOCHS = flags.DEFINE_integer("epochs", 3, "Epochs of a training.")
-_IMAGES = flags.DEFINE_integer("images", 20_000, "Training images.")
-_DATA_DIR = flags.DEFINE_string("data_dir", "datasets", "Root folder of prepared datasets.")
+import figures
+from figures import WHAT, CommonOptions
 
-_PACKAGES = ("tensorflow", "keras", "numpy")
 _VALIDATION = "train[:5000]"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(CommonOptions):
+    """What to measure."""
+
+    data_dir: Path = flag(Path("datasets"), "Root folder of prepared datasets.", group=WHAT)
+    models: tuple[str, ...] = flag(registry.NAMES, "Networks.", group=WHAT)
+    rounds: int = flag(
+        3, "Trainings of each side; the median ratio counts.", group=WHAT, at_least=1
+    )
+    epochs: int = flag(3, "Epochs of a training.", group=WHAT, at_least=1)
+    images: int = flag(20_000, "Training images.", group=WHAT, at_least=1)
+
+    @property
+    def train_split(self) -> str:
+        """The training images; those before them are for validation."""
+        return f"train[5000:{5000 + self.images}]"
+
+
+def run(options: Options) -> JsonObject:
+    """Measures each network and writes the figures."""
+    dataset = open_dataset(options.data_dir, "mnist")
+    rows = {name: _compared(name, dataset, options) for name in options.models}
+    path = options.output or figures.RESULTS / "training.json"
+    measured_before = files.read_json(path)["rows"] if path.exists() else []
+    rows = {row["model"]: row for row in measured_before} | rows
+    result = {
+        **figures.dated(("tensorflow", "keras", "numpy")),
+        "command": "python benchmarks/training.py, with the flags of each row",
+        "rows": [rows[name] for name in registry.NAMES if name in rows],
+    }
+    return figures.write("training", options.output, result)
+
+
+def _compared(name: str, dataset: Dataset, options: Options) -> JsonObject:
+    """The seconds of both sides in each round, and the median of their ratios."""
+    keras_seconds, our_seconds = [], []
+    for _ in range(options.rounds):
+        keras_seconds.append(_keras_seconds(name, dataset, options))
+        our_seconds.append(_our_seconds(name, options))
+    pairs = zip(keras_seconds, our_seconds, strict=True)
+    ratio = statistics.median(theirs / ours for theirs, ours in pairs)
+    progress.say(f"{name}: {ratio:.2f} times as fast")
+    return {
+        "model": name,
+        "flags": f"--models={name} --rounds={options.rounds} --epochs={options.epochs} "
+        f"--images={options.images}",
+        "keras_fit_s": [round(seconds, 2) for seconds in keras_seconds],
+        "digitline_s": [round(seconds, 2) for seconds in our_seconds],
+        "ratio": round(ratio, 2),
+    }
 
 
 def _recipe(name: str) -> str:
@@ -45,17 +91,17 @@ def _recipe(name: str) -> str:
     return "article" if "article" in registry.get(name).RECIPES else "best"
 
 
-def _keras_seconds(name: str, dataset: Dataset, train_split: str) -> float:
+def _keras_seconds(name: str, dataset: Dataset, options: Options) -> float:
     """As the articles' scripts do it: arrays in memory, padded and scaled, and `fit`."""
-    module = registry.get(name)
-    recipe = module.RECIPES[_recipe(name)]
-    preprocess = module.preprocess(dataset.image_shape, recipe)
-    raw = [pipeline.load(dataset, split) for split in (train_split, _VALIDATION)]
+    network = registry.get(name)
+    recipe = network.RECIPES[_recipe(name)]
+    preprocess = network.preprocess(dataset.image_shape, recipe)
+    splits = [batches.load(dataset, split) for split in (options.train_split, _VALIDATION)]
     start = time.perf_counter()
-    (images, labels), (held, held_labels) = [
-        (np.asarray(preprocess(images)), labels.numpy()) for images, labels in raw
+    (images, labels), validation = [
+        (np.asarray(preprocess(images)), labels.numpy()) for images, labels in splits
     ]
-    model = module.build(preprocess.output_shape, dataset.num_classes)
+    model = network.build(preprocess.output_shape, dataset.num_classes)
     steps = recipe.total_steps(len(labels))
     optimizer = make_optimizer(recipe, steps, len(labels), model.trainable_variables)
     plain = getattr(keras.optimizers, type(optimizer).__name__)  # Keras's own, not ours.
@@ -64,76 +110,50 @@ def _keras_seconds(name: str, dataset: Dataset, train_split: str) -> float:
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    model.fit(
-        images,
-        labels,
-        recipe.batch_size,
-        _EPOCHS.value,
-        validation_data=(held, held_labels),
-        verbose=0,
-    )
+    epochs, batch_size = options.epochs, recipe.batch_size
+    model.fit(images, labels, batch_size, epochs, validation_data=validation, verbose=0)
     return time.perf_counter() - start
 
 
-def _our_seconds(name: str, train_split: str) -> float:
+def _our_seconds(name: str, options: Options) -> float:
     with tempfile.TemporaryDirectory() as workdir:
         start = time.perf_counter()
-        command.call(
+        figures.call(
             train.COMMAND,
-            [
-                f"--model={name}",
-                f"--recipe={_recipe(name)}",
-                "--max_steps=0",
-                "--noreport",
-                f"--epochs={_EPOCHS.value}",
-                f"--train_split={train_split}",
-                f"--validation_split={_VALIDATION}",
-                f"--data_dir={_DATA_DIR.value}",
-                f"--workdir={workdir}/run",
-            ],
+            f"--model={name}",
+            f"--recipe={_recipe(name)}",
+            "--max_steps=0",
+            "--noreport",
+            f"--epochs={options.epochs}",
+            f"--train_split={options.train_split}",
+            f"--validation_split={_VALIDATION}",
+            f"--data_dir={options.data_dir}",
+            f"--workdir={workdir}/run",
         )
         return time.perf_counter() - start
 
 
-def main(_: list[str]) -> None:
-    """Measures and writes the figures."""
-    dataset = open_dataset(Path(_DATA_DIR.value), "mnist")
-    split = f"train[5000:{5000 + _IMAGES.value}]"
-    rows = []
-    for name in _MODELS.value:
-        theirs, ours = [], []
-        for _ in range(_ROUNDS.value):
-            theirs.append(_keras_seconds(name, dataset, split))
-            ours.append(_our_seconds(name, split))
-        ratio = statistics.median(a / b for a, b in zip(theirs, ours, strict=True))
-        rows.append(
-            {
-                "model": name,
-                "flags": f"--models={name} --rounds={_ROUNDS.value} --epochs={_EPOCHS.value} "
-                f"--images={_IMAGES.value}",
-                "keras_fit_s": [round(each, 2) for each in theirs],
-                "digitline_s": [round(each, 2) for each in ours],
-                "ratio": round(ratio, 2),
-            }
-        )
-        print(
-            f"{name:<10} Keras fit {statistics.median(theirs):7.1f} s, digitline "
-            f"{statistics.median(ours):7.1f} s, {ratio:.2f} times as fast",
-            flush=True,
-        )
-    path = Path(__file__).parent / "results" / "training.json"
-    before = json.loads(path.read_text())["rows"] if path.exists() else []
-    rows = [*(row for row in before if row["model"] not in _MODELS.value), *rows]
-    figures = {
-        "command": "python benchmarks/training.py, with the flags of each row",
-        "date": datetime.date.today().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python "
-        + platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
-        "rows": sorted(rows, key=lambda row: registry.NAMES.index(row["model"])),
-    }
-    path.write_text(json.dumps(figures, indent=2) + "\n")
+def text(result: JsonObject) -> str:
+    """Both sides' median seconds, network by network."""
+    rows = [
+        [
+            row["model"],
+            f"{statistics.median(row['keras_fit_s']):.1f}",
+            f"{statistics.median(row['digitline_s']):.1f}",
+            f"{row['ratio']:.2f}",
+        ]
+        for row in result["rows"]
+    ]
+    return table(["network", "Keras fit, s", "digitline, s", "times as fast"], rows, range(1, 4))
 
+
+COMMAND = figures.benchmark(
+    "training.py",
+    "The training loop beside Keras's fit: the same network, batch and epochs.",
+    Options,
+    run,
+    text,
+)
 
 if __name__ == "__main__":
-    app.run(main)
+    command.main(COMMAND)

@@ -1,22 +1,19 @@
 import json
 import statistics
 
+import pipeline
 import pytest
 
-from benchmarks import pipeline_command as benchmark
-from digitline.base.errors import UsageError
-
-from support import DATASET, call, digitline
+from support import DATASET, call
 
 
-def test_rows_and_ratios(data_dir, tmp_path):
-    done = digitline(
-        "benchmark", "pipeline", f"--data_dir={data_dir}", f"--dataset={DATASET}", "--rounds=2",
-        "--json",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    rows = {row["name"]: row for row in found["rows"]}
+def test_rows_ratios_and_the_results_file(data_dir, tmp_path):
+    output = tmp_path / "pipeline.json"
+    result = call(
+        pipeline.COMMAND,
+        [f"--data_dir={data_dir}", f"--dataset={DATASET}", "--rounds=2", f"--output={output}"],
+    )
+    rows = {row["name"]: row for row in result["rows"]}
     assert list(rows)[:4] == ["tutorial", "cold", "warm", "numpy"]
     for row in rows.values():
         assert row["slowest"] <= row["images_per_s"] <= row["fastest"]
@@ -24,10 +21,7 @@ def test_rows_and_ratios(data_dir, tmp_path):
         assert len(row["rounds"]) == 2
     pairs = zip(rows["warm"]["rounds"], rows["numpy"]["rounds"], strict=True)
     expected = statistics.median(ours / theirs for ours, theirs in pairs)
-    assert found["ratios"]["warm/numpy"] == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("arguments", [[], ["pipelin"], ["pipeline", "more"]])
-def test_what_is_measured_must_be_said(arguments):
-    with pytest.raises(UsageError, match="benchmark what"):
-        call(benchmark.COMMAND, arguments)
+    assert result["ratios"]["warm/numpy"] == pytest.approx(expected)
+    assert result["profile_ms"]["batch: gather"] > 0
+    assert json.loads(output.read_text()) == result
+    assert "later epochs, in memory" in pipeline.COMMAND.text(result)

@@ -6,16 +6,18 @@ import sys
 import threading
 import time
 from concurrent import futures
-from types import SimpleNamespace
 
 import grpc
 import numpy as np
 import pytest
 
-from benchmarks.serving import command as bench
-from benchmarks.serving import load, servers
-from benchmarks.serving.servers import GRPC, REST, Server
+import serving
 from digitline.base.errors import UserError
+
+import contenders
+import servers
+import serving_load
+from servers import GRPC, REST, Server
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
@@ -48,7 +50,7 @@ def listening(answer, closes=False):
 
 
 def drive(address, in_flight=2, seconds=0.05):
-    return asyncio.run(load.over_http(address, "/predict", b"{}", in_flight, seconds))
+    return asyncio.run(serving_load.over_http(address, "/predict", b"{}", in_flight, seconds))
 
 
 @pytest.fixture
@@ -62,10 +64,10 @@ def a_dead_proxy(monkeypatch):
 @pytest.mark.parametrize("answer", [LENGTH, CHUNKS], ids=["length", "chunks"])
 def test_connections_are_kept(answer):
     with listening(answer) as (address, connections):
-        found = drive(address)
-    assert found["errors"] == 0
-    assert found["requests_per_s"] > 10
-    assert 0 < found["p50_ms"] <= found["p99_ms"]
+        load = drive(address)
+    assert load["errors"] == 0
+    assert load["requests_per_s"] > 10
+    assert 0 < load["p50_ms"] <= load["p99_ms"]
     assert len(connections) == 2
 
 
@@ -76,9 +78,9 @@ def test_connections_are_kept(answer):
 )
 def test_servers_that_close_each_connection(answer):
     with listening(answer, closes=True) as (address, connections):
-        found = drive(address)
-    assert found["errors"] == 0
-    assert found["requests_per_s"] > 10
+        load = drive(address)
+    assert load["errors"] == 0
+    assert load["requests_per_s"] > 10
     assert len(connections) > 2
 
 
@@ -95,32 +97,32 @@ def test_servers_that_close_each_connection(answer):
 )
 def test_bad_answers_are_counted_and_do_not_stop_the_load(answer):
     with listening(answer, closes=b"Length" not in answer) as (address, connections):
-        found = drive(address)
-        assert found["errors"] > 2
-        assert (found["requests_per_s"], found["p50_ms"], found["p99_ms"]) == (0, None, None)
-        json.dumps(found, allow_nan=False)
+        load = drive(address)
+        assert load["errors"] > 2
+        assert (load["requests_per_s"], load["p50_ms"], load["p99_ms"]) == (0, None, None)
+        json.dumps(load, allow_nan=False)
         # Those that failed are not left open.
         until = time.monotonic() + 5
-        while any(each.is_alive() for each in connections) and time.monotonic() < until:
+        while any(thread.is_alive() for thread in connections) and time.monotonic() < until:
             time.sleep(0.01)
-        assert not any(each.is_alive() for each in connections)
+        assert not any(thread.is_alive() for thread in connections)
 
 
 @pytest.mark.parametrize("answer", [b"", LENGTH[:20], b"HTTP/1.1 200 OK\r\n\r\n{}"])
 def test_an_answer_that_does_not_end_is_given_up(monkeypatch, answer):
-    monkeypatch.setattr(load, "_ANSWER_S", 0.1)
-    monkeypatch.setattr(load, "_WARM_UP_S", 0.1)
+    monkeypatch.setattr(serving_load, "_ANSWER_S", 0.1)
+    monkeypatch.setattr(serving_load, "_WARM_UP_S", 0.1)
     began = time.monotonic()
     with listening(answer) as (address, _):
-        found = drive(address)
-    assert found["errors"] > 0
-    assert found["p50_ms"] is None
+        load = drive(address)
+    assert load["errors"] > 0
+    assert load["p50_ms"] is None
     assert time.monotonic() - began < 2
 
 
 def test_proxies_are_passed_by(a_dead_proxy):
     with listening(LENGTH) as (address, _):
-        assert servers._ask_rest(address, "/", b"{}") == b"{}"
+        assert servers.ask_rest(address, "/", b"{}") == b"{}"
 
     class Anything(grpc.GenericRpcHandler):
         def service(self, handler_call_details):
@@ -130,10 +132,10 @@ def test_proxies_are_passed_by(a_dead_proxy):
     server.add_generic_rpc_handlers((Anything(),))
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
-    assert servers._ask_grpc(address, servers.PREDICT, b"") == b"done"
-    found = asyncio.run(load.over_grpc(address, servers.PREDICT, b"", 1, 0.05))
-    assert found["errors"] == 0
-    assert found["requests_per_s"] > 10
+    assert servers.ask_grpc(address, contenders.PREDICT, b"") == b"done"
+    load = asyncio.run(serving_load.over_grpc(address, contenders.PREDICT, b"", 1, 0.05))
+    assert load["errors"] == 0
+    assert load["requests_per_s"] > 10
     server.stop(0)
 
 
@@ -173,8 +175,8 @@ def test_rows_without_good_answers_are_json():
     start = [sys.executable, "-c", code]
     server = Server("once", REST, lambda port: [*start, str(port)], "/", lambda image: b"{}", None)
     image = np.zeros((1, 2, 2, 1), np.uint8)
-    values = SimpleNamespace(rounds=2, seconds=0.1)
-    rows, ready_s = bench._measured(server, image, image, [1], values)
+    options = serving.Options(rounds=2, seconds=0.1)
+    rows, ready_s = serving.measure(server, image, None, [1], options)
     (row,) = json.loads(json.dumps(rows, allow_nan=False))
     assert row["errors"] > 0
     assert (row["requests_per_s"], row["p50_ms"], row["p99_ms"]) == (0, None, None)
@@ -186,5 +188,5 @@ def test_rows_without_good_answers_are_json():
         "in_process_p50_ms": 1.0,
         "empty_grpc_p50_ms": None,
     }
-    (line,) = [line for line in bench.text(result).splitlines() if line.startswith("once ")]
+    (line,) = [line for line in serving.text(result).splitlines() if line.startswith("once ")]
     assert line.split()[3:6] == ["0", "-", "-"]
