@@ -12,6 +12,7 @@ import gc
 import statistics
 import threading
 import time
+import timeit
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def run(options: Options) -> JsonObject:
         "rounds": options.rounds,
         "rows": rows,
         "ratios": {f"{name}/{other}": ratio(name, other) for name, other in compared},
-        "profile_ms": _profile(subject),
+        "profile_ms": _profile(subject, options.rounds),
     }
     return figures.write("pipeline", options.output, result)
 
@@ -122,8 +123,15 @@ def _timed(epoch: Epoch) -> tuple[float, float]:
     return images / seconds, max(peak[0], process.memory_info().rss) / 1e6
 
 
-def _profile(subject: Task) -> dict[str, float]:
-    """Milliseconds of each step of ours, each by itself."""
+def _profile(subject: Task, rounds: int) -> dict[str, float]:
+    """Milliseconds of each step of ours, each by itself: medians of the rounds."""
+
+    def milliseconds(work: Callable[[], object], times: int = 1) -> float:
+        """For one of `times` calls in each round."""
+        work()
+        seconds = [timeit.timeit(work, number=times) / times for _ in range(rounds)]
+        return round(statistics.median(seconds) * 1000, 3)
+
     dataset, split = subject.dataset, subject.split
     images, labels = records.load(dataset, split)
     pick = tf.function(order.shuffled(len(labels), 0))
@@ -134,32 +142,20 @@ def _profile(subject: Task) -> dict[str, float]:
     batch = gather(indices)
     empty = tf.data.Dataset.range(1000).prefetch(8)
     stored = records.ordered(dataset.shards(split)).batch(1024)
-    read_ms = _milliseconds(lambda: [None for _ in stored])
-    load_ms = _milliseconds(lambda: records.load(dataset, split))
-    first_ms = _milliseconds(lambda: next(ours(subject)))
+    read_ms = milliseconds(lambda: [None for _ in stored])
+    load_ms = milliseconds(lambda: records.load(dataset, split))
+    first_ms = milliseconds(lambda: next(ours(subject)))
     return {
         "first epoch: read records": read_ms,
         "first epoch: parse and put together": round(load_ms - read_ms, 3),
         "first epoch: build the graph, up to the first batch": round(first_ms - load_ms, 3),
         "batch: order (of 32 batches, for one)": round(
-            _milliseconds(lambda: pick(positions), 100) / 32, 4
+            milliseconds(lambda: pick(positions), 100) / 32, 4
         ),
-        "batch: gather": _milliseconds(lambda: gather(indices), 300),
-        "batch: pad, cast, scale": _milliseconds(lambda: finish(batch), 300),
-        "batch: hand an empty one over": _milliseconds(lambda: [None for _ in empty]) / 1000,
+        "batch: gather": milliseconds(lambda: gather(indices), 300),
+        "batch: pad, cast, scale": milliseconds(lambda: finish(batch), 300),
+        "batch: hand an empty one over": milliseconds(lambda: [None for _ in empty]) / 1000,
     }
-
-
-def _milliseconds(work: Callable[[], object], times: int = 1) -> float:
-    """Median of five rounds, for one of `times` calls in each."""
-    work()
-    rounds = []
-    for _ in range(5):
-        start = time.perf_counter()
-        for _ in range(times):
-            work()
-        rounds.append((time.perf_counter() - start) * 1000 / times)
-    return round(statistics.median(rounds), 3)
 
 
 def text(result: JsonObject) -> str:

@@ -1,10 +1,9 @@
 """`digitline <command> [flags]`: finds the command and starts it.
 
-Imports nothing heavy: `digitline --help` answers at once, and a command pays
-for what it needs alone.
+Imports nothing heavy: `digitline --help` answers at once, and a command pays only for what it
+needs.
 """
 
-import difflib
 import importlib
 import sys
 from typing import NoReturn
@@ -26,67 +25,46 @@ COMMANDS = {
     ),
     "quickstart": ("cli.quickstart", "all of it once, on MNIST: prepare to predict"),
 }
-# What `digitline benchmark` measures, each by a command of its own.
-BENCHMARKS = {
-    "formats": "export.benchmark",
-}
-_PACKAGE = __name__.rpartition(".cli.")[0]
+# What `digitline benchmark` measured in earlier releases.
+_SCRIPTS = ("pipeline", "serving")
 
 
 def usage() -> str:
     """The text of `digitline --help`."""
     lines = ["usage: digitline <command> [--flag=value …]", "", "commands:"]
-    for name, (_, summary) in COMMANDS.items():
-        lines.append(f"  {name:<12}{summary}")
+    lines += [f"  {name:<12}{summary}" for name, (_, summary) in COMMANDS.items()]
     lines += ["", "digitline <command> --help lists a command's flags; digitline --version"]
     return "\n".join(lines)
 
 
 def main() -> NoReturn:
     """Entry point of the console script."""
-    arguments = sys.argv[1:]
-    if not arguments:
+    if len(sys.argv) < 2:
         _fail(f"which command?\n\n{usage()}")
-    name = arguments[0]
+    name, *arguments = sys.argv[1:]
     if name in ("--help", "-h", "-help", "--helpfull", "help"):
         print(usage())
         sys.exit(0)
     if name == "--version":
-        print(f"digitline {importlib.import_module(_PACKAGE).__version__}")
+        version = importlib.import_module(__name__.rpartition(".cli.")[0]).__version__
+        print(f"digitline {version}")
         sys.exit(0)
+    # Only now, for the sake of `digitline --help`: it takes as long as all that is above.
+    from ..base import command
+    from ..base.command_flags import nearest
+
     if name.startswith("-"):
-        close = difflib.get_close_matches(name, ("--help", "--version"), n=1, cutoff=0.7)
-        if close:
-            _fail(f"unknown flag {name}; did you mean {close[0]}?")
+        hint = nearest(name, ("--help", "--version"))
+        if hint:
+            _fail(f"unknown flag {name}{hint}")
         _fail(f"the command comes before its flags: digitline <command> {name} …")
     if name not in COMMANDS:
-        close = difflib.get_close_matches(name.lower(), COMMANDS, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(COMMANDS)}"
-        _fail(f"unknown command '{name}'; {hint}")
-    module, _ = COMMANDS[name]
-    if name == "benchmark":
-        module = _benchmark(arguments[1:])
-    from ..base import command
-
-    found = importlib.import_module(f"{_PACKAGE}.{module}").COMMAND
-    command.main(found, [f"digitline {name}", *arguments[1:]])
-
-
-def _benchmark(arguments: list[str]) -> str:
-    """The module of what is to be measured: the first word that is no flag."""
-    words = [word for word in arguments if not word.startswith("-")]
-    module = BENCHMARKS.get(words[0]) if words else None
-    if module is not None:
-        return module
-    if {"--help", "-h", "-help", "--helpfull"} & set(arguments):
-        print("usage: digitline benchmark <what> [--flag=value …]\n")
-        print("what: " + ", ".join(BENCHMARKS))
-        print("\ndigitline benchmark <what> --help lists the flags of each")
-        sys.exit(0)
-    given = f"'{words[0]}'" if words else "nothing"
-    close = difflib.get_close_matches(words[0], BENCHMARKS, n=1) if words else []
-    hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(BENCHMARKS)}"
-    return _fail(f"benchmark what? Got {given}; {hint}")
+        hint = nearest(name.lower(), COMMANDS) or f"; choose from: {', '.join(COMMANDS)}"
+        _fail(f"unknown command '{name}'{hint}")
+    if name == "benchmark" and arguments and arguments[0] in _SCRIPTS:
+        script = f"python benchmarks/{arguments[0]}.py"
+        _fail(f"benchmark {arguments[0]} is a script of the source tree now: {script}")
+    command.start(COMMANDS[name][0], [f"digitline {name}", *arguments])
 
 
 def _fail(message: str) -> NoReturn:

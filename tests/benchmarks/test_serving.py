@@ -10,6 +10,7 @@ import serving_load
 from support import call
 
 
+@pytest.mark.long
 def test_rows_of_ours_and_of_the_plain_server(exported, tmp_path):
     output = tmp_path / "serving.json"
     result = call(

@@ -40,3 +40,10 @@ def test_no_command_and_a_flag_before_it():
 
 def test_version():
     assert digitline("--version").stdout == f"digitline {__version__}\n"
+
+
+@pytest.mark.parametrize("name", ["pipeline", "serving"])
+def test_comparisons_that_are_scripts_now_are_named(name):
+    done = digitline("benchmark", name, "--json")
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"python benchmarks/{name}.py\n")
