@@ -133,7 +133,7 @@ def _profile(subject: Task, rounds: int) -> dict[str, float]:
         return round(statistics.median(seconds) * 1000, 3)
 
     dataset, split = subject.dataset, subject.split
-    images, labels = records.load(dataset, split)
+    images, labels = records.load(dataset.split(split))
     pick = tf.function(order.shuffled(len(labels), 0))
     positions = tf.range(32 * subject.batch_size, dtype=tf.int64)
     indices = pick(positions)[1][: subject.batch_size]
@@ -141,9 +141,9 @@ def _profile(subject: Task, rounds: int) -> dict[str, float]:
     finish = tf.function(subject.preprocess)
     batch = gather(indices)
     empty = tf.data.Dataset.range(1000).prefetch(8)
-    stored = records.ordered(dataset.shards(split)).batch(1024)
+    stored = records.ordered(dataset.split(split).shards).batch(1024)
     read_ms = milliseconds(lambda: [None for _ in stored])
-    load_ms = milliseconds(lambda: records.load(dataset, split))
+    load_ms = milliseconds(lambda: records.load(dataset.split(split)))
     first_ms = milliseconds(lambda: next(ours(subject)))
     return {
         "first epoch: read records": read_ms,

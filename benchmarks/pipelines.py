@@ -62,7 +62,7 @@ class Task:
 
 def task(dataset: Dataset, split: str, batch_size: int, padding: int) -> Task:
     """The task on a split of a prepared dataset."""
-    images, labels = (tensor.numpy() for tensor in records.load(dataset, split))
+    images, labels = (tensor.numpy() for tensor in records.load(dataset.split(split)))
     return Task(dataset, split, batch_size, padding, images, labels)
 
 
@@ -105,7 +105,7 @@ def tutorial(task: Task) -> Epoch:
         )
 
     dataset = (
-        tf.data.TFRecordDataset([shard.path for shard in task.dataset.shards(task.split)])
+        tf.data.TFRecordDataset([shard.path for shard in task.dataset.split(task.split).shards])
         .map(one, num_parallel_calls=tf.data.AUTOTUNE)
         .shuffle(10_000)
         .batch(task.batch_size)
@@ -122,10 +122,9 @@ def tutorial(task: Task) -> Epoch:
 
 def ours(task: Task) -> Iterator[object]:
     """All of it: opening, reading, decoding, building the graph, and batches without end."""
-    source = batches.Source(task.dataset, task.split)
-    return iter(
-        batches.training_batches(source, task.preprocess, batch_size=task.batch_size, seed=0)
-    )
+    split = task.dataset.split(task.split)
+    batching = batches.Batching(batch_size=task.batch_size, seed=0)
+    return iter(batches.training_batches(split, task.preprocess, batching))
 
 
 def warm(task: Task) -> Epoch:

@@ -22,7 +22,7 @@ from digitline.base.command_flags import flag
 from digitline.base.files import JsonObject
 from digitline.base.tf import keras
 from digitline.data.dataset import Dataset, open_dataset
-from digitline.data.pipeline import batches
+from digitline.data.pipeline.records import load
 from digitline.models import cnn, evaluate, train
 
 import figures
@@ -62,7 +62,7 @@ def run(options: Options) -> JsonObject:
 def _article_cnn(dataset: Dataset, max_epochs: int) -> list[dict[str, float]]:
     """Trains the article's CNN to the goal: seconds of `fit` and accuracy after each epoch."""
     (images, labels), (test_images, test_labels) = [
-        [tensor.numpy() for tensor in batches.load(dataset, split)] for split in ("train", "test")
+        [tensor.numpy() for tensor in load(dataset.split(split))] for split in ("train", "test")
     ]
     images = images.astype(np.float32) / 255
     test_images = test_images.astype(np.float32) / 255

@@ -24,7 +24,7 @@ from digitline.base.files import JsonObject
 from digitline.base.tables import table
 from digitline.base.tf import keras
 from digitline.data.dataset import Dataset, open_dataset
-from digitline.data.pipeline import batches
+from digitline.data.pipeline.records import load
 from digitline.models import registry, train
 from digitline.models.training.optimizer import make_optimizer
 
@@ -96,7 +96,7 @@ def _keras_seconds(name: str, dataset: Dataset, options: Options) -> float:
     network = registry.get(name)
     recipe = network.RECIPES[_recipe(name)]
     preprocess = network.preprocess(dataset.image_shape, recipe)
-    splits = [batches.load(dataset, split) for split in (options.train_split, _VALIDATION)]
+    splits = [load(dataset.split(split)) for split in (options.train_split, _VALIDATION)]
     start = time.perf_counter()
     (images, labels), validation = [
         (np.asarray(preprocess(images)), labels.numpy()) for images, labels in splits

@@ -105,10 +105,10 @@ def _write_test_image(values: Any, evaluated: dict[str, Any]) -> tuple[Path, str
     from PIL import Image
 
     from ..data.dataset import open_dataset
-    from ..data.pipeline import batches as pipeline
+    from ..data.pipeline.records import load
 
     dataset = open_dataset(Path(values.data_dir), evaluated["dataset"])
-    images, labels = pipeline.load(dataset, f"test[{_TEST_IMAGE}:{_TEST_IMAGE + 1}]")
+    images, labels = load(dataset.split(f"test[{_TEST_IMAGE}:{_TEST_IMAGE + 1}]"))
     path = Path(values.workdir) / f"test-image-{_TEST_IMAGE}.png"
     Image.fromarray(images.numpy()[0, :, :, 0]).save(path)
     return path, dataset.label_names[int(labels[0])]

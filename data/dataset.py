@@ -9,7 +9,8 @@ from typing import Any
 from ..base import files
 from ..base.errors import DataError, UsageError, first_line
 from ..base.tf import tfds
-from .shards import Shard, count
+from . import shards
+from .shards import Shard
 
 # The key of a dataset's fingerprint in its metadata.
 FINGERPRINT = "fingerprint"
@@ -53,18 +54,18 @@ class Dataset:
 
     def num_examples(self, split: str) -> int:
         """The number of examples of a split, named in TFDS's split syntax."""
-        return count(self.shards(split))
+        return self.split(split).examples
 
-    def shards(self, split: str) -> tuple[Shard, ...]:
-        """The files of a split, in order.
+    def split(self, name: str) -> "Split":
+        """A split, to be read.
 
         Args:
-          split: in TFDS's split syntax: `test`, `train[:5000]`, `train[5000:]+test`.
+          name: in TFDS's split syntax: `test`, `train[:5000]`, `train[5000:]+test`.
 
         Raises:
           UsageError: there is no such split.
         """
-        return shards_of(self.builder, split)
+        return Split(self, name, shards_of(self.builder, name))
 
     def default_splits(self) -> tuple[str, str]:
         """The training and the validation split, in TFDS's split syntax."""
@@ -87,7 +88,9 @@ class Dataset:
             if recorded:
                 return recorded
         digest = hashlib.sha256((self.directory / "features.json").read_bytes())
-        paths = sorted({shard.path for name in self.split_names for shard in self.shards(name)})
+        paths = sorted(
+            {shard.path for name in self.split_names for shard in self.split(name).shards}
+        )
         for path in map(Path, paths):
             try:
                 with open(path, "rb") as file:
@@ -103,25 +106,61 @@ class Dataset:
         return digest.hexdigest()[:16]
 
 
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Images to read: a split of a dataset, or a part of one.
+
+    Attributes:
+      dataset: a prepared dataset.
+      name: in TFDS's split syntax.
+      shards: the records to read, in order.
+      weight: in a mix of splits; only ratios count.
+    """
+
+    dataset: Dataset
+    name: str
+    shards: tuple[Shard, ...]
+    weight: float = 1.0
+
+    @property
+    def examples(self) -> int:
+        """How many images there are to read."""
+        return shards.count(self.shards)
+
+    def cut(self, start: int, stop: int) -> "Split":
+        """The images from the `start`-th up to, not including, the `stop`-th."""
+        return dataclasses.replace(self, shards=shards.cut(self.shards, start, stop))
+
+    def of_worker(self, index: int, workers: int) -> "Split":
+        """The part of one of several workers: see `shards.of_worker`."""
+        return dataclasses.replace(self, shards=shards.of_worker(self.shards, index, workers))
+
+
 def shards_of(builder: tfds.core.DatasetBuilder, split: str) -> tuple[Shard, ...]:
-    """The files of a split of a folder that TFDS opened; as `Dataset.shards`."""
+    """The files of a split of a folder that TFDS opened, in order.
+
+    Raises:
+      UsageError: there is no such split.
+    """
     try:
         instructions = builder.info.splits[split].file_instructions
     except (KeyError, ValueError) as error:
         cause = str(error).strip("'\"").splitlines()[0]
         there = ", ".join(sorted(builder.info.splits, reverse=True))
         raise UsageError(f"no split '{split}' in {builder.name} ({there}): {cause}") from None
-    shards, first = [], 0
-    for part in instructions:
-        take = part.examples_in_shard - part.skip if part.take == -1 else part.take
-        whole = take == part.examples_in_shard
-        shards.append(Shard(str(part.filename), part.skip, take, first, whole))
+    parts, first = [], 0
+    for file in instructions:
+        take = file.examples_in_shard - file.skip if file.take == -1 else file.take
+        whole = take == file.examples_in_shard
+        parts.append(Shard(str(file.filename), file.skip, take, first, whole))
         first += take
-    return tuple(shards)
+    return tuple(parts)
 
 
 def _prepare_again(name: str) -> str:
-    return f"make {name} anew: digitline prepare with --overwrite and the flags of the first time"
+    return (
+        f"prepare {name} again: digitline prepare with --overwrite and the flags of the first time"
+    )
 
 
 def newest(data_dir: Path, name: str) -> Path | None:

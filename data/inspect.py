@@ -53,12 +53,13 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     drawing = charts.available()
     if drawing:
         files.ensure_folder(output_dir)
-    total = sum(dataset.num_examples(name) for name in dataset.split_names)
+    splits = [dataset.split(name) for name in dataset.split_names]
+    total = sum(split.examples for split in splits)
     with (
-        salvage.sound(dataset, dataset.split_names, values.max_corrupt_records) as (shards, lost),
+        salvage.sound(splits, values.max_corrupt_records) as (sound, lost),
         progress.Progress(f"inspecting {dataset.name}", total) as bar,
     ):
-        splits, equal = anomalies.survey(dataset, values.samples, values.seed, bar.advance, shards)
+        splits, equal = anomalies.survey(sound, values.samples, values.seed, bar.advance)
 
     reference = "train" if "train" in splits else next(iter(splits))
     checks = _checks(dataset, splits, equal, reference, lost)

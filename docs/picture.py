@@ -12,7 +12,7 @@ import numpy as np
 from absl import app, flags
 
 from digitline.data.dataset import open_dataset
-from digitline.data.pipeline import batches as pipeline
+from digitline.data.pipeline.records import load
 from digitline.serving import artifacts as runtime
 
 _SAVED_MODEL = flags.DEFINE_string("saved_model", None, "The export to ask.", required=True)
@@ -79,7 +79,7 @@ def _bars(probabilities: np.ndarray, labels: tuple[str, ...], x: float, y: float
 def main(_: list[str]) -> None:
     """Writes line.svg beside this file."""
     dataset = open_dataset(Path(_DATA_DIR.value), "mnist")
-    images, labels = pipeline.load(dataset, f"test[{_IMAGE.value}:{_IMAGE.value + 1}]")
+    images, labels = load(dataset.split(f"test[{_IMAGE.value}:{_IMAGE.value + 1}]"))
     classifier = runtime.open_saved_model(Path(_SAVED_MODEL.value))
     image = images.numpy()
     probabilities = classifier.run(image)["probabilities"][0]

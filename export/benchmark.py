@@ -41,14 +41,14 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
         raise UsageError(f"benchmark what? Here: {_KIND}; got {' '.join(arguments) or 'nothing'}")
     import numpy as np  # The imports here load TensorFlow.
 
-    from ..data.pipeline import batches as pipeline
+    from ..data.pipeline.records import load
     from ..models.run import Run, open_run_dataset
     from .gate import comparison as verify
 
     folder = Run(Path(values.workdir))
     config, model = folder.load()
     dataset = open_run_dataset(config, values.data_dir)
-    images, labels = (each.numpy() for each in pipeline.load(dataset, values.split))
+    images, labels = (each.numpy() for each in load(dataset.split(values.split)))
     name = values.model_name or config.model
     export_dir = Path(values.export_dir)
     version = values.version or _newest(export_dir, name)

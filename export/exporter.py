@@ -54,9 +54,8 @@ def _export(values: Any) -> dict[str, Any]:
         raise UsageError("--c_header needs tflite in --formats and int8 in --tflite_variants")
     # The imports below load TensorFlow.
     from ..base import files
-    from ..data import shards as parts_of
-    from ..data.pipeline import batches as pipeline
     from ..data.pipeline import salvage
+    from ..data.pipeline.records import load
     from ..models.evaluation.metrics import of_probabilities
     from ..models.run import Run, open_run_dataset
     from .formats import onnx, tflite
@@ -72,13 +71,13 @@ def _export(values: Any) -> dict[str, Any]:
     config, model = folder.load()
     dataset = open_run_dataset(config, values.data_dir)
     train_split = config.dataset["train_split"]
-    splits = [values.split, train_split] if has_int8 else [values.split]
-    with salvage.sound(dataset, splits, values.max_corrupt_records) as (shards, _):
-        loaded = pipeline.load(dataset, values.split, shards[values.split])
+    names = [values.split, train_split] if has_int8 else [values.split]
+    splits = [dataset.split(name) for name in names]
+    with salvage.sound(splits, values.max_corrupt_records) as (splits, _):
+        loaded = load(splits[0])
         calibration = None
         if has_int8:  # The first of the training split, never of another.
-            parts = parts_of.cut(shards[train_split], 0, values.calibration_images)
-            calibration = pipeline.load(dataset, train_split, parts)[0].numpy()
+            calibration = load(splits[1].cut(0, values.calibration_images))[0].numpy()
     images, labels = (tensor.numpy() for tensor in loaded)
     subject = Classifier(
         model,

@@ -74,6 +74,7 @@ def _of_ensemble(values: Any, workdirs: list[Path]) -> dict[str, Any]:
     import numpy as np
 
     from ..data.pipeline import salvage
+    from ..data.pipeline.batches import evaluation_batches
     from .evaluation.metrics import evaluator, of_probabilities
     from .run import Run, open_run_dataset
 
@@ -86,9 +87,9 @@ def _of_ensemble(values: Any, workdirs: list[Path]) -> dict[str, Any]:
                 f"--workdir: {workdir} was trained on {config.dataset['name']}, {workdirs[0]} on "
                 f"{dataset.name}: an ensemble has one dataset"
             )
-    with salvage.sound(dataset, [values.split], values.max_corrupt_records) as (shards, _):
+    with salvage.sound([dataset.split(values.split)], values.max_corrupt_records) as (splits, _):
         found = [
-            evaluator(model)(_batches(values, dataset, config.preprocess, shards))
+            evaluator(model)(evaluation_batches(splits[0], config.preprocess, values.batch_size))
             for config, model in loaded
         ]
     probabilities = np.mean([each.probabilities for each in found], axis=0)
@@ -103,29 +104,18 @@ def _of_ensemble(values: Any, workdirs: list[Path]) -> dict[str, Any]:
     }
 
 
-def _batches(values: Any, dataset: Any, preprocess: Any, shards: Any) -> Iterator[Any]:
-    from ..data.pipeline import batches as pipeline
-
-    return pipeline.evaluation_batches(
-        dataset,
-        values.split,
-        preprocess,
-        batch_size=values.batch_size,
-        shards=shards[values.split],
-    )
-
-
 def _of_run(values: Any, workdir: Path) -> dict[str, Any]:
     from ..base import files
     from ..data.pipeline import salvage  # The imports here load TensorFlow.
+    from ..data.pipeline.batches import evaluation_batches
     from .evaluation.metrics import evaluator
     from .run import Run, open_run_dataset
 
     folder = Run(workdir)
     config, model = folder.load()
     dataset = open_run_dataset(config, values.data_dir)
-    with salvage.sound(dataset, [values.split], values.max_corrupt_records) as (shards, lost):
-        batches = _batches(values, dataset, config.preprocess, shards)
+    with salvage.sound([dataset.split(values.split)], values.max_corrupt_records) as (splits, lost):
+        batches = evaluation_batches(splits[0], config.preprocess, values.batch_size)
         figures = evaluator(model)(batches).to_json()
     if lost:
         figures["corrupt_records"] = len(lost)
@@ -165,8 +155,8 @@ def _of_artifact(values: Any, kind: str) -> dict[str, Any]:
             f"{list(dataset.image_shape)}"
         )
     labels, probabilities = [], []
-    with salvage.sound(dataset, [values.split], values.max_corrupt_records) as (shards, lost):
-        for images, numbers in _raw(dataset, values.split, shards[values.split]):
+    with salvage.sound([dataset.split(values.split)], values.max_corrupt_records) as (splits, lost):
+        for images, numbers in _raw(splits[0]):
             outputs = classifier.run(images)
             if "probabilities" not in outputs:
                 raise UserError(f"{classifier.path}: it gives {sorted(outputs)}, no probabilities")
@@ -190,12 +180,12 @@ def _of_artifact(values: Any, kind: str) -> dict[str, Any]:
     }
 
 
-def _raw(dataset: Any, split: str, shards: Any) -> Iterator[tuple[Any, Any]]:
+def _raw(split: Any) -> Iterator[tuple[Any, Any]]:
     """Images uint8 [n, H, W, C] and labels int64 [n], in order, with progress."""
-    from ..data.pipeline import batches as pipeline
+    from ..data.pipeline.records import decoded
 
-    with progress.Progress(f"evaluating on {split}", sum(each.take for each in shards)) as bar:
-        for images, labels in pipeline.decoded(dataset, split, shards):
+    with progress.Progress(f"evaluating on {split.name}", split.examples) as bar:
+        for images, labels in decoded(split):
             yield images.numpy(), labels.numpy()
             bar.advance(len(labels))
 

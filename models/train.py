@@ -28,7 +28,6 @@ def _train(values: Any, workdir: Path) -> dict[str, Any]:
     from ..base.tf import tf
     from ..data.dataset import open_dataset
     from ..data.pipeline import salvage
-    from ..data.pipeline.batches import Source
     from .run import Run
     from .training import loop, selection
 
@@ -40,7 +39,7 @@ def _train(values: Any, workdir: Path) -> dict[str, Any]:
     train_split, validation_split = selection.splits(values, dataset)
     sources = selection.sources(values, dataset, train_split)
     config = _config(values, sources, validation_split)
-    validation = Source(dataset, validation_split)
+    validation = dataset.split(validation_split)
     if values.dry_run:
         sources = selection.first_batches(sources, config.recipe.batch_size, 2)
         (validation,) = selection.first_batches([validation], loop.EVALUATION_BATCH, 2)
@@ -67,7 +66,7 @@ def _train(values: Any, workdir: Path) -> dict[str, Any]:
             _evaluate_if_lost(values, folder, config, validation)
             return {**result, "reused": True, **_recorded(folder, config)}
         given = [*sources, validation]
-        given, lost = selection.usable(given, values.max_corrupt_records, workdir / "salvaged")
+        given, lost = salvage.usable(given, values.max_corrupt_records, workdir / "salvaged")
         model, figures, went = loop.train(folder, config, given[:-1], given[-1], settings)
         folder.add_evaluation(validation_split, figures.to_json())
         salvage.report(lost)  # Once more, where it is not scrolled away.
@@ -115,16 +114,16 @@ def _config(values: Any, sources: list[Any], validation_split: str) -> Any:
             "version": dataset.version,
             "fingerprint": dataset.fingerprint,
             "label_names": list(dataset.label_names),
-            "train_split": sources[0].split,
+            "train_split": sources[0].name,
             "validation_split": validation_split,
             "mix": [
                 {
-                    "name": source.dataset.name,
-                    "fingerprint": source.dataset.fingerprint,
-                    "split": source.split,
-                    "weight": source.weight,
+                    "name": split.dataset.name,
+                    "fingerprint": split.dataset.fingerprint,
+                    "split": split.name,
+                    "weight": split.weight,
                 }
-                for source in sources[1:]
+                for split in sources[1:]
             ],
         },
         pipeline={
@@ -144,17 +143,16 @@ def _config(values: Any, sources: list[Any], validation_split: str) -> Any:
 def _evaluate_if_lost(values: Any, folder: Any, config: Any, validation: Any) -> None:
     """Validates a finished run again, where the figures of its validation split are gone."""
     from ..base import files
+    from ..data.pipeline import salvage
     from .evaluation import metrics as evaluation
-    from .training import loop, selection
+    from .training import loop
 
-    split = validation.split
+    split = validation.name
     if folder.evaluation.exists() and split in files.read_json(folder.evaluation):
         return
     progress.say(f"{folder.evaluation} lacks the figures of {split}: evaluating it anew")
     _, model = folder.load()
-    given, _ = selection.usable(
-        [validation], values.max_corrupt_records, folder.workdir / "salvaged"
-    )
+    given, _ = salvage.usable([validation], values.max_corrupt_records, folder.workdir / "salvaged")
     batches = loop.validation_batches(config, given[0])
     folder.add_evaluation(split, evaluation.evaluator(model)(batches).to_json())
 

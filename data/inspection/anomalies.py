@@ -8,16 +8,13 @@ take 1.6 GB and a little.
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from ...base.errors import DataError
-from ...base.tf import tf
-from .. import shards as parts
-from ..dataset import Dataset
-from ..pipeline import batches as pipeline
-from ..shards import Shard
+from ..dataset import Split
+from ..pipeline.records import decoded
 from .charts import Sample, SamplePicker
 
 # Of each kind of finding, so many are listed; all are counted.
@@ -100,20 +97,18 @@ class Duplicates:
 
 
 def survey(
-    dataset: Dataset,
+    splits: Sequence[Split],
     samples: int,
     seed: int,
     advance: Callable[[int], None] = lambda images: None,
-    shards: dict[str, tuple[Shard, ...]] | None = None,
 ) -> tuple[dict[str, SplitSurvey], Duplicates]:
-    """Looks at every image of every split.
+    """Looks at every image of some splits.
 
     Args:
-      dataset: a prepared dataset.
+      splits: of one dataset.
       samples: how many images of each split to pick, evenly over the classes.
       seed: of the choice of them.
       advance: called with the number of images after each batch.
-      shards: by split, what to read of it; by default all.
 
     Returns:
       What is in each split, by its name; and the images that are equal.
@@ -121,36 +116,33 @@ def survey(
     Raises:
       DataError: a shard is damaged, or an image is not of the dataset's shape.
     """
-    if shards is None:
-        shards = {name: dataset.shards(name) for name in dataset.split_names}
-    sizes = {name: parts.count(shards[name]) for name in dataset.split_names}
+    sizes = {split.name: split.examples for split in splits}
     keys = np.empty(sum(sizes.values()), _KEY)
     found, start = {}, 0
-    for number, (name, size) in enumerate(sizes.items()):
-        part = keys[start : start + size]
+    for number, split in enumerate(splits):
+        part = keys[start : start + split.examples]
         rng = np.random.default_rng([seed, number])
-        found[name] = _survey_split(dataset, name, shards[name], part, samples, rng, advance)
-        start += size
+        found[split.name] = _survey_split(split, part, samples, rng, advance)
+        start += split.examples
     return found, _find_duplicates(keys, sizes)
 
 
 def _survey_split(
-    dataset: Dataset,
-    split: str,
-    shards: tuple[Shard, ...],
+    split: Split,
     keys: np.ndarray,
     samples: int,
     rng: np.random.Generator,
     advance: Callable[[int], None],
 ) -> SplitSurvey:
     """Looks at a split; puts its images' digests and labels into `keys`."""
+    dataset = split.dataset
     channels = dataset.image_shape[2]
     label_counts = np.zeros(dataset.num_classes, np.int64)
     levels = np.zeros((channels, 256), np.int64)
-    blank, out_of_range = _Found(split), _Found(split)
+    blank, out_of_range = _Found(split.name), _Found(split.name)
     picker = SamplePicker(dataset.num_classes, samples, rng)
     at = 0
-    for images, labels in _batches(dataset, split, shards) if len(keys) else ():
+    for images, labels in _batches(split) if len(keys) else ():
         keys[at : at + len(images)] = _keys(images, labels)
         for channel in range(channels):
             levels[channel] += np.bincount(images[..., channel].ravel(), minlength=256)
@@ -175,9 +167,7 @@ def _survey_split(
     )
 
 
-def _batches(
-    dataset: Dataset, split: str, shards: tuple[Shard, ...]
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _batches(split: Split) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """A split's images uint8 [n, H, W, C] and labels int64 [n], in order.
 
     Raises:
@@ -185,14 +175,14 @@ def _batches(
         `features.json` says.
     """
     at = 0
-    batches: Iterator[tuple[tf.Tensor, tf.Tensor]] = pipeline.decoded(dataset, split, shards)
-    for images, labels in batches:
+    dataset = split.dataset
+    for images, labels in decoded(split):
         pixels, numbers = images.numpy(), labels.numpy()
         # Raw bytes have no shape of their own: two images of half the size pass for one.
         expected = (len(numbers), *dataset.image_shape)
         if pixels.shape != expected or pixels.dtype != np.uint8:
             raise DataError(
-                f"{dataset.directory}: in the batch of the {split} split that begins at image "
+                f"{dataset.directory}: in the batch of the {split.name} split that begins at image "
                 f"{at:,}, features.json promises uint8 {list(expected)}, and the records hold "
                 f"{pixels.dtype} {list(pixels.shape)}; make the dataset anew with "
                 "digitline prepare --overwrite"

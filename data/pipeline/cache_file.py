@@ -18,42 +18,41 @@ import numpy as np
 from ...base import files, progress
 from ...base.errors import first_line
 from ...base.tf import tf
-from .. import shards as parts
-from ..dataset import Dataset
-from ..shards import Shard
+from ..dataset import Split
 
 
-def path_of(read: Sequence[tuple[Dataset, tuple[Shard, ...]]], cache_dir: Path) -> Path:
-    """Where the cache of parts of datasets lies; another content has another name."""
+def path_of(splits: Sequence[Split], cache_dir: Path) -> Path:
+    """Where the cache of some splits lies; another content has another name."""
     content = [
-        (dataset.fingerprint, [(Path(each.path).name, each.skip, each.take) for each in shards])
-        for dataset, shards in read
+        (
+            split.dataset.fingerprint,
+            [(Path(shard.path).name, shard.skip, shard.take) for shard in split.shards],
+        )
+        for split in splits
     ]
     key = hashlib.sha256(f"{content}".encode()).hexdigest()[:16]
-    return cache_dir / f"{read[0][0].name.replace('/', '-')}-{key}.cache"
+    return cache_dir / f"{splits[0].dataset.name.replace('/', '-')}-{key}.cache"
 
 
 def write(
-    path: Path,
-    read: Sequence[tuple[Dataset, tuple[Shard, ...]]],
-    batches: Iterable[tuple[tf.Tensor, tf.Tensor]],
+    path: Path, splits: Sequence[Split], batches: Iterable[tuple[tf.Tensor, tf.Tensor]]
 ) -> None:
     """Writes a cache file, unless it is there.
 
     Args:
       path: of the file.
-      read: what it is to hold.
-      batches: that, decoded: images uint8 [n, H, W, C] and labels int64 [n].
+      splits: what it is to hold.
+      batches: these, decoded: images uint8 [n, H, W, C] and labels int64 [n].
 
     Raises:
       OSError: the disk is full, or not writable.
     """
-    if path.exists() and path.stat().st_size == _size(read):
+    if path.exists() and path.stat().st_size == _size(splits):
         return
     files.ensure_folder(path.parent)
-    cut = path.exists()  # By somebody else: we rename whole files alone.
+    cut = path.exists()  # By somebody else: we only rename whole files.
     if files.remove_leftovers(path.parent, f"{files.TEMPORARY}*-{path.name}") or cut:
-        progress.say(f"the cache {path} was left incomplete; building it anew")
+        progress.say(f"the cache {path} was left incomplete; building it again")
     labels = []
     with files.replacing(path) as temporary, open(temporary, "wb") as file:
         for images, numbers in batches:
@@ -62,14 +61,12 @@ def write(
         file.write(np.concatenate(labels).tobytes())
 
 
-def mapped(
-    path: Path, read: Sequence[tuple[Dataset, tuple[Shard, ...]]]
-) -> tuple[tf.Tensor, tf.Tensor]:
+def mapped(path: Path, splits: Sequence[Split]) -> tuple[tf.Tensor, tf.Tensor]:
     """A cache file as tensors.
 
     Args:
       path: of the file.
-      read: what it holds.
+      splits: what it holds.
 
     Returns:
       Images uint8 [N, H, W, C], mapped, and labels int64 [N].
@@ -77,7 +74,7 @@ def mapped(
     Raises:
       OSError: the file cannot be mapped.
     """
-    count, shape = _count(read), read[0][0].image_shape
+    count, shape = _count(splits), splits[0].dataset.image_shape
     try:
         with tf.device("CPU"):
             images = tf.raw_ops.ImmutableConst(
@@ -89,10 +86,10 @@ def mapped(
     return images, tf.constant(labels, tf.int64)
 
 
-def _count(read: Sequence[tuple[Dataset, tuple[Shard, ...]]]) -> int:
-    return sum(parts.count(shards) for _, shards in read)
+def _count(splits: Sequence[Split]) -> int:
+    return sum(split.examples for split in splits)
 
 
-def _size(read: Sequence[tuple[Dataset, tuple[Shard, ...]]]) -> int:
+def _size(splits: Sequence[Split]) -> int:
     """Of the whole file, in bytes."""
-    return _count(read) * (int(np.prod(read[0][0].image_shape)) + 8)
+    return _count(splits) * (int(np.prod(splits[0].dataset.image_shape)) + 8)

@@ -10,8 +10,7 @@ import numpy as np
 
 from ...base.errors import DataError, UsageError, first_line
 from ...base.tf import tf
-from .. import shards as parts
-from ..dataset import Dataset
+from ..dataset import Dataset, Split
 from ..shards import Shard
 
 # Large enough to amortize the cost of an op, small enough for a core's cache.
@@ -51,15 +50,8 @@ def parse(dataset: Dataset, records: Any) -> tuple[tf.Tensor, Any]:
     return images, features["label"]
 
 
-def decoded(
-    dataset: Dataset, split: str, shards: tuple[Shard, ...] | None = None
-) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+def decoded(split: Split) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
     """A split's images and labels in batches, in their order on disk; every record is checked.
-
-    Args:
-      dataset: a prepared dataset.
-      split: in TFDS's split syntax.
-      shards: the part of the split to read; by default all of it.
 
     Yields:
       Images uint8 [n, H, W, C] and labels int64 [n].
@@ -68,34 +60,32 @@ def decoded(
       DataError: a shard is missing, damaged or truncated; names it and the record.
       UsageError: there is nothing to read.
     """
-    shards = non_empty(dataset, split, shards)
-    batches = ordered(shards).batch(_READ_BATCH)
-    found = 0
-    try:
-        for images, labels in batches.map(lambda x: parse(dataset, x), 2).prefetch(2):
-            found += len(labels)
-            yield images, labels
-    except tf.errors.OpError as error:
-        raise (diagnose(dataset, shards) or DataError(first_line(error))) from error
-    require_all(dataset, shards, found)
+    require_images(split)
+    dataset = split.dataset
+    batches = ordered(split.shards).batch(_READ_BATCH)
+    yield from checked(split, batches.map(lambda x: parse(dataset, x), 2).prefetch(2))
 
 
-def require_all(dataset: Dataset, shards: tuple[Shard, ...], found: int) -> None:
-    """Refuses a reading that ended early.
+def checked(split: Split, batches: tf.data.Dataset) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+    """Passes on batches of (images, labels) that are read from all of a split.
 
     Raises:
-      DataError: fewer or more records came than the shards should hold.
+      DataError: a shard is missing, damaged or truncated; names it and the record.
     """
-    expected = parts.count(shards)
-    if found != expected:
-        raise diagnose(dataset, shards) or DataError(
-            f"{dataset.directory}: expected {expected:,} records, got {found:,}"
+    seen = 0
+    try:
+        for images, labels in batches:
+            seen += len(labels)
+            yield images, labels
+    except tf.errors.OpError as error:
+        raise (diagnose(split) or DataError(first_line(error))) from error
+    if seen != split.examples:
+        raise diagnose(split) or DataError(
+            f"{split.dataset.directory}: expected {split.examples:,} records, got {seen:,}"
         )
 
 
-def load(
-    dataset: Dataset, split: str, shards: tuple[Shard, ...] | None = None
-) -> tuple[tf.Tensor, tf.Tensor]:
+def load(split: Split) -> tuple[tf.Tensor, tf.Tensor]:
     """Reads a whole split into memory, in its order on disk.
 
     Returns:
@@ -104,24 +94,26 @@ def load(
     Raises:
       DataError, UsageError: as `decoded`.
     """
-    shards = non_empty(dataset, split, shards)
-    readers = min(_READERS, -(-parts.count(shards) // _READ_BATCH))
+    require_images(split)
+    readers = min(_READERS, -(-split.examples // _READ_BATCH))
 
-    def part(index: int) -> list[tuple[tf.Tensor, tf.Tensor]]:
-        return list(decoded(dataset, split, parts.of_worker(shards, index, readers)))
+    def read(index: int) -> list[tuple[tf.Tensor, tf.Tensor]]:
+        return list(decoded(split.of_worker(index, readers)))
 
     with concurrent.futures.ThreadPoolExecutor(readers) as pool:
-        batches = [batch for found in pool.map(part, range(readers)) for batch in found]
-    images, labels = zip(*batches, strict=True)
+        batches = itertools.chain.from_iterable(pool.map(read, range(readers)))
+        images, labels = zip(*batches, strict=True)
     return tf.concat(images, 0), tf.concat(labels, 0)
 
 
-def non_empty(dataset: Dataset, split: str, shards: tuple[Shard, ...] | None) -> tuple[Shard, ...]:
-    """The shards to read, which hold something."""
-    shards = dataset.shards(split) if shards is None else shards
-    if not parts.count(shards):
-        raise UsageError(f"the split {split} of {dataset.name} holds no images to read")
-    return shards
+def require_images(split: Split) -> None:
+    """Refuses a split that is empty.
+
+    Raises:
+      UsageError: names it.
+    """
+    if not split.examples:
+        raise UsageError(f"the split {split.name} of {split.dataset.name} holds no images to read")
 
 
 def read_one(shard: Shard) -> tf.data.Dataset:
@@ -172,15 +164,15 @@ def _files(shards: tuple[Shard, ...]) -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices(columns)
 
 
-def diagnose(dataset: Dataset, shards: tuple[Shard, ...]) -> DataError | None:
-    """Finds the first damaged shard and record, reading one record at a time."""
-    for shard in shards:
+def diagnose(split: Split) -> DataError | None:
+    """The first damaged shard and record, found by reading one record at a time."""
+    for shard in split.shards:
         index = shard.skip
         if not Path(shard.path).is_file():
             return damage(shard, None, "the file is missing")
         try:
             for record in read_one(shard):
-                parse(dataset, record[tf.newaxis])
+                parse(split.dataset, record[tf.newaxis])
                 index += 1
         except tf.errors.OpError as error:
             return damage(shard, index, first_line(error))
@@ -193,7 +185,7 @@ def damage(shard: Shard, record: int | None, cause: str) -> DataError:
     """The error that names a shard and a record (its number in the file, from 0)."""
     where = "" if record is None else f", record {record}"
     return DataError(
-        f"{shard.path}{where}: {cause}; copy the shard again, make the dataset anew with "
+        f"{shard.path}{where}: {cause}; copy the shard again, make the dataset again with "
         "digitline prepare --overwrite, or leave it out with --max_corrupt_records=N"
     )
 

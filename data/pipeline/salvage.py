@@ -9,15 +9,16 @@ go on forever.
 """
 
 import contextlib
+import dataclasses
 import struct
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...base import files, progress
 from ...base.errors import DataError, first_line
 from ...base.tf import tf
-from ..dataset import Dataset
+from ..dataset import Dataset, Split
 from ..shards import Shard
 from . import records
 
@@ -44,127 +45,119 @@ def masked_crc(content: bytes) -> int:
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
+@dataclasses.dataclass
+class Losses:
+    """The damaged records that were found, a line for each; one too many is an error."""
+
+    at_most: int
+    lines: list[str] = dataclasses.field(default_factory=list)
+
+    def add(self, shard: Shard, record: int, cause: str) -> None:
+        """Counts a record.
+
+        Raises:
+          DataError: it is one more than may be lost.
+        """
+        self.lines.append(f"{shard.path}, record {record}: {cause}")
+        if len(self.lines) > self.at_most:
+            raise DataError(
+                f"more than --max_corrupt_records={self.at_most} records are damaged; the last: "
+                f"{self.lines[-1]}"
+            )
+
+
 def usable(
-    dataset: Dataset,
-    shards: tuple[Shard, ...],
-    max_corrupt: int,
-    folder: Path,
-    before: Sequence[str] = (),
-) -> tuple[tuple[Shard, ...], list[str]]:
-    """The shards with the damaged records left out.
+    splits: Sequence[Split], max_corrupt: int, folder: Path
+) -> tuple[list[Split], list[str]]:
+    """The splits with the damaged records left out.
 
     A damaged shard is replaced by a copy of its sound records in `folder`; the
     others stay where they are.
 
     Args:
-      dataset: whose shards they are.
-      shards: to check; every record is read once.
-      max_corrupt: how many records may be lost, over all shards.
+      splits: to check; every record is read once.
+      max_corrupt: how many records may be lost in all; if none, nothing is checked.
       folder: of the copies.
-      before: what is lost already elsewhere, and counts.
 
     Returns:
-      The shards to read, and a line for each lost record.
-
-    Raises:
-      DataError: more are lost than may be.
-    """
-    lost = list(before)
-    found: list[Shard] = []
-    for number, shard in enumerate(shards):
-        if records.diagnose(dataset, (shard,)) is None:
-            found.append(shard)
-            continue
-        copy = folder / f"{number:05d}-{Path(shard.path).name}"
-        kept = _copy_sound_records(dataset, shard, copy, lost, max_corrupt)
-        if kept:
-            found.append(Shard(str(copy), 0, kept, shard.first))
-    return tuple(found), lost[len(before) :]
-
-
-@contextlib.contextmanager
-def sound(
-    dataset: Dataset, splits: Sequence[str], max_corrupt: int
-) -> Iterator[tuple[dict[str, tuple[Shard, ...]], list[str]]]:
-    """The shards of splits to read, while the block lasts, without damaged records.
-
-    Args:
-      dataset: a prepared dataset.
-      splits: in TFDS's split syntax.
-      max_corrupt: how many records may be lost in all; if none, nothing is checked.
-
-    Yields:
-      The shards by split, and a line for each lost record; they are reported
-      now, and again at the end.
+      The splits to read, and a line for each lost record, which is reported too.
 
     Raises:
       DataError: more are lost than may be.
     """
     if not max_corrupt:
-        yield {split: dataset.shards(split) for split in splits}, []
-        return
-    found: dict[str, tuple[Shard, ...]] = {}
-    lost: list[str] = []
+        return list(splits), []
+    losses = Losses(max_corrupt)
+    sound = [
+        dataclasses.replace(split, shards=_sound_shards(split, folder / str(number), losses))
+        for number, split in enumerate(splits)
+    ]
+    report(losses.lines)
+    return sound, losses.lines
+
+
+@contextlib.contextmanager
+def sound(splits: Sequence[Split], max_corrupt: int) -> Iterator[tuple[list[Split], list[str]]]:
+    """What `usable` gives, while the block lasts; the losses are reported again at its end."""
     with tempfile.TemporaryDirectory(prefix="digitline-") as folder:
-        for number, split in enumerate(splits):
-            found[split], more = usable(
-                dataset, dataset.shards(split), max_corrupt, Path(folder, str(number)), lost
-            )
-            lost += more
-        report(lost)
-        yield found, lost
+        usable_splits, lost = usable(splits, max_corrupt, Path(folder))
+        yield usable_splits, lost
     report(lost)
 
 
-def _copy_sound_records(
-    dataset: Dataset, shard: Shard, copy: Path, lost: list[str], max_corrupt: int
-) -> int:
-    """Writes a shard's sound records to `copy`; returns how many, and adds the others to `lost`."""
+def _sound_shards(split: Split, folder: Path, losses: Losses) -> tuple[Shard, ...]:
+    """The shards of a split; a damaged one is replaced by a copy of its sound records."""
+    shards: list[Shard] = []
+    for number, shard in enumerate(split.shards):
+        if records.diagnose(dataclasses.replace(split, shards=(shard,))) is None:
+            shards.append(shard)
+            continue
+        copy = folder / f"{number:05d}-{Path(shard.path).name}"
+        kept = _copy_sound_records(split.dataset, shard, copy, losses)
+        if kept:
+            shards.append(Shard(str(copy), 0, kept, shard.first))
+    return tuple(shards)
+
+
+def _copy_sound_records(dataset: Dataset, shard: Shard, copy: Path, losses: Losses) -> int:
+    """Writes a shard's sound records to `copy`; returns how many there are."""
     kept = 0
-
-    def lose(record: int, cause: str) -> None:
-        lost.append(f"{shard.path}, record {record}: {cause}")
-        if len(lost) > max_corrupt:
-            raise DataError(
-                f"more than --max_corrupt_records={max_corrupt} records are damaged; the last: "
-                f"{lost[-1]}"
-            )
-
     files.ensure_folder(copy.parent)
     with files.replacing(copy) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
-        for index, content in _contents(shard, lose):
+        for number, content in _contents(shard, losses):
             try:
                 records.parse(dataset, tf.constant([content]))
             except tf.errors.OpError as error:
-                lose(index, first_line(error))
+                losses.add(shard, number, first_line(error))
                 continue
             writer.write(content)
             kept += 1
     return kept
 
 
-def _contents(shard: Shard, lose: Callable[[int, str], None]) -> Iterator[tuple[int, bytes]]:
-    """(number, content) of each record whose checksums hold; the others are given to `lose`."""
+def _contents(shard: Shard, losses: Losses) -> Iterator[tuple[int, bytes]]:
+    """(number, content) of each record whose checksums hold."""
     path = Path(shard.path)
     stop = shard.skip + shard.take
     content = path.read_bytes() if path.is_file() else b""
-    at = 0
-    for index in range(stop):
-        head = content[at : at + 12]
+    position = 0
+    for number in range(stop):
+        head = content[position : position + 12]
         if len(head) < 12 or struct.unpack("<I", head[8:])[0] != masked_crc(head[:8]):
-            cause = "the file is missing" if not path.is_file() else "damaged length or end of file"
-            for rest in range(max(index, shard.skip), stop):
-                lose(rest, cause)
+            cause = "damaged length or end of file" if path.is_file() else "the file is missing"
+            for lost in range(max(number, shard.skip), stop):
+                losses.add(shard, lost, cause)
             return
         length = struct.unpack("<Q", head[:8])[0]
-        body, tail = content[at + 12 : at + 12 + length], content[at + 12 + length :][:4]
-        at += 16 + length
-        if index < shard.skip:
+        end = position + 12 + length
+        body, checksum = content[position + 12 : end], content[end : end + 4]
+        position = end + 4
+        if number < shard.skip:
             continue
-        if len(tail) < 4 or struct.unpack("<I", tail)[0] != masked_crc(body):
-            lose(index, "damaged content")
+        if len(checksum) < 4 or struct.unpack("<I", checksum)[0] != masked_crc(body):
+            losses.add(shard, number, "damaged content")
         else:
-            yield index, body
+            yield number, body
 
 
 def report(lost: list[str]) -> None:

@@ -106,11 +106,8 @@ def _of_run(values: Any) -> dict[str, Any]:
         config, model = folder.load()
         split = values.split or config.dataset["validation_split"]
         dataset = open_run_dataset(config, values.data_dir)
-        train, evaluated = report_facts.sources(config, dataset, split)
-        splits = [train.split, split]
-        with salvage.sound(dataset, splits, values.max_corrupt_records) as (shards, _):
-            if values.max_corrupt_records:
-                train, evaluated = report_facts.sound(train, evaluated, shards)
+        splits = report_facts.sources(config, dataset, split)
+        with salvage.sound(splits, values.max_corrupt_records) as ((train, evaluated), _):
             facts = report_facts.looked_at(facts, model, train, evaluated)
             if values.tensorboard:
                 board = report_boards.write(facts, evaluated)

@@ -11,9 +11,10 @@ import numpy as np
 
 from ...base import files
 from ...base.tf import keras
+from ...data.dataset import Dataset, Split
 from ...data.inspection.charts import Sample, SamplePicker
-from ...data.pipeline import batches as pipeline
-from ...data.pipeline.batches import Source
+from ...data.pipeline.batches import evaluation_batches
+from ...data.pipeline.records import decoded
 from ..evaluation.metrics import Evaluation, evaluator
 from ..run import Run, RunConfig
 from ..training import selection
@@ -130,19 +131,11 @@ def metrics(run: Run) -> list[dict[str, Any]]:
     return [row for row in rows if "step" in row and "epoch" in row]
 
 
-def sources(config: RunConfig, dataset: Any, split: str) -> tuple[Source, Source]:
+def sources(config: RunConfig, dataset: Dataset, split: str) -> tuple[Split, Split]:
     """The part of the training split that the run was trained on, and the split to look at."""
     trained = SimpleNamespace(mix=[], **config.pipeline)
     (train,) = selection.sources(trained, dataset, config.dataset["train_split"])
-    return train, Source(dataset, split)
-
-
-def sound(train: Source, evaluated: Source, shards: dict[str, Any]) -> tuple[Source, Source]:
-    """The same without damaged records, where those are left out; of whole splits alone."""
-    return (
-        dataclasses.replace(train, shards=shards[train.split]),
-        dataclasses.replace(evaluated, shards=shards[evaluated.split]),
-    )
+    return train, dataset.split(split)
 
 
 def with_exports(facts: Facts, rows: tuple[dict[str, Any], ...]) -> Facts:
@@ -154,8 +147,8 @@ def with_exports(facts: Facts, rows: tuple[dict[str, Any], ...]) -> Facts:
 def looked_at(
     facts: Facts,
     model: keras.Model,
-    train: Source,
-    evaluated: Source,
+    train: Split,
+    evaluated: Split,
     evaluation: Evaluation | None = None,
     quick: bool = False,
 ) -> Facts:
@@ -170,13 +163,7 @@ def looked_at(
       quick: takes no longer on large datasets.
     """
     if evaluation is None:
-        batches = pipeline.evaluation_batches(
-            evaluated.dataset,
-            evaluated.split,
-            facts.config.preprocess,
-            batch_size=_BATCH,
-            shards=evaluated.shards,
-        )
+        batches = evaluation_batches(evaluated, facts.config.preprocess, _BATCH)
         evaluation = evaluator(model)(batches)
     data, notes = _data(train, evaluated, evaluation, facts.config.seed, quick)
     result = _result(evaluated, evaluation)
@@ -186,16 +173,16 @@ def looked_at(
 
 
 def _data(
-    train: Source, evaluated: Source, evaluation: Evaluation, seed: int, quick: bool
+    train: Split, evaluated: Split, evaluation: Evaluation, seed: int, quick: bool
 ) -> tuple[Data, list[str]]:
     classes = train.dataset.num_classes
     picker = SamplePicker(classes, _SAMPLES, np.random.default_rng(seed))
     counts, start, notes, whole = np.zeros(classes, np.int64), 0, [], True
     begun = time.monotonic()
     places = np.concatenate(
-        [np.arange(shard.first, shard.first + shard.take) for shard in train.parts()]
+        [np.arange(shard.first, shard.first + shard.take) for shard in train.shards]
     )
-    for images, labels in pipeline.decoded(train.dataset, train.split, train.parts()):
+    for images, labels in decoded(train):
         numbers = labels.numpy()
         # A label that is no class is for `digitline inspect` to find.
         numbers = np.where((numbers >= 0) & (numbers < classes), numbers, -1)
@@ -206,19 +193,19 @@ def _data(
         if quick and slow and start < len(places):
             whole = False
             break
-    found = {evaluated.split: np.bincount(evaluation.labels, minlength=classes).tolist()}
+    found = {evaluated.name: np.bincount(evaluation.labels, minlength=classes).tolist()}
     if whole:
-        found = {train.split: counts.tolist(), **found}
+        found = {train.name: counts.tolist(), **found}
     else:
         notes.append(
-            f"Samples are from the first {start:,} images of {train.split}, whose labels are not "
+            f"Samples are from the first {start:,} images of {train.name}, whose labels are not "
             "counted here: digitline report counts all."
         )
     picked = (dataclasses.replace(each, index=int(places[each.index])) for each in picker.picked())
     return Data(found, tuple(picked)), notes
 
 
-def _result(evaluated: Source, evaluation: Evaluation) -> Result:
+def _result(evaluated: Split, evaluation: Evaluation) -> Result:
     confidence = evaluation.probabilities.max(axis=1)
     wrong = evaluation.misclassified
     wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
@@ -245,7 +232,7 @@ def _result(evaluated: Source, evaluation: Evaluation) -> Result:
     chosen = tuple(
         (f"{why}: {_taken(evaluation, names, place)}", pictures[place]) for why, place in telling
     )
-    return Result(evaluated.split, evaluation, mistakes, chosen)
+    return Result(evaluated.name, evaluation, mistakes, chosen)
 
 
 def _taken(evaluation: Evaluation, names: tuple[str, ...], place: int) -> str:
@@ -253,10 +240,10 @@ def _taken(evaluation: Evaluation, names: tuple[str, ...], place: int) -> str:
     return f"#{place}, {true}" if true == taken else f"#{place}, {true} for {taken}"
 
 
-def _pictures(source: Source, wanted: set[int]) -> dict[int, np.ndarray]:
+def _pictures(split: Split, wanted: set[int]) -> dict[int, np.ndarray]:
     """The images at these places of the split."""
     found, start = {}, 0
-    for images, labels in pipeline.decoded(source.dataset, source.split, source.parts()):
+    for images, labels in decoded(split):
         here = [place for place in wanted if start <= place < start + len(labels)]
         if here:
             pixels = images.numpy()

@@ -8,7 +8,7 @@ from typing import Any
 from ...base import command, files, progress
 from ...base.errors import first_line
 from ...base.tf import keras
-from ...data.pipeline.batches import Source
+from ...data.dataset import Split
 from ..evaluation.metrics import Evaluation
 from ..run import Run
 from . import drawn as report_drawn
@@ -58,8 +58,8 @@ def write(facts: Facts) -> Written:
 def after_training(
     run: Run,
     model: keras.Model,
-    train: Source,
-    validation: Source,
+    train: Split,
+    validation: Split,
     evaluation: Evaluation,
     tensorboard: bool = False,
 ) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from ...base.tf import tf
-from ...data.pipeline import batches as pipeline
+from ...data.dataset import Split
 from ...data.pipeline.augment import Augment
-from ...data.pipeline.batches import Source
+from ...data.pipeline.batches import Batching, training_batches
 from ..run import RunConfig
 
 
@@ -22,7 +22,7 @@ def strategy() -> tf.distribute.Strategy:
 def iterator(
     under: tf.distribute.Strategy,
     config: RunConfig,
-    sources: Sequence[Source],
+    splits: Sequence[Split],
     cache_dir: Path | None,
     start_step: int,
 ) -> Any:
@@ -31,24 +31,22 @@ def iterator(
     Args:
       under: the strategy; a batch is cut among its replicas.
       config: of the run.
-      sources: what to train on.
+      splits: what to train on.
       cache_dir: the folder of the cache file, if the configuration asks for one.
       start_step: the first batch is the one of this step.
     """
     names = (field.name for field in dataclasses.fields(Augment))
     augment = Augment(**{name: getattr(config.recipe, f"augment_{name}") for name in names})
-    batches = pipeline.training_batches(
-        sources,
-        config.preprocess,
+    batching = Batching(
         batch_size=config.recipe.batch_size,
         seed=config.seed,
-        start_step=start_step,
+        augment=augment,
+        balance_classes=config.pipeline["balance_classes"],
         cache=config.pipeline["cache"],
         cache_dir=cache_dir,
         shuffle_buffer=config.pipeline["shuffle_buffer"] or 1,
-        balance_classes=config.pipeline["balance_classes"],
-        augment=augment,
     )
+    batches = training_batches(splits, config.preprocess, batching, start_step)
     # The stream is the same for every worker.
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF

@@ -17,10 +17,9 @@ from typing import Any
 from ...base import progress
 from ...base.errors import UserError
 from ...base.tf import keras, tf
-from ...data import shards
-from ...data.pipeline import batches as pipeline
+from ...data.dataset import Split
 from ...data.pipeline import records
-from ...data.pipeline.batches import Source
+from ...data.pipeline.batches import evaluation_batches
 from .. import registry
 from ..evaluation.metrics import Evaluation, evaluator
 from ..run import Run, RunConfig
@@ -71,14 +70,14 @@ class Settings:
 
 
 def train(
-    run: Run, config: RunConfig, sources: Sequence[Source], validation: Source, settings: Settings
+    run: Run, config: RunConfig, splits: Sequence[Split], validation: Split, settings: Settings
 ) -> tuple[keras.Model, Evaluation, dict[str, Any]]:
     """Trains a run to its end, from its last checkpoint if there is one.
 
     Args:
       run: the folder, held by the caller.
       config: what to train.
-      sources: what to train on.
+      splits: what to train on.
       validation: what to validate on.
       settings: how it is carried out.
 
@@ -91,7 +90,7 @@ def train(
       Stopped: a signal came; the state is saved.
       UserError: the loss is not finite, or the data are damaged.
     """
-    return _Training(run, config, sources, validation, settings).train()
+    return _Training(run, config, splits, validation, settings).train()
 
 
 class _Training:
@@ -101,15 +100,15 @@ class _Training:
         self,
         run: Run,
         config: RunConfig,
-        sources: Sequence[Source],
-        validation: Source,
+        splits: Sequence[Split],
+        validation: Split,
         settings: Settings,
     ):
         recipe, dataset = config.recipe, validation.dataset
-        self._run, self._recipe, self._sources = run, recipe, sources
+        self._run, self._recipe, self._splits = run, recipe, splits
         self._settings = settings
         self._journal = Journal(run, recipe, settings.tensorboard)
-        self._examples = sum(shards.count(source.parts()) for source in sources)
+        self._examples = sum(split.examples for split in splits)
         self._total = recipe.total_steps(self._examples)
         strategy = feed.strategy()
         # Keras draws the seeds of initializers and dropout from Python's generator.
@@ -141,7 +140,7 @@ class _Training:
         if self._first:
             progress.say(f"resuming {run.workdir} at step {self._first:,} of {self._total:,}")
         run.rewind_metrics(self._first)
-        self._iterator = feed.iterator(strategy, config, sources, settings.cache_dir, self._first)
+        self._iterator = feed.iterator(strategy, config, splits, settings.cache_dir, self._first)
         self._run_steps = step_function(
             strategy, self._networks, self._optimizer, recipe, dataset.num_classes
         )
@@ -207,8 +206,8 @@ class _Training:
         try:
             return self._run_steps(self._iterator, tf.constant(count, tf.int64))
         except _DATA_ERRORS as error:
-            for source in self._sources:
-                damage = records.diagnose(source.dataset, source.parts())
+            for split in self._splits:
+                damage = records.diagnose(split)
                 if damage:
                     raise damage from error
             raise
@@ -312,16 +311,10 @@ class _Training:
 
 
 def validation_batches(
-    config: RunConfig, validation: Source
+    config: RunConfig, validation: Split
 ) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-    """What a run is validated on, preprocessed: see `pipeline.evaluation_batches`."""
-    return pipeline.evaluation_batches(
-        validation.dataset,
-        validation.split,
-        config.preprocess,
-        batch_size=EVALUATION_BATCH,
-        shards=validation.shards,
-    )
+    """What a run is validated on, preprocessed: see `evaluation_batches`."""
+    return evaluation_batches(validation, config.preprocess, EVALUATION_BATCH)
 
 
 def _built(config: RunConfig, num_classes: int) -> keras.Model:

@@ -6,9 +6,7 @@ from typing import Any
 
 from ...base.errors import UsageError
 from ...data import shards
-from ...data.dataset import Dataset, open_dataset
-from ...data.pipeline import salvage
-from ...data.pipeline.batches import Source
+from ...data.dataset import Dataset, Split, open_dataset
 
 
 def require_classes(dataset: Dataset) -> None:
@@ -41,7 +39,9 @@ def splits(values: Any, dataset: Dataset) -> tuple[str, str]:
     for flag, split in (("train", train_split), ("validation", validation_split)):
         if not dataset.num_examples(split):
             raise UsageError(f"--{flag}_split={split} of {dataset.name} holds no images")
-    common = shards.common(dataset.shards(train_split), dataset.shards(validation_split))
+    common = shards.common(
+        dataset.split(train_split).shards, dataset.split(validation_split).shards
+    )
     if common:
         raise UsageError(
             f"--train_split={train_split} and --validation_split={validation_split} share "
@@ -50,17 +50,16 @@ def splits(values: Any, dataset: Dataset) -> tuple[str, str]:
     return train_split, validation_split
 
 
-def sources(values: Any, dataset: Dataset, train_split: str) -> list[Source]:
+def sources(values: Any, dataset: Dataset, train_split: str) -> list[Split]:
     """What to train on: the dataset, and those that are mixed in.
 
     Raises:
       UsageError: a mix is not name:weight, or its dataset does not fit.
     """
     index, number = _shard(values.shard)
-    parts = dataset.shards(train_split)
-    stop = values.skip + values.take if values.take else shards.count(parts)
-    parts = shards.of_worker(shards.cut(parts, values.skip, stop), index, number)
-    found = [Source(dataset, train_split, parts)]
+    split = dataset.split(train_split)
+    stop = values.skip + values.take if values.take else split.examples
+    found = [split.cut(values.skip, stop).of_worker(index, number)]
     for each in values.mix:
         name, _, word = each.rpartition(":")
         try:
@@ -76,14 +75,13 @@ def sources(values: Any, dataset: Dataset, train_split: str) -> list[Source]:
                 f"{other.num_classes} classes, {dataset.name} {list(dataset.image_shape)} and "
                 f"{dataset.num_classes}"
             )
-        split = other.default_splits()[0]
-        parts = shards.of_worker(other.shards(split), index, number)
-        found.append(Source(other, split, parts, weight))
-    for source in found:
-        if not shards.count(source.shards or ()):
+        split = other.split(other.default_splits()[0]).of_worker(index, number)
+        found.append(dataclasses.replace(split, weight=weight))
+    for split in found:
+        if not split.examples:
             raise UsageError(
-                f"--skip={values.skip} --shard={values.shard} leave no images of {source.split} "
-                f"of {source.dataset.name}"
+                f"--skip={values.skip} --shard={values.shard} leave no images of {split.name} "
+                f"of {split.dataset.name}"
             )
     return found
 
@@ -100,25 +98,6 @@ def _shard(text: str) -> tuple[int, int]:
     raise UsageError(f"--shard={text}: expected i/n, such as 0/4 to 3/4")
 
 
-def usable(sources: list[Source], max_corrupt: int, folder: Path) -> tuple[list[Source], list[str]]:
-    """The sources without damaged records, and a line for each; as they are if none may be lost."""
-    if not max_corrupt:
-        return sources, []
-    lost: list[str] = []
-    found = []
-    for number, source in enumerate(sources):
-        kept, more = salvage.usable(
-            source.dataset, source.parts(), max_corrupt, folder / str(number), lost
-        )
-        lost += more
-        found.append(dataclasses.replace(source, shards=kept))
-    salvage.report(lost)
-    return found, lost
-
-
-def first_batches(sources: list[Source], batch_size: int, batches: int) -> list[Source]:
-    """Of each source, so many batches alone."""
-    return [
-        dataclasses.replace(source, shards=shards.cut(source.parts(), 0, batches * batch_size))
-        for source in sources
-    ]
+def first_batches(splits: list[Split], batch_size: int, batches: int) -> list[Split]:
+    """Of each split, only this many batches."""
+    return [split.cut(0, batches * batch_size) for split in splits]

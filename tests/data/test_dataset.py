@@ -70,5 +70,5 @@ def test_a_folder_that_is_no_image_dataset(data_dir, tmp_path):
     with pytest.raises(DataError, match="not a dataset of images and labels"):
         open_dataset(tmp_path, DATASET)
     (tmp_path / DATASET / "1.0.0" / "dataset_info.json").write_text('{"name":')
-    with pytest.raises(DataError, match="make tiny_digits anew: digitline prepare"):
+    with pytest.raises(DataError, match="prepare tiny_digits again: digitline prepare"):
         open_dataset(tmp_path, DATASET)

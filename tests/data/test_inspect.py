@@ -10,7 +10,7 @@ from digitline.base.errors import DataError
 from digitline.data import inspect
 from digitline.data.dataset import open_dataset
 from digitline.data.inspection import anomalies, charts
-from digitline.data.pipeline import batches as pipeline
+from digitline.data.pipeline.records import load
 
 from support import DATASET, call, digitline
 
@@ -75,7 +75,7 @@ def flawed(tmp_path_factory):
 
 def test_figures_against_numpy(dataset, data_dir, tmp_path):
     result = look(data_dir, tmp_path, name=DATASET)
-    images, labels = (each.numpy() for each in pipeline.load(dataset, "train"))
+    images, labels = (each.numpy() for each in load(dataset.split("train")))
     assert result["splits"]["train"]["examples"] == 1200
     assert result["splits"]["train"]["label_counts"] == np.bincount(labels).tolist()
     assert result["splits"]["test"]["examples"] == 300
@@ -263,7 +263,8 @@ def test_samples_are_even_over_the_classes_and_follow_the_seed(samples, of_each,
     folder, train, _, _ = flawed
     dataset = open_dataset(folder, "colours")
     picked, again, other = (
-        anomalies.survey(dataset, samples, seed)[0]["train"].samples for seed in (3, 3, 4)
+        anomalies.survey([dataset.split("train")], samples, seed)[0]["train"].samples
+        for seed in (3, 3, 4)
     )
     assert [each.index for each in picked] == [each.index for each in again]
     assert [each.index for each in picked] != [each.index for each in other]

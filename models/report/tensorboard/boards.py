@@ -13,8 +13,8 @@ from pathlib import Path
 
 from ....base import files
 from ....base.tf import tf
+from ....data.dataset import Split
 from ....data.inspection.charts import short
-from ....data.pipeline.batches import Source
 from ...training import metrics_log as journal
 from .. import drawn as report_drawn
 from .. import figures
@@ -29,7 +29,7 @@ _SUFFIX = ".digitline-report"
 _MISTAKES, _SHEET, _COLUMNS = 500, 25, 5
 
 
-def write(facts: Facts, evaluated: Source) -> Path:
+def write(facts: Facts, evaluated: Split) -> Path:
     """Writes it; what an earlier report wrote is replaced.
 
     Args:

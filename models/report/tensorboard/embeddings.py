@@ -17,10 +17,10 @@ import numpy as np
 
 from ....base import files
 from ....base.tf import keras, tf
+from ....data.dataset import Split
 from ....data.inspection.charts import short
-from ....data.pipeline import batches as pipeline
-from ....data.pipeline.batches import Source
 from ....data.pipeline.preprocess import Preprocess
+from ....data.pipeline.records import decoded
 from ..canvas import png_file, visible
 from ..facts import Result
 
@@ -59,7 +59,7 @@ def before_last(model: keras.Model) -> keras.Model:
 
 
 def of_split(
-    model: keras.Model, preprocess: Preprocess, evaluated: Source, examples: int
+    model: keras.Model, preprocess: Preprocess, evaluated: Split, examples: int
 ) -> Embedded:
     """The images of a split: all, or where these are too many some, evenly spread.
 
@@ -74,7 +74,7 @@ def of_split(
     places = np.arange(count, dtype=np.int64) * examples // count
     room = _SPRITES // math.ceil(math.sqrt(count))
     vectors, sprites, start = [], [], 0
-    for images, labels in pipeline.decoded(evaluated.dataset, evaluated.split, evaluated.parts()):
+    for images, labels in decoded(evaluated):
         here = places[(places >= start) & (places < start + len(labels))] - start
         start += len(labels)
         for at in range(0, len(here), _BATCH):

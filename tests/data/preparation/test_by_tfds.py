@@ -7,7 +7,7 @@ from digitline.base.errors import DataError, UsageError
 from digitline.base.tf import tfds
 from digitline.data import prepare
 from digitline.data.dataset import open_dataset
-from digitline.data.pipeline import batches as pipeline
+from digitline.data.pipeline.records import load
 from digitline.data.preparation import by_tfds as tfds_source
 from digitline.data.sources import tfds_folder
 
@@ -88,7 +88,7 @@ def colours(folder):
     """Whether each training image's brightest channel is its label."""
     made = open_dataset(folder, "tiny_colour")
     assert made.encoding == "encoded"
-    images, labels = pipeline.load(made, "train")
+    images, labels = load(made.split("train"))
     return bool((images.numpy().mean((1, 2)).argmax(1) == labels.numpy()).all())
 
 
@@ -180,7 +180,7 @@ def test_pictures_of_many_sizes_get_one(tmp_path):
     assert result["splits"] == {"train": 72, "validation": 9, "test": 9}
     made = open_dataset(tmp_path, "mixed_sizes_8x6")
     for split in result["splits"]:
-        images, labels = pipeline.load(made, split)
+        images, labels = load(made.split(split))
         assert (images.numpy().mean((1, 2)).argmax(1) == labels.numpy()).all()
         assert (np.bincount(labels) == result["splits"][split] // 3).all()
     assert run(tmp_path, "mixed_sizes", "--image_size=8x6")["reused"]

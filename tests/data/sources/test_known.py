@@ -10,7 +10,7 @@ from digitline.base.errors import DataError
 from digitline.base.tf import tfds
 from digitline.data import prepare
 from digitline.data.dataset import open_dataset
-from digitline.data.pipeline import batches as pipeline
+from digitline.data.pipeline.records import load
 from digitline.data.sources import fetch as sources
 from digitline.data.sources import idx, known
 
@@ -49,7 +49,7 @@ def test_letters_are_upright_and_of_26_classes(emnist, few_digits, tmp_path):
     assert made.directory == tmp_path / "data" / "emnist" / "letters" / made.version
     assert made.label_names[0] == "A"
     assert made.label_names[25] == "Z"
-    images, labels = pipeline.load(made, "test")
+    images, labels = load(made.split("test"))
     assert np.array_equal(images.numpy()[..., 0], few_digits[0])
     assert labels.numpy()[:27].tolist() == [*range(26), 0]
     assert f"--data_dir={tmp_path / 'data'}" in prepare.text(result)
@@ -127,7 +127,7 @@ def test_a_folder_of_emnist_that_tfds_made_is_turned_upright(few_digits, tmp_pat
     assert "TFDS's" in result["origin"]
     made = open_dataset(tmp_path, "emnist/letters")
     assert made.num_classes == 26
-    images, labels = pipeline.load(made, "test")
+    images, labels = load(made.split("test"))
     upright = {image.tobytes(): index % 26 for index, image in enumerate(few_digits[0])}
     assert [upright[image.tobytes()] for image in images.numpy()] == labels.numpy().tolist()
     assert call(prepare.COMMAND, arguments)["reused"]

@@ -6,7 +6,7 @@ import pytest
 from digitline.base.errors import DataError, UsageError
 from digitline.data import prepare
 from digitline.data.dataset import open_dataset
-from digitline.data.pipeline import batches as pipeline
+from digitline.data.pipeline.records import load
 from digitline.data.sources import npz
 
 from support import call, digitline
@@ -32,7 +32,7 @@ def run(folder, path, *more):
 
 
 def loaded(folder, name, split):
-    images, labels = pipeline.load(open_dataset(folder / "data", name), split)
+    images, labels = load(open_dataset(folder / "data", name).split(split))
     return images.numpy(), labels.numpy()
 
 

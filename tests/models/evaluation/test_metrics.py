@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from digitline.base.errors import DataError, UserError
-from digitline.data.pipeline import batches as pipeline
+from digitline.data.pipeline.batches import evaluation_batches
+from digitline.data.pipeline.records import load
 from digitline.models import evaluate, train
 from digitline.models.evaluation.metrics import evaluator, of_probabilities, wilson_interval
 from digitline.models.run import Run
@@ -22,9 +23,9 @@ def test_wilson_interval_against_a_published_value():
 
 def test_figures_against_numpy(trained, dataset):
     config, model = Run(trained.workdir).load()
-    images, labels = pipeline.load(dataset, "test")
+    images, labels = load(dataset.split("test"))
     logits = model.predict(config.preprocess(images), verbose=0)
-    batches = pipeline.evaluation_batches(dataset, "test", config.preprocess, batch_size=70)
+    batches = evaluation_batches(dataset.split("test"), config.preprocess, 70)
     found = evaluator(model)(batches)
     labels = labels.numpy()
     assert found.examples == 300
@@ -103,7 +104,7 @@ def test_an_ensemble_is_the_mean_of_the_probabilities(trained, data_dir, dataset
     means, singles = 0, []
     for workdir in (trained.workdir, other):
         config, model = Run(workdir).load()
-        batches = pipeline.evaluation_batches(dataset, "test", config.preprocess, batch_size=300)
+        batches = evaluation_batches(dataset.split("test"), config.preprocess, 300)
         figures = evaluator(model)(batches)
         means = means + figures.probabilities / 2
         singles.append(figures.accuracy)

@@ -17,7 +17,7 @@ from PIL import Image
 
 from digitline.base.errors import UsageError, UserError
 from digitline.base.tf import keras
-from digitline.data.pipeline import batches as pipeline
+from digitline.data.pipeline.records import load
 from digitline.models import registry, train
 from digitline.models.evaluation.metrics import of_probabilities
 from digitline.models.report import command as report
@@ -96,7 +96,7 @@ def board(trained, tmp_path_factory):
 @pytest.fixture(scope="module")
 def images(dataset):
     """The split's images uint8 [100, 28, 28]."""
-    return pipeline.load(dataset, SPLIT)[0].numpy()[..., 0]
+    return load(dataset.split(SPLIT))[0].numpy()[..., 0]
 
 
 def test_the_confusion_matrix_is_a_picture(board):
@@ -144,7 +144,7 @@ def test_the_projector_gets_what_goes_into_the_last_layer(board, images):
 
 
 def test_the_projector_is_told_what_each_image_is(board, images, dataset):
-    labels = pipeline.load(dataset, SPLIT)[1].numpy()
+    labels = load(dataset.split(SPLIT))[1].numpy()
     mistakes = {each["index"]: each for each in board.misclassified}
     for place, row in enumerate(board.rows):
         assert row[f"index in {SPLIT}"] == str(place)
