@@ -4,6 +4,7 @@ The rules and the texts of errors are TF Serving's (its sources, `servables/tens
 predict_util.cc, classifier.cc, regressor.cc).
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -12,6 +13,7 @@ import grpc
 import numpy as np
 
 from ..protocol import tensors
+from ..protocol.models import VersionStatus
 from ..protocol.status import StatusError, from_exception, invalid
 from .executor import Executor
 from .servable import CLASSIFY_METHOD, REGRESS_METHOD, Servable, Signature, TensorInfo
@@ -47,6 +49,18 @@ class Lease(Protocol):
     def servable(self) -> Servable: ...
     @property
     def executor(self) -> Executor: ...
+
+
+class Models(Protocol):
+    """The models that a server has: what its interfaces need of the manager."""
+
+    def lease(self, target: Target) -> contextlib.AbstractContextManager[Lease]:
+        """A loaded version; raises StatusError: NOT_FOUND, INVALID_ARGUMENT, UNAVAILABLE."""
+        ...
+
+    def status(self, target: Target) -> Sequence[VersionStatus]:
+        """All versions of a model, or one; raises as `lease`."""
+        ...
 
 
 def signature_of(lease: Lease, name: str) -> Signature:

@@ -1,1 +1,1 @@
-"""What TF Serving's two interfaces share: messages, tensors, status codes."""
+"""What TF Serving's two interfaces share: messages, tensors, examples, status codes."""

@@ -7,40 +7,22 @@ What is read follows TensorFlow's `Tensor::FromProto`.
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-# Names of numpy (and ml_dtypes) by number of `tensorflow.DataType`. Quantized types are
-# read as the integers that they are.
-_NAMES = {
-    1: "float32",
-    2: "float64",
-    3: "int32",
-    4: "uint8",
-    5: "int16",
-    6: "int8",
-    7: "object",  # Strings, as `bytes`.
-    8: "complex64",
-    9: "int64",
-    10: "bool",
-    14: "bfloat16",
-    17: "uint16",
-    18: "complex128",
-    19: "float16",
-    22: "uint32",
-    23: "uint64",
-    24: "float8_e5m2",
-    25: "float8_e4m3fn",
-    26: "float8_e4m3fnuz",
-    27: "float8_e4m3b11fnuz",
-    28: "float8_e5m2fnuz",
-    29: "int4",
-    30: "uint4",
-}
-_QUANTIZED = {11: "int8", 12: "uint8", 13: "int32", 15: "int16", 16: "uint16"}
-_NUMBERS = {name: number for number, name in _NAMES.items()}
-STRING = 7
+from . import messages
+
+STRING = 7  # DT_STRING
+# Names of numpy (and ml_dtypes) by number of `tensorflow.DataType`, from 1 on. Quantized types
+# are read as the integers that they are; arrays have no resources and variants.
+_DATA_TYPES = (
+    "float32 float64 int32 uint8 int16 int8 object complex64 int64 bool qint8 quint8 qint32 "
+    "bfloat16 qint16 quint16 uint16 complex128 float16 resource variant uint32 uint64 float8_e5m2 "
+    "float8_e4m3fn float8_e4m3fnuz float8_e4m3b11fnuz float8_e5m2fnuz int4 uint4"
+)
+_NAMES = dict(enumerate(_DATA_TYPES.split(), start=1))
+_NUMBERS = {name: number for number, name in _NAMES.items() if not name.startswith("q")}
 
 # The field of each type, where the values do not lie in `tensor_content`.
 _FIELDS = {
@@ -77,8 +59,8 @@ def dtype_of(number: int) -> np.dtype:
     Raises:
       ValueError: arrays have no such type.
     """
-    name = _NAMES.get(number) or _QUANTIZED.get(number)
-    if name is None:
+    name = _NAMES.get(number, "variant").removeprefix("q")
+    if name in ("resource", "variant"):
         raise ValueError(f"Invalid TensorProto: data type {number} is not supported")
     try:
         return np.dtype(name)
@@ -88,19 +70,19 @@ def dtype_of(number: int) -> np.dtype:
         return np.dtype(name)
 
 
-def encode(array: Any, message: Any, typed: bool = False) -> None:
+def encode(values: npt.ArrayLike, message: messages.TensorProto, typed: bool = False) -> None:
     """Fills a TensorProto.
 
     Args:
-      array: numpy array; of strings: `bytes` or `str` with dtype object, S or U.
+      values: an array; of strings: `bytes` or `str` with dtype object, S or U.
       message: an empty TensorProto.
       typed: values go to the fields of their types (`float_val` …), as TF Serving answers
         by default; else to `tensor_content`, which is quicker. Strings have only `string_val`.
 
     Raises:
-      ValueError: TensorProto has no such type, or an object in the array is no string.
+      ValueError: TensorProto has no such type, or an object in the array is not a string.
     """
-    array = np.asarray(array)
+    array = np.asarray(values)
     name, number = _described(array.dtype)
     message.dtype = number
     dim = message.tensor_shape.dim
@@ -121,8 +103,8 @@ def encode(array: Any, message: Any, typed: bool = False) -> None:
             _merge_packed(message, _TAGS[field], array.tobytes())
         else:
             flat = array.ravel()
-            values = flat.view(np.uint16) if field == "half_val" else flat
-            getattr(message, field).extend(values.tolist())
+            numbers = flat.view(np.uint16) if field == "half_val" else flat
+            getattr(message, field).extend(numbers.tolist())
 
 
 @functools.cache  # A type's name takes numpy 3 microseconds.
@@ -135,7 +117,7 @@ def _described(dtype: np.dtype) -> tuple[str, int]:
     return name, number
 
 
-def decode(message: Any, limit: int = _MAX_BYTES) -> np.ndarray:
+def decode(message: messages.TensorProto, limit: int = _MAX_BYTES) -> np.ndarray:
     """The array in a TensorProto.
 
     Where there are fewer values than the shape has places, the last one fills the rest
@@ -149,7 +131,7 @@ def decode(message: Any, limit: int = _MAX_BYTES) -> np.ndarray:
       An array, perhaps one that cannot be written to; strings are `bytes` with dtype object.
 
     Raises:
-      ValueError: the shape or the type is none, or the content does not fit the shape.
+      ValueError: the shape or the type is not valid, or the content does not fit the shape.
     """
     dtype = dtype_of(message.dtype)
     shape = _shape(message)
@@ -174,7 +156,7 @@ def decode(message: Any, limit: int = _MAX_BYTES) -> np.ndarray:
     return _filled(_typed(message, dtype), count, dtype).reshape(shape)
 
 
-def _shape(message: Any) -> tuple[int, ...]:
+def _shape(message: messages.TensorProto) -> tuple[int, ...]:
     if message.tensor_shape.unknown_rank:
         raise ValueError("Invalid TensorProto: its shape is unknown")
     dims = message.tensor_shape.dim
@@ -186,7 +168,7 @@ def _shape(message: Any) -> tuple[int, ...]:
     return shape
 
 
-def _typed(message: Any, dtype: np.dtype) -> np.ndarray:
+def _typed(message: messages.TensorProto, dtype: np.dtype) -> np.ndarray:
     """The values in the field of their type, however many they are."""
     name = dtype.name
     if name.startswith("float8"):
@@ -208,19 +190,19 @@ def _filled(values: np.ndarray, count: int, dtype: np.dtype) -> np.ndarray:
     """`count` values: the rest is filled with the last, or with zeros if there is none."""
     if len(values) >= count:
         return values[:count]
-    found = np.empty(count, dtype)
-    found[: len(values)] = values
-    found[len(values) :] = values[-1] if len(values) else 0
-    return found
+    filled = np.empty(count, dtype)
+    filled[: len(values)] = values
+    filled[len(values) :] = values[-1] if len(values) else 0
+    return filled
 
 
 def _strings(content: bytes, values: Sequence[bytes], count: int) -> np.ndarray:
     if content:
         values = _split(content, count)
-    found = np.full(count, values[-1] if values else b"", object)
+    filled = np.full(count, values[-1] if values else b"", object)
     kept = min(len(values), count)
-    found[:kept] = values[:kept]
-    return found
+    filled[:kept] = values[:kept]
+    return filled
 
 
 def _split(content: bytes, count: int) -> list[bytes]:
@@ -243,14 +225,14 @@ def _split(content: bytes, count: int) -> list[bytes]:
             f"Input size was {len(content)} and expected {position + sum(lengths)} "
             f"for {count} strings"
         )
-    found = []
+    strings = []
     for length in lengths:
-        found.append(content[position : position + length])
+        strings.append(content[position : position + length])
         position += length
-    return found
+    return strings
 
 
-def _merge_packed(message: Any, tag: int, content: bytes) -> None:
+def _merge_packed(message: messages.TensorProto, tag: int, content: bytes) -> None:
     """Writes a repeated field's values from their bytes."""
     if not content:
         return
@@ -263,7 +245,7 @@ def _merge_packed(message: Any, tag: int, content: bytes) -> None:
     message.MergeFromString(bytes(head) + content)
 
 
-def _bytes(value: Any) -> bytes:
+def _bytes(value: object) -> bytes:
     if isinstance(value, str):
         return value.encode()
     if isinstance(value, bytes):

@@ -8,58 +8,32 @@ import asyncio
 import collections
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TypeVar
 
 import grpc
 import numpy as np
-from google.protobuf.message import DecodeError
-from tensorflow_serving.apis import (
-    classification_pb2,
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    inference_pb2,
-    input_pb2,
-    model_management_pb2,
-    predict_pb2,
-    regression_pb2,
-)
+from google.protobuf.message import DecodeError, Message
 
-from ...base.export_layout import DEFAULT_SIGNATURE
 from ..access_log import Answered, Observe
 from ..core import inference
-from ..core.inference import Target
+from ..core.inference import Lease, Models
 from ..core.servable import CLASSIFY_METHOD, REGRESS_METHOD
-from ..protocol import tensors
+from ..protocol import examples, messages, models, tensors
 from ..protocol.status import StatusError, from_exception, invalid
-from . import requests as grpc_messages
-from .requests import echo, model_name, spec_of, target_of
+from .requests import decoded, fill_spec, model_name, spec_of, target_of
 
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
 SERVICES = (PREDICTION_SERVICE, MODEL_SERVICE)
 
-# The classes of messages are made when these modules are imported: no checker knows them.
-_classification: Any = classification_pb2
-_metadata: Any = get_model_metadata_pb2
-_status: Any = get_model_status_pb2
-_inference: Any = inference_pb2
-_input: Any = input_pb2
-_management: Any = model_management_pb2
-_predict: Any = predict_pb2
-_regression: Any = regression_pb2
-
 # Bytes of a message from which on it is read and written beside the event loop.
-_MUCH = 256 << 10
+_LARGE = 256 << 10
 # Characters of an error: gRPC sends it in a header, whose size is limited.
 _LONGEST_MESSAGE = 2000
-_Method = Callable[[Any], Awaitable[Any]]
 
-
-class Models(Protocol):
-    """What a manager offers to the services."""
-
-    def lease(self, target: Target) -> Any: ...
-    def status(self, target: Target) -> Sequence[Any]: ...
+T = TypeVar("T")
+# Reads a request that has parsed, and makes the answer.
+_Method = Callable[[Message], Awaitable[Message]]
 
 
 class Services(grpc.GenericRpcHandler):
@@ -67,8 +41,8 @@ class Services(grpc.GenericRpcHandler):
 
     def __init__(
         self,
-        models: Models,
-        reload: Callable[[Any], Awaitable[None]],
+        served: Models,
+        reload: Callable[[messages.ModelServerConfig], Awaitable[None]],
         observe: Observe,
         tensor_content: bool = False,
         max_bytes: int = 2**27,
@@ -77,188 +51,180 @@ class Services(grpc.GenericRpcHandler):
         """Makes the table of methods.
 
         Args:
-          models: that answer.
-          reload: puts a `ModelServerConfig` in force, in its time. Raises StatusError or
+          served: the models.
+          reload: applies a configuration and waits for its models. Raises StatusError or
             UserError.
-          observe: told of each request.
+          observe: is told of each request.
           tensor_content: whether answers hold tensors as bytes instead of typed fields.
-          max_bytes: of a request's tensors or examples once they are unfolded: a message of
+          max_bytes: of a request's tensors or examples once they are unpacked: a message of
             a few bytes can state any number of them.
           max_calls: that are answered at once; more are RESOURCE_EXHAUSTED.
         """
-        self._models = models
+        self._models = served
         self._reload = reload
         self._observe = observe
         self._typed = not tensor_content
         self._max_bytes = max_bytes
         self._max_calls = max_calls
         self._running = 0
-        methods: Mapping[str, tuple[_Method, Any, str]] = {
-            f"{PREDICTION_SERVICE}/Predict": (
-                self._answer_predict, _predict.PredictRequest, "predict"
-            ),
+        methods: Mapping[str, tuple[_Method, type[Message], str]] = {
+            f"{PREDICTION_SERVICE}/Predict": (self._predict, messages.PredictRequest, "predict"),
             f"{PREDICTION_SERVICE}/Classify": (
-                self._classify, _classification.ClassificationRequest, "classify"
+                self._classify, messages.ClassificationRequest, "classify"
             ),
             f"{PREDICTION_SERVICE}/Regress": (
-                self._regress, _regression.RegressionRequest, "regress"
+                self._regress, messages.RegressionRequest, "regress"
             ),
             f"{PREDICTION_SERVICE}/MultiInference": (
-                self._multi_inference, _inference.MultiInferenceRequest, "multi_inference"
+                self._multi_inference, messages.MultiInferenceRequest, "multi_inference"
             ),
             f"{PREDICTION_SERVICE}/GetModelMetadata": (
-                self._get_metadata, _metadata.GetModelMetadataRequest, "metadata"
+                self._metadata, messages.GetModelMetadataRequest, "metadata"
             ),
             f"{MODEL_SERVICE}/GetModelStatus": (
-                self._get_status, _status.GetModelStatusRequest, "status"
+                self._status, messages.GetModelStatusRequest, "status"
             ),
             f"{MODEL_SERVICE}/HandleReloadConfigRequest": (
-                self._reload_config, _management.ReloadConfigRequest, "reload"
+                self._reload_config, messages.ReloadConfigRequest, "reload"
             ),
         }  # fmt: skip
         self._handlers = {
-            f"/{path}": grpc.unary_unary_rpc_method_handler(self._handler(*each))
-            for path, each in methods.items()
+            f"/{path}": grpc.unary_unary_rpc_method_handler(self._handler(*method))
+            for path, method in methods.items()
         }
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
-        """The handler of a path; None for one that is not there, which is UNIMPLEMENTED."""
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler | None:
+        """The handler of a path; None for an unknown one, which is UNIMPLEMENTED."""
         return self._handlers.get(handler_call_details.method)
 
-    def _handler(self, method: _Method, request_class: Any, api: str) -> Any:
+    def _handler(
+        self, method: _Method, request_class: type[Message], api: str
+    ) -> Callable[[bytes, grpc.aio.ServicerContext], Awaitable[bytes]]:
         async def handle(data: bytes, context: grpc.aio.ServicerContext) -> bytes:
             start = time.perf_counter()
-            name, status = "", "OK"
+            name, code = "", "OK"
             self._running += 1
             try:
-                if self._running > self._max_calls:
-                    raise StatusError(
-                        grpc.StatusCode.RESOURCE_EXHAUSTED,
-                        f"More than {self._max_calls} calls at once",
-                    )
-                try:
-                    request = request_class.FromString(data)
-                except DecodeError:
-                    raise invalid(f"the message is no {request_class.DESCRIPTOR.name}") from None
+                self._check_running()
+                request = _parsed(data, request_class)
                 name = model_name(request)
                 return (await method(request)).SerializeToString()
             except asyncio.CancelledError:
-                status = "CANCELLED"
+                code = "CANCELLED"
                 raise
             except Exception as error:
                 failure = from_exception(error)
-                status = failure.code.name
+                code = failure.code.name
                 await context.abort(failure.code, failure.message[:_LONGEST_MESSAGE])
                 raise  # Not reached: abort raises.
             finally:
                 self._running -= 1
                 seconds = time.perf_counter() - start
-                self._observe(Answered(api, name, status, seconds, context.peer(), len(data)))
+                self._observe(Answered(api, name, code, seconds, context.peer(), len(data)))
 
         return handle
 
-    async def _answer_predict(self, request: Any) -> Any:
+    def _check_running(self) -> None:
+        if self._running > self._max_calls:
+            raise StatusError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, f"More than {self._max_calls} calls at once"
+            )
+
+    async def _predict(self, request: messages.PredictRequest) -> messages.PredictResponse:
         spec = spec_of(request)
-        signature = spec.signature_name or DEFAULT_SIGNATURE
+        signature = spec.signature_name or inference.DEFAULT_SIGNATURE
         wanted = list(request.output_filter)
         with self._models.lease(target_of(spec)) as lease:
-            # Before anything is made of the tensors, which may be large.
+            # Before the tensors, which may be large, become arrays.
             inference.check_names(inference.signature_of(lease, signature), request.inputs, wanted)
-            inputs = await _aside(
-                request.ByteSize(), grpc_messages.decoded, request.inputs, self._max_bytes
-            )
+            inputs = await _aside(request.ByteSize(), decoded, request.inputs, self._max_bytes)
             outputs = await inference.predict(lease, signature, inputs, wanted)
-            response = _predict.PredictResponse()
-            echo(response.model_spec, lease, signature)
+            response = messages.PredictResponse()
+            fill_spec(response.model_spec, lease, signature)
         size = sum(array.nbytes for array in outputs.values())
-        await _aside(size, self._encode, outputs, response.outputs)
+        await _aside(size, self._encode, outputs, response)
         return response
 
-    def _encode(self, outputs: Mapping[str, np.ndarray], into: Any) -> None:
+    def _encode(
+        self, outputs: Mapping[str, np.ndarray], response: messages.PredictResponse
+    ) -> None:
         for name, array in outputs.items():
-            tensors.encode(array, into[name], typed=self._typed)
+            tensors.encode(array, response.outputs[name], typed=self._typed)
 
-    async def _classify(self, request: Any) -> Any:
-        response = _classification.ClassificationResponse()
-        return await self._of_examples(request, response, _fill_classifications)
+    async def _classify(
+        self, request: messages.ClassificationRequest
+    ) -> messages.ClassificationResponse:
+        return await self._answer_examples(
+            request, messages.ClassificationResponse(), _fill_classifications
+        )
 
-    async def _regress(self, request: Any) -> Any:
-        response = _regression.RegressionResponse()
-        return await self._of_examples(request, response, _fill_regressions)
+    async def _regress(self, request: messages.RegressionRequest) -> messages.RegressionResponse:
+        return await self._answer_examples(
+            request, messages.RegressionResponse(), _fill_regressions
+        )
 
-    async def _of_examples(
-        self, request: Any, response: Any, fill: Callable[..., Awaitable[None]]
-    ) -> Any:
+    async def _answer_examples(
+        self,
+        request: messages.ClassificationRequest,
+        response: messages.ClassificationResponse,
+        fill: "_Fill",
+    ) -> messages.ClassificationResponse:
         """Answers Classify or Regress; `fill` runs the signature and fills the result."""
         spec = spec_of(request)
-        signature = spec.signature_name or DEFAULT_SIGNATURE
+        signature = spec.signature_name or inference.DEFAULT_SIGNATURE
         with self._models.lease(target_of(spec)) as lease:
-            examples = grpc_messages.examples(request.input, self._max_bytes)
-            await fill(lease, signature, examples, response.result)
-            echo(response.model_spec, lease, signature)
+            serialized = examples.serialized(request.input, self._max_bytes)
+            await fill(lease, signature, serialized, response.result)
+            fill_spec(response.model_spec, lease, signature)
         return response
 
-    async def _multi_inference(self, request: Any) -> Any:
-        tasks = list(request.tasks)
-        if not tasks:
-            raise invalid("Inference request tasks are empty")
-        if len({task.model_spec.name for task in tasks}) > 1:
-            raise invalid(
-                "All ModelSpecs in a MultiInferenceRequest must access the same model name."
-            )
-        names = [task.model_spec.signature_name or DEFAULT_SIGNATURE for task in tasks]
-        repeated = [name for name, count in collections.Counter(names).items() if count > 1]
-        if repeated:
-            raise invalid(f"Duplicate evaluation of signature: {repeated[0]}")
-        examples = grpc_messages.examples(request.input, self._max_bytes)
-        response = _inference.MultiInferenceResponse()
-        with self._models.lease(target_of(spec_of(tasks[0]))) as lease:
-            for task, signature in zip(tasks, names, strict=True):
+    async def _multi_inference(
+        self, request: messages.MultiInferenceRequest
+    ) -> messages.MultiInferenceResponse:
+        signatures = _signatures_of_tasks(request)
+        serialized = examples.serialized(request.input, self._max_bytes)
+        response = messages.MultiInferenceResponse()
+        with self._models.lease(target_of(spec_of(request.tasks[0]))) as lease:
+            for task, signature in zip(request.tasks, signatures, strict=True):
                 result = response.results.add()
                 if task.method_name == CLASSIFY_METHOD:
-                    await _fill_classifications(
-                        lease, signature, examples, result.classification_result
-                    )
+                    fill, filled = _fill_classifications, result.classification_result
                 elif task.method_name == REGRESS_METHOD:
-                    await _fill_regressions(lease, signature, examples, result.regression_result)
+                    fill, filled = _fill_regressions, result.regression_result
                 else:
                     raise StatusError(
                         grpc.StatusCode.UNIMPLEMENTED,
                         f"Unsupported signature method_name: {task.method_name}",
                     )
-                echo(result.model_spec, lease, signature)
+                await fill(lease, signature, serialized, filled)
+                fill_spec(result.model_spec, lease, signature)
         return response
 
-    async def _get_metadata(self, request: Any) -> Any:
+    async def _metadata(
+        self, request: messages.GetModelMetadataRequest
+    ) -> messages.GetModelMetadataResponse:
         if not request.metadata_field:
             raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
         for field in request.metadata_field:
             if field != "signature_def":
                 raise invalid(f"Metadata field {field} is not supported")
+        response = messages.GetModelMetadataResponse()
         with self._models.lease(target_of(spec_of(request))) as lease:
-            response = _metadata.GetModelMetadataResponse()
-            response.model_spec.name = lease.name
-            response.model_spec.version.value = lease.version
-            signatures = _metadata.SignatureDefMap()
-            for name, definition in lease.servable.signature_defs.items():
-                signatures.signature_def[name].CopyFrom(definition)
-            response.metadata["signature_def"].Pack(signatures)
+            fill_spec(response.model_spec, lease)
+            signatures = models.signature_map(lease.servable.signature_defs)
+        response.metadata["signature_def"].Pack(signatures)
         return response
 
-    async def _get_status(self, request: Any) -> Any:
-        response = _status.GetModelStatusResponse()
-        for version in self._models.status(target_of(spec_of(request))):
-            response.model_version_status.add(
-                version=version.version,
-                state=int(version.state),
-                status={
-                    "error_code": version.error_code,
-                    "error_message": version.error_message,
-                },
-            )
-        return response
+    async def _status(
+        self, request: messages.GetModelStatusRequest
+    ) -> messages.GetModelStatusResponse:
+        return models.status(self._models.status(target_of(spec_of(request))))
 
-    async def _reload_config(self, request: Any) -> Any:
+    async def _reload_config(
+        self, request: messages.ReloadConfigRequest
+    ) -> messages.ReloadConfigResponse:
         if request.config.WhichOneof("config") != "model_config_list":
             raise invalid(
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. Only "
@@ -270,29 +236,62 @@ class Services(grpc.GenericRpcHandler):
             raise
         except Exception as error:
             raise invalid(str(error)) from error
-        response = _management.ReloadConfigResponse()
+        response = messages.ReloadConfigResponse()
         response.status.error_code = 0
         return response
 
 
+# Runs a signature on serialized examples and fills the result.
+_Fill = Callable[[Lease, str, Sequence[bytes], messages.ClassificationResult], Awaitable[None]]
+
+
 async def _fill_classifications(
-    lease: Any, signature: str, examples: Sequence[bytes], result: Any
+    lease: Lease,
+    signature: str,
+    serialized: Sequence[bytes],
+    result: messages.ClassificationResult,
 ) -> None:
-    for row in await inference.classify(lease, signature, examples):
+    for row in await inference.classify(lease, signature, serialized):
         classes = result.classifications.add().classes
         for label, score in row:
             classes.add(label=label, score=score)
 
 
 async def _fill_regressions(
-    lease: Any, signature: str, examples: Sequence[bytes], result: Any
+    lease: Lease, signature: str, serialized: Sequence[bytes], result: messages.RegressionResult
 ) -> None:
-    for value in await inference.regress(lease, signature, examples):
+    for value in await inference.regress(lease, signature, serialized):
         result.regressions.add(value=value)
 
 
-async def _aside(size: int, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Calls the function, beside the event loop where so many bytes take their time."""
-    if size < _MUCH:
+def _signatures_of_tasks(request: messages.MultiInferenceRequest) -> list[str]:
+    """The signature of each task.
+
+    Raises:
+      StatusError: INVALID_ARGUMENT: the tasks are not on several signatures of one model.
+    """
+    if not request.tasks:
+        raise invalid("Inference request tasks are empty")
+    if len({task.model_spec.name for task in request.tasks}) > 1:
+        raise invalid("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
+    signatures = [
+        task.model_spec.signature_name or inference.DEFAULT_SIGNATURE for task in request.tasks
+    ]
+    for signature, count in collections.Counter(signatures).items():
+        if count > 1:
+            raise invalid(f"Duplicate evaluation of signature: {signature}")
+    return signatures
+
+
+def _parsed(data: bytes, request_class: type[Message]) -> Message:
+    try:
+        return request_class.FromString(data)
+    except DecodeError:
+        raise invalid(f"the message is no {request_class.DESCRIPTOR.name}") from None
+
+
+async def _aside(size: int, function: Callable[..., T], *arguments: object) -> T:
+    """Calls the function, beside the event loop where it has many bytes to handle."""
+    if size < _LARGE:
         return function(*arguments)
     return await asyncio.get_running_loop().run_in_executor(None, function, *arguments)

@@ -1,35 +1,34 @@
-"""What is in TF Serving's messages: targets, tensors, examples."""
+"""What a gRPC request asks for: its model, its tensors; and which model answered it."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
+from google.protobuf.message import Message
 
-from ..core.inference import Target
-from ..protocol import tensors
+from ..core.inference import Lease, Target
+from ..protocol import messages, tensors
 from ..protocol.status import invalid
 
 
-def model_name(request: Any) -> str:
-    """Of any request; empty where there is none."""
-    if hasattr(request, "model_spec"):
-        return request.model_spec.name
-    tasks = getattr(request, "tasks", ())
-    return tasks[0].model_spec.name if tasks else ""
+def model_name(request: Message) -> str:
+    """The model's name in any request; empty where there is none."""
+    task = next(iter(getattr(request, "tasks", ())), request)
+    spec = getattr(task, "model_spec", None)
+    return spec.name if spec else ""
 
 
-def spec_of(request: Any) -> Any:
-    """The ModelSpec of a request.
+def spec_of(request: messages.PredictRequest) -> messages.ModelSpec:
+    """The ModelSpec of any request that has one.
 
     Raises:
-      StatusError: INVALID_ARGUMENT: there is none.
+      StatusError: INVALID_ARGUMENT: it is not set.
     """
     if not request.HasField("model_spec"):
         raise invalid("Missing ModelSpec")
     return request.model_spec
 
 
-def target_of(spec: Any) -> Target:
+def target_of(spec: messages.ModelSpec) -> Target:
     """Which model a ModelSpec means."""
     choice = spec.WhichOneof("version_choice")
     return Target(
@@ -39,47 +38,24 @@ def target_of(spec: Any) -> Target:
     )
 
 
-def echo(spec: Any, lease: Any, signature: str) -> None:
-    """Which model it was that answered."""
+def fill_spec(spec: messages.ModelSpec, lease: Lease, signature: str = "") -> None:
+    """States in an answer which model gave it."""
     spec.name = lease.name
     spec.version.value = lease.version
     spec.signature_name = signature
 
 
-def decoded(given: Mapping[str, Any], max_bytes: int) -> dict[str, np.ndarray]:
-    """The arrays of a map of TensorProtos, which may take so many bytes together.
+def decoded(inputs: Mapping[str, messages.TensorProto], max_bytes: int) -> dict[str, np.ndarray]:
+    """The arrays of a request's tensors, which may take `max_bytes` together.
 
     Raises:
-      StatusError: INVALID_ARGUMENT: they take more, or one is no tensor.
+      StatusError: INVALID_ARGUMENT: they take more, or one is not a valid tensor.
     """
-    left, found = max_bytes, {}
-    for name, tensor in given.items():
+    left, arrays = max_bytes, {}
+    for name, tensor in inputs.items():
         try:
-            found[name] = tensors.decode(tensor, left)
+            arrays[name] = tensors.decode(tensor, left)
         except ValueError as error:
             raise invalid(f"tensor parsing error: {name}: {error}") from None
-        left -= found[name].nbytes
-    return found
-
-
-def examples(given: Any, max_bytes: int) -> list[bytes]:
-    """The serialized examples of an `Input`, the context of all merged into each.
-
-    Raises:
-      StatusError: INVALID_ARGUMENT: there are none, or they become larger than `max_bytes`.
-    """
-    kind = given.WhichOneof("kind")
-    if kind == "example_list":
-        return [example.SerializeToString() for example in given.example_list.examples]
-    if kind != "example_list_with_context":
-        raise invalid("Input is empty.")
-    listed, context = (
-        getattr(given.example_list_with_context, name) for name in ("examples", "context")
-    )
-    if context.ByteSize() * len(listed) > max_bytes:
-        raise invalid(
-            f"The context in each of {len(listed)} examples makes more than {max_bytes} bytes"
-        )
-    # Of two messages one after the other a parser makes the merged one.
-    shared = context.SerializeToString()
-    return [shared + example.SerializeToString() for example in listed]
+        left -= arrays[name].nbytes
+    return arrays

@@ -13,10 +13,8 @@ from ...base.errors import UserError
 from ..settings import Tls
 from .api import SERVICES, Services
 
-# Made when they are imported: no checker knows what is in them.
-_HEALTH: Any = health_pb2
-_HEALTH_SERVICE: Any = health
-_OK, _NOT_OK = _HEALTH.HealthCheckResponse.SERVING, _HEALTH.HealthCheckResponse.NOT_SERVING
+_HEALTH: Any = health_pb2  # Its classes are made when it is imported.
+_STATUS = _HEALTH.HealthCheckResponse
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +65,7 @@ class GrpcServer:
         )
         self._server.add_generic_rpc_handlers((services,))
         names = [*SERVICES, reflection.SERVICE_NAME]
-        self._health = _HEALTH_SERVICE.aio.HealthServicer()
+        self._health = health.aio.HealthServicer()
         if options.health:
             health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
             names.append(health.SERVICE_NAME)
@@ -102,10 +100,10 @@ class GrpcServer:
     async def set_serving(self, ready: bool) -> None:
         """What health checks are told, of the server and of each service."""
         for name in ("", *SERVICES):
-            await self._health.set(name, _OK if ready else _NOT_OK)
+            await self._health.set(name, _STATUS.SERVING if ready else _STATUS.NOT_SERVING)
 
     async def stop(self, grace_s: float) -> None:
-        """Takes no new call, lets those that run end within so many seconds, then breaks them."""
+        """Takes no new call, lets those that run end within `grace_s` seconds, then breaks them."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace_s)
 
@@ -117,12 +115,12 @@ def _int32(text: str) -> int | str:
     return text
 
 
-def _channel_arguments(text: str) -> list[tuple[str, Any]]:
-    """Of `key=value,key=value`, numbers as such."""
-    found: list[tuple[str, Any]] = []
+def _channel_arguments(text: str) -> list[tuple[str, int | str]]:
+    """The arguments in `key=value,key=value`, numbers as such."""
+    arguments: list[tuple[str, int | str]] = []
     for part in filter(None, text.split(",")):
         key, equals, value = part.partition("=")
         if not equals or not key:
-            raise UserError(f"--grpc_channel_arguments: '{part}' is no key=value")
-        found.append((key, _int32(value)))
-    return found
+            raise UserError(f"--grpc_channel_arguments: '{part}' is not of the form key=value")
+        arguments.append((key, _int32(value)))
+    return arguments
