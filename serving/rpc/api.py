@@ -14,6 +14,7 @@ import grpc
 import numpy as np
 from google.protobuf.message import DecodeError, Message
 
+from ...base.export_layout import DEFAULT_SIGNATURE
 from ..access_log import Answered, Observe
 from ..core import inference
 from ..core.inference import Lease, Models
@@ -134,7 +135,7 @@ class Services(grpc.GenericRpcHandler):
 
     async def _predict(self, request: messages.PredictRequest) -> messages.PredictResponse:
         spec = spec_of(request)
-        signature = spec.signature_name or inference.DEFAULT_SIGNATURE
+        signature = spec.signature_name or DEFAULT_SIGNATURE
         wanted = list(request.output_filter)
         with self._models.lease(target_of(spec)) as lease:
             # Before the tensors, which may be large, become arrays.
@@ -173,7 +174,7 @@ class Services(grpc.GenericRpcHandler):
     ) -> messages.ClassificationResponse:
         """Answers Classify or Regress; `fill` runs the signature and fills the result."""
         spec = spec_of(request)
-        signature = spec.signature_name or inference.DEFAULT_SIGNATURE
+        signature = spec.signature_name or DEFAULT_SIGNATURE
         with self._models.lease(target_of(spec)) as lease:
             serialized = examples.serialized(request.input, self._max_bytes)
             await fill(lease, signature, serialized, response.result)
@@ -274,9 +275,7 @@ def _signatures_of_tasks(request: messages.MultiInferenceRequest) -> list[str]:
         raise invalid("Inference request tasks are empty")
     if len({task.model_spec.name for task in request.tasks}) > 1:
         raise invalid("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
-    signatures = [
-        task.model_spec.signature_name or inference.DEFAULT_SIGNATURE for task in request.tasks
-    ]
+    signatures = [task.model_spec.signature_name or DEFAULT_SIGNATURE for task in request.tasks]
     for signature, count in collections.Counter(signatures).items():
         if count > 1:
             raise invalid(f"Duplicate evaluation of signature: {signature}")

@@ -13,8 +13,10 @@ from ...base.errors import UserError
 from ..settings import Tls
 from .api import SERVICES, Services
 
-_HEALTH: Any = health_pb2  # Its classes are made when it is imported.
-_STATUS = _HEALTH.HealthCheckResponse
+# Made when they are imported: type checkers do not see what is in them.
+_HEALTH: Any = health
+_MESSAGES: Any = health_pb2
+_STATUS = _MESSAGES.HealthCheckResponse
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +67,7 @@ class GrpcServer:
         )
         self._server.add_generic_rpc_handlers((services,))
         names = [*SERVICES, reflection.SERVICE_NAME]
-        self._health = health.aio.HealthServicer()
+        self._health = _HEALTH.aio.HealthServicer()
         if options.health:
             health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
             names.append(health.SERVICE_NAME)
