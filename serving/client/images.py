@@ -11,7 +11,6 @@ from ...base.export_layout import DEFAULT_SIGNATURE
 from ..core.servable import CLASSIFY_METHOD, Signature, TensorInfo
 from ..protocol import messages, tensors
 
-_UINT8 = 4
 # Outputs that hold probabilities, the best name first.
 _PROBABILITIES = ("probabilities", "scores")
 
@@ -33,26 +32,24 @@ class Classified:
     names: list[list[str]] | None
 
 
-def image_shape(signatures: Mapping[str, Signature], name: str, server: str) -> tuple[int, ...]:
+def image_shape(
+    signatures: Mapping[str, Signature], name: str, server: str
+) -> tuple[int, int, int]:
     """(height, width, channels) of the images that a model takes.
 
     Args:
       signatures: of the model.
-      name: of the signature that is asked; one that takes files says no size, then
+      name: of the signature to call. One that takes files states no size; then
         `serving_default` does.
       server: for the error.
 
     Raises:
       UserError: none of them takes raw images.
     """
-    for each in (name, DEFAULT_SIGNATURE):
-        if each in signatures:
-            for info in signatures[each].inputs.values():
-                if info.dtype == _UINT8 and info.shape and len(info.shape) == 4:
-                    sizes = tuple(size for size in info.shape[1:] if size is not None)
-                    if len(sizes) == 3:
-                        return sizes
-    taken = {key: _inputs_text(each) for key, each in signatures.items()}
+    for candidate in (name, DEFAULT_SIGNATURE):
+        if candidate in signatures and (shape := signatures[candidate].image_shape):
+            return shape
+    taken = {key: _inputs_text(signature) for key, signature in signatures.items()}
     raise UserError(
         f"{server}: raw images were expected, uint8 [N, height, width, channels]; "
         f"the model's signatures take {taken}"
@@ -88,7 +85,7 @@ def batches(
     if batch < 1:
         raise UsageError(f"batch: expected 1 or more images in a request, got {batch}")
     (name, info), *more = signature.inputs.items()
-    raw = info.dtype == _UINT8
+    raw = info.dtype == tensors.UINT8
     if more or not (raw or info.dtype == tensors.STRING) or pixels.ndim != 4:
         raise UserError(
             f"expected images, uint8 [N, height, width, channels], and a signature that takes "
@@ -116,30 +113,30 @@ def read(outputs: Mapping[str, np.ndarray], count: int, server: str) -> Classifi
     others = [name for name, value in outputs.items() if value.dtype.kind in "fV"]
     found = next((outputs[name] for name in (*named, *others) if outputs[name].ndim == 2), None)
     if found is None:
-        raise UserError(f"{server}: it gives {sorted(outputs)}, no probabilities")
+        raise UserError(f"{server}: it gives {sorted(outputs)}, and no probabilities")
     probabilities = found[:count]
     best = probabilities.argmax(axis=1)
     for value in outputs.values():
         if value.dtype.kind == "O" and value.shape == found.shape:
-            names = [[_text(each) for each in row] for row in value[:count]]
+            names = [[_text(name) for name in row] for row in value[:count]]
             labels = [row[index] for row, index in zip(names, best, strict=True)]
             return Classified(labels, None, probabilities, names)
         if value.dtype.kind == "O" and value.shape == found.shape[:1]:
-            labels = [_text(each) for each in value[:count]]
+            labels = [_text(label) for label in value[:count]]
             return Classified(labels, best.astype(np.int64), probabilities, None)
-    return Classified([str(each) for each in best], best.astype(np.int64), probabilities, None)
+    return Classified([str(number) for number in best], best.astype(np.int64), probabilities, None)
 
 
-def joined(parts: Sequence[Classified]) -> Classified:
-    """The parts as one."""
-    if not parts:
+def joined(batches: Sequence[Classified]) -> Classified:
+    """The classes of all batches as one."""
+    if not batches:
         return Classified([], np.zeros(0, np.int64), np.zeros((0, 0), np.float32), None)
-    numbers = [part.classes for part in parts if part.classes is not None]
-    names = [row for part in parts for row in part.names or ()]
+    numbers = [batch.classes for batch in batches if batch.classes is not None]
+    names = [row for batch in batches for row in batch.names or ()]
     return Classified(
-        [label for part in parts for label in part.labels],
+        [label for batch in batches for label in batch.labels],
         np.concatenate(numbers) if numbers else None,
-        np.concatenate([part.probabilities for part in parts]),
+        np.concatenate([batch.probabilities for batch in batches]),
         names or None,
     )
 

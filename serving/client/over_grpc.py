@@ -1,14 +1,17 @@
-"""The client's gRPC: what is sent and read, and the connections."""
+"""The client over gRPC: what is sent and read, and the connections."""
 
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 import grpc
+import grpc.aio
 import numpy as np
 
 from ..core.servable import Signature, signature_from_def
 from ..protocol import messages, tensors
-from .calls import Address, Call, CallError, Model, Tls
+from .address import Address, Tls
+from .calls import Call, CallError, ModelSpec, VersionStatus, statuses
 
 # Arrays carry their types with them.
 NEEDS_SIGNATURE = False
@@ -25,121 +28,102 @@ _OPTIONS = [
     # Model servers are neighbours; HTTP goes past the environment's proxies too.
     ("grpc.enable_http_proxy", 0),
 ]
-# How gRPC begins where a connection breaks under a call.
+# How gRPC's message begins where a connection breaks under a call.
 _BROKEN = ("Stream removed", "Socket closed", "recvmsg:", "Connection reset")
 
 
 def predict(
-    model: Model,
-    signature: str,
+    model: ModelSpec,
+    name: str,
     inputs: Mapping[str, np.ndarray],
     outputs: Sequence[str],
-) -> Call:
+    signature: Signature | None,
+) -> Call[dict[str, np.ndarray]]:
     """The call of Predict.
 
     Raises:
       ValueError: TensorProto has no place for an input.
     """
-    request = messages.PredictRequest(output_filter=outputs)
-    _fill(request.model_spec, model, signature)
-    for name, array in inputs.items():
-        tensors.encode(array, request.inputs[name])
-    return Call(f"{_PREDICTION}/Predict", request.SerializeToString())
-
-
-def read_predict(content: bytes, signature: Signature | None) -> dict[str, np.ndarray]:
-    """The outputs in Predict's answer."""
     del signature
-    response = messages.PredictResponse.FromString(content)
-    # Copies, since what is decoded may lie in the message and refuse to be changed.
-    return {name: tensors.decode(value).copy() for name, value in response.outputs.items()}
+    request = messages.PredictRequest(output_filter=outputs)
+    _fill(request.model_spec, model, name)
+    for key, array in inputs.items():
+        tensors.encode(array, request.inputs[key])
+    return Call(f"{_PREDICTION}/Predict", request.SerializeToString(), _read_predict)
 
 
-def status(model: Model) -> Call:
+def status(model: ModelSpec) -> Call[list[VersionStatus]]:
     """The call of GetModelStatus."""
     request = messages.GetModelStatusRequest()
     _fill(request.model_spec, model)
-    return Call(f"{_MODEL}/GetModelStatus", request.SerializeToString())
+    return Call(
+        f"{_MODEL}/GetModelStatus",
+        request.SerializeToString(),
+        lambda content: statuses(messages.GetModelStatusResponse.FromString(content)),
+    )
 
 
-def read_status(content: bytes) -> Any:
-    """A `GetModelStatusResponse`."""
-    return messages.GetModelStatusResponse.FromString(content)
-
-
-def metadata(model: Model) -> Call:
+def metadata(model: ModelSpec) -> Call[dict[str, Signature]]:
     """The call of GetModelMetadata."""
     request = messages.GetModelMetadataRequest(metadata_field=["signature_def"])
     _fill(request.model_spec, model)
-    return Call(f"{_PREDICTION}/GetModelMetadata", request.SerializeToString())
+    return Call(f"{_PREDICTION}/GetModelMetadata", request.SerializeToString(), _read_metadata)
 
 
-def read_metadata(content: bytes) -> dict[str, Signature]:
-    """The signatures in GetModelMetadata's answer."""
-    response = messages.GetModelMetadataResponse.FromString(content)
-    found = messages.SignatureDefMap.FromString(response.metadata["signature_def"].value)
-    return {name: signature_from_def(each) for name, each in found.signature_def.items()}
-
-
-class Transport:
+def connect(address: Address, tls: Tls) -> "_Blocking":
     """A channel; several threads may use it at once."""
+    return _Blocking(address, tls)
 
+
+def connect_async(address: Address, tls: Tls) -> "_Async":
+    """The same for one event loop, that of the first call."""
+    return _Async(address, tls)
+
+
+class _Blocking:
     def __init__(self, address: Address, tls: Tls):
         self._channel = _channel(grpc, address, tls)
         self._methods: dict[str, Any] = {}
 
-    def call(self, call: Call) -> bytes:
-        """One exchange.
-
-        Raises:
-          CallError: it failed.
-        """
-        method = self._methods.get(call.path)
+    async def send(self, path: str, body: bytes | None, seconds: float) -> bytes:
+        method = self._methods.get(path)
         if method is None:
-            method = self._methods[call.path] = self._channel.unary_unary(call.path)
+            method = self._methods[path] = self._channel.unary_unary(path)
         try:
-            return method(call.body, timeout=call.timeout)
+            return method(body, timeout=seconds)
         except grpc.RpcError as error:
             raise _failure(error) from None
         except ValueError as error:  # Another thread has closed the channel.
             raise CallError("CANCELLED", str(error)) from None
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self._channel.close()
 
 
-class AsyncTransport:
-    """The same for one event loop, that of the first call."""
-
+class _Async:
     def __init__(self, address: Address, tls: Tls):
         self._address, self._tls = address, tls
         self._channel: Any = None  # Binds itself to the loop that runs.
         self._methods: dict[str, Any] = {}
         tls.read()  # What is wrong with the files is said at once.
 
-    async def call(self, call: Call) -> bytes:
-        """One exchange.
-
-        Raises:
-          CallError: it failed.
-        """
+    async def send(self, path: str, body: bytes | None, seconds: float) -> bytes:
         if self._channel is None:
             self._channel = _channel(grpc.aio, self._address, self._tls)
-        method = self._methods.get(call.path)
+        method = self._methods.get(path)
         if method is None:
-            method = self._methods[call.path] = self._channel.unary_unary(call.path)
+            method = self._methods[path] = self._channel.unary_unary(path)
         try:
-            return await method(call.body, timeout=call.timeout)
+            return await method(body, timeout=seconds)
         except grpc.RpcError as error:
             raise _failure(error) from None
 
     async def close(self) -> None:
         if self._channel is not None:
             await self._channel.close()
-            self._channel, self._methods = None, {}
 
 
-def _fill(spec: Any, model: Model, signature: str = "") -> None:
+def _fill(spec: Any, model: ModelSpec, signature: str = "") -> None:
     spec.name, spec.signature_name = model.name, signature
     if model.version is not None:
         spec.version.value = model.version
@@ -147,7 +131,22 @@ def _fill(spec: Any, model: Model, signature: str = "") -> None:
         spec.version_label = model.label
 
 
-def _channel(module: Any, address: Address, tls: Tls) -> Any:
+def _read_predict(content: bytes) -> dict[str, np.ndarray]:
+    response = messages.PredictResponse.FromString(content)
+    # Copies, since what is decoded may lie in the message and refuse to be changed.
+    return {name: tensors.decode(value).copy() for name, value in response.outputs.items()}
+
+
+def _read_metadata(content: bytes) -> dict[str, Signature]:
+    response = messages.GetModelMetadataResponse.FromString(content)
+    signatures = messages.SignatureDefMap.FromString(response.metadata["signature_def"].value)
+    return {
+        name: signature_from_def(definition)
+        for name, definition in signatures.signature_def.items()
+    }
+
+
+def _channel(module: ModuleType, address: Address, tls: Tls) -> Any:
     """A channel of `grpc` or `grpc.aio`."""
     ca, cert, key = tls.read()
     target = address.netloc if address.host else f"unix:{address.path}"

@@ -1,9 +1,9 @@
-"""The client's REST: what is sent and read, and the connections."""
+"""The client over REST: what is sent and read, as JSON."""
 
 import base64
 import json
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,66 +11,67 @@ from google.protobuf import json_format
 
 from ..core.servable import Signature, TensorInfo, signature_from_def
 from ..protocol import messages, tensors
-from .calls import Call, Model
+from .async_http import connect_async
+from .blocking_http import connect
+from .calls import Call, ModelSpec, VersionStatus, statuses
 
-# JSON has no types, and a lone output has no name: the signature states both.
+__all__ = ["NEEDS_SIGNATURE", "connect", "connect_async", "metadata", "predict", "status"]
+
+# JSON has no types, and an only output has no name: the signature states both.
 NEEDS_SIGNATURE = True
+
+# What lists of lists of JSON may hold.
+_Json = dict[str, str] | list["_Json"] | str | float | bool | None
 
 
 def predict(
-    model: Model,
-    signature: str,
+    model: ModelSpec,
+    name: str,
     inputs: Mapping[str, np.ndarray],
     outputs: Sequence[str],
-) -> Call:
+    signature: Signature | None,
+) -> Call[dict[str, np.ndarray]]:
     """The call of `:predict`, in column form.
 
     Raises:
       ValueError: JSON has no place for an input.
     """
     del outputs  # REST gives all of them.
-    columns = {name: _to_json(array) for name, array in inputs.items()}
-    body = {"signature_name": signature, "inputs": columns}
-    return Call(f"{_path(model)}:predict", json.dumps(body).encode())
-
-
-def read_predict(content: bytes, signature: Signature | None) -> dict[str, np.ndarray]:
-    """The outputs in the answer, with the names and types that the signature states."""
     assert signature is not None
-    found = _loads(content)["outputs"]
-    if len(signature.outputs) == 1:
-        found = dict.fromkeys(signature.outputs, found)
-    return {name: _from_json(found[name], info) for name, info in signature.outputs.items()}
+    columns = {key: _to_json(array) for key, array in inputs.items()}
+    body = json.dumps({"signature_name": name, "inputs": columns}).encode()
+    infos = signature.outputs
+
+    def read(content: bytes) -> dict[str, np.ndarray]:
+        answer = _loads(content)["outputs"]
+        if len(infos) == 1:
+            answer = dict.fromkeys(infos, answer)
+        return {key: _from_json(answer[key], info) for key, info in infos.items()}
+
+    return Call(f"{_path(model)}:predict", body, read)
 
 
-def status(model: Model) -> Call:
+def status(model: ModelSpec) -> Call[list[VersionStatus]]:
     """The call of a model's status."""
-    return Call(_path(model), None)
+
+    def read(content: bytes) -> list[VersionStatus]:
+        return statuses(_message(messages.GetModelStatusResponse, _loads(content)))
+
+    return Call(_path(model), None, read)
 
 
-def read_status(content: bytes) -> Any:
-    """A `GetModelStatusResponse`."""
-    return json_format.ParseDict(
-        _loads(content), messages.GetModelStatusResponse(), ignore_unknown_fields=True
-    )
-
-
-def metadata(model: Model) -> Call:
+def metadata(model: ModelSpec) -> Call[dict[str, Signature]]:
     """The call of a model's metadata."""
-    return Call(f"{_path(model)}/metadata", None)
+
+    def read(content: bytes) -> dict[str, Signature]:
+        stated = _loads(content)["metadata"]["signature_def"]
+        definitions = _message(messages.SignatureDefMap, stated).signature_def
+        return {name: signature_from_def(definitions[name]) for name in definitions}
+
+    return Call(f"{_path(model)}/metadata", None, read)
 
 
-def read_metadata(content: bytes) -> dict[str, Signature]:
-    """The signatures in the answer."""
-    found = json_format.ParseDict(
-        _loads(content)["metadata"]["signature_def"],
-        messages.SignatureDefMap(),
-        ignore_unknown_fields=True,
-    )
-    return {name: signature_from_def(each) for name, each in found.signature_def.items()}
-
-
-def _path(model: Model) -> str:
+def _path(model: ModelSpec) -> str:
     path = f"/v1/models/{urllib.parse.quote(model.name, safe='')}"
     if model.version is not None:
         return f"{path}/versions/{model.version}"
@@ -79,7 +80,7 @@ def _path(model: Model) -> str:
     return path
 
 
-def _to_json(array: np.ndarray) -> Any:
+def _to_json(array: np.ndarray) -> _Json:
     if array.dtype.kind in "OSU":
         return _map(array.tolist(), _encoded)
     if array.dtype.kind not in "biufV":
@@ -89,21 +90,21 @@ def _to_json(array: np.ndarray) -> Any:
     return array.tolist()
 
 
-def _from_json(value: Any, info: TensorInfo) -> np.ndarray:
+def _from_json(value: _Json, info: TensorInfo) -> np.ndarray:
     if info.dtype != tensors.STRING:
         return np.array(value, tensors.dtype_of(info.dtype))
     strings = np.array(_map(value, _decoded), object)
     return strings if strings.ndim else strings.reshape(())
 
 
-def _map(value: Any, function: Any) -> Any:
+def _map(value: Any, function: Callable[[Any], Any]) -> Any:
     """Applies a function to what is in nested lists."""
     if isinstance(value, list):
-        return [_map(each, function) for each in value]
+        return [_map(item, function) for item in value]
     return function(value)
 
 
-def _encoded(value: Any) -> dict[str, str]:
+def _encoded(value: object) -> dict[str, str]:
     if isinstance(value, str):
         value = value.encode()
     if not isinstance(value, bytes):
@@ -111,7 +112,7 @@ def _encoded(value: Any) -> dict[str, str]:
     return {"b64": base64.b64encode(value).decode()}
 
 
-def _decoded(value: Any) -> bytes:
+def _decoded(value: dict[str, str] | str) -> bytes:
     if isinstance(value, dict):
         return base64.b64decode(value["b64"])
     return value.encode(errors="surrogateescape")
@@ -120,3 +121,7 @@ def _decoded(value: Any) -> bytes:
 def _loads(content: bytes) -> Any:
     # Strings of a model need not be UTF-8; TF Serving writes their bytes as they are.
     return json.loads(content.decode(errors="surrogateescape"))
+
+
+def _message(kind: Any, content: Any) -> Any:
+    return json_format.ParseDict(content, kind(), ignore_unknown_fields=True)

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ..protocol import tensors
+
 # Of a model's method for each API: what signatures carry as their method name.
 PREDICT_METHOD = "tensorflow/serving/predict"
 CLASSIFY_METHOD = "tensorflow/serving/classify"
@@ -44,8 +46,17 @@ class Signature:
     @property
     def batched(self) -> bool:
         """Whether requests can be joined along the first axis: it is open in all tensors."""
-        tensors = [*self.inputs.values(), *self.outputs.values()]
-        return all(each.shape and each.shape[0] is None for each in tensors)
+        infos = [*self.inputs.values(), *self.outputs.values()]
+        return all(info.shape and info.shape[0] is None for info in infos)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """(height, width, channels) where the only input is raw images, uint8 [N, H, W, C]."""
+        shapes = [info.shape for info in self.inputs.values() if info.dtype == tensors.UINT8]
+        if len(self.inputs) != 1 or not shapes or shapes[0] is None or len(shapes[0]) != 4:
+            return None
+        _, height, width, channels = shapes[0]
+        return (height, width, channels) if height and width and channels else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,8 +83,8 @@ class Servable:
 def signature_from_def(signature_def: Any) -> Signature:
     """The signature that a `tensorflow.SignatureDef` states."""
 
-    def infos(tensors: Any) -> dict[str, TensorInfo]:
-        return {name: TensorInfo(info.dtype, _shape(info)) for name, info in tensors.items()}
+    def infos(by_name: Any) -> dict[str, TensorInfo]:
+        return {name: TensorInfo(info.dtype, _shape(info)) for name, info in by_name.items()}
 
     return Signature(
         signature_def.method_name, infos(signature_def.inputs), infos(signature_def.outputs)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from . import messages
 
-STRING = 7  # DT_STRING
+UINT8, STRING = 4, 7  # DT_UINT8, DT_STRING
 # Names of numpy (and ml_dtypes) by number of `tensorflow.DataType`, from 1 on. Quantized types
 # are read as the integers that they are; arrays have no resources and variants.
 _DATA_TYPES = (

@@ -164,7 +164,7 @@ def test_what_the_server_refuses_is_said(way):
     assert caught.value.details == {"code": "NOT_FOUND"}
     assert str(caught.value) == (
         f"{stub.address}: model 'cats': Servable not found for request: Latest(cats); "
-        "what the server serves is in its --model_name or --model_config_file"
+        "the server's --model_name or --model_config_file says what it serves"
     )
     with pytest.raises(ServerError, match="INVALID_ARGUMENT: input size does not match") as caught:
         ask("predict", {"pictures": images(1)})

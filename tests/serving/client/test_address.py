@@ -2,7 +2,7 @@ import pytest
 
 from digitline.base.errors import UsageError
 from digitline.serving.client import Client
-from digitline.serving.client.calls import parse_address
+from digitline.serving.client.address import parse_address
 
 
 def test_addresses():

@@ -1,0 +1,348 @@
+"""The two clients: what they do is written once, as the coroutines of the asynchronous one."""
+
+import asyncio
+import functools
+import itertools
+import random
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import numpy as np
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError
+
+from ...base.errors import UsageError, UserError
+from ...base.export_layout import DEFAULT_SIGNATURE
+from ..core.servable import Signature
+from ..protocol import tensors
+from . import images
+from .address import Tls, parse_address
+from .calls import (
+    Call,
+    CallError,
+    Interface,
+    ModelSpec,
+    ServerError,
+    Transport,
+    VersionStatus,
+    explained,
+)
+from .images import Classified
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Inputs = Mapping[str, object] | Sequence[object] | np.ndarray
+
+# Seconds before the first retry, at most; each next one waits twice as long.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+# Answers after which what is known of a model's signatures may be out of date.
+_OUTDATED = ("INVALID_ARGUMENT", "FAILED_PRECONDITION", "NOT_FOUND", "INTERNAL")
+# What reading an answer raises that is not one of TF Serving's.
+_UNREADABLE = (
+    *(ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError),
+    *(DecodeError, json_format.Error),
+)
+
+
+class AsyncClient:
+    """A client of one server for asyncio; one event loop uses it.
+
+    Args of the constructor:
+      server: `grpc://host:port`, `http://host:port`, with TLS `grpcs://` and `https://`,
+        or `unix:///path` for gRPC over a Unix socket.
+      timeout: seconds for each request to the server, retries included.
+      retries: how often at most a request is repeated that found no server, or one that is
+        busy (UNAVAILABLE, 503), with pauses that grow. One whose connection broke before the
+        answer is not: the server may have acted on it.
+      ca, cert, key: PEM files: who signs the server's certificate, and the client's own.
+
+    All methods take `model` (a name), one of `version` and `label` or neither for the
+    latest version, and a `timeout` of their own. They raise `ServerError` when the server
+    gives no answer or an error, and `UserError` for what cannot be asked; both say what.
+    """
+
+    # Whether the coroutines block the thread and never suspend.
+    _blocks = False
+
+    def __init__(
+        self,
+        server: str,
+        timeout: float = 30.0,
+        retries: int = 3,
+        ca: Path | None = None,
+        cert: Path | None = None,
+        key: Path | None = None,
+    ):
+        if retries < 0:
+            raise UsageError(f"expected 0 or more retries, got {retries}")
+        address = parse_address(server)
+        self._server = server
+        self._timeout = timeout
+        self._retries = retries
+        self._interface = _interface(address.protocol)
+        connect = self._interface.connect if self._blocks else self._interface.connect_async
+        self._transport: Transport = connect(address, Tls(ca, cert, key))
+        self._signatures: dict[ModelSpec, dict[str, Signature]] = {}
+        self._closed = False
+
+    async def predict(
+        self,
+        inputs: Inputs,
+        model: str = "default",
+        signature: str = DEFAULT_SIGNATURE,
+        version: int | None = None,
+        label: str | None = None,
+        outputs: Sequence[str] = (),
+        timeout: float | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Runs a signature.
+
+        Args:
+          inputs: by name, or only one where the signature has one. Arrays are sent as they
+            are; what is not an array becomes one of the type that the signature states.
+            Strings are `bytes` or `str`.
+          model, version, label: of the model.
+          signature: its name.
+          outputs: names of those that are wanted; empty for all.
+          timeout: seconds.
+
+        Returns:
+          The outputs by name; strings are `bytes` in arrays with dtype object.
+        """
+        spec = ModelSpec(model, version, label)
+        known = None
+        arrays_by_name = isinstance(inputs, Mapping) and all(
+            isinstance(value, np.ndarray) for value in inputs.values()
+        )
+        if self._interface.NEEDS_SIGNATURE or not arrays_by_name:
+            known = await self._signature(spec, signature, timeout)
+        try:
+            arrays = _as_arrays(inputs, known, signature)
+            call = self._interface.predict(spec, signature, arrays, outputs, known)
+        except ValueError as error:
+            raise UserError(f"{self._server}: {spec}: {error}") from None
+        answer = await self._answer(call, spec, timeout)
+        if missing := [name for name in outputs if name not in answer]:
+            raise UserError(f"{self._server}: {spec}: it gives {sorted(answer)}, and not {missing}")
+        return {name: answer[name] for name in outputs or answer}
+
+    async def classify_images(
+        self,
+        pixels: np.ndarray,
+        model: str = "default",
+        signature: str = DEFAULT_SIGNATURE,
+        version: int | None = None,
+        label: str | None = None,
+        batch: int = 32,
+        timeout: float | None = None,
+    ) -> Classified:
+        """The classes of images.
+
+        Args:
+          pixels: uint8 [N, H, W, C], of the size that the model takes.
+          model, version, label: of the model.
+          signature: takes raw images, image files or `tf.Example`s, and gives
+            `probabilities` or `scores`.
+          batch: images in a request, at most.
+          timeout: seconds, for each request.
+        """
+        known = await self._signature(ModelSpec(model, version, label), signature, timeout)
+        batches = []
+        for count, inputs in images.batches(np.asarray(pixels), known, batch):
+            outputs = await self.predict(inputs, model, signature, version, label, timeout=timeout)
+            batches.append(images.read(outputs, count, self._server))
+        return images.joined(batches)
+
+    async def status(
+        self,
+        model: str = "default",
+        version: int | None = None,
+        label: str | None = None,
+        timeout: float | None = None,
+    ) -> list[VersionStatus]:
+        """The versions of a model that the server knows."""
+        spec = ModelSpec(model, version, label)
+        return await self._answer(self._interface.status(spec), spec, timeout)
+
+    async def metadata(
+        self,
+        model: str = "default",
+        version: int | None = None,
+        label: str | None = None,
+        timeout: float | None = None,
+    ) -> dict[str, Signature]:
+        """The signatures of a model by name."""
+        spec = ModelSpec(model, version, label)
+        signatures = await self._answer(self._interface.metadata(spec), spec, timeout)
+        self._signatures[spec] = signatures
+        return signatures
+
+    async def close(self) -> None:
+        """Closes the connections; the client then takes no more calls."""
+        self._closed = True
+        await self._transport.close()
+
+    async def __aenter__(self) -> "AsyncClient":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _signature(self, spec: ModelSpec, name: str, timeout: float | None) -> Signature:
+        """One signature; the server is asked once, and again after what looks like a change."""
+        known = self._signatures.get(spec)
+        if known is None or name not in known:
+            known = await self.metadata(spec.name, spec.version, spec.label, timeout)
+        if name not in known:
+            raise UserError(
+                f"{self._server}: {spec} has no signature '{name}' "
+                f"(there are: {', '.join(sorted(known))})"
+            )
+        return known[name]
+
+    async def _answer(self, call: Call[T], spec: ModelSpec, timeout: float | None) -> T:
+        """What the answer of a call says.
+
+        Raises:
+          ServerError: there is none, or it is an error.
+          UserError: it cannot be read.
+        """
+        if self._closed:
+            raise UsageError(f"{self._server}: this client is closed")
+        try:
+            content = await self._content(call, spec, self._timeout if timeout is None else timeout)
+            return call.read(content)
+        except ServerError as error:
+            if error.code in _OUTDATED:
+                self._signatures.pop(spec, None)
+            raise
+        except _UNREADABLE as error:
+            self._signatures.pop(spec, None)
+            raise UserError(
+                f"{self._server}: {spec}: it does not answer as TF Serving does: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+    async def _content(self, call: Call[Any], spec: ModelSpec, timeout: float) -> bytes:
+        """The answer of a call, which is repeated while that helps and there is time."""
+        deadline = time.monotonic() + timeout
+        for attempt in itertools.count():
+            left = deadline - time.monotonic()
+            try:
+                if left <= 0:  # The transports have meanings of their own for that.
+                    raise CallError("DEADLINE_EXCEEDED", "")
+                return await self._transport.send(call.path, call.body, left)
+            except CallError as failure:
+                # Random, so that clients that failed at once do not come back at once.
+                pause = min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1)
+                out_of_time = time.monotonic() + pause >= deadline
+                helps = failure.code == "UNAVAILABLE" and not failure.lost
+                if not helps or attempt == self._retries or out_of_time:
+                    raise explained(failure, self._server, spec, timeout) from None
+            await self._pause(pause)
+        raise AssertionError  # The loop has no end.
+
+    async def _pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class _BlockingClient(AsyncClient):
+    """Its coroutines block the thread and never suspend: one step runs each to its end."""
+
+    _blocks = True
+
+    async def _pause(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+def _blocking(
+    method: Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]],
+) -> "Callable[Concatenate[Client, P], T]":
+    """The method of `Client` that does what a coroutine of `AsyncClient` does."""
+
+    @functools.wraps(method)
+    def run(self: "Client", *arguments: P.args, **named: P.kwargs) -> T:
+        try:
+            method(self._client, *arguments, **named).send(None)
+        except StopIteration as done:
+            return done.value
+        raise AssertionError("a blocking coroutine was suspended")
+
+    return run
+
+
+class Client:
+    """A client of one server; several threads may use it at once.
+
+    The constructor and the methods take what `AsyncClient`'s take.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        timeout: float = 30.0,
+        retries: int = 3,
+        ca: Path | None = None,
+        cert: Path | None = None,
+        key: Path | None = None,
+    ):
+        self._client = _BlockingClient(server, timeout, retries, ca, cert, key)
+
+    predict = _blocking(AsyncClient.predict)
+    classify_images = _blocking(AsyncClient.classify_images)
+    status = _blocking(AsyncClient.status)
+    metadata = _blocking(AsyncClient.metadata)
+    close = _blocking(AsyncClient.close)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _interface(protocol: str) -> Interface:
+    if protocol == "grpc":
+        from . import over_grpc  # Only what is used is imported.
+
+        return over_grpc
+    from . import over_rest
+
+    return over_rest
+
+
+def _as_arrays(inputs: Inputs, signature: Signature | None, name: str) -> dict[str, np.ndarray]:
+    """The inputs by name, as arrays.
+
+    Raises:
+      ValueError: they cannot be; the message says why.
+    """
+    infos = {} if signature is None else signature.inputs
+    if not isinstance(inputs, Mapping):
+        if len(infos) != 1:
+            raise ValueError(f"signature '{name}' takes {sorted(infos)}: give them by name")
+        inputs = {next(iter(infos)): inputs}
+    arrays = {}
+    for key, value in inputs.items():
+        if isinstance(value, np.ndarray):
+            arrays[key] = value
+            continue
+        dtype = tensors.dtype_of(infos[key].dtype) if key in infos else None
+        try:
+            arrays[key] = np.array(value, dtype)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise ValueError(f"input '{key}': {error}") from None
+    return arrays
