@@ -23,7 +23,7 @@ EXTRAS = {
     "onnx": ["onnx>=1.19,<2", "onnxruntime>=1.23,<2", "tf2onnx>=1.17,<2"],
     # digitline serve; digitline predict --server.
     "serve": [
-        "aiohttp>=3.12,<4",
+        "aiohttp>=3.14,<4",
         "grpcio>=1.70,<2",
         "grpcio-health-checking>=1.70,<2",
         "grpcio-reflection>=1.70,<2",

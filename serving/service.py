@@ -32,8 +32,7 @@ from .metrics import Metrics
 from .page import routes as page
 from .protocol.status import StatusError
 from .rest import api as rest_api
-from .rest import connections
-from .rest.server import Runner
+from .rest.server import Runner, allow_files, most_connections
 from .rpc.api import Services
 from .rpc.server import GrpcServer, Options
 
@@ -149,7 +148,7 @@ class _Models:
 
 async def _assembled(values: Any, stack: contextlib.AsyncExitStack) -> _Server:
     """All parts, with no models yet; the stack takes them apart."""
-    files = connections.allow_files()
+    files = allow_files()
     metrics = Metrics()
     limits = rest_api.Limits(
         body_bytes=values.max_request_bytes,
@@ -216,16 +215,15 @@ async def _assembled(values: Any, stack: contextlib.AsyncExitStack) -> _Server:
         )
         rest = Runner(
             app,
-            connections=connections.limit(files),
+            connections=most_connections(files),
             seconds=limits.seconds,
             shutdown_timeout=values.shutdown_grace_seconds,
-            access_log=None,
         )
         await rest.setup()
         stack.push_async_callback(rest.cleanup)
         try:
             # As many as this are taken from the system at a time, before they are counted.
-            backlog = min(connections.limit(files), 128)
+            backlog = min(most_connections(files), 128)
             site = web.TCPSite(rest, values.host, values.rest_api_port, backlog=backlog)
             await site.start()
         except OSError as error:

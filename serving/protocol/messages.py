@@ -26,6 +26,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, wr
 # The messages by the generated module that holds them.
 _MODULES = {
     "tensorflow.core.example.example_pb2": ("Example",),
+    "tensorflow.core.example.feature_pb2": ("Feature",),
     "tensorflow.core.framework.tensor_pb2": ("TensorProto",),
     "tensorflow.core.protobuf.meta_graph_pb2": ("SignatureDef", "TensorInfo"),
     "tensorflow_serving.apis.classification_pb2": (

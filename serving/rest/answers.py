@@ -1,38 +1,34 @@
-"""What the REST interface answers beside predictions: errors, status, metadata."""
+"""What the REST interface answers, by TF Serving's rules.
 
-from collections.abc import Sequence
-from typing import Protocol
+A prediction has the form of its request: rows or columns. A single output loses its name. A
+string output whose name ends in `_bytes` is written as `{"b64": …}`; others as the bytes that
+they are, UTF-8 or not. Numbers that are not finite stand bare, and whole floats have their `.0`.
+"""
 
+import base64
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
 import orjson
 from aiohttp import web
 from google.protobuf import json_format
+from google.protobuf.message import Message
 
 from ..core.inference import Lease
-from ..protocol.status import CODES
+from ..protocol import models
+from ..protocol.models import VersionStatus
+from ..protocol.status import invalid
 
-
-class State(Protocol):
-    """An enum's member: one of TF Serving's states of a version."""
-
-    @property
-    def name(self) -> str: ...
-
-
-class VersionStatus(Protocol):
-    """How it stands with one version of a model."""
-
-    @property
-    def version(self) -> int: ...
-    @property
-    def state(self) -> State: ...
-    @property
-    def error_code(self) -> int: ...
-    @property
-    def error_message(self) -> str: ...
+# What TF Serving writes; other types are an error there and so here.
+_WRITTEN = {"f4", "f8", "i1", "i2", "i4", "i8", "u1", "u4", "u8", "b1"}
+_OPTIONS = orjson.OPT_SERIALIZE_NUMPY
+_NOT_FINITE = {np.inf: b"Infinity", -np.inf: b"-Infinity"}
 
 
 def error(http_status: int, message: str) -> web.Response:
-    """An error as TF Serving writes it; what is not UTF-8 in its text is marked as such."""
+    """An error as TF Serving writes it; bytes in its text that are not UTF-8 are marked."""
     text = message.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     response = web.Response(
         status=http_status,
@@ -44,38 +40,136 @@ def error(http_status: int, message: str) -> web.Response:
     return response
 
 
-def status(versions: Sequence[VersionStatus]) -> bytes:
-    """The versions of a model, as TF Serving's GetModelStatus."""
-    return orjson.dumps(
-        {
-            "model_version_status": [
-                {
-                    "version": str(each.version),
-                    "state": each.state.name,
-                    "status": {
-                        "error_code": CODES[each.error_code].name,
-                        "error_message": each.error_message,
-                    },
-                }
-                for each in versions
-            ]
-        },
-        option=orjson.OPT_INDENT_2,
-    )
+def status(versions: Iterable[VersionStatus]) -> bytes:
+    """The versions of a model."""
+    return orjson.dumps(_as_dict(models.status(versions)), option=orjson.OPT_INDENT_2)
 
 
 def metadata(lease: Lease) -> bytes:
-    """The signatures of a version, as TF Serving's GetModelMetadata."""
-    signatures = {
-        name: json_format.MessageToDict(
-            definition,
-            preserving_proto_field_name=True,
-            always_print_fields_with_no_presence=True,
-        )
-        for name, definition in lease.servable.signature_defs.items()
-    }
+    """The signatures of a version."""
+    signatures = _as_dict(models.signature_map(lease.servable.signature_defs))
     spec = {"name": lease.name, "signature_name": "", "version": str(lease.version)}
     return orjson.dumps(
-        {"model_spec": spec, "metadata": {"signature_def": {"signature_def": signatures}}},
+        {"model_spec": spec, "metadata": {"signature_def": signatures}},
         option=orjson.OPT_INDENT_2,
     )
+
+
+def _as_dict(message: Message) -> dict[str, Any]:
+    return json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+
+
+def predictions(outputs: Mapping[str, np.ndarray], rows: bool) -> bytes:
+    """The answer to a predict request.
+
+    Args:
+      outputs: by name.
+      rows: one value or object for each example; otherwise one value for each output.
+
+    Raises:
+      StatusError: INVALID_ARGUMENT: an output is of a type that is not written, or in
+        rows the outputs do not all have the same number of them.
+    """
+    if rows:
+        _check_rows(outputs)
+    as_objects = rows and len(outputs) > 1
+    values = {
+        name: (_rows if as_objects else _written)(name, array) for name, array in outputs.items()
+    }
+    if as_objects:
+        answer = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+    else:
+        answer = next(iter(values.values())) if len(values) == 1 else values
+    return orjson.dumps({"predictions" if rows else "outputs": answer}, option=_OPTIONS)
+
+
+def size_of(outputs: Mapping[str, np.ndarray]) -> int:
+    """How many bytes there are to write, roughly."""
+    return sum(
+        sum(map(len, array.flat)) + 8 * array.size if array.dtype.kind == "O" else array.nbytes
+        for array in outputs.values()
+    )
+
+
+def classifications(results: Sequence[Sequence[tuple[str, float]]]) -> bytes:
+    """The answer to a classify request: of each example its labels and scores."""
+    rows = [[[label, _finite(np.array(score, "f4"))] for label, score in row] for row in results]
+    return orjson.dumps({"results": rows}, option=_OPTIONS)
+
+
+def regressions(values: Sequence[float]) -> bytes:
+    """The answer to a regress request: of each example its number."""
+    return orjson.dumps({"results": _finite(np.array(values, np.float32))}, option=_OPTIONS)
+
+
+def _check_rows(outputs: Mapping[str, np.ndarray]) -> None:
+    size = None
+    for name, array in outputs.items():
+        if array.ndim == 0:
+            raise invalid(f"Tensor name: {name} has no shape information ")
+        if len(array) < 1:
+            raise invalid(f"Tensor name: {name} has invalid batch size: {len(array)}")
+        if size is not None and len(array) != size:
+            raise invalid(
+                f"Tensor name: {name} has inconsistent batch size: {len(array)} expecting: {size}"
+            )
+        size = len(array)
+
+
+# What orjson writes: lists, arrays, numbers, and fragments of finished JSON.
+_Written = Any
+
+
+def _written(name: str, array: np.ndarray) -> _Written:
+    """An array as something that orjson writes."""
+    if array.dtype.kind in "OSU":
+        read = _packed if name.endswith("_bytes") else _text
+        flat = np.empty(array.size, object)
+        flat[:] = [read(value) for value in array.reshape(-1)]
+        return flat.reshape(array.shape).tolist()
+    if array.dtype.str[1:] not in _WRITTEN:
+        type_name = {"float16": "half"}.get(array.dtype.name, array.dtype.name)
+        raise invalid(f"Failed to write JSON value for tensor type: {type_name}")
+    if not array.dtype.isnative:  # orjson writes no others.
+        array = array.astype(array.dtype.newbyteorder("="))
+    if array.dtype.kind == "f":
+        return _finite(array)
+    return np.ascontiguousarray(array) if array.ndim else array.item()
+
+
+def _finite(array: np.ndarray) -> _Written:
+    """Floats; as text where some are not finite, which orjson would write as null."""
+    array = np.ascontiguousarray(array) if array.ndim else array
+    plain = array if array.ndim else array[()]
+    finite = np.isfinite(array)
+    if finite.all():
+        return plain
+    pieces = orjson.dumps(plain, option=_OPTIONS).split(b"null")
+    words = [_NOT_FINITE.get(value, b"NaN") for value in array[~finite].tolist()]
+    joined = [part for pair in zip(pieces, words, strict=False) for part in pair]
+    return orjson.Fragment(b"".join([*joined, pieces[-1]]))
+
+
+def _rows(name: str, array: np.ndarray) -> _Written:
+    """An output's values, one for each row."""
+    value = _written(name, array)
+    if isinstance(value, orjson.Fragment):
+        return [_written(name, np.asarray(row)) for row in array]
+    return value
+
+
+def _text(value: object) -> str | orjson.Fragment:
+    if not isinstance(value, bytes):
+        return str(value)
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        quoted = json.dumps(value.decode("utf-8", "surrogateescape"), ensure_ascii=False)
+        return orjson.Fragment(quoted.encode("utf-8", "surrogateescape"))
+
+
+def _packed(value: object) -> dict[str, str]:
+    data = value if isinstance(value, bytes) else str(value).encode()
+    return {"b64": base64.b64encode(data).decode()}

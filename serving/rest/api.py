@@ -1,57 +1,39 @@
 """TF Serving's REST interface as an aiohttp application.
 
-Beside what TF Serving does, a request is bounded: in the size of its body, packed and
-unpacked, in the depth of its JSON and its lists and objects, and in its time; all of them
-together in number and in memory.
+Unlike in TF Serving, a request is bounded: in the size of its body, packed and unpacked, in the
+depth of its JSON and its lists and objects, and in its time; all requests together in number
+and in memory.
 """
 
 import asyncio
 import concurrent.futures
 import contextlib
 import functools
-import gzip
-import logging
 import os
-import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import grpc
 import numpy as np
 from aiohttp import HttpVersion11, web
 
-from ...base import export_layout
-from ..access_log import Answered, Http, Observe
+from ...base.export_layout import DEFAULT_SIGNATURE
+from ..access_log import Observe
 from ..core import inference
-from ..core.inference import Lease, Target
-from ..protocol.status import StatusError, from_exception, invalid
-from . import answers as rest_answers
-from . import json_answers, json_examples, json_tensors, json_text
-from . import requests as rest_requests
-from .answers import VersionStatus
+from ..core.inference import Lease, Models
+from ..protocol.status import StatusError, invalid
+from . import answers, json_examples, json_tensors, json_text, requests
 from .limits import Budget, Effort, ElsewhereError, Hold, Limits
-from .requests import Call, RefusedError
+from .middlewares import CALL, errors_as_json, observed, open_to_all_origins, packed
+from .requests import Call
 
 Result = TypeVar("Result")
 
-_CORS = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Methods": "POST, GET",
-    "Access-Control-Allow-Headers": "Content-Type",
-}
-# Bytes: a longer body is converted, a longer answer packed, beside the event loop.
-_MUCH = 256 << 10
-_WORTH_PACKING = 32 << 10
-# Seconds that the rest of a body is awaited, and dropped, once its answer is sent.
+# Bytes: a longer body is converted beside the event loop.
+_LARGE = 256 << 10
+# Seconds to wait for the rest of a body, which is dropped, once its answer is sent.
 _LINGER_S = 2.0
-_BRACKET = 32  # What one more list or object in a body takes, beside its text.
-
-
-class Models(Protocol):
-    """What the interface needs of the manager."""
-
-    def lease(self, target: Target) -> contextlib.AbstractContextManager[Lease]: ...
-    def status(self, target: Target) -> Sequence[VersionStatus]: ...
+_BRACKET = 32  # Bytes that one more list or object in a body takes, beside its text.
 
 
 def application(
@@ -65,14 +47,19 @@ def application(
     """The REST interface.
 
     Args:
-      models: the manager.
+      models: that answer.
       limits: of requests.
       cors: whether pages of any origin may call.
-      routes: further ones, as of metrics and health.
+      routes: further ones, such as those of metrics and health.
       observe: is told of each request, once it is answered.
     """
     limits = limits or Limits()
-    api = _Api(models, limits, cors, observe)
+    api = _Api(models, limits)
+    handler = errors_as_json(packed(api.handle, api.pool))
+    if cors:
+        handler = open_to_all_origins(handler)
+    if observe:
+        handler = observed(handler, observe)
     app = web.Application(
         client_max_size=limits.body_bytes,
         handler_args={
@@ -82,7 +69,7 @@ def application(
         },
     )
     app.add_routes(routes)
-    app.router.add_route("*", "/{path:.*}", api.handle, expect_handler=_expect)
+    app.router.add_route("*", "/{path:.*}", handler, expect_handler=_expect)
     app.on_cleanup.append(api.finish)
     return app
 
@@ -98,99 +85,48 @@ async def _expect(request: web.Request) -> None:
 
 
 class _Api:
-    def __init__(
-        self,
-        models: Models,
-        limits: Limits,
-        cors: bool,
-        observe: Observe | None,
-    ):
+    def __init__(self, models: Models, limits: Limits):
         self._models = models
         self._limits = limits
-        self._cors = cors
-        self._observe = observe
         self._busy = 0
         self._running: set[asyncio.Task[bytes]] = set()
         self._budget = Budget(limits.bytes_in_flight)
         # Not asyncio's own threads: in those the models' configuration is replaced.
         threads = max(2, min(4, os.cpu_count() or 1))
-        self._pool = concurrent.futures.ThreadPoolExecutor(threads, "convert")
+        self.pool = concurrent.futures.ThreadPoolExecutor(threads, "convert")
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answers any request that no other route takes."""
-        start = time.perf_counter()
-        path = rest_requests.path_of(request)
-        call: Call | None = None
-        response: web.Response | None = None
-        code = grpc.StatusCode.CANCELLED  # Unless it comes to an end below.
-        try:
-            if self._cors and request.method == "OPTIONS":
-                response = web.Response()
-            else:
-                call = rest_requests.read_call(request.method, path)
-                response = await self._respond(request, call)
-            code = grpc.StatusCode.OK
-        except StatusError as error:
-            code = error.code
-            status = error.http_status if isinstance(error, RefusedError) else 0
-            response = rest_answers.error(
-                status or rest_requests.HTTP_STATUS.get(code, 500), error.message
-            )
-            if not request.content.is_eof():
-                response.force_close()  # What is left of the body is not worth reading.
-        except Exception as error:
-            logging.exception("%s %s", request.method, path)
-            code = grpc.StatusCode.INTERNAL
-            response = rest_answers.error(500, from_exception(error).message)
-        finally:
-            if self._observe:
-                seconds = time.perf_counter() - start
-                self._observe(_answered(request, path, call, response, code, seconds))
-        assert response is not None
-        if self._cors:
-            response.headers.update(_CORS)
-        return response
+        call = requests.read_call(request.method, requests.path_of(request))
+        request[CALL] = call
+        if call.method == "status":
+            answer = answers.status(self._models.status(call.target))
+        elif call.method == "metadata":
+            with self._models.lease(call.target) as lease:
+                answer = answers.metadata(lease)
+        else:
+            answer = await self._infer(request, call)
+        return web.Response(body=answer, content_type="application/json")
 
     async def finish(self, _: web.Application) -> None:
         """Waits for calls whose clients have gone."""
         if self._running:
             seconds = self._limits.seconds
             await asyncio.wait(self._running, timeout=max(seconds, 5) if seconds else None)
-        self._pool.shutdown(wait=False)
-
-    async def _respond(self, request: web.Request, call: Call) -> web.Response:
-        if call.method == "status":
-            answer = rest_answers.status(self._models.status(call.target))
-        elif call.method == "metadata":
-            with self._models.lease(call.target) as lease:
-                answer = rest_answers.metadata(lease)
-        else:
-            answer = await self._infer(request, call)
-        response = web.Response(body=answer, content_type="application/json")
-        if len(answer) >= _WORTH_PACKING:
-            response.headers["Vary"] = "Accept-Encoding"
-            if rest_requests.accepts_gzip(request):
-                response.body = await self._packed(answer)
-                response.headers["Content-Encoding"] = "gzip"
-        return response
-
-    async def _packed(self, answer: bytes) -> bytes:
-        if len(answer) <= _MUCH:
-            return gzip.compress(answer, 1)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, gzip.compress, answer, 1)
+        self.pool.shutdown(wait=False)
 
     async def _infer(self, request: web.Request, call: Call) -> bytes:
+        """Reads the body and answers it, in the request's time."""
         self._check_busy()  # Before the body is read, which is not worth it then.
         effort = Effort(self._limits.seconds, here=True)
-        hold = self._budget.hold()
+        hold = Hold(self._budget)
         task = None
         try:
             body = await self._body(request, hold, effort)
             self._check_busy()
             # Nothing ends this task early: a version must stay leased, and the request
             # counts, for as long as its call runs, even if nobody waits for it any more.
-            is_packed = rest_requests.is_packed(request)
+            is_packed = requests.is_packed(request)
             task = asyncio.ensure_future(self._answer(call, body, is_packed, hold, effort))
             del body  # The task's, which drops it before the model runs.
             self._busy += 1
@@ -217,10 +153,10 @@ class _Api:
         hold.resize(0)
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # Seen, also where nobody waits.
+            task.exception()  # Marks it as seen, also where nobody waits.
 
     async def _body(self, request: web.Request, hold: Hold, effort: Effort) -> bytes:
-        reading = rest_requests.read_body(request, self._limits.body_bytes, hold)
+        reading = requests.read_body(request, self._limits.body_bytes, hold)
         if request.content.is_eof() or not self._limits.seconds:
             return await reading
         try:
@@ -232,67 +168,71 @@ class _Api:
         self, call: Call, body: bytes, is_packed: bool, hold: Hold, effort: Effort
     ) -> bytes:
         if is_packed:
-            unpack = rest_requests.unpack
             limit = self._limits.body_bytes
-            body = await self._convert(effort, len(body), unpack, body, limit, hold, effort)
+            size = requests.stated_size(body)
+            body = await self._convert(effort, size, requests.unpack, body, limit, hold)
         size = len(body)
-        if size > _MUCH:
-            brackets = body.count(b"[") + body.count(b"{")
-            if brackets > self._limits.brackets:
-                raise RefusedError(
-                    413,
-                    grpc.StatusCode.RESOURCE_EXHAUSTED,
-                    f"The request's body holds over {self._limits.brackets} lists and objects.",
-                )
-            hold.resize(size + brackets * _BRACKET)
+        if size > _LARGE:
+            hold.resize(size + self._brackets(body) * _BRACKET)
         if call.method != "predict":
-            return await self._examples(call, body, effort)
+            return await self._answer_examples(call, body, effort)
         with contextlib.ExitStack() as leased:
             lease, name, inputs, rows = await self._convert(
                 effort, size, self._read_predict, call, body, effort, leased
             )
             del body
             outputs = await inference.predict(lease, name, inputs)
-        written = json_answers.weight(outputs)
-        return await self._convert(effort, written, json_answers.predictions, outputs, rows)
+        written = answers.size_of(outputs)
+        return await self._convert(effort, written, answers.predictions, outputs, rows)
+
+    def _brackets(self, body: bytes) -> int:
+        """How many lists and objects a body holds, and a few more where strings have brackets."""
+        brackets = body.count(b"[") + body.count(b"{")
+        if brackets > self._limits.brackets:
+            raise StatusError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"The request's body holds over {self._limits.brackets} lists and objects.",
+                http_status=413,
+            )
+        return brackets
 
     def _read_predict(
         self, call: Call, body: bytes, effort: Effort, leased: contextlib.ExitStack
     ) -> tuple[Lease, str, dict[str, np.ndarray], bool]:
         """What a predict request asks for; `leased` then holds the lease.
 
-        In one piece: of documents, which are large, only as many are there as threads.
+        In one piece: of documents, which are large, there are never more than threads.
         """
-        document = json_text.parse(body, self._limits.depth, effort)
-        name = json_tensors.signature_name(document) or export_layout.DEFAULT_SIGNATURE
+        document = json_text.as_object(json_text.parse(body, self._limits.depth, effort))
+        name = json_tensors.signature_name(document) or DEFAULT_SIGNATURE
         with contextlib.ExitStack() as stack:
             lease = stack.enter_context(self._models.lease(call.target))
-            found = lease.servable.signatures.get(name)
-            if found is None:
+            signature = lease.servable.signatures.get(name)
+            if signature is None:
                 raise invalid(f'Serving signature name: "{name}" not found in signature def')
-            inputs, rows = json_tensors.read_inputs(document, found.inputs, effort)
+            inputs, rows = json_tensors.read_inputs(document, signature.inputs, effort)
             leased.push(stack.pop_all())
         return lease, name, inputs, rows
 
-    async def _examples(self, call: Call, body: bytes, effort: Effort) -> bytes:
+    async def _answer_examples(self, call: Call, body: bytes, effort: Effort) -> bytes:
         """Classify and regress, which take examples."""
         name, examples = await self._convert(effort, len(body), self._read_examples, body, effort)
         del body
         with self._models.lease(call.target) as lease:
             if call.method == "classify":
-                return json_answers.classifications(await inference.classify(lease, name, examples))
-            return json_answers.regressions(await inference.regress(lease, name, examples))
+                return answers.classifications(await inference.classify(lease, name, examples))
+            return answers.regressions(await inference.regress(lease, name, examples))
 
     def _read_examples(self, body: bytes, effort: Effort) -> tuple[str, list[bytes]]:
-        document = json_text.parse(body, self._limits.depth, effort)
-        name = json_tensors.signature_name(document) or export_layout.DEFAULT_SIGNATURE
-        return name, json_examples.read(document, effort)
+        document = json_text.as_object(json_text.parse(body, self._limits.depth, effort))
+        name = json_tensors.signature_name(document) or DEFAULT_SIGNATURE
+        return name, json_examples.read(document, self._limits.body_bytes, effort)
 
     async def _convert(
-        self, effort: Effort, size: int, function: Callable[..., Result], *arguments: Any
+        self, effort: Effort, size: int, function: Callable[..., Result], *arguments: object
     ) -> Result:
-        """Calls a function; beside the event loop if there is much for it to do."""
-        if effort.here and size <= _MUCH:
+        """Calls a function; beside the event loop if it has much to do."""
+        if effort.here and size <= _LARGE:
             try:
                 return function(*arguments)
             except ElsewhereError:
@@ -303,27 +243,4 @@ class _Api:
             effort.check()  # It may have waited for its turn.
             return function(*arguments)
 
-        return await asyncio.get_running_loop().run_in_executor(self._pool, run)
-
-
-def _answered(
-    request: web.Request,
-    path: str,
-    call: Call | None,
-    response: web.Response | None,
-    code: grpc.StatusCode,
-    seconds: float,
-) -> Answered:
-    """What is noted of a request; `response` is None where its client left before."""
-    body = response.body if response else None
-    status = response.status if response else rest_requests.HTTP_STATUS[code]
-    response_bytes = len(body) if isinstance(body, bytes) else None
-    return Answered(
-        call.method if call else "",
-        call.target.name if call else None,
-        code.name,
-        seconds,
-        request.remote,
-        request.content_length,
-        Http(request.method, path, status, response_bytes),
-    )
+        return await asyncio.get_running_loop().run_in_executor(self.pool, run)

@@ -6,9 +6,7 @@ functions here then go through the values one by one, in the order in which TF S
 """
 
 import base64
-import binascii
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,20 +15,17 @@ import numpy as np
 
 from ..core.servable import TensorInfo
 from ..protocol.status import StatusError, invalid
-from .json_shown import shown, type_name
+from .json_text import Json, shown, type_name
 from .limits import Effort
 
 # Numbers of `tensorflow.DataType`, and what TensorFlow's C++ calls them.
 FLOAT, DOUBLE, STRING, BOOL = 1, 2, 7, 10
 INTEGERS = {
-    3: np.dtype(np.int32),
-    4: np.dtype(np.uint8),
-    5: np.dtype(np.int16),
-    6: np.dtype(np.int8),
-    9: np.dtype(np.int64),
-    22: np.dtype(np.uint32),
-    23: np.dtype(np.uint64),
-}
+    number: np.dtype(name)
+    for number, name in {
+        3: "int32", 4: "uint8", 5: "int16", 6: "int8", 9: "int64", 22: "uint32", 23: "uint64"
+    }.items()
+}  # fmt: skip
 _NAMES = {
     FLOAT: "float",
     DOUBLE: "double",
@@ -46,42 +41,41 @@ _NAMES = {
 # Integers up to here are floats without a loss.
 LARGEST_EXACT = {FLOAT: 2**24 - 1, DOUBLE: 2**53 - 1}
 _LARGEST = {FLOAT: float(np.finfo(np.float32).max), DOUBLE: float(np.finfo(np.float64).max)}
-_PADDED = re.compile(r"([^=.]*)([=.]*)", re.DOTALL)
-_NO_SPACES = dict.fromkeys(map(ord, " \t\n\r\v\f"))
+_Shape = list[int]
 
 
-def names_of(dtype: np.dtype) -> str:
-    """What TensorFlow's C++ calls an array's type."""
-    return {"float16": "half"}.get(dtype.name, dtype.name)
-
-
-def is_base64(value: Any) -> bool:
+def is_base64(value: Json) -> bool:
     """Whether a value is an object of the form `{"b64": "…"}`."""
     return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
 
 
-def is_named(value: Any) -> bool:
+def is_named(value: Json) -> bool:
     """Whether a value is an object that names inputs."""
     return isinstance(value, dict) and not is_base64(value)
 
 
-def unpack_base64(text: str) -> bytes | None:
-    """What base64 stands for; None if it is none. White space and missing padding are fine."""
-    match = _PADDED.fullmatch(text.translate(_NO_SPACES))
-    if match is None:
+def unpack_base64(value: Any) -> bytes | None:
+    """The bytes of `{"b64": "…"}`; None if it is not of that form or not base64.
+
+    White space is dropped, and the padding may be missing.
+    """
+    if not is_base64(value):
         return None
-    digits, padding = match.groups()
+    text = "".join(value["b64"].split())
+    digits = text.rstrip("=")
     missing = -len(digits) % 4
-    if missing == 3 or len(padding) not in (0, missing):
+    if len(text) - len(digits) not in (0, missing):
         return None
     try:
         return base64.b64decode(digits + "=" * missing, validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         return None
 
 
 def is_lossless(value: float, dtype: int) -> bool:
-    """Whether a float of type `dtype` holds a number, but for its rounding."""
+    """Whether a float of type `dtype` holds a number, but for its rounding; others hold it."""
+    if dtype not in LARGEST_EXACT:
+        return True
     if isinstance(value, int):
         return abs(value) <= LARGEST_EXACT[dtype]
     return not math.isfinite(value) or abs(value) <= _LARGEST[dtype]
@@ -91,38 +85,36 @@ def of_instances(
     instances: list[Any], infos: Mapping[str, TensorInfo], effort: Effort
 ) -> StatusError:
     """The first error in the rows of a request; raises what `effort` does."""
-    if len(infos) > 1 and not is_named(instances[0]):
+    objects = is_named(instances[0])
+    if len(infos) > 1 and not objects:
         return invalid(
             "instances is a plain list, but expecting list of objects as multiple "
             "input tensors required as per tensorinfo_map"
         )
-    objects = is_named(instances[0])
-    found: dict[str, tuple[int, list[int]]] = {}
+    first: dict[str, tuple[int, _Shape]] = {}  # Size and shape in the first row, by name.
     for index, instance in enumerate(instances):
         effort.tick()
         if objects != is_named(instance):
             expected = "object but got list" if objects else "value/list but got object"
             return invalid(f"Expecting {expected} at item {index} of input list")
-        items = instance.items() if objects else [(next(iter(infos)), instance)]
-        for name, value in items:
+        failed = f"Failed to process element: {index}"
+        for name, value in instance.items() if objects else [(next(iter(infos)), instance)]:
             try:
-                _check_item(value, name, infos, found, effort)
+                _check_item(value, name, infos, first, effort)
             except StatusError as error:
                 if error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
                     raise
                 key = f" key: {name}" if objects else ""
-                return invalid(
-                    f"Failed to process element: {index}{key} of 'instances' list. Error: {error}"
-                )
+                return invalid(f"{failed}{key} of 'instances' list. Error: {error}")
         if objects and instance.keys() != infos.keys():
             return invalid(
-                f"Failed to process element: {index} of 'instances' list. JSON object: "
+                f"{failed} of 'instances' list. JSON object: "
                 f"{shown(instance)} keys must be equal to: {','.join(sorted(infos))}"
             )
     return invalid("Failed to process 'instances' list.")
 
 
-def of_value(value: Any, dtype: int, effort: Effort) -> StatusError:
+def of_value(value: Json, dtype: int, effort: Effort) -> StatusError:
     """The first error in a tensor; raises what `effort` does."""
     try:
         _check(value, 0, _shape(value), dtype, effort)
@@ -132,28 +124,28 @@ def of_value(value: Any, dtype: int, effort: Effort) -> StatusError:
 
 
 def _check_item(
-    value: Any,
+    value: Json,
     name: str,
     infos: Mapping[str, TensorInfo],
-    found: dict[str, tuple[int, list[int]]],
+    first: dict[str, tuple[int, _Shape]],
     effort: Effort,
 ) -> None:
     if name not in infos:
         raise invalid(f"JSON object: does not have named input: {name}")
     shape = _shape(value)
     size = _check(value, 0, shape, infos[name].dtype, effort)
-    first_size, first_shape = found.setdefault(name, (size, shape))
+    first_size, first_shape = first.setdefault(name, (size, shape))
     if size != first_size:
         raise invalid(f"Expecting tensor size: {first_size} but got: {size}")
     if shape != first_shape:
         raise invalid(f"Expecting shape {_listed(first_shape)} but got: {_listed(shape)}")
 
 
-def _listed(shape: list[int]) -> str:
+def _listed(shape: _Shape) -> str:
     return f"[{','.join(map(str, shape))}]"
 
 
-def _shape(value: Any) -> list[int]:
+def _shape(value: Json) -> _Shape:
     """The shape that the first elements state."""
     shape = []
     while isinstance(value, list):
@@ -164,7 +156,7 @@ def _shape(value: Any) -> list[int]:
     return shape
 
 
-def _check(value: Any, level: int, shape: list[int], dtype: int, effort: Effort) -> int:
+def _check(value: Json, level: int, shape: _Shape, dtype: int, effort: Effort) -> int:
     """Checks a value against a shape and a type; gives the number of its elements."""
     effort.tick()
     rank = len(shape)
@@ -183,45 +175,43 @@ def _check(value: Any, level: int, shape: list[int], dtype: int, effort: Effort)
             f"Encountered list at unexpected size: {len(value)} at level: {level} expected "
             f"size: {shape[level]}"
         )
-    return sum(_check(each, level + 1, shape, dtype, effort) for each in value)
+    return sum(_check(element, level + 1, shape, dtype, effort) for element in value)
 
 
-def _check_element(value: Any, dtype: int) -> None:
-    wrong = invalid_type = None
-    if isinstance(value, dict) and dtype == STRING:
-        if not is_base64(value):
-            wrong = f"JSON Value: {shown(value)} not formatted correctly for base64 data"
-        elif unpack_base64(value["b64"]) is None:
-            wrong = "Unable to base64 decode"
-    elif isinstance(value, dict):
-        invalid_type = True
-    elif dtype in LARGEST_EXACT:
-        invalid_type = isinstance(value, bool) or not isinstance(value, int | float)
-        if not invalid_type and not is_lossless(value, dtype):
-            wrong = lossy(value, _name(dtype))
-    elif dtype in INTEGERS:
-        bounds = np.iinfo(INTEGERS[dtype])
-        is_integer = isinstance(value, int) and not isinstance(value, bool)
-        invalid_type = not is_integer or not bounds.min <= value <= bounds.max
-    elif dtype in (STRING, BOOL):
-        invalid_type = not isinstance(value, str if dtype == STRING else bool)
-    else:
+def _check_element(value: Json, dtype: int) -> None:
+    if dtype not in (*LARGEST_EXACT, *INTEGERS, STRING, BOOL) and not isinstance(value, dict):
         raise StatusError(
             grpc.StatusCode.UNIMPLEMENTED,
             f"Conversion of JSON Value: {shown(value)} to type: {_name(dtype)}",
         )
-    if invalid_type:
-        wrong = (
+    if dtype == STRING and isinstance(value, dict):
+        if not is_base64(value):
+            raise invalid(f"JSON Value: {shown(value)} not formatted correctly for base64 data")
+        if unpack_base64(value) is None:
+            raise invalid("Unable to base64 decode")
+    elif not _is_of_type(value, dtype):
+        raise invalid(
             f"JSON Value: {shown(value)} Type: {type_name(value)} is not of expected type: "
             f"{_name(dtype)}"
         )
-    if wrong:
-        raise invalid(wrong)
+    elif isinstance(value, int | float) and not is_lossless(value, dtype):
+        raise lossy(value, _name(dtype))
 
 
-def lossy(value: float, target: str) -> str:
+def _is_of_type(value: Json, dtype: int) -> bool:
+    if isinstance(value, bool) or dtype == BOOL:
+        return isinstance(value, bool) and dtype == BOOL
+    if dtype in INTEGERS:
+        bounds = np.iinfo(INTEGERS[dtype])
+        return isinstance(value, int) and bounds.min <= value <= bounds.max
+    return isinstance(value, str if dtype == STRING else int | float)
+
+
+def lossy(value: float, target: str) -> StatusError:
     """Says that a number does not fit a type."""
-    return f"Cannot convert JSON value: {shown(value)} to {target} without loss of precision."
+    return invalid(
+        f"Cannot convert JSON value: {shown(value)} to {target} without loss of precision."
+    )
 
 
 def _name(dtype: int) -> str:

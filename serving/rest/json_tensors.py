@@ -1,4 +1,4 @@
-"""JSON to tensors, by the rules of TF Serving's REST interface; `json_answers` is the way back.
+"""JSON to tensors, by the rules of TF Serving's REST interface; `answers` is the way back.
 
 A request names its inputs in rows (`instances`, one value or object for each example) or
 in columns (`inputs`, one value for each tensor). A single named input loses its name.
@@ -6,19 +6,19 @@ in columns (`inputs`, one value for each tensor). A single named input loses its
 """
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ..core.servable import TensorInfo
-from ..protocol.status import invalid
+from ..protocol.status import StatusError, invalid
 from . import json_errors
 from .json_errors import BOOL, DOUBLE, FLOAT, INTEGERS, LARGEST_EXACT, STRING
-from .json_shown import shown
+from .json_text import Json, JsonObject, shown
 from .limits import Effort
 
-_KINDS: dict[int, set[type]] = {
+_TYPES: dict[int, set[type]] = {
     FLOAT: {int, float},
     DOUBLE: {int, float},
     STRING: {str, dict},
@@ -28,25 +28,22 @@ _KINDS: dict[int, set[type]] = {
 _FLOATS = {FLOAT: np.float32, DOUBLE: np.float64}
 
 
-def signature_name(document: Any) -> str:
+def signature_name(document: JsonObject) -> str:
     """The signature that a request names; `""` where it names none.
 
     Raises:
-      StatusError: the document is no object, or the name is no string.
+      StatusError: INVALID_ARGUMENT: the name is not a string.
     """
-    if not isinstance(document, dict):
-        raise invalid(f"JSON Value: {shown(document)} Is not object")
     name = document.get("signature_name", "")
     if not isinstance(name, str):
-        raise invalid(
-            f"JSON Value: {shown(document)} not formatted correctly. "
-            "'signature_name' key must be a string value."
+        raise _misformed(
+            document, "not formatted correctly. 'signature_name' key must be a string value."
         )
     return name
 
 
 def read_inputs(
-    document: dict[str, Any], infos: Mapping[str, TensorInfo], effort: Effort | None = None
+    document: JsonObject, infos: Mapping[str, TensorInfo], effort: Effort | None = None
 ) -> tuple[dict[str, np.ndarray], bool]:
     """The tensors of a predict request.
 
@@ -68,48 +65,51 @@ def read_inputs(
     if not infos:
         name = signature_name(document)
         raise invalid(f"Failed to get input map for signature: {name or 'DEFAULT'}")
-    if "instances" in document:
-        instances = document["instances"]
-        if "inputs" in document:
-            raise invalid(
-                f"JSON Value: {shown(document)} Not formatted correctly expecting only one of "
-                "'inputs' or 'instances' keys to exist "
-            )
-        if not isinstance(instances, list):
-            raise invalid(
-                f"JSON Value: {shown(document)} Excepting 'instances' to be an list/array"
-            )
-        if not instances:
-            raise invalid(f"JSON Value: {shown(document)} No values in 'instances' array")
-        return _rows(instances, infos, effort), True
-    if "inputs" in document:
+    if "instances" not in document:
+        if "inputs" not in document:
+            raise invalid("Missing 'inputs' or 'instances' key")
         return _columns(document["inputs"], infos, effort), False
-    raise invalid("Missing 'inputs' or 'instances' key")
+    instances = document["instances"]
+    if "inputs" in document:
+        raise _misformed(
+            document,
+            "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist ",
+        )
+    if not isinstance(instances, list):
+        raise _misformed(document, "Excepting 'instances' to be an list/array")
+    if not instances:
+        raise _misformed(document, "No values in 'instances' array")
+    return _rows(instances, infos, effort), True
+
+
+def _misformed(document: JsonObject, problem: str) -> StatusError:
+    return invalid(f"JSON Value: {shown(document)} {problem}")
 
 
 def _rows(
     instances: list[Any], infos: Mapping[str, TensorInfo], effort: Effort
 ) -> dict[str, np.ndarray]:
-    columns: dict[str, list[Any]] | None
+    columns: dict[str, list[Any]] = {}
     if not json_errors.is_named(instances[0]):
-        columns = {next(iter(infos)): instances} if len(infos) == 1 else None
-    elif all(type(each) is dict and each.keys() == infos.keys() for each in instances):
-        columns = {name: [each[name] for each in instances] for name in infos}
-    else:
-        columns = None
-    if columns is None:
-        raise json_errors.of_instances(instances, infos, effort)
+        if len(infos) == 1:
+            columns = {next(iter(infos)): instances}
+    elif all(type(row) is dict and row.keys() == infos.keys() for row in instances):
+        columns = {name: [row[name] for row in instances] for name in infos}
     arrays = {}
     for name, values in columns.items():
         array = _stack(values, infos[name].dtype, effort)
         if array is None:
-            raise json_errors.of_instances(instances, infos, effort)
+            break
         arrays[name] = array
+    if len(arrays) < len(infos):
+        raise json_errors.of_instances(instances, infos, effort)
     return arrays
 
 
-def _columns(inputs: Any, infos: Mapping[str, TensorInfo], effort: Effort) -> dict[str, np.ndarray]:
-    if json_errors.is_named(inputs):
+def _columns(
+    inputs: Json, infos: Mapping[str, TensorInfo], effort: Effort
+) -> dict[str, np.ndarray]:
+    if isinstance(inputs, dict) and json_errors.is_named(inputs):
         for name in infos:
             if name not in inputs:
                 raise invalid(f"Missing named input: {name} in 'inputs' object.")
@@ -124,11 +124,10 @@ def _columns(inputs: Any, infos: Mapping[str, TensorInfo], effort: Effort) -> di
     arrays = {}
     for name, info in infos.items():
         value = values[name]
-        is_list = isinstance(value, list)
-        array = _stack(value if is_list else [value], info.dtype, effort)
+        array = _stack(value if isinstance(value, list) else [value], info.dtype, effort)
         if array is None:
             raise json_errors.of_value(value, info.dtype, effort)
-        arrays[name] = array if is_list else array.reshape(())
+        arrays[name] = array if isinstance(value, list) else array.reshape(())
     return arrays
 
 
@@ -138,9 +137,6 @@ def _stack(values: list[Any], dtype: int, effort: Effort) -> np.ndarray | None:
     Works through one level of nesting after the other with calls that loop in C: as quick
     as `np.array(values)`, which would take `true` for 1 and `"3"` for 3.
     """
-    kinds = _KINDS.get(dtype)
-    if kinds is None:
-        return None
     shape = [len(values)]
     try:
         while values and type(values[0]) is list:
@@ -158,9 +154,9 @@ def _stack(values: list[Any], dtype: int, effort: Effort) -> np.ndarray | None:
                 return None
     except (TypeError, ValueError):  # A number among lists has no length; or a longer list.
         return None
-    if not kinds.issuperset(map(type, values)):
+    if not _TYPES.get(dtype, set()).issuperset(map(type, values)):
         return None
-    array = _READERS[dtype](values, effort)
+    array = _array(values, dtype, effort)
     if array is None:
         return None
     try:
@@ -169,7 +165,16 @@ def _stack(values: list[Any], dtype: int, effort: Effort) -> np.ndarray | None:
         raise invalid(f"A tensor of {len(shape)} dimensions is more than there can be") from None
 
 
-def _read_integers(dtype: np.dtype, values: list[int]) -> np.ndarray | None:
+def _array(values: list[Any], dtype: int, effort: Effort) -> np.ndarray | None:
+    """The array [N] of values of the right types; None if one is out of range."""
+    if dtype in INTEGERS:
+        return _integers(values, INTEGERS[dtype])
+    if dtype == BOOL:
+        return np.array(values, bool)
+    return _strings(values, effort) if dtype == STRING else _floats(values, dtype, effort)
+
+
+def _integers(values: list[int], dtype: np.dtype) -> np.ndarray | None:
     wide = np.uint64 if dtype == np.uint64 else np.int64
     bounds = np.iinfo(dtype)
     try:
@@ -186,31 +191,28 @@ def _read_integers(dtype: np.dtype, values: list[int]) -> np.ndarray | None:
     return array.astype(dtype)
 
 
-def _read_floats(dtype: int, values: list[float], effort: Effort) -> np.ndarray | None:
+def _floats(values: list[float], dtype: int, effort: Effort) -> np.ndarray | None:
     array = np.array(values, np.float64)
     if dtype == FLOAT or int in set(map(type, values)):
-        size = np.abs(array)
         # NaN is not within: then, as with large numbers, each is looked at.
-        within = not values or size.max() <= LARGEST_EXACT[FLOAT]
+        within = not values or np.abs(array).max() <= LARGEST_EXACT[FLOAT]
         if not within:
-            for each in values:
+            for value in values:
                 effort.tick()
-                if not json_errors.is_lossless(each, dtype):
+                if not json_errors.is_lossless(value, dtype):
                     return None
     return array.astype(_FLOATS[dtype])
 
 
-def _read_strings(values: list[Any], effort: Effort) -> np.ndarray | None:
+def _strings(values: list[Any], effort: Effort) -> np.ndarray | None:
     array = np.empty(len(values), object)  # numpy would cut trailing zero bytes otherwise.
     if dict not in set(map(type, values)):
-        try:
-            array[:] = list(map(str.encode, values))
-        except UnicodeEncodeError:  # There are bytes that are not UTF-8.
-            array[:] = [encoded(value) for value in values]
+        array[:] = list(map(encoded, values))
         return array
     for index, value in enumerate(values):
         effort.tick()
-        array[index] = _string(value)
+        is_text = isinstance(value, str)
+        array[index] = encoded(value) if is_text else json_errors.unpack_base64(value)
         if array[index] is None:
             return None
     return array
@@ -219,22 +221,3 @@ def _read_strings(values: list[Any], effort: Effort) -> np.ndarray | None:
 def encoded(text: str) -> bytes:
     """The bytes of a string as they stood in the body."""
     return text.encode("utf-8", "surrogateescape")
-
-
-def _string(value: Any) -> bytes | None:
-    if isinstance(value, str):
-        return encoded(value)
-    return json_errors.unpack_base64(value["b64"]) if json_errors.is_base64(value) else None
-
-
-def _reader(dtype: int) -> Callable[[list[Any], Effort], np.ndarray | None]:
-    if dtype in _FLOATS:
-        return lambda values, effort: _read_floats(dtype, values, effort)
-    if dtype in INTEGERS:
-        return lambda values, _: _read_integers(INTEGERS[dtype], values)
-    if dtype == BOOL:
-        return lambda values, _: np.array(values, bool)
-    return _read_strings
-
-
-_READERS = {dtype: _reader(dtype) for dtype in _KINDS}

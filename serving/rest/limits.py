@@ -1,4 +1,4 @@
-"""What requests may take together and each: time, steps on the event loop, memory."""
+"""What each request may take and all of them together: time, work on the event loop, memory."""
 
 import dataclasses
 import threading
@@ -8,7 +8,7 @@ import grpc
 
 from ..protocol.status import StatusError
 
-# A step takes some two microseconds. Those that a request may have on the event loop, and
+# A step takes about two microseconds. Those that a request may take on the event loop, and
 # between two looks at the clock elsewhere:
 _STEPS_HERE = 2000
 _STEPS = 500
@@ -21,7 +21,7 @@ class Limits:
     Attributes:
       body_bytes: of its body, packed and unpacked.
       depth: of lists and objects in one another in it.
-      brackets: lists and objects in it: each takes about 80 bytes, be it empty. The
+      brackets: lists and objects in it: each takes about 80 bytes, even if empty. The
         10,000 test images of MNIST with a list for each pixel fit.
       seconds: until its answer, from its first byte; 0 for no limit.
       requests: that are answered at once; more are refused with 503.
@@ -37,32 +37,27 @@ class Limits:
 
 
 class ElsewhereError(Exception):
-    """It takes longer than the event loop can wait: begin again in another thread."""
+    """It takes longer than the event loop can wait: start again in another thread."""
 
 
 class Effort:
-    """How much work a request's conversions may be yet.
+    """How much more work a request's conversions may take.
 
     Work that goes value by value calls `tick` for each.
 
     Attributes:
-      here: whether it is done on the event loop: then only as much as that can wait for.
+      here: whether it is done on the event loop, which can wait for only a little.
     """
 
     def __init__(self, seconds: float = 0, here: bool = False):
-        """Starts the clock.
-
-        Args:
-          seconds: until the end; 0 for none.
-          here: see the attribute.
-        """
+        """Starts the clock; `seconds` until the end, 0 for none."""
         self.here = here
         self._seconds = seconds
         self._end = time.monotonic() + seconds if seconds else float("inf")
         self._steps = _STEPS_HERE if here else _STEPS
 
     def left(self) -> float | None:
-        """Seconds to the end, at least 0; None if there is none."""
+        """Seconds to the end, at least 0; None if there is no end."""
         return max(self._end - time.monotonic(), 0) if self._seconds else None
 
     def go_elsewhere(self) -> None:
@@ -89,11 +84,7 @@ class Effort:
             self.check()
 
     def check(self) -> None:
-        """Looks at the clock.
-
-        Raises:
-          StatusError: DEADLINE_EXCEEDED.
-        """
+        """Looks at the clock; raises StatusError: DEADLINE_EXCEEDED."""
         if time.monotonic() >= self._end:
             raise self.late()
 
@@ -113,22 +104,18 @@ class Budget:
         self.used = 0
         self.lock = threading.Lock()
 
-    def hold(self) -> "Hold":
-        """A request's part of it, empty yet."""
-        return Hold(self)
-
 
 class Hold:
-    """A request's part of a budget."""
+    """A request's share of a budget; empty at first."""
 
     def __init__(self, budget: Budget):
         self._budget = budget
         self._size = 0
 
     def resize(self, size: int) -> None:
-        """Changes what the request holds to so many bytes.
+        """Changes how many bytes the request holds.
 
-        A request that is alone gets what it wants: its own limits bound it.
+        The only request gets what it wants: its own limits bound it.
 
         Raises:
           StatusError: UNAVAILABLE: others hold too much.

@@ -1,15 +1,40 @@
-"""aiohttp's server with limits of its connections, and errors as TF Serving's clients expect them.
-
-Errors are JSON, also those of bad HTTP.
-"""
+"""aiohttp's server with a limit on its connections, and errors of HTTP as JSON too."""
 
 import asyncio
+import resource
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
 
-from . import answers as rest_answers
+from . import answers
+
+_MOST_FILES = 65_536
+# Files for models, logs and threads, and for connections that are taken from the system
+# before they are counted: up to 128 at once.
+_OTHER_FILES = 256
+_MOST_CONNECTIONS = 10_000
+
+_Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+def allow_files() -> int:
+    """Lets this process have as many files open as it may; returns how many that is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return _MOST_FILES
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if wanted > soft:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        except (OSError, ValueError):  # macOS has further limits.
+            return soft
+    return max(wanted, soft)
+
+
+def most_connections(files: int) -> int:
+    """How many connections the REST port may have of these files; gRPC may have as many."""
+    return min(max((files - _OTHER_FILES) // 2, 32), _MOST_CONNECTIONS)
 
 
 class Runner(web.AppRunner):
@@ -19,9 +44,9 @@ class Runner(web.AppRunner):
         self,
         app: web.Application,
         *,
-        connections: int = 10_000,
+        connections: int = _MOST_CONNECTIONS,
         seconds: float = 30.0,
-        **options: Any,
+        shutdown_timeout: float = 60.0,
     ):
         """Serves an application.
 
@@ -32,9 +57,9 @@ class Runner(web.AppRunner):
             closed at once.
           seconds: that the head of a request may take to come, counted from the connection
             or from its first byte.
-          options: of `AppRunner`.
+          shutdown_timeout: seconds that requests may run on once the server stops.
         """
-        super().__init__(app, **options)
+        super().__init__(app, access_log=None, shutdown_timeout=shutdown_timeout)
         self._most = connections
         self._seconds = seconds
 
@@ -43,7 +68,7 @@ class Runner(web.AppRunner):
         return _Server(
             self._most,
             self._seconds,
-            _caught(made.request_handler),
+            _with_json_errors(made.request_handler),
             request_factory=made.request_factory,
             handler_cancellation=made.handler_cancellation,
             loop=asyncio.get_running_loop(),
@@ -133,20 +158,18 @@ class _Handler(web.RequestHandler):
         if status >= 500:
             self.log_exception("Error handling request from %s", request.remote, exc_info=exc)
         text = (message or "Internal error").splitlines()[0]
-        response = rest_answers.error(status, f"Malformed request: {text}")
+        response = answers.error(status, f"Malformed request: {text}")
         response.force_close()
         return response
 
 
-def _caught(
-    handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
-) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
+def _with_json_errors(handler: _Handle) -> _Handle:
     """The handler with aiohttp's own errors as answers."""
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         try:
             return await handler(request)
         except web.HTTPError as error:
-            return rest_answers.error(error.status, error.reason)
+            return answers.error(error.status, error.reason)
 
     return handle

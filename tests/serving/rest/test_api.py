@@ -20,14 +20,13 @@ from aiohttp import web
 
 from digitline.serving.core import saved_model
 from digitline.serving.core.executor import Direct
-from digitline.serving.protocol.status import StatusError, invalid
+from digitline.serving.protocol.status import HTTP_STATUS, StatusError, invalid
 from digitline.serving.rest import api as rest_api
-from digitline.serving.rest import requests as rest_requests
 from digitline.serving.rest import server as rest_server
 
 NAME = "/v1/models/toy"
 NAN = float("nan")
-State = enum.Enum("State", ["LOADING", "AVAILABLE"])
+State = enum.IntEnum("State", {"LOADING": 20, "AVAILABLE": 30})
 
 
 class Toy(tf.Module):
@@ -152,7 +151,7 @@ def serving(servable, **options):
             observe=observed.append,
             **options,
         )
-        runner = rest_server.Runner(app, access_log=None)
+        runner = rest_server.Runner(app)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
@@ -400,9 +399,9 @@ def test_head_has_the_status_without_a_body(server):
 
 
 def test_codes_map_to_statuses():
-    assert set(rest_requests.HTTP_STATUS) == set(grpc.StatusCode)
-    assert rest_requests.HTTP_STATUS[grpc.StatusCode.RESOURCE_EXHAUSTED] == 429
-    assert rest_requests.HTTP_STATUS[grpc.StatusCode.UNIMPLEMENTED] == 501
+    assert set(HTTP_STATUS) == set(grpc.StatusCode)
+    assert HTTP_STATUS[grpc.StatusCode.RESOURCE_EXHAUSTED] == 429
+    assert HTTP_STATUS[grpc.StatusCode.UNIMPLEMENTED] == 501
 
 
 # --- status, metadata, routes, hooks

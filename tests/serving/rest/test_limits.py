@@ -21,7 +21,6 @@ from digitline.serving.core.servable import PREDICT_METHOD, Servable, Signature,
 from digitline.serving.metrics import Metrics
 from digitline.serving.protocol.status import StatusError
 from digitline.serving.rest import api as rest_api
-from digitline.serving.rest import connections as rest_connections
 from digitline.serving.rest import server as rest_server
 
 FLOAT, STRING = 1, 7
@@ -76,7 +75,7 @@ def serving(limits=None, observe=None, **options):
     async def start():
         routes = [web.get("/healthz", alive)]
         app = rest_api.application(models, limits=limits, routes=routes, observe=observe)
-        runner = rest_server.Runner(app, access_log=None, **options)
+        runner = rest_server.Runner(app, **options)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         return runner, runner.addresses[0][1]
@@ -276,11 +275,15 @@ def test_as_many_files_as_are_allowed():
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(300, before[1]), before[1]))
-        assert rest_connections.allow_files() == min(before[1], 65_536)
+        assert rest_server.allow_files() == min(before[1], 65_536)
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(before[1], 65_536)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
-    assert [rest_connections.limit(files) for files in (300, 1024, 65_536)] == [32, 384, 10_000]
+    assert [rest_server.most_connections(files) for files in (300, 1024, 65_536)] == [
+        32,
+        384,
+        10_000,
+    ]
 
 
 # --- figures, bytes
@@ -317,13 +320,13 @@ def test_strings_of_any_bytes_come_back_as_they_are():
 
 def test_long_strings_are_written_beside_the_event_loop(monkeypatch):
     names = []
-    write = rest_api.json_answers.predictions
+    write = rest_api.answers.predictions
 
     def noted(*arguments):
         names.append(threading.current_thread().name)
         return write(*arguments)
 
-    monkeypatch.setattr(rest_api.json_answers, "predictions", noted)
+    monkeypatch.setattr(rest_api.answers, "predictions", noted)
     with serving() as server:
         server.models.run = lambda *_: answer()
 
