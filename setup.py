@@ -72,7 +72,11 @@ setup(
     python_requires=">=3.10,<3.14",
     packages=["digitline", *(f"digitline.{name}" for name in SUBPACKAGES)],
     package_dir={"digitline": "."},
-    package_data={"digitline.serving": ["boxed/*"], "digitline.serving.page": ["web/*"]},
+    package_data={
+        "digitline.serving": ["boxed/*"],
+        "digitline.serving.page": ["web/*"],
+        "digitline.models.report": ["templates/*"],
+    },
     install_requires=[
         "tensorflow>=2.20,<2.22",
         "keras>=3.12,<4",

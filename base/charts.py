@@ -5,6 +5,7 @@ when the first chart is made. One unit of a chart is a pixel of a page, and a po
 matplotlib's. y grows downward.
 """
 
+import functools
 import html
 import io
 import re
@@ -36,6 +37,8 @@ _FONT = "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 # Pixels of a PNG file for each unit.
 SCALE = 2
 _POINTS = 72  # Units in an inch.
+# x, y, width, height, in units.
+Box = tuple[float, float, float, float]
 _XMLNS = ' xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
 
 
@@ -98,11 +101,11 @@ class Chart:
 
     def rectangles(
         self,
-        boxes: Sequence[tuple[float, float, float, float]],
+        boxes: Sequence[Box],
         colors: Sequence[str],
         opacities: Sequence[float] = (),
     ) -> None:
-        """Fills rectangles (x, y, width, height), each with its colour."""
+        """Fills rectangles, each with its colour."""
         from matplotlib.collections import PolyCollection
         from matplotlib.colors import to_rgba
 
@@ -150,7 +153,7 @@ class Chart:
         box = axes.get_position()
         middle, bottom = (box.x0 + box.x1) / 2 * self.width, (1 - box.y0) * self.height
         self.text(middle, bottom + 30, x_label, color=PALE, align="center")
-        self.text(8, (1 - box.y1) * self.height - 8, y_label, color=PALE)
+        self.text(8, (1 - box.y1) * self.height - 12, y_label, color=PALE)
 
     def tip(self, x: float, y: float, width: float, height: float, words: str) -> None:
         """Words that a page shows while the mouse is on a rectangle."""
@@ -183,6 +186,18 @@ class Chart:
         Args:
           inline: for a page: without the names of XML, which look like links.
         """
+        head = (
+            f'<svg{"" if inline else _XMLNS} viewBox="0 0 {self.width} {self.height}" '
+            f'width="{self.width}" height="{self.height}" role="img" '
+            f'aria-label="{html.escape(self.title)}" font-family="{_FONT}">'
+        )
+        tips = f'<g fill="none" pointer-events="all">{"".join(self._tips)}</g>'
+        body = self._drawn.replace(" xlink:href=", " href=") if inline else self._drawn
+        return f"{head}{body}{tips if self._tips else ''}</svg>"
+
+    @functools.cached_property
+    def _drawn(self) -> str:
+        """What is inside the SVG element."""
         import matplotlib
         from matplotlib.backends.backend_svg import FigureCanvasSVG
 
@@ -192,16 +207,7 @@ class Chart:
         with style, warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing")
             FigureCanvasSVG(self._figure).print_svg(written, metadata={"Date": None})
-        head = (
-            f'<svg{"" if inline else _XMLNS} viewBox="0 0 {self.width} {self.height}" '
-            f'width="{self.width}" height="{self.height}" role="img" '
-            f'aria-label="{html.escape(self.title)}" font-family="{_FONT}">'
-        )
-        tips = f'<g fill="none" pointer-events="all">{"".join(self._tips)}</g>'
-        body = _themed(written.getvalue())
-        if inline:
-            body = body.replace(" xlink:href=", " href=")
-        return f"{head}{body}{tips if self._tips else ''}</svg>"
+        return _themed(written.getvalue())
 
     def _place_images(self) -> None:
         if self._images is not None and not self._paper.images:

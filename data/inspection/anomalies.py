@@ -15,7 +15,7 @@ import numpy as np
 from ...base.errors import DataError
 from ..dataset import Split
 from ..pipeline.records import decoded
-from .charts import Sample, SamplePicker
+from .samples import Sample, SamplePicker
 
 # Of each kind of finding, so many are listed; all are counted.
 LISTED = 1000
@@ -76,6 +76,11 @@ class SplitSurvey:
     blank_places: tuple[Place, ...]
     out_of_range_places: tuple[Place, ...]
     samples: tuple[Sample, ...]
+
+    @property
+    def missing_labels(self) -> list[int]:
+        """The classes without an image."""
+        return np.flatnonzero(self.label_counts == 0).tolist()
 
 
 @dataclasses.dataclass(frozen=True)

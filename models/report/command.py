@@ -1,210 +1,291 @@
 """`digitline report`: a run as a page and figures, several runs compared, the README's table."""
 
+import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from absl import flags
+from absl.flags import FlagValues
 
-from ...base import command
+from ...base import command, files
+from ...base.command_flags import flag, flag_values, read
 from ...base.errors import UsageError, UserError
-from ...data.flags import define_max_corrupt_records
+from ...base.files import JsonObject
 from .. import registry
 from . import results
 
-FLAGS = command.new_flags()
-_WHAT = command.group(FLAGS, "What to report (one of these)")
-_HOW = command.group(FLAGS, "The report of a run")
-_COMPARING = command.group(FLAGS, "The comparison")
-_RESULTS = command.group(FLAGS, "The table")
+if TYPE_CHECKING:  # At run time these load TensorFlow.
+    from .compare import Compared
+    from .facts import Facts
+    from .write import Written
 
-flags.DEFINE_string(
-    "workdir", None, "A run: report.html and figures/ are written into its folder.", **_WHAT
-)
-flags.DEFINE_list(
-    "compare",
-    [],
-    "Run folders, with commas or spaces between them: a page with all side by side.",
-    **_WHAT,
-)
-flags.DEFINE_bool(
-    "results",
-    False,
-    "The table of measured accuracies, from the files of benchmarks/accuracy.py.",
-    **_WHAT,
-)
-flags.DEFINE_string(
-    "split",
-    None,
-    "Split to look at (default: the run's validation split). The test split is read only if it is "
-    "named here.",
-    **_HOW,
-)
-flags.DEFINE_string(
-    "data_dir",
-    None,
-    "Root folder of prepared datasets (default: where the training found it).",
-    **_HOW,
-)
-flags.DEFINE_string(
-    "export_dir", None, "Root folder of exports: those of this run are listed.", **_HOW
-)
-flags.DEFINE_string(
-    "benchmark",
-    None,
-    "With --export_dir: file with what digitline benchmark formats --json printed, for latencies.",
-    **_HOW,
-)
-flags.DEFINE_bool(
-    "tensorboard",
-    False,
-    "For TensorBoard too, into <workdir>/tensorboard: the confusion matrix and the misclassified "
-    "images as pictures, and the split's images in the projector.",
-    **_HOW,
-)
-define_max_corrupt_records(**_HOW)
-flags.DEFINE_string(
-    "output", None, "The page (default: compare.html beside the first run).", **_COMPARING
-)
-flags.DEFINE_string(
-    "results_dir", "benchmarks/results", "Folder of these files, in a checkout.", **_RESULTS
-)
-flags.DEFINE_string(
-    "readme", "README.md", "The table in it is renewed; empty to print it alone.", **_RESULTS
-)
+_WHAT, _RUN = "What to report (one of these)", "The report of a run"
+_COMPARISON, _TABLE = "The comparison", "The table"
 
 
-def run(values: Any, arguments: list[str]) -> dict[str, Any]:
-    """Makes what was asked for."""
-    given = [name for name in ("workdir", "compare", "results") if values[name].value]
-    if len(given) != 1:
-        got = " and ".join(f"--{name}" for name in given) or "none"
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """What to report. The help texts of the flags say what each field means."""
+
+    workdir: Path | None = flag(
+        None, "A run: report.html and figures/ are written into its folder.", group=_WHAT
+    )
+    compare: tuple[str, ...] = flag(
+        (),
+        "Run folders, with commas or spaces between them: a page with all side by side.",
+        group=_WHAT,
+    )
+    results: bool = flag(
+        False,
+        "The table of measured accuracies, from the files of benchmarks/accuracy.py.",
+        group=_WHAT,
+    )
+    split: str | None = flag(
+        None,
+        "Split to evaluate (default: the run's validation split). The test split is read only if "
+        "it is named here.",
+        group=_RUN,
+    )
+    data_dir: Path | None = flag(
+        None,
+        "Root folder of prepared datasets (default: where the training found it).",
+        group=_RUN,
+    )
+    export_dir: Path | None = flag(
+        None, "Root folder of exports: those of this run are listed.", group=_RUN
+    )
+    benchmark: Path | None = flag(
+        None,
+        "With --export_dir: file with what digitline benchmark formats --json printed, for "
+        "latencies.",
+        group=_RUN,
+    )
+    tensorboard: bool = flag(
+        False,
+        "For TensorBoard too, into <workdir>/tensorboard: the confusion matrix and the "
+        "misclassified images as pictures, and the split's images in the projector.",
+        group=_RUN,
+    )
+    max_corrupt_records: int = flag(
+        0,
+        "Go on without up to this many damaged records; each is named.",
+        group=_RUN,
+        at_least=0,
+    )
+    output: Path | None = flag(
+        None, "The page (default: compare.html beside the first run).", group=_COMPARISON
+    )
+    results_dir: Path = flag(
+        Path("benchmarks/results"), "Folder of these files, in a checkout.", group=_TABLE
+    )
+    readme: str = flag(
+        "README.md",
+        "The table in this file is renewed; empty to print the table only.",
+        group=_TABLE,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class RunReport:
+    """The report of a run: what it says, and where it was written."""
+
+    facts: "Facts"
+    written: "Written"
+    board: Path | None
+
+    def to_json(self) -> JsonObject:
+        facts, result = self.facts, self.facts.result
+        evaluated = {}
+        if result is not None:
+            evaluated = {
+                "split": result.split,
+                **result.evaluation.to_json(),
+                "misclassified": [
+                    {
+                        "index": mistake.index,
+                        "label": mistake.label,
+                        "predicted": mistake.predicted,
+                        "confidence": mistake.confidence,
+                    }
+                    for mistake in result.mistakes
+                ],
+            }
+        return {
+            "workdir": str(facts.run.workdir),
+            "model": facts.config.model,
+            "dataset": facts.config.dataset["name"],
+            "finished": facts.record is not None,
+            "report": str(self.written.page),
+            "figures": [str(path) for path in self.written.figures],
+            "tensorboard": None if self.board is None else str(self.board),
+            "notes": list(facts.notes),
+            **evaluated,
+            "artifacts": [dataclasses.asdict(artifact) for artifact in facts.exports],
+        }
+
+    def text(self) -> str:
+        from .text import of_run
+
+        lines = [*of_run(self.facts), ""]
+        if self.written.figures:
+            folder = self.written.figures[0].parent
+            lines.append(f"drawn   {len(self.written.figures)} files in {folder}")
+        if self.board is not None:
+            lines.append(f"boards  tensorboard --logdir={self.board}")
+        return "\n".join([*lines, f"report  {self.written.page}"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Several runs, the most accurate first, and the page that shows them."""
+
+    runs: "tuple[Compared, ...]"
+    page: Path
+
+    def to_json(self) -> JsonObject:
+        from . import compare
+
+        names = [run.name for run in self.runs]
+        return {
+            "report": str(self.page),
+            "runs": compare.to_json(self.runs),
+            "differences": {
+                name: dict(zip(names, values, strict=True))
+                for name, values in compare.differences(self.runs).items()
+            },
+        }
+
+    def text(self) -> str:
+        from . import compare
+
+        return f"{compare.text(self.runs)}\n\nreport  {self.page}"
+
+
+@dataclasses.dataclass(frozen=True)
+class ResultsTable:
+    """The measured accuracies, and the file whose table was renewed."""
+
+    measured: tuple[results.Measured, ...]
+    readme: str
+
+    def to_json(self) -> JsonObject:
+        rows = [
+            {
+                "model": figures.model,
+                "recipe": figures.recipe,
+                "parameters": figures.parameters,
+                "accuracy_mean": figures.accuracy_mean,
+                "accuracies": list(figures.accuracies),
+                "train_seconds_median": figures.train_seconds_median,
+            }
+            for figures in self.measured
+        ]
+        return {"rows": rows, "table": self.text(), "readme": self.readme or None}
+
+    def text(self) -> str:
+        return results.table(self.measured)
+
+
+Report = RunReport | Comparison | ResultsTable
+
+
+def options_of(values: FlagValues, arguments: list[str]) -> ReportOptions:
+    """The options that the flags state; arguments are more runs to compare.
+
+    Raises:
+      UsageError: not exactly one thing is to be reported.
+    """
+    options = read(ReportOptions, values)
+    named = [name for name in ("workdir", "compare", "results") if getattr(options, name)]
+    if len(named) != 1:
+        got = " and ".join(f"--{name}" for name in named) or "none"
         raise UsageError(f"report what? Give one of --workdir, --compare, --results; got {got}")
-    if arguments and not values.compare:
+    if arguments and not options.compare:
         raise UsageError(f"unexpected argument '{arguments[0]}': run folders go with --compare")
-    if values.results:
-        return _results(values)
-    return _compare(values, arguments) if values.compare else _of_run(values)
-
-
-def _of_run(values: Any) -> dict[str, Any]:
-    from ...data.pipeline import salvage  # The imports here load TensorFlow.
-    from ..run import Run, open_run_dataset
-    from ..training import metrics_log as journal
-    from . import exports as report_exports
-    from . import facts as report_facts
-    from . import text as report_text
-    from . import write as report_write
-    from .tensorboard import boards as report_boards
-
-    if values.benchmark and not values.export_dir:
+    if options.benchmark and not options.export_dir:
         raise UsageError("--benchmark goes with --export_dir")
-    folder, board = Run(Path(values.workdir)), None
-    if values.tensorboard:
-        journal.board(folder)  # Is it installed?
-    facts = report_facts.of_run(folder)
-    if facts.record is not None:
-        config, model = folder.load()
-        split = values.split or config.dataset["validation_split"]
-        dataset = open_run_dataset(config, values.data_dir)
-        splits = report_facts.sources(config, dataset, split)
-        with salvage.sound(splits, values.max_corrupt_records) as ((train, evaluated), _):
-            facts = report_facts.looked_at(facts, model, train, evaluated)
-            if values.tensorboard:
-                board = report_boards.write(facts, evaluated)
-    elif values.split or values.tensorboard:
-        flag = f"--split={values.split}" if values.split else "--tensorboard"
+    return dataclasses.replace(options, compare=(*options.compare, *arguments))
+
+
+def run(options: ReportOptions) -> Report:
+    """Makes the report of a run, the comparison, or the table."""
+    if options.workdir is not None:
+        return _report(options, options.workdir)
+    return _compare(options) if options.compare else _results(options)
+
+
+def _report(options: ReportOptions, workdir: Path) -> RunReport:
+    from ..run import Run  # The imports here load TensorFlow.
+    from ..training import metrics_log
+    from . import exports, facts, write
+
+    folder, board = Run(workdir), None
+    if options.tensorboard:
+        metrics_log.board(folder)  # Is it installed?
+    known = facts.of_run(folder)
+    if options.export_dir:
+        artifacts = exports.of_run(options.export_dir, known.recorded, options.benchmark)
+        known = facts.with_exports(known, artifacts)
+    if known.record is not None:
+        known, board = _evaluated(options, known)
+    elif options.split or options.tensorboard:
+        name = f"--split={options.split}" if options.split else "--tensorboard"
         raise UserError(
-            f"{flag}: the run in {folder.workdir} is not finished: the same "
-            "digitline train command again resumes it"
+            f"{name}: the run in {folder.workdir} is not finished: the same digitline train "
+            "command again resumes it"
         )
-    if values.export_dir:
-        benchmark = Path(values.benchmark) if values.benchmark else None
-        facts = report_facts.with_exports(
-            facts, report_exports.of_run(Path(values.export_dir), facts.recorded, benchmark)
-        )
-    written = report_write.write(facts)
-    result = {
-        "workdir": str(folder.workdir),
-        "model": facts.config.model,
-        "dataset": facts.config.dataset["name"],
-        "finished": facts.record is not None,
-        "report": str(written.page),
-        "figures": [str(path) for path in written.figures],
-        "tensorboard": None if board is None else str(board),
-        "notes": list(facts.notes),
-        **report_write.figures(facts),
-        "artifacts": list(facts.exports),
-    }
-    if not values.json:  # Charts made of characters are for people.
-        result["preview"] = report_text.of_run(facts)
-    return result
+    return RunReport(known, write.write(known), board)
 
 
-def _compare(values: Any, arguments: list[str]) -> dict[str, Any]:
-    from ...base import files  # The imports here load TensorFlow.
-    from . import compare as report_compare
+def _evaluated(options: ReportOptions, known: "Facts") -> "tuple[Facts, Path | None]":
+    """The facts with the figures of a split, and the folder for TensorBoard where it is wanted."""
+    from ...data.pipeline import salvage
+    from ..run import open_run_dataset
+    from . import boards, facts
 
-    workdirs = [Path(each) for each in (*values.compare, *arguments)]
+    config, model = known.run.load()
+    data_dir = None if options.data_dir is None else str(options.data_dir)
+    dataset = open_run_dataset(config, data_dir)
+    split = options.split or config.dataset["validation_split"]
+    splits = facts.splits(config, dataset, split)
+    with salvage.sound(splits, options.max_corrupt_records) as ((train, evaluated), _):
+        known = facts.with_result(known, model, train, evaluated)
+        return known, boards.write(known, evaluated) if options.tensorboard else None
+
+
+def _compare(options: ReportOptions) -> Comparison:
+    from . import compare  # Loads TensorFlow.
+
+    workdirs = [Path(name) for name in options.compare]
     if len(workdirs) < 2:
         raise UsageError(f"--compare={workdirs[0]}: give two runs or more")
-    runs = report_compare.read(workdirs, values.split)
-    output = Path(values.output) if values.output else workdirs[0].parent / "compare.html"
-    files.write_text(output, report_compare.page(runs))
-    return {
-        "report": str(output),
-        "runs": report_compare.to_json(runs),
-        "differences": {
-            name: dict(zip((each.name for each in runs), found, strict=True))
-            for name, found in report_compare.differences(runs)
-        },
-        **({} if values.json else {"preview": report_compare.text(runs)}),
-    }
+    runs = compare.read(workdirs, options.split)
+    output = options.output or workdirs[0].parent / "compare.html"
+    files.write_text(output, compare.page(runs))
+    return Comparison(runs, output)
 
 
-def _results(values: Any) -> dict[str, Any]:
-    found = results.read(Path(values.results_dir))
-    made = results.table(found, registry.NAMES)
-    if values.readme:
-        results.write_into(Path(values.readme), made)
-    rows = [
-        {
-            "model": name,
-            "recipe": recipe,
-            "parameters": figures["parameters"],
-            "accuracy_mean": figures["accuracy_mean"],
-            "accuracies": [each["accuracy"] for each in figures["runs"]],
-            "train_seconds_median": figures["train_seconds_median"],
-        }
-        for name in registry.NAMES
-        for recipe, figures in sorted(found.get(name, {}).items())
+def _results(options: ReportOptions) -> ResultsTable:
+    measured = [
+        figures for figures in results.read(options.results_dir) if figures.model in registry.NAMES
     ]
-    return {"rows": rows, "table": made, "readme": values.readme or None}
+    measured.sort(key=lambda figures: registry.NAMES.index(figures.model))
+    table = ResultsTable(tuple(measured), options.readme)
+    if options.readme:
+        results.write_into(Path(options.readme), table.text())
+    return table
 
 
-def text(result: dict[str, Any]) -> str:
-    """The table, or charts made of characters and where the page is."""
-    if "table" in result:
-        return result["table"]
-    lines = [*result.get("preview", []), ""]
-    if result.get("figures"):
-        lines.append(f"drawn   {len(result['figures'])} files in {_folder(result)}")
-    if result.get("tensorboard"):
-        lines.append(f"boards  tensorboard --logdir={result['tensorboard']}")
-    return "\n".join([*lines, f"report  {result['report']}"])
-
-
-def _folder(result: dict[str, Any]) -> str:
-    return str(Path(result["figures"][0]).parent)
-
-
-COMMAND = command.from_values(
+FLAGS = flag_values(ReportOptions)
+COMMAND = command.Command(
     name="report",
     summary="Shows a run: one page with its data, curves, mistakes and layers, the figures as PNG "
     "and SVG, and short charts in the terminal. Or compares several runs. Or rebuilds the "
     "README's table of accuracies from what was measured.",
     flags=FLAGS,
+    options=options_of,
     run=run,
-    text=text,
+    text=lambda report: report.text(),
+    to_json=lambda report: report.to_json(),
     arguments="[run …]",
 )
 

@@ -2,27 +2,64 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ...base import files, progress
+from ...base.charts import Chart
 from ...base.errors import UserError
+from ...base.files import JsonObject
+from ...base.tables import table
 from ..run import Run
 from . import figures
-from . import html as report_html
-from .canvas import Canvas
-from .drawn import points
-from .facts import metrics
-from .figures import Series
-from .html import charts, paragraph, section, share, table
+from .facts import Record, metrics
+from .page import render, share
+from .run_figures import both
 
 # Of config.json, what the weights and the figures may depend on.
 _COMPARED = ("model", "recipe_name", "recipe", "dataset", "pipeline", "seed")
-# Not of one value each; the names of the classes are seen in the matrices.
+# Not one value; the names of the classes are seen in the matrices.
 _LEFT_OUT = ("dataset.label_names",)
+_HEAD = (
+    "run",
+    "accuracy",
+    "95 % interval",
+    "loss",
+    "calibration error",
+    "parameters",
+    "training",
+    "images/s",
+    "dataset",
+    "split",
+)
+_HEAD_OF_TEXT = ("run", "accuracy", "95 % interval", "parameters", "training")
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """The figures of a finished run, of evaluation.json and training.json."""
+
+    accuracy: float
+    accuracy_interval_95: tuple[float, float]
+    loss: float
+    calibration_error: float
+    confusion: np.ndarray
+    record: Record
+
+    @classmethod
+    def of(cls, evaluation: JsonObject, record: Record) -> "Measured":
+        """From the figures of a split and the record of the training."""
+        low, high = evaluation["accuracy_interval_95"]
+        return cls(
+            evaluation["accuracy"],
+            (low, high),
+            evaluation["loss"],
+            evaluation["calibration_error"],
+            np.array(evaluation["confusion"]),
+            record,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,29 +67,23 @@ class Compared:
     """One of the runs.
 
     Attributes:
-      name: the folder's last part, where that tells it from the others.
+      name: the folder's last part, where the runs differ in it.
       workdir: the folder.
       recorded: config.json; fields that an older recipe lacks have their defaults.
       rows: of metrics.jsonl.
-      split: that `figures` are of.
-      figures: of evaluation.json; None where the run is unfinished.
-      record: training.json; None where the run is unfinished.
+      split: that the figures are of.
+      measured: None where the run is unfinished.
     """
 
     name: str
     workdir: Path
-    recorded: dict[str, Any]
-    rows: list[dict[str, Any]]
+    recorded: JsonObject
+    rows: tuple[dict[str, float], ...]
     split: str
-    figures: dict[str, Any] | None
-    record: dict[str, Any] | None
-
-    @property
-    def accuracy(self) -> float | None:
-        return self.figures["accuracy"] if self.figures else None
+    measured: Measured | None
 
 
-def read(workdirs: Sequence[Path], split: str | None) -> list[Compared]:
+def read(workdirs: Sequence[Path], split: str | None) -> tuple[Compared, ...]:
     """The runs, the most accurate first; unfinished ones last.
 
     Args:
@@ -62,183 +93,158 @@ def read(workdirs: Sequence[Path], split: str | None) -> list[Compared]:
     Raises:
       UserError: there is no run, or it was not evaluated on the split.
     """
-    found = []
-    short = len({workdir.name for workdir in workdirs}) == len(workdirs)
-    for workdir in workdirs:
-        run, name = Run(workdir), workdir.name if short else str(workdir)
-        config = run.load_config()
-        wanted = split or config.dataset["validation_split"]
-        figures, record = None, None
-        if run.finished:
-            known = files.read_json(run.evaluation) if run.evaluation.exists() else {}
-            if wanted not in known:
-                raise UserError(
-                    f"{workdir} has no figures of {wanted}: run digitline evaluate "
-                    f"--workdir={workdir} --split={wanted}"
-                )
-            figures, record = known[wanted], files.read_json(run.training_record)
-        recorded = {**files.read_json(run.config), "recipe": config.recipe.to_config()}
-        rows = metrics(run)
-        found.append(Compared(name, workdir, recorded, rows, wanted, figures, record))
-    return sorted(found, key=lambda each: -1.0 if each.accuracy is None else -each.accuracy - 1)
+    different = len({workdir.name for workdir in workdirs}) == len(workdirs)
+    runs = [
+        _read(workdir, workdir.name if different else str(workdir), split) for workdir in workdirs
+    ]
+    return tuple(sorted(runs, key=lambda run: -run.measured.accuracy if run.measured else 1.0))
 
 
-def differences(runs: Sequence[Compared]) -> list[tuple[str, list[str]]]:
-    """What is not the same in all runs: its name, and its value in each."""
-    flat = [_flat({name: each.recorded.get(name) for name in _COMPARED}) for each in runs]
-    names = dict.fromkeys(name for each in flat for name in each if name not in _LEFT_OUT)
-    rows = [(name, [each.get(name, "–") for each in flat]) for name in names]
-    return [(name, values) for name, values in rows if len(set(values)) > 1]
+def _read(workdir: Path, name: str, split: str | None) -> Compared:
+    run = Run(workdir)
+    config = run.load_config()
+    split = split or str(config.dataset["validation_split"])
+    recorded = {**files.read_json(run.config), "recipe": config.recipe.to_config()}
+    measured = None
+    if run.finished:
+        by_split = files.read_json(run.evaluation) if run.evaluation.exists() else {}
+        if split not in by_split:
+            raise UserError(
+                f"{workdir} has no figures of {split}: run digitline evaluate "
+                f"--workdir={workdir} --split={split}"
+            )
+        measured = Measured.of(by_split[split], Record.of_run(run))
+    return Compared(name, workdir, recorded, metrics(run), split, measured)
 
 
-def _flat(value: Any, name: str = "") -> dict[str, str]:
-    if isinstance(value, dict):
-        found = {}
-        for key, each in value.items():
-            found |= _flat(each, f"{name}.{key}" if name else key)
-        return found
+def differences(runs: Sequence[Compared]) -> dict[str, list[str]]:
+    """What is not the same in all runs: its value in each, by its name."""
+    settings = [_flat({name: run.recorded.get(name) for name in _COMPARED}) for run in runs]
+    names = dict.fromkeys(name for fields in settings for name in fields if name not in _LEFT_OUT)
+    values = {name: [fields.get(name, "–") for fields in settings] for name in names}
+    return {name: each for name, each in values.items() if len(set(each)) > 1}
+
+
+def _flat(value: object, name: str = "") -> dict[str, str]:
+    """Nested settings by names such as `recipe.epochs`."""
+    if isinstance(value, Mapping):
+        flat: dict[str, str] = {}
+        for key, inner in value.items():
+            flat |= _flat(inner, f"{name}.{key}" if name else key)
+        return flat
     return {name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}
 
 
-def _warnings(runs: Sequence[Compared]) -> list[str]:
-    found = []
-    sets = {(each.recorded["dataset"]["fingerprint"], each.split) for each in runs}
-    if len(sets) > 1:
-        found.append(
+def warnings(runs: Sequence[Compared]) -> list[str]:
+    """What a reader must know before comparing."""
+    lines = []
+    if len({(run.recorded["dataset"]["fingerprint"], run.split) for run in runs}) > 1:
+        lines.append(
             "The figures are not of the same images (see dataset and split): they cannot be "
             "compared to the last digit."
         )
-    if any(each.record is None for each in runs):
-        found.append("Runs without an accuracy are not finished.")
-    return found
+    if any(run.measured is None for run in runs):
+        lines.append("Runs without an accuracy are not finished.")
+    return lines
 
 
 def page(runs: Sequence[Compared]) -> str:
     """The comparison as a page of one file."""
-    head = ("run", "accuracy", "95 % interval", "loss", "calibration error", "parameters",
-            "training", "images/s", "dataset", "split")  # fmt: skip
-    changed = differences(runs)
-    body = [
-        f"<h1>{len(runs)} runs, the most accurate first</h1>",
-        *(paragraph(each, "note") for each in _warnings(runs)),
-        section("figures", "Figures", table(head, map(_row, runs))),
-        section(
-            "recipes",
-            "Differences of the recipes",
-            table(
-                ("field", *(each.name for each in runs)),
-                ((name, *values) for name, values in changed),
-                words=True,
+    return render(
+        "compare.html",
+        title="Runs compared",
+        runs=[run.name for run in runs],
+        warnings=warnings(runs),
+        head=_HEAD,
+        rows=[_row(run) for run in runs],
+        differences=[(name, *values) for name, values in differences(runs).items()],
+        curves=_curves(runs),
+        matrices=[
+            figures.confusion(
+                f"{_short_title(run.name)}, {share(run.measured.accuracy)}",
+                run.recorded["dataset"]["label_names"],
+                run.measured.confusion,
             )
-            if changed
-            else paragraph("There is none."),
-        ),
-        section("training", "Training", *_curves(runs)),
-        section("confusion", "Confusion", _matrices(runs)),
-    ]
-    return report_html.page("Runs compared", body)
-
-
-def _row(each: Compared) -> tuple[str, ...]:
-    dataset = each.recorded["dataset"]
-    found, record = each.figures, each.record
-    if found is None or record is None:
-        return (each.name, *["–"] * 7, dataset["name"], each.split)
-    low, high = found["accuracy_interval_95"]
-    return (
-        each.name,
-        share(found["accuracy"]),
-        f"{low * 100:.2f} to {high * 100:.2f} %",
-        f"{found['loss']:.4f}",
-        share(found["calibration_error"]),
-        f"{record['parameters']:,}",
-        progress.duration(record["seconds"]),
-        f"{record['images_per_s']:,.0f}",
-        f"{dataset['name']} {dataset['version']}",
-        each.split,
+            for run in runs
+            if run.measured
+        ],
     )
 
 
-def _curves(runs: Sequence[Compared]) -> list[str]:
+def _row(run: Compared) -> tuple[str, ...]:
+    dataset = run.recorded["dataset"]
+    if run.measured is None:
+        return (run.name, *["–"] * 7, dataset["name"], run.split)
+    measured, record = run.measured, run.measured.record
+    low, high = measured.accuracy_interval_95
+    return (
+        run.name,
+        share(measured.accuracy),
+        f"{low * 100:.2f} to {high * 100:.2f} %",
+        f"{measured.loss:.4f}",
+        share(measured.calibration_error),
+        f"{record.parameters:,}",
+        progress.duration(record.seconds),
+        f"{record.images_per_s:,.0f}",
+        f"{dataset['name']} {dataset['version']}",
+        run.split,
+    )
+
+
+def _curves(runs: Sequence[Compared]) -> list[tuple[str, list[Chart]]]:
     """Curves of all runs, on one scale of y."""
-    parts = []
+    drawn = []
     for name, label, scale in (
         ("loss", "cross-entropy, nats", "log"),
         ("accuracy", "accuracy", "nines"),
     ):
-        found = [
-            [
-                Series("training", "blue", points(each.rows, name)),
-                Series("validation", "vermilion", points(each.rows, f"validation_{name}"), True),
-            ]
-            for each in runs
+        series = {run.name: both(run.rows, name) for run in runs}
+        ys = [y for curves in series.values() for curve in curves for _, y in curve.points]
+        charts = [
+            figures.curves(_short_title(run), label, curves, scale, (min(ys), max(ys)))
+            for run, curves in series.items()
+            if curves
         ]
-        ys = [y for series in found for each in series for _, y in each.points]
-        drawn = [
-            figures.curves(_short_title(run.name), "epochs", label, kept, scale, (min(ys), max(ys)))
-            for run, series in zip(runs, found, strict=True)
-            if (kept := [each for each in series if each.points])
-        ]
-        parts += [f"<h3>{name.capitalize()}</h3>", charts(*drawn)] if drawn else []
-    return parts
-
-
-def _matrices(runs: Sequence[Compared]) -> str:
-    drawn: list[Canvas] = [
-        figures.confusion(
-            f"{_short_title(each.name)}, {share(each.accuracy)}",
-            each.recorded["dataset"]["label_names"],
-            np.array(each.figures["confusion"]),
-        )
-        for each in runs
-        if each.figures
-    ]
-    return charts(*drawn)
+        if charts:
+            drawn.append((name.capitalize(), charts))
+    return drawn
 
 
 def _short_title(name: str) -> str:
     return name if len(name) <= 38 else f"…{name[-37:]}"
 
 
-def text(runs: Sequence[Compared]) -> list[str]:
+def text(runs: Sequence[Compared]) -> str:
     """The comparison for a terminal."""
-    rows = [("run", "accuracy", "95 % interval", "parameters", "training")]
-    for each in runs:
-        found = _row(each)
-        rows.append((found[0], found[1], found[2], found[5], found[6]))
-    lines = [f"note: {each}" for each in _warnings(runs)]
-    lines += [*_columns(rows), ""]
+    columns = [_HEAD.index(head) for head in _HEAD_OF_TEXT]
+    rows = [[cells[column] for column in columns] for cells in map(_row, runs)]
+    lines = [f"note: {warning}" for warning in warnings(runs)]
+    lines += [table(_HEAD_OF_TEXT, rows, range(1, len(columns))), ""]
     changed = differences(runs)
     if not changed:
-        return [*lines, "the recipes are the same"]
-    table_rows = [("differences", *(f"[{at + 1}]" for at in range(len(runs))))]
-    table_rows += [(name, *values) for name, values in changed]
-    key = [f"[{at + 1}] {each.name}" for at, each in enumerate(runs)]
-    return [*lines, *key, "", *_columns(table_rows)]
+        return "\n".join([*lines, "the recipes are the same"])
+    numbers = [f"[{number}]" for number, _ in enumerate(runs, start=1)]
+    lines += [f"{number} {run.name}" for number, run in zip(numbers, runs, strict=True)]
+    rows = [(name, *values) for name, values in changed.items()]
+    return "\n".join([*lines, "", table(("differences", *numbers), rows)])
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-
-
-def to_json(runs: Sequence[Compared]) -> list[dict[str, Any]]:
+def to_json(runs: Sequence[Compared]) -> list[JsonObject]:
     """The figures of each run, in their order."""
     return [
         {
-            "name": each.name,
-            "workdir": str(each.workdir),
-            "model": each.recorded["model"],
-            "finished": each.record is not None,
-            "split": each.split,
-            "accuracy": each.accuracy,
-            "accuracy_interval_95": each.figures["accuracy_interval_95"] if each.figures else None,
-            "loss": each.figures["loss"] if each.figures else None,
-            "parameters": each.record["parameters"] if each.record else None,
-            "seconds": each.record["seconds"] if each.record else None,
+            "name": run.name,
+            "workdir": str(run.workdir),
+            "model": run.recorded["model"],
+            "finished": run.measured is not None,
+            "split": run.split,
+            "accuracy": run.measured.accuracy if run.measured else None,
+            "accuracy_interval_95": (
+                list(run.measured.accuracy_interval_95) if run.measured else None
+            ),
+            "loss": run.measured.loss if run.measured else None,
+            "parameters": run.measured.record.parameters if run.measured else None,
+            "seconds": run.measured.record.seconds if run.measured else None,
         }
-        for each in runs
+        for run in runs
     ]

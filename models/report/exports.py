@@ -1,85 +1,105 @@
 """The exports of a run, as their manifests describe them."""
 
+import dataclasses
 from pathlib import Path
-from typing import Any
 
 from ...base import export_layout, files
 from ...base.errors import UsageError, UserError
+from ...base.files import JsonObject
+
+# (name, version, title) of an artifact.
+_Key = tuple[str, int, str]
 
 
-def of_run(
-    export_dir: Path, recorded: dict[str, Any], benchmark: Path | None
-) -> tuple[dict[str, Any], ...]:
+@dataclasses.dataclass(frozen=True)
+class Artifact:
+    """One file or folder of an export.
+
+    Attributes:
+      name, version: of the export.
+      title: of the artifact in it.
+      bytes: its size.
+      split: that it was verified on.
+      accuracy: on that split.
+      agreement: the share of images with the same class as the trained model.
+      p50_us: median time of one image in microseconds; None where it was not measured.
+    """
+
+    name: str
+    version: int
+    title: str
+    bytes: int
+    split: str
+    accuracy: float | None
+    agreement: float | None
+    p50_us: float | None
+
+
+def of_run(export_dir: Path, recorded: JsonObject, benchmark: Path | None) -> tuple[Artifact, ...]:
     """The artifacts that were made of a run, the newest version first.
 
     Args:
       export_dir: the root folder of exports.
       recorded: the run's config.json.
       benchmark: what `digitline benchmark formats --json` printed.
-
-    Returns:
-      Rows of name, version, title, bytes, split, accuracy, agreement, p50_us (None where it
-      was not measured).
     """
     if not export_dir.is_dir():
-        raise UsageError(f"--export_dir={export_dir} is no folder")
-    timed = _timed(benchmark)
-    rows = []
+        raise UsageError(f"--export_dir={export_dir} is not a folder")
+    timed = _timed(benchmark) if benchmark else {}
+    artifacts: list[Artifact] = []
     for export_format in export_layout.FORMATS:
         for folder in export_dir.glob(f"{export_format}/*/*"):
             path = export_layout.manifest_of(folder)
             manifest = files.read_json(path) if path.is_file() else None
             if isinstance(manifest, dict) and manifest.get("run") == recorded:
-                rows += _rows(manifest, timed)
-    return tuple(sorted(rows, key=lambda row: -row["version"]))
+                artifacts += _artifacts(manifest, timed)
+    return tuple(sorted(artifacts, key=lambda artifact: -artifact.version))
 
 
-def _rows(manifest: dict[str, Any], timed: dict[Any, float]) -> list[dict[str, Any]]:
+def _artifacts(manifest: JsonObject, timed: dict[_Key, float]) -> list[Artifact]:
     name, version = manifest["model_name"], manifest["version"]
-    compared = {
-        (each["artifact"], each["signature"]): each
-        for each in manifest["verified_on"]["comparisons"]
-    }
-    rows = []
+    verified = manifest["verified_on"]
+    artifacts = []
     for artifact in manifest.get("artifacts", []):
         title = artifact["title"]
-        found = [each for (of, _), each in compared.items() if of == title]
-        figures = compared.get((title, export_layout.DEFAULT_SIGNATURE), found[0] if found else {})
-        rows.append(
-            {
-                "name": name,
-                "version": version,
-                "title": title,
-                "bytes": _bytes(artifact["path"], manifest["files"]),
-                "split": manifest["verified_on"]["split"],
-                "accuracy": figures.get("accuracy"),
-                "agreement": figures.get("agreement"),
-                "p50_us": timed.get((name, version, title)),
-            }
+        compared = {
+            comparison["signature"]: comparison
+            for comparison in verified["comparisons"]
+            if comparison["artifact"] == title
+        }
+        figures = compared.get(export_layout.DEFAULT_SIGNATURE) or next(iter(compared.values()), {})
+        artifacts.append(
+            Artifact(
+                name,
+                version,
+                title,
+                _bytes(artifact["path"], manifest["files"]),
+                verified["split"],
+                figures.get("accuracy"),
+                figures.get("agreement"),
+                timed.get((name, version, title)),
+            )
         )
-    return rows
+    return artifacts
 
 
-def _bytes(path: str, listed: dict[str, Any]) -> int:
+def _bytes(path: str, listed: dict[str, dict[str, int]]) -> int:
     """Of a file; of a SavedModel, of its graph and variables."""
     if path in listed:
         return listed[path]["bytes"]
-    variables = f"{export_layout.VARIABLES}/"
     return sum(
-        fact["bytes"]
-        for name, fact in listed.items()
-        if name == export_layout.SAVED_MODEL_FILE or name.startswith(variables)
+        entry["bytes"]
+        for name, entry in listed.items()
+        if name == export_layout.SAVED_MODEL_FILE or name.startswith(f"{export_layout.VARIABLES}/")
     )
 
 
-def _timed(path: Path | None) -> dict[Any, float]:
-    """The median time of one image by (name, version, title), with one thread."""
-    if path is None:
-        return {}
-    found = files.read_json(path)
+def _timed(path: Path) -> dict[_Key, float]:
+    """The median time of one image with one thread."""
+    measured = files.read_json(path)
     try:
-        name, version = found["model_name"], found["version"]
-        return {(name, version, row["name"]): row["p50_us"] for row in found["rows"]}
+        name, version = measured["model_name"], measured["version"]
+        return {(name, version, row["name"]): row["p50_us"] for row in measured["rows"]}
     except (KeyError, TypeError):
         raise UserError(
             f"--benchmark={path} is not what digitline benchmark formats --json prints"

@@ -1,27 +1,27 @@
-"""What a report tells, gathered from a run folder, its dataset and its model."""
+"""What a report says, gathered from a run folder, its dataset and its model."""
 
 import dataclasses
 import json
 import math
 import time
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 
 from ...base import files
+from ...base.files import JsonObject
 from ...base.tf import keras
 from ...data.dataset import Dataset, Split
-from ...data.inspection.charts import Sample, SamplePicker
+from ...data.inspection.samples import Sample, SamplePicker
 from ...data.pipeline.batches import evaluation_batches
 from ...data.pipeline.records import decoded
 from ..evaluation.metrics import Evaluation, evaluator
 from ..run import Run, RunConfig
 from ..training import selection
+from .exports import Artifact
 
 _SAMPLES = 40
 _BATCH = 500
-# So many mistakes have their picture; others are named alone.
+# This many mistakes have their picture; of others there are the figures only.
 PICTURES = 3000
 # After a training no more is read of a large training split: images, and seconds.
 _QUICK_EXAMPLES, _QUICK_S = 100_000, 3.0
@@ -29,13 +29,13 @@ _QUICK_EXAMPLES, _QUICK_S = 100_000, 3.0
 
 @dataclasses.dataclass(frozen=True)
 class Mistake:
-    """An image that was classified wrongly.
+    """A misclassified image.
 
     Attributes:
-      index: its place in the split, from 0.
+      index: in the split, from 0.
       label, predicted: class numbers.
       confidence: the probability of the predicted class.
-      image: uint8 [H, W, C]; None where there are very many.
+      image: uint8 [H, W, C]; None where there are very many mistakes.
     """
 
     index: int
@@ -53,53 +53,88 @@ class Result:
       split: in TFDS's syntax.
       evaluation: its figures.
       mistakes: all of them, the surest first.
-      chosen: a few telling images: (why, uint8 [H, W, C]).
+      telling: a few images with why they are shown: (title, uint8 [H, W, C]).
     """
 
     split: str
     evaluation: Evaluation
     mistakes: tuple[Mistake, ...]
-    chosen: tuple[tuple[str, np.ndarray], ...]
+    telling: tuple[tuple[str, np.ndarray], ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """What was seen of the images: label counts by split, and samples of the training split."""
+    """The images: label counts by split, and samples of the training split."""
 
     counts: dict[str, list[int]]
     samples: tuple[Sample, ...]
 
 
 @dataclasses.dataclass(frozen=True)
+class Record:
+    """How a training went, of `training.json`.
+
+    Attributes:
+      parameters: of the network.
+      steps, seconds, images_per_s: of the whole training.
+      ended_by: why it ended.
+      best_accuracy, best_step: of the best validation, if the recipe looks for it.
+    """
+
+    parameters: int
+    steps: int
+    seconds: float
+    images_per_s: float
+    ended_by: str
+    best_accuracy: float | None = None
+    best_step: int | None = None
+
+    @classmethod
+    def of_run(cls, run: Run) -> "Record":
+        """The record of a finished run."""
+        recorded = files.read_json(run.training_record)
+        best = recorded.get("best") or {}
+        return cls(
+            recorded["parameters"],
+            recorded["steps"],
+            recorded["seconds"],
+            recorded["images_per_s"],
+            recorded["ended_by"],
+            best.get("validation_accuracy"),
+            best.get("step"),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
 class Facts:
-    """All that a report of a run tells.
+    """All that a report of a run says.
 
     Attributes:
       run: the folder.
       config: of the run; `recorded` is config.json as it is.
       rows: of metrics.jsonl.
-      record: training.json; None while the run is unfinished, as what follows.
+      record: None while the run is unfinished, as what follows.
       model: the trained network.
       data: of the dataset.
-      result: on the split that was asked for.
-      exports: rows of the table of artifacts.
+      result: on the evaluated split.
+      exports: the artifacts that were made of the run.
       notes: what is missing, and why.
     """
 
     run: Run
     config: RunConfig
-    recorded: dict[str, Any]
-    rows: list[dict[str, Any]]
-    record: dict[str, Any] | None = None
+    recorded: JsonObject
+    rows: tuple[dict[str, float], ...]
+    record: Record | None = None
     model: keras.Model | None = None
     data: Data | None = None
     result: Result | None = None
-    exports: tuple[dict[str, Any], ...] = ()
+    exports: tuple[Artifact, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 def of_run(run: Run) -> Facts:
-    """What the folder tells by itself, of an unfinished run too.
+    """What the folder says by itself, of an unfinished run too.
 
     Raises:
       UserError: there is no run, or it is damaged.
@@ -107,20 +142,20 @@ def of_run(run: Run) -> Facts:
     config = run.load_config()
     recorded = files.read_json(run.config)
     rows = metrics(run)
-    if not run.finished:
-        last = f"step {rows[-1]['step']:,}" if rows else "the first logged step"
-        note = (
-            f"The run is not finished: it stopped, or is, at {last}. There are its curves alone; "
-            "the same digitline train command again resumes it."
-        )
-        return Facts(run, config, recorded, rows, notes=(note,))
-    return Facts(run, config, recorded, rows, record=files.read_json(run.training_record))
+    if run.finished:
+        return Facts(run, config, recorded, rows, Record.of_run(run))
+    last = f"step {rows[-1]['step']:,}" if rows else "the first logged step"
+    note = (
+        f"The run is not finished: it has reached {last}. Only its curves are here; the same "
+        "digitline train command again resumes it."
+    )
+    return Facts(run, config, recorded, rows, notes=(note,))
 
 
-def metrics(run: Run) -> list[dict[str, Any]]:
+def metrics(run: Run) -> tuple[dict[str, float], ...]:
     """The rows of metrics.jsonl; numbers that are not finite are left out."""
     if not run.metrics.exists():
-        return []
+        return ()
     rows = []
     for line in run.metrics.read_text(encoding="utf-8").splitlines():
         try:
@@ -128,23 +163,23 @@ def metrics(run: Run) -> list[dict[str, Any]]:
         except ValueError:
             break  # A kill came in the middle of this line.
         rows.append({name: value for name, value in row.items() if math.isfinite(value)})
-    return [row for row in rows if "step" in row and "epoch" in row]
+    return tuple(row for row in rows if "step" in row and "epoch" in row)
 
 
-def sources(config: RunConfig, dataset: Dataset, split: str) -> tuple[Split, Split]:
-    """The part of the training split that the run was trained on, and the split to look at."""
-    trained = SimpleNamespace(mix=[], **config.pipeline)
-    (train,) = selection.sources(trained, dataset, config.dataset["train_split"])
-    return train, dataset.split(split)
+def splits(config: RunConfig, dataset: Dataset, evaluated: str) -> tuple[Split, Split]:
+    """The part of the training split that the run was trained on, and the split to evaluate."""
+    train, pipeline = dataset.split(config.dataset["train_split"]), config.pipeline
+    train = selection.part(train, pipeline["skip"], pipeline["take"], pipeline["shard"])
+    return train, dataset.split(evaluated)
 
 
-def with_exports(facts: Facts, rows: tuple[dict[str, Any], ...]) -> Facts:
+def with_exports(facts: Facts, exports: tuple[Artifact, ...]) -> Facts:
     """The facts with the table of exports."""
-    note = () if rows else ("There is no export of this run in the folder of exports.",)
-    return dataclasses.replace(facts, exports=rows, notes=(*facts.notes, *note))
+    note = () if exports else ("There is no export of this run in the folder of exports.",)
+    return dataclasses.replace(facts, exports=exports, notes=(*facts.notes, *note))
 
 
-def looked_at(
+def with_result(
     facts: Facts,
     model: keras.Model,
     train: Split,
@@ -152,19 +187,20 @@ def looked_at(
     evaluation: Evaluation | None = None,
     quick: bool = False,
 ) -> Facts:
-    """The facts of a finished run with what its data and its model tell.
+    """The facts of a finished run with what its data and its model say.
 
     Args:
       facts: as `of_run` gives them.
       model: the trained network.
       train: what it was trained on.
-      evaluated: the split to look at.
+      evaluated: the split to evaluate.
       evaluation: the model's figures on it, where they are known.
-      quick: takes no longer on large datasets.
+      quick: reads a part of a large training split only.
     """
     if evaluation is None:
-        batches = evaluation_batches(evaluated, facts.config.preprocess, _BATCH)
-        evaluation = evaluator(model)(batches)
+        evaluation = evaluator(model)(
+            evaluation_batches(evaluated, facts.config.preprocess, _BATCH)
+        )
     data, notes = _data(train, evaluated, evaluation, facts.config.seed, quick)
     result = _result(evaluated, evaluation)
     return dataclasses.replace(
@@ -177,76 +213,80 @@ def _data(
 ) -> tuple[Data, list[str]]:
     classes = train.dataset.num_classes
     picker = SamplePicker(classes, _SAMPLES, np.random.default_rng(seed))
-    counts, start, notes, whole = np.zeros(classes, np.int64), 0, [], True
+    counts, start, whole = np.zeros(classes, np.int64), 0, True
     begun = time.monotonic()
-    places = np.concatenate(
+    # The place of each image in the split, of which `train` may be a part.
+    indices = np.concatenate(
         [np.arange(shard.first, shard.first + shard.take) for shard in train.shards]
     )
     for images, labels in decoded(train):
         numbers = labels.numpy()
-        # A label that is no class is for `digitline inspect` to find.
+        # A label that is not a class is for `digitline inspect` to find.
         numbers = np.where((numbers >= 0) & (numbers < classes), numbers, -1)
         picker.offer(images.numpy(), numbers, start)
         counts += np.bincount(numbers[numbers >= 0], minlength=classes)
         start += len(numbers)
         slow = start >= _QUICK_EXAMPLES or time.monotonic() - begun > _QUICK_S
-        if quick and slow and start < len(places):
+        if quick and slow and start < len(indices):
             whole = False
             break
-    found = {evaluated.name: np.bincount(evaluation.labels, minlength=classes).tolist()}
+    samples = tuple(
+        dataclasses.replace(sample, index=int(indices[sample.index])) for sample in picker.picked()
+    )
+    by_split = {evaluated.name: np.bincount(evaluation.labels, minlength=classes).tolist()}
     if whole:
-        found = {train.name: counts.tolist(), **found}
-    else:
-        notes.append(
-            f"Samples are from the first {start:,} images of {train.name}, whose labels are not "
-            "counted here: digitline report counts all."
-        )
-    picked = (dataclasses.replace(each, index=int(places[each.index])) for each in picker.picked())
-    return Data(found, tuple(picked)), notes
+        return Data({train.name: counts.tolist(), **by_split}, samples), []
+    note = (
+        f"Samples are from the first {start:,} images of {train.name}, whose labels are not "
+        "counted here: digitline report counts all."
+    )
+    return Data(by_split, samples), [note]
 
 
 def _result(evaluated: Split, evaluation: Evaluation) -> Result:
+    labels, predicted = evaluation.labels, evaluation.predicted
     confidence = evaluation.probabilities.max(axis=1)
     wrong = evaluation.misclassified
-    wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
-    right = np.flatnonzero(evaluation.predicted == evaluation.labels)
-    names = evaluated.dataset.label_names
+    wrong = wrong[np.argsort(-confidence[wrong], kind="stable")].tolist()
+    right = np.flatnonzero(predicted == labels)
     telling: list[tuple[str, int]] = []
     if len(right):
         telling.append(("The surest", int(right[confidence[right].argmax()])))
         telling.append(("The least sure, right", int(right[confidence[right].argmin()])))
-    if len(wrong):
-        telling.append(("The worst mistake", int(wrong[0])))
-    wanted = {*wrong[:PICTURES].tolist(), *(place for _, place in telling)}
-    pictures = _pictures(evaluated, wanted)
-    mistakes = tuple(
-        Mistake(
-            place,
-            int(evaluation.labels[place]),
-            int(evaluation.predicted[place]),
-            float(confidence[place]),
-            pictures.get(place),
-        )
-        for place in wrong.tolist()
+    if wrong:
+        telling.append(("The worst mistake", wrong[0]))
+    images = _images(evaluated, {*wrong[:PICTURES], *(index for _, index in telling)})
+    names = evaluated.dataset.label_names
+
+    def classes(index: int) -> str:
+        true, taken = names[labels[index]], names[predicted[index]]
+        return true if true == taken else f"{true} for {taken}"
+
+    return Result(
+        evaluated.name,
+        evaluation,
+        tuple(
+            Mistake(
+                index,
+                int(labels[index]),
+                int(predicted[index]),
+                float(confidence[index]),
+                images.get(index),
+            )
+            for index in wrong
+        ),
+        tuple((f"{why}: #{index}, {classes(index)}", images[index]) for why, index in telling),
     )
-    chosen = tuple(
-        (f"{why}: {_taken(evaluation, names, place)}", pictures[place]) for why, place in telling
-    )
-    return Result(evaluated.name, evaluation, mistakes, chosen)
 
 
-def _taken(evaluation: Evaluation, names: tuple[str, ...], place: int) -> str:
-    true, taken = (names[each[place]] for each in (evaluation.labels, evaluation.predicted))
-    return f"#{place}, {true}" if true == taken else f"#{place}, {true} for {taken}"
-
-
-def _pictures(split: Split, wanted: set[int]) -> dict[int, np.ndarray]:
-    """The images at these places of the split."""
-    found, start = {}, 0
-    for images, labels in decoded(split):
-        here = [place for place in wanted if start <= place < start + len(labels)]
+def _images(split: Split, indices: set[int]) -> dict[int, np.ndarray]:
+    """The images at these indices of the split."""
+    wanted, images, start = np.array(sorted(indices)), {}, 0
+    for batch, labels in decoded(split):
+        end = start + len(labels)
+        here = wanted[(wanted >= start) & (wanted < end)].tolist()
         if here:
-            pixels = images.numpy()
-            found.update({place: pixels[place - start].copy() for place in here})
-        start += len(labels)
-    return found
+            pixels = batch.numpy()
+            images.update({index: pixels[index - start].copy() for index in here})
+        start = end
+    return images

@@ -1,25 +1,38 @@
-"""The charts of a report: bars, curves, matrices, calibration.
+"""The charts of a report: curves, matrices, calibration, and what the network sees.
 
 Each is as wide as a phone's page, so that its letters keep their size there.
 """
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...data.inspection.charts import classes_shown, short
-from ..evaluation.metrics import Evaluation
-from .axes import Axes, Scale, exact, linear, logarithmic, nines
-from .canvas import Canvas, width_of
+from ...base.charts import BLUE, GRID, INK, ON_BLUE, PALE, VERMILION, Chart, width_of
+from ...base.tables import short
+from ...base.tf import tf
+from ...data.inspection.charts import WIDTH, thumbnail
+from ...data.inspection.samples import Sample
+from ...data.pipeline.augment import Augment
+from ...data.pipeline.preprocess import Preprocess
+from ..evaluation.metrics import BINS, Evaluation
+from ..recipe import Recipe
 
-WIDTH = 340
-# Of more classes, a chart shows some.
-_BARS, MATRIX = 60, 40
-_BINS = 15  # As the calibration error has it.
-_SCALES = {"log": logarithmic, "nines": nines}
-_LEFT, _RIGHT, _TOP = 48, 18, 44
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Of more classes, a matrix shows some.
+MATRIX = 40
+_LEFT, _RIGHT = 50, 16
+# Less counts as this on a logarithmic scale.
+_LEAST = 1e-9
+# The error that stands for none, where everything is right.
+_SUREST = 1e-3
+_SHARES = (0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9999, 1)
+# Columns beside the raw image and the network's input: epochs of augmentation.
+_EPOCHS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,76 +47,147 @@ class Series:
 
 def curves(
     title: str,
-    x_label: str,
     y_label: str,
     series: Sequence[Series],
     scale: str = "linear",
     together: Sequence[float] = (),
-) -> Canvas:
-    """Curves over one x.
+) -> Chart:
+    """Curves over the epochs.
 
     Args:
       title: of the chart.
-      x_label, y_label: with units.
+      y_label: with its unit.
       series: at least one point in all.
       scale: of y: `linear` from 0, `log`, or `nines` for shares.
-      together: each y of other charts that have the same scale.
+      together: values of y in other charts that have the same scale.
     """
-    canvas = Canvas(WIDTH, 240, title)
-    canvas.text(8, 16, title, 12, bold=True)
-    xs = [x for each in series for x, _ in each.points]
-    ys = [y for each in series for _, y in each.points]
-    ys += together
-    y = linear(0, max(*ys, 1e-9)) if scale == "linear" else _SCALES[scale](ys)
-    axes = Axes(canvas, exact(max(xs)), y, (_LEFT, _TOP + 14, WIDTH - _RIGHT, 204))
-    axes.frame(x_label, y_label)
-    left = WIDTH - _RIGHT
-    for each in reversed(series) if len(series) > 1 else ():
-        left -= width_of(each.name, 10) + 2
-        canvas.text(left, _TOP - 10, each.name, 10)
-        left -= 18
-        canvas.line([(left, _TOP - 13.5), (left + 14, _TOP - 13.5)], each.color, 2)
-        left -= 8
-    for each in series:
-        points = [axes.at(*point) for point in each.points]
-        if len(points) > 1:
-            canvas.line(points, each.color, 1.5)
-        if each.dots or len(points) == 1:
-            for (x, y), value in zip(points, each.points, strict=True):
-                canvas.dot(x, y, 2.2, each.color, f"{each.name}: {value[1]:.4g} at {value[0]:.4g}")
-    return canvas
+    chart = Chart(WIDTH, 240, title)
+    axes = chart.axes(_LEFT, 60, WIDTH - _RIGHT, 200)
+    end = max(x for curve in series for x, _ in curve.points)
+    values = [y for curve in series for _, y in curve.points] + list(together)
+    axes.set_xlim(0, end)
+    axes.set_xticks(ticks := _even(0, end), [f"{tick:g}" for tick in ticks])
+    _SCALES[scale](axes, values)
+    chart.label_axes(axes, "epochs", y_label)
+    _legend(chart, series)
+    for curve in series:
+        marked = curve.dots or len(curve.points) == 1
+        axes.plot(
+            *np.transpose(curve.points),
+            color=curve.color,
+            linewidth=1.5,
+            marker="o" if marked else "",
+            markersize=4.4,
+            clip_on=False,
+        )
+        for x, y in curve.points if marked else ():
+            chart.tip_at(axes, x, y, f"{curve.name}: {y:.4g} at {x:.4g}")
+    return chart
 
 
-def bars(title: str, label_names: Sequence[str], counts: Sequence[int]) -> Canvas:
-    """How many images of each class, the counts on the bars."""
-    chosen, left_out = classes_shown({"": list(counts)}, len(label_names), _BARS)
-    names = [short(label_names[label], 14) for label in chosen]
-    margin = 14 + max(width_of(name) for name in names)
-    row, head = 18, 46 if left_out else 32
-    canvas = Canvas(WIDTH, head + row * len(chosen) + 34, title)
-    canvas.text(8, 16, title, 12, bold=True)
-    if left_out:
-        canvas.text(8, 32, left_out, 10, "pale")
-    most = max(*counts, 1)
-    bottom = head + row * len(chosen)
-    # Room for the longest bar's count.
-    room = WIDTH - margin - _RIGHT - width_of(f"{most:,}", 10)
-    canvas.line([(margin, head - 2), (margin, bottom)], "pale")
-    for at, label in enumerate(chosen):
-        y, count = head + at * row, counts[label]
-        canvas.text(margin - 6, y + 13, names[at], 11, anchor="end")
-        long = room * count / most
-        canvas.rect(margin, y + 2, long, row - 5, "blue", tip=f"{label_names[label]}: {count:,}")
-        canvas.text(margin + long + 5, y + 13, f"{count:,}", 10, "ink" if count else "vermilion")
-    canvas.text((margin + WIDTH - _RIGHT) / 2, bottom + 18, "images", 10, "pale", "middle")
-    canvas.text(8, bottom + 18, "class", 10, "pale")
-    return canvas
+def _legend(chart: Chart, series: Sequence[Series]) -> None:
+    right = chart.width - _RIGHT
+    for curve in reversed(series) if len(series) > 1 else ():
+        chart.text(right, 38, curve.name, align="right")
+        right -= width_of(curve.name) + 18
+        chart.rectangles([(right, 33.5, 14, 2)], [curve.color])
+        right -= 10
+
+
+def _linear(axes: "Axes", values: Sequence[float]) -> None:
+    """An even scale from 0."""
+    ticks = _even(0, max(*values, 1e-9), whole=True)
+    end = ticks[-1]  # Large numbers have no room for all their digits.
+    divisor, unit = (1e6, " M") if end >= 1e7 else (1e3, " k") if end >= 1e6 else (1, "")
+    axes.set_ylim(0, end)
+    axes.set_yticks(ticks, [f"{tick / divisor:,.6g}{unit}" for tick in ticks])
+
+
+def _logarithmic(axes: "Axes", values: Sequence[float]) -> None:
+    """A scale on which each factor has its length."""
+    low, high = max(min(values), _LEAST), max(*values, _LEAST)
+    _fit(axes, low, high, decades, lambda place: 10.0**place)
+    ticks = _decades(low, high)
+    axes.set_yticks(ticks, [f"{tick:.4g}" for tick in ticks])
+
+
+def decades(values: np.ndarray | float) -> np.ndarray:
+    """How high values are drawn on a logarithmic scale."""
+    return np.log10(np.maximum(values, _LEAST))
+
+
+def _nines(axes: "Axes", values: Sequence[float]) -> None:
+    """A scale for shares, as `nines` places them."""
+    low, high, depth = min(values), max(values), nines(values)
+    _fit(axes, low, high, depth, lambda place: 1 - 10.0**-place)
+    span = max(float(depth(high) - depth(low)), 0.05)
+    ticks: list[float] = []
+    for share in reversed([share for share in _SHARES if low <= share <= high]):
+        if not ticks or depth(ticks[-1]) - depth(share) >= span / 8:  # Else they would touch.
+            ticks.append(share)
+    if len(ticks) < 3:
+        ticks = _even(low, high)
+    axes.set_yticks(ticks, [f"{tick * 100:.5g} %" for tick in ticks])
+
+
+def nines(shares: Iterable[float]) -> Callable[[np.ndarray | float], np.ndarray]:
+    """How high shares are drawn: 90 %, 99 % and 99.9 % are as far from each other.
+
+    100 % would be without end: it is drawn as half the smallest error of `shares`.
+    """
+    surest = min((1 - share for share in shares if share < 1), default=_SUREST) / 2
+    return lambda share: -np.log10(np.maximum(1 - np.asarray(share), surest))
+
+
+_SCALES: dict[str, Callable[["Axes", Sequence[float]], None]] = {
+    "linear": _linear,
+    "log": _logarithmic,
+    "nines": _nines,
+}
+
+
+def _fit(
+    axes: "Axes",
+    low: float,
+    high: float,
+    place: Callable[[float], np.ndarray],
+    value: Callable[[np.ndarray], np.ndarray],
+) -> None:
+    """Makes y run a little beyond `low` and `high`, by `place` and its inverse `value`."""
+    bottom, top = place(low), place(high)
+    margin = max(0.04 * float(top - bottom), 0.005)
+    axes.set_yscale("function", functions=(place, value))
+    axes.set_ylim(float(value(bottom - margin)), float(value(top + margin)))
+
+
+def _even(low: float, high: float, whole: bool = False) -> list[float]:
+    """Round values from `low` to `high`; or `whole`: that reach beyond both."""
+    from matplotlib.ticker import MaxNLocator
+
+    if high - low <= 1e-6 * max(abs(high), 1e-9):
+        return [low]
+    ticks = np.asarray(MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)).tolist()
+    if whole:
+        return ticks
+    margin = 1e-9 * max(abs(low), abs(high))
+    return [tick for tick in ticks if low - margin <= tick <= high + margin] or [low]
+
+
+def _decades(low: float, high: float) -> list[float]:
+    """Round values on a logarithmic scale, as few as tell enough."""
+    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    for factors in ((1,), (1, 3), (1, 2, 5)):
+        ticks = [factor * 10.0**power for power in powers for factor in factors]
+        ticks = [tick for tick in ticks if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
+        if len(ticks) > 2:
+            return ticks
+    return _even(low, high)
 
 
 def confusion(
     title: str, label_names: Sequence[str], matrix: np.ndarray, rates: bool = False
-) -> Canvas:
-    """What is taken for what.
+) -> Chart:
+    """How often each class is taken for each.
 
     Args:
       title: of the chart.
@@ -112,43 +196,43 @@ def confusion(
       rates: shares of each row in per cent, instead of counts.
     """
     count = len(label_names)
-    chosen = list(range(count))
+    shown, note = list(range(count)), ""
     if count > MATRIX:  # Those with most mistakes.
         wrong = matrix.sum(axis=0) + matrix.sum(axis=1) - 2 * np.diag(matrix)
-        chosen = sorted(np.argsort(-wrong, kind="stable")[:MATRIX].tolist())
-    names = [short(label_names[label], 12) for label in chosen]
-    side = 27 if len(chosen) <= 10 else 25
-    longest = max(width_of(name, 10) for name in names)
-    left, head = 30 + longest, 58 + (longest if longest > side - 4 else 10)
-    canvas = Canvas(
-        max(left + side * len(chosen) + 10, WIDTH), head + side * len(chosen) + 12, title
-    )
-    canvas.text(8, 16, title, 12, bold=True)
-    if count > MATRIX:
-        canvas.text(8, 32, f"the {MATRIX} classes of {count:,} with most mistakes", 10, "pale")
-    canvas.text(left, 48, "predicted class", 10, "pale")
-    canvas.text(14, head + side * len(chosen) / 2, "true class", 10, "pale", "middle", upright=True)
+        shown = sorted(np.argsort(-wrong, kind="stable")[:MATRIX].tolist())
+        note = f"the {MATRIX} classes of {count:,} with most mistakes"
+    names = [short(label_names[label], 12) for label in shown]
+    side = 27 if len(shown) <= 10 else 25
+    longest = max(map(width_of, names))
+    left, top = 32 + longest, 58 + (longest if longest > side - 4 else 10)
+    bottom = top + side * len(shown)
+    chart = Chart(max(left + side * len(shown) + 10, WIDTH), bottom + 12, title, note)
+    chart.text(left, 48, "predicted class", color=PALE)
+    chart.text(16, (top + bottom) / 2, "true class", color=PALE, align="center", upright=True)
     totals = np.maximum(matrix.sum(axis=1), 1)
-    for row, true in enumerate(chosen):
-        y = head + row * side
-        canvas.text(left - 6, y + side / 2 + 3.5, names[row], 10, anchor="end")
-        x = left + row * side + side / 2
+    boxes, colors, opacities = [], [], []
+    for row, (true, name) in enumerate(zip(shown, names, strict=True)):
+        y, middle = top + row * side, left + row * side + side / 2
+        chart.text(left - 6, y + side / 2 + 3.5, name, align="right")
         if longest > side - 4:
-            canvas.text(x + 3.5, head - 5, names[row], 10, upright=True)
+            chart.text(middle + 3.5, top - 5, name, upright=True)
         else:
-            canvas.text(x, head - 5, names[row], 10, anchor="middle")
-        for column, taken in enumerate(chosen):
-            number, share = int(matrix[true, taken]), float(matrix[true, taken] / totals[true])
-            x, color = left + column * side, "blue" if true == taken else "vermilion"
-            tip = f"{label_names[true]} taken for {label_names[taken]}: {number:,} ({share:.2%})"
-            if not number:
-                canvas.rect(x, y, side - 1, side - 1, "grid", 0.4)
-            else:  # Mistakes are few: a root makes them seen.
-                canvas.rect(x, y, side - 1, side - 1, color, math.sqrt(share), tip)
+            chart.text(middle, top - 5, name, align="center")
+        for column, predicted in enumerate(shown):
+            number, share = int(matrix[true, predicted]), matrix[true, predicted] / totals[true]
+            x = left + column * side
+            boxes.append((x, y, side - 1, side - 1))
+            colors.append(GRID if not number else BLUE if true == predicted else VERMILION)
+            # Mistakes are few: the root makes them visible.
+            opacities.append(math.sqrt(share) if number else 0.4)
+            if number:
                 words = _share(share) if rates else _count(number)
-                ink = "on-blue" if share > 0.3 else "ink"
-                canvas.text(x + side / 2, y + side / 2 + 3, words, 8.5, ink, "middle")
-    return canvas
+                color = ON_BLUE if share > 0.3 else INK
+                chart.text(x + side / 2 - 0.5, y + side / 2 + 2.5, words, 8.5, color, "center")
+                taken = f"{label_names[true]} taken for {label_names[predicted]}"
+                chart.tip(x, y, side - 1, side - 1, f"{taken}: {number:,} ({share:.2%})")
+    chart.rectangles(boxes, colors, opacities)
+    return chart
 
 
 def _share(share: float) -> str:
@@ -164,40 +248,84 @@ def _count(number: int) -> str:
     return str(number) if number < 10_000 else f"{number / 1000:.0f}k"
 
 
-def calibration(title: str, evaluation: Evaluation) -> Canvas:
-    """How often the network is right when it is so sure, and how many images it is so sure of."""
+def calibration(title: str, evaluation: Evaluation) -> Chart:
+    """How often the network is right by how sure it is, and how many images it is so sure of."""
     confidence = evaluation.probabilities.max(axis=1).astype(np.float64)
     right = evaluation.predicted == evaluation.labels
-    bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
-    canvas = Canvas(WIDTH, 330, title)
-    canvas.text(8, 16, title, 12, bold=True)
-    canvas.text(8, 32, "on the line: as often right as it is sure", 10, "pale")
-    share = linear(0, 1)
-    percent = Scale(share.place, tuple((at, f"{at * 100:.0f} %") for at, _ in share.ticks))
-    axes = Axes(canvas, percent, percent, (_LEFT, 62, WIDTH - _RIGHT, 206))
-    axes.frame("", "share that is right")
-    canvas.line([axes.at(0, 0), axes.at(1, 1)], "pale")
-    found = [(each, bins == each) for each in range(_BINS) if (bins == each).any()]
-    points = [(confidence[here].mean(), right[here].mean(), int(here.sum())) for _, here in found]
-    canvas.line([axes.at(x, y) for x, y, _ in points], "blue", 1.5)
-    for x, y, number in points:
-        tip = f"{number:,} images: {x:.1%} sure on average, {y:.1%} right"
-        canvas.dot(*axes.at(x, y), 3, "blue", tip)
-    below = Axes(
-        canvas,
-        percent,
-        logarithmic([0.7, *(number for _, _, number in points)]),
-        (_LEFT, 244, WIDTH - _RIGHT, 294),
-    )
-    below = dataclasses.replace(below, y=_thinned(below.y))
-    below.frame("probability of the predicted class", "images")
-    for (number, _), (_, _, images) in zip(found, points, strict=True):
-        left, top = below.at(number / _BINS, images)
-        right_x, bottom = below.at((number + 1) / _BINS, 0.7)
-        canvas.rect(left + 1, top, right_x - left - 2, bottom - top, "blue", tip=f"{images:,}")
-    return canvas
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    chart = Chart(WIDTH, 330, title, "on the line: as often right as it is sure")
+    above = chart.axes(_LEFT, 62, WIDTH - _RIGHT, 206)
+    below = chart.axes(_LEFT, 244, WIDTH - _RIGHT, 292)
+    percents = np.linspace(0, 1, 6)
+    for axes in (above, below):
+        axes.set_xlim(0, 1)
+        axes.set_xticks(percents, [f"{share * 100:.0f} %" for share in percents])
+    above.set_ylim(0, 1)
+    above.set_yticks(percents, [f"{share * 100:.0f} %" for share in percents])
+    above.plot((0, 1), (0, 1), color=PALE, linewidth=1)
+    points = [
+        (confidence[inside].mean(), right[inside].mean(), np.count_nonzero(inside), number)
+        for number in range(BINS)
+        if (inside := bins == number).any()
+    ]
+    sure, shares, counts, numbers = map(list, zip(*points, strict=True))
+    above.plot(sure, shares, color=BLUE, linewidth=1.5, marker="o", markersize=6, clip_on=False)
+    most = max(counts)
+    below.set_yscale("log")
+    below.set_ylim(0.7, max(most, 2))
+    ticks = _decades(1, most) if most > 1 else [1]
+    ticks = ticks[:: math.ceil(len(ticks) / 3)]
+    below.set_yticks(ticks, [f"{tick:,.0f}" for tick in ticks])
+    below.minorticks_off()
+    below.bar([(number + 0.5) / BINS for number in numbers], counts, 0.9 / BINS, color=BLUE)
+    for x, y, count, number in points:
+        words = f"{count:,} images: {x:.1%} sure on average, {y:.1%} right"
+        chart.tip_at(above, x, y, words)
+        chart.tip_at(below, (number + 0.5) / BINS, float(count), words)
+    chart.label_axes(above, "", "share that is right")
+    chart.label_axes(below, "probability of the predicted class", "images")
+    return chart
 
 
-def _thinned(scale: Scale) -> Scale:
-    step = math.ceil(len(scale.ticks) / 3)
-    return Scale(scale.place, tuple((at, f"{at:,.0f}") for at, _ in scale.ticks[::step]))
+def seen(
+    title: str,
+    samples: Sequence[Sample],
+    label_names: Sequence[str],
+    preprocess: Preprocess,
+    recipe: Recipe,
+    seed: int,
+) -> Chart:
+    """Images as they are, as the network gets them, and as training changes them.
+
+    Args:
+      title: of the chart.
+      samples: of the training split, with their indices in it.
+      label_names: by class number.
+      preprocess: of the run.
+      recipe: its augmentation.
+      seed: of the run.
+    """
+    names = [field.name for field in dataclasses.fields(Augment)]
+    augment = Augment(**{name: getattr(recipe, f"augment_{name}") for name in names})
+    raw = np.stack([sample.image for sample in samples])
+    columns = [("raw", raw), ("input", _pixels(preprocess(tf.constant(raw)), preprocess))]
+    for epoch in range(_EPOCHS if augment.active else 0):
+        keys = [[seed, epoch, sample.index] for sample in samples]
+        changed = augment(tf.constant(raw), tf.constant(keys, tf.int64))
+        columns.append((f"epoch {epoch + 1}", _pixels(preprocess(changed), preprocess)))
+    side, left = 44, 58
+    chart = Chart(WIDTH, 54 + len(samples) * (side + 4), title)
+    for row, sample in enumerate(samples):
+        y = 48 + row * (side + 4)
+        chart.text(left - 6, y + side / 2 + 3, short(label_names[sample.label], 8), align="right")
+        for column, (_, images) in enumerate(columns):
+            chart.image(left + column * (side + 3), y, side, side, thumbnail(images[row]))
+    for column, (head, _) in enumerate(columns):
+        chart.text(left + column * (side + 3) + side / 2, 42, head, 9, PALE, "center")
+    return chart
+
+
+def _pixels(inputs: tf.Tensor, preprocess: Preprocess) -> np.ndarray:
+    """The network's inputs float32 [N, H, W, C] as pixels again, uint8."""
+    pixels = (inputs.numpy() * preprocess.std + preprocess.mean) * 255
+    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)

@@ -1,235 +1,268 @@
-"""The page of a run: report.html."""
+"""Pages of one file each, from the templates: the report of a run, and what others share."""
 
-from collections.abc import Mapping
-from typing import Any
+import base64
+import dataclasses
+import hashlib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
 
 from ...base import progress
-from ...data.inspection.charts import short
+from ...base.charts import Chart, png_file
+from ...base.tables import short
+from ...data.inspection.charts import thumbnail
 from ..evaluation.metrics import wilson_interval
-from . import html as report_html
-from . import inside
-from .canvas import Canvas, png_uri
-from .facts import Facts, Mistake, Result
+from . import network
+from .facts import Facts, Result
 from .figures import MATRIX
-from .html import charts, escape, paragraph, section, share, table
-from .sheets import thumbnail
 
-_PAGE = 48
+_TEMPLATES = Path(__file__).parent / "templates"
+# Pixels of a side of an image on the page.
+_SIDE = 64
+_NAME = 32
+# Parts of config.json that open on demand.
+_SETTINGS = {"recipe": "Recipe", "preprocess": "Preprocessing", "pipeline": "Pipeline"}
 
 
-def page(facts: Facts, drawn: Mapping[str, Canvas]) -> str:
-    """The whole page.
+def render(template: str, **values: object) -> str:
+    """A template with its values; all text is escaped, since class names are people's own.
+
+    Args:
+      template: the name of a file in `templates/` that extends `page.html`.
+      values: what it names.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "svg": lambda chart: Markup(chart.svg(inline=True)),
+        "share": share,
+        "short": lambda name: short(name, _NAME),
+    }
+    script = environment.get_template("page.js").render()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    page = environment.get_template(template)
+    return page.render(script=Markup(script), digest=digest, **values) + "\n"
+
+
+def share(value: float | None) -> str:
+    """`99.12 %` on one line, or a dash for nothing."""
+    return "–" if value is None else f"{value * 100:.2f}\N{NO-BREAK SPACE}%"
+
+
+@dataclasses.dataclass(frozen=True)
+class Sprite:
+    """Many images as one: thousands of small files would be slow.
+
+    Attributes:
+      uri: the PNG file as a `data:` address.
+      width, height: of an image on the page, in pixels.
+      columns: images in a row.
+    """
+
+    uri: str
+    width: int
+    height: int
+    columns: int
+
+    @property
+    def size(self) -> str:
+        """CSS's background-size."""
+        return f"{self.columns * self.width}px auto"
+
+    def position(self, number: int) -> str:
+        """CSS's background-position of an image."""
+        x, y = number % self.columns * self.width, number // self.columns * self.height
+        return f"{-x}px {-y}px"
+
+
+def sprite(images: Sequence[np.ndarray]) -> Sprite:
+    """The images uint8 [H, W, C], all of one shape, at most 96 pixels wide and high."""
+    small = [thumbnail(image) for image in images] or [np.zeros((1, 1, 3), np.uint8)]
+    height, width = small[0].shape[:2]
+    columns = math.ceil(math.sqrt(len(small)))
+    content = png_file(tiled(np.stack(small), math.ceil(len(small) / columns), columns))
+    scale = _SIDE / max(height, width)
+    return Sprite(
+        f"data:image/png;base64,{base64.b64encode(content).decode()}",
+        max(round(width * scale), 1),
+        max(round(height * scale), 1),
+        columns,
+    )
+
+
+def tiled(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Images uint8 [N, h, w, 3] in rows and columns; places that are left are black."""
+    count, height, width, channels = images.shape
+    sheet = np.zeros((rows * columns, height, width, channels), np.uint8)
+    sheet[:count] = images
+    sheet = sheet.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
+    return sheet.reshape(rows * height, columns * width, channels)
+
+
+def report(facts: Facts, drawn: dict[str, Chart]) -> str:
+    """The page of a run.
 
     Args:
       facts: of the run.
       drawn: its figures, by name.
     """
-    config = facts.config
-    sections = {
-        "Data": _data(facts, drawn),
-        "Training": _training(facts, drawn),
-        "Result": _result(facts, drawn),
-        "Inside": _inside(facts, drawn),
-        "Artifacts": _artifacts(facts),
-        "Provenance": _provenance(facts),
+    config, data, result = facts.config, facts.data, facts.result
+    samples = data.samples if data else ()
+    mistakes = result.mistakes if result else ()
+    images = [sample.image for sample in samples]
+    images += [mistake.image for mistake in mistakes if mistake.image is not None]
+    pictures = sprite(images)
+    positions = [pictures.position(number) for number in range(len(images))]
+    # Mistakes are the surest first, and so are their images: the last may have none.
+    positions += [""] * (len(samples) + len(mistakes) - len(images))
+    shown = {
+        "Data": data,
+        "Training": True,
+        "Result": result,
+        "Inside": facts.model,
+        "Artifacts": facts.exports,
+        "Provenance": True,
     }
-    title = f"{config.model} on {config.dataset['name']}"
-    links = "".join(
-        f'<a href="#{name.lower()}">{name}</a>' for name, body in sections.items() if body
+    return render(
+        "report.html",
+        title=f"{config.model} on {config.dataset['name']}",
+        sections=[name for name, there in shown.items() if there],
+        facts=facts,
+        names=config.label_names,
+        numbers=_numbers(facts),
+        drawn=lambda *names: [drawn[name] for name in names if name in drawn],
+        sprite=pictures,
+        pictures={"samples": positions[: len(samples)], "mistakes": positions[len(samples) :]},
+        train_split=config.dataset["train_split"],
+        augmentation=_augmentation(facts),
+        scaling=_scaling(facts),
+        training=_training(facts),
+        result=_sentence(result) if result else "",
+        matrix_classes=MATRIX,
+        classes=_classes(result, config.label_names) if result else [],
+        layers=_layers(facts),
+        artifacts=_artifacts(facts),
+        provenance=_provenance(facts),
+        settings=[(title, list(facts.recorded[name].items())) for name, title in _SETTINGS.items()],
     )
-    top = [f"<h1>{escape(title)}</h1>", f"<nav>{links}</nav>", _headline(facts)]
-    top += [paragraph(note, "note") for note in facts.notes]
-    return report_html.page(title, [*top, *(body for body in sections.values() if body)])
 
 
-def _headline(facts: Facts) -> str:
-    found = []
+def _interval(result: Result) -> str:
+    low, high = wilson_interval(result.evaluation.correct, result.evaluation.examples)
+    return f"{low * 100:.2f} to {high * 100:.2f}\N{NO-BREAK SPACE}%"
+
+
+def _numbers(facts: Facts) -> list[tuple[str, str]]:
+    """A few large figures, each with what it is."""
+    numbers = []
     if facts.result is not None:
         evaluation = facts.result.evaluation
-        low, high = wilson_interval(evaluation.correct, evaluation.examples)
-        found += [
+        numbers += [
             (share(evaluation.accuracy), f"accuracy on {facts.result.split}"),
-            (
-                f"{low * 100:.2f} to {high * 100:.2f}\N{NO-BREAK SPACE}%",
-                "its 95 % confidence interval",
-            ),
+            (_interval(facts.result), "its 95 % confidence interval"),
             (f"{len(facts.result.mistakes):,}", f"mistakes in {evaluation.examples:,} images"),
         ]
     if facts.record is not None:
-        found += [
-            (f"{facts.record['parameters']:,}", "parameters"),
-            (progress.duration(facts.record["seconds"]), "training"),
+        numbers += [
+            (f"{facts.record.parameters:,}", "parameters"),
+            (progress.duration(facts.record.seconds), "training"),
         ]
-    return report_html.numbers(found) if found else ""
+    return numbers
 
 
-def _data(facts: Facts, drawn: Mapping[str, Canvas]) -> str:
-    if facts.data is None:
-        return ""
-    names = facts.config.label_names
-    tiles = [
-        _tile(each.image, f"{_bold(names[each.label])}<br>#{each.index}", names[each.label])
-        for each in facts.data.samples
-    ]
-    recipe = facts.config.recipe.to_config()
-    changes = {
-        name.removeprefix("augment_"): value
-        for name, value in recipe.items()
+def _augmentation(facts: Facts) -> str:
+    return ", ".join(
+        f"{name.removeprefix('augment_')} {value:g}"
+        for name, value in facts.config.recipe.to_config().items()
         if name.startswith("augment_") and value
-    }
-    told = ", ".join(f"{name} {value:g}" for name, value in changes.items())
-    return section(
-        "data",
-        "Data",
-        "<h3>Images of each class</h3>",
-        charts(drawn.get("labels-training"), drawn.get("labels-evaluated")),
-        f"<h3>Samples of {escape(facts.config.dataset['train_split'])}</h3>",
-        f'<div class="tiles">{"".join(tiles)}</div>',
-        "<h3>What the network sees</h3>",
-        paragraph(
-            "Each image raw; as the network's input, after cutting or padding; and as training "
-            f"had it in its first epochs, changed at random ({told})."
-            if told
-            else "Each image raw, and as the network's input. Training changed nothing at random."
-        ),
-        paragraph(_scaling(facts), "pale"),
-        charts(drawn.get("seen")),
     )
 
 
 def _scaling(facts: Facts) -> str:
     preprocess = facts.config.preprocess
     low, high = 0.0 - preprocess.mean / preprocess.std, (1 - preprocess.mean) / preprocess.std
-    sizes = ("×".join(map(str, each)) for each in (preprocess.image_shape, preprocess.output_shape))
-    return f"{' to '.join(sizes)} pixels; black is {low:.3g} for the network, white {high:.3g}."
+    before, after = (
+        "×".join(map(str, shape)) for shape in (preprocess.image_shape, preprocess.output_shape)
+    )
+    return f"{before} to {after} pixels; black is {low:.3g} for the network, white {high:.3g}."
 
 
-def _training(facts: Facts, drawn: Mapping[str, Canvas]) -> str:
+def _training(facts: Facts) -> str:
     if not facts.rows:
-        return section("training", "Training", paragraph("No step is logged yet."))
-    last = facts.rows[-1]
-    told = f"{last['step']:,} steps, {last['epoch']:.2f} epochs"
-    if facts.record is not None:
-        record = facts.record
-        told = (
-            f"{record['steps']:,} steps in {progress.duration(record['seconds'])}, "
-            f"{record['images_per_s']:,.0f} images/s in all; ended by {record['ended_by']}."
-        )
-        if record.get("best"):
-            best = record["best"]
-            told += (
-                f" Best validation accuracy {share(best['validation_accuracy'])} at step "
-                f"{best['step']:,}; the weights kept are the {facts.config.recipe.keep}."
-            )
-    names = ("loss", "accuracy", "learning_rate", "images_per_s")
-    shown = [drawn.get(name) for name in names]
-    return section("training", "Training", paragraph(told), charts(*shown))
-
-
-def _result(facts: Facts, drawn: Mapping[str, Canvas]) -> str:
-    result = facts.result
-    if result is None:
-        return ""
-    evaluation, names = result.evaluation, facts.config.label_names
-    low, high = wilson_interval(evaluation.correct, evaluation.examples)
+        return "No step is logged yet."
+    record = facts.record
+    if record is None:
+        return f"{facts.rows[-1]['step']:,} steps, {facts.rows[-1]['epoch']:.2f} epochs"
     words = (
-        f"On {evaluation.examples:,} images of {result.split}: accuracy "
-        f"{share(evaluation.accuracy)} (95 % confidence interval {low * 100:.2f} to "
-        f"{high * 100:.2f}\N{NO-BREAK SPACE}%), loss {evaluation.loss:.4f}, calibration error "
-        f"{share(evaluation.calibration_error)}."
+        f"{record.steps:,} steps in {progress.duration(record.seconds)}, "
+        f"{record.images_per_s:,.0f} images/s in all; ended by {record.ended_by}."
     )
-    limit = f" The matrix shows {MATRIX} of {len(names):,} classes." if len(names) > MATRIX else ""
-    pages = "".join(_mistake(each, names) for each in result.mistakes)
-    return section(
-        "result",
-        "Result",
-        paragraph(words),
-        "<h3>Confusion</h3>",
-        paragraph("Rows are true classes; blue is right, orange is wrong." + limit, "pale"),
-        charts(drawn.get("confusion"), drawn.get("confusion-rates"), drawn.get("calibration")),
-        "<h3>By class</h3>",
-        _classes(result, names),
-        f"<h3>Misclassified: all {len(result.mistakes):,}, the surest mistakes first</h3>"
-        if pages
-        else "",
-        paragraph("Each with the probability of what it was taken for and its place.", "pale")
-        if pages
-        else paragraph("No image is misclassified."),
-        f'<div class="tiles" id="mistakes" data-paged="{_PAGE}">{pages}</div>' if pages else "",
-    )
-
-
-def _classes(result: Result, names: tuple[str, ...]) -> str:
-    confusion = result.evaluation.confusion
-    rows = []
-    for number, (name, row) in enumerate(zip(names, result.evaluation.by_class(), strict=True)):
-        wrong = confusion[number].copy()
-        wrong[number] = 0
-        most = int(wrong.argmax())
-        often = f"{names[most]} ({wrong[most]:,})" if wrong[most] else "–"
-        figures = (share(row[each]) for each in ("precision", "recall", "f1"))
-        rows.append((name, f"{row['images']:,}", *figures, often))
-    return table(("class", "images", "precision", "recall", "F1", "most taken for"), rows)
-
-
-def _mistake(each: Mistake, names: tuple[str, ...]) -> str:
-    true, taken = names[each.label], names[each.predicted]
-    caption = f"{_bold(true)} taken for {_bold(taken)}<br>{share(each.confidence)}<br>#{each.index}"
-    return _tile(each.image, caption, f"{true}, taken for {taken}")
-
-
-def _bold(name: str) -> str:
-    """A class; the whole of a long name is in the picture's words and in the table."""
-    return f"<b>{escape(short(name, 32))}</b>"
-
-
-def _tile(image: Any, caption: str, words: str) -> str:
-    picture = (
-        ""
-        if image is None
-        else f'<img alt="{escape(words)}" width="64" height="64" src="{png_uri(thumbnail(image))}">'
-    )
-    return f'<figure class="tile">{picture}<figcaption>{caption}</figcaption></figure>'
-
-
-def _inside(facts: Facts, drawn: Mapping[str, Canvas]) -> str:
-    if facts.model is None:
-        return ""
-    layers = inside.layers(facts.model)
-    rows = [(each.name, each.kind, each.output_shape, f"{each.parameters:,}") for each in layers]
-    rows.append(("all", "", "", f"{facts.model.count_params():,}"))
-    kernels = [canvas for name, canvas in drawn.items() if name.startswith("kernels-")]
-    answers = [canvas for name, canvas in drawn.items() if name.startswith("activations-")]
-    return section(
-        "inside",
-        "Inside",
-        "<h3>Layers</h3>",
-        table(("layer", "kind", "output shape", "parameters"), rows),
-        "<h3>Kernels</h3>" if kernels else "",
-        charts(*kernels),
-        "<h3>What each layer answers</h3>",
-        charts(*answers),
-    )
-
-
-def _artifacts(facts: Facts) -> str:
-    rows = []
-    for each in facts.exports:
-        time = "–" if each["p50_us"] is None else f"{each['p50_us']:,.0f} µs"
-        cells = (f"{each['name']} {each['version']}", each["title"], f"{each['bytes']:,}")
-        rows.append(
-            (*cells, each["split"], share(each["accuracy"]), share(each["agreement"]), time)
+    if record.best_step is not None:
+        words += (
+            f" Best validation accuracy {share(record.best_accuracy)} at step "
+            f"{record.best_step:,}; the weights kept are the {facts.config.recipe.keep}."
         )
-    head = ("version", "artifact", "bytes", "split", "accuracy", "same class as trained", "latency")
-    if not rows:
-        return ""
-    told = "Latency is the median of one image with one thread, where it was measured."
-    return section("artifacts", "Artifacts", table(head, rows), paragraph(told, "pale"))
+    return words
 
 
-def _provenance(facts: Facts) -> str:
-    recorded, dataset = facts.recorded, facts.config.dataset
+def _sentence(result: Result) -> str:
+    evaluation = result.evaluation
+    return (
+        f"On {evaluation.examples:,} images of {result.split}: accuracy "
+        f"{share(evaluation.accuracy)} (95 % confidence interval {_interval(result)}), loss "
+        f"{evaluation.loss:.4f}, calibration error {share(evaluation.calibration_error)}."
+    )
+
+
+def _classes(result: Result, names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    mistakes = result.evaluation.confusion * (1 - np.eye(len(names), dtype=np.int64))
+    rows = []
+    for name, row, wrong in zip(names, result.evaluation.by_class(), mistakes, strict=True):
+        most = int(wrong.argmax())
+        taken = f"{names[most]} ({wrong[most]:,})" if wrong[most] else "–"
+        shares = (share(row[key]) for key in ("precision", "recall", "f1"))
+        rows.append((name, f"{row['images']:,}", *shares, taken))
+    return rows
+
+
+def _layers(facts: Facts) -> list[tuple[str, ...]]:
+    if facts.model is None:
+        return []
     rows = [
+        (layer.name, layer.kind, layer.output_shape, f"{layer.parameters:,}")
+        for layer in network.layers(facts.model)
+    ]
+    return [*rows, ("all", "", "", f"{facts.model.count_params():,}")]
+
+
+def _artifacts(facts: Facts) -> list[tuple[str, ...]]:
+    return [
+        (
+            f"{artifact.name} {artifact.version}",
+            artifact.title,
+            f"{artifact.bytes:,}",
+            artifact.split,
+            share(artifact.accuracy),
+            share(artifact.agreement),
+            "–" if artifact.p50_us is None else f"{artifact.p50_us:,.0f} µs",
+        )
+        for artifact in facts.exports
+    ]
+
+
+def _provenance(facts: Facts) -> list[tuple[str, object]]:
+    recorded, dataset = facts.recorded, facts.config.dataset
+    return [
         ("network", recorded["model"]),
         ("recipe", recorded["recipe_name"]),
         ("seed", recorded["seed"]),
@@ -238,19 +271,10 @@ def _provenance(facts: Facts) -> str:
         ("training split", dataset["train_split"]),
         ("validation split", dataset["validation_split"]),
         *(
-            ("mixed in", f"{each['name']} {each['split']}, weight {each['weight']:g}")
-            for each in dataset.get("mix", [])
+            ("mixed in", f"{mixed['name']} {mixed['split']}, weight {mixed['weight']:g}")
+            for mixed in dataset.get("mix", [])
         ),
         ("digitline", recorded.get("digitline", "–")),
         *sorted(recorded.get("packages", {}).items()),
         ("commit", recorded.get("git_commit") or "–"),
     ]
-    parts = [table(("what", "value"), rows, words=True)]
-    for name, title in (
-        ("recipe", "Recipe"),
-        ("preprocess", "Preprocessing"),
-        ("pipeline", "Pipeline"),
-    ):
-        fields = table(("field", "value"), recorded[name].items(), words=True)
-        parts.append(report_html.details(title, fields))
-    return section("provenance", "Provenance", *parts)

@@ -1,8 +1,9 @@
 """The table of measured accuracies, from what `benchmarks/accuracy.py` wrote."""
 
+import dataclasses
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ...base import files
 from ...base.errors import DataError
@@ -19,70 +20,104 @@ _COLUMNS = (
 )
 
 
-def read(folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
-    """The measured recipes of each network, by name.
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """A recipe of a network, trained with several seeds.
+
+    Attributes:
+      model, recipe: their names.
+      parameters: of the network.
+      article_accuracy: the figure of the article, as it states it; empty if there is none.
+      accuracies: of each seed, 0 to 1.
+      accuracy_mean: their mean.
+      train_seconds_median: of the seeds.
+      ensemble: how many runs there are in an ensemble, and its accuracy, if measured.
+    """
+
+    model: str
+    recipe: str
+    parameters: int
+    article_accuracy: str
+    accuracies: tuple[float, ...]
+    accuracy_mean: float
+    train_seconds_median: float
+    ensemble: tuple[int, float] | None
+
+    def __post_init__(self):
+        if not self.accuracies:
+            raise ValueError("no runs")
+
+    def __str__(self) -> str:
+        """`99.24 % (99.19 to 99.27)`: mean and range over the seeds."""
+        low, high = min(self.accuracies) * 100, max(self.accuracies) * 100
+        return f"{self.accuracy_mean * 100:.2f} % ({low:.2f} to {high:.2f})"
+
+
+def read(folder: Path) -> list[Measured]:
+    """The measured recipes, by the names of their files.
 
     Args:
       folder: of the files `accuracy-<network>-<recipe>.json`.
 
     Raises:
-      DataError: there are none, or one is not of the form.
+      DataError: there are none, or one has another form.
     """
-    found: dict[str, dict[str, dict[str, Any]]] = {}
+    measured = []
     for path in sorted(folder.glob("accuracy-*.json")):
         figures = files.read_json(path)
         try:
-            recipes = found.setdefault(figures["model"], {})
-            recipes[figures["recipe_name"]] = {**figures, "_": _row(figures)}
-        except (KeyError, TypeError, ValueError) as error:
+            ensemble = figures.get("ensemble")
+            measured.append(
+                Measured(
+                    figures["model"],
+                    figures["recipe_name"],
+                    figures["parameters"],
+                    figures.get("article_accuracy", ""),
+                    tuple(run["accuracy"] for run in figures["runs"]),
+                    figures["accuracy_mean"],
+                    figures["train_seconds_median"],
+                    (ensemble["of"], ensemble["accuracy"]) if ensemble else None,
+                )
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}: not figures of benchmarks/accuracy.py: {error}") from None
-    if not found:
+    if not measured:
         raise DataError(
             f"{folder}: no accuracy-….json in it: run benchmarks/accuracy.py first, or give "
             "--results_dir"
         )
-    return found
+    return measured
 
 
-def table(found: dict[str, dict[str, dict[str, Any]]], names: tuple[str, ...]) -> str:
-    """The table, in Markdown.
-
-    Args:
-      found: as `read` gives it.
-      names: of the networks, in the order of the rows.
-    """
+def table(measured: Sequence[Measured]) -> str:
+    """The table, in Markdown: a row for each network, in the order of `measured`."""
     lines = [f"| {' | '.join(_COLUMNS)} |", "|" + "---|" * len(_COLUMNS)]
-    for name in names:
-        recipes = found.get(name)
-        if not recipes:
-            continue
-        known = next(iter(recipes.values()))
-        best = recipes.get("best")
+    networks: dict[str, dict[str, Measured]] = {}
+    for figures in measured:
+        networks.setdefault(figures.model, {})[figures.recipe] = figures
+    for name, recipes in networks.items():
+        either, article, best = (
+            next(iter(recipes.values())),
+            recipes.get("article"),
+            recipes.get("best"),
+        )
         cells = [
             f"[`{name}`](models/{name}.py)",
-            f"{known['parameters']:,}",
-            known.get("article_accuracy", ""),
-            recipes["article"]["_"] if "article" in recipes else "",
-            f"**{best['_']}".replace(" %", " %**", 1) if best else "",
-            _duration(best["train_seconds_median"]) if best else "",
+            f"{either.parameters:,}",
+            either.article_accuracy,
+            str(article or ""),
+            f"**{best}".replace(" %", " %**", 1) if best else "",
+            _duration(best.train_seconds_median) if best else "",
         ]
         lines.append(f"| {' | '.join(cells)} |")
-        if best and "ensemble" in best:
-            lines.append(_ensemble_row(name, best))
+        if best and best.ensemble:
+            count, accuracy = best.ensemble
+            time = _duration(count * best.train_seconds_median)
+            lines.append(
+                f"| `{name}`, ensemble of {count} | {count * best.parameters:,} |  |  | "
+                f"**{accuracy * 100:.2f} %** | {time} |"
+            )
     return "\n".join(lines)
-
-
-def _ensemble_row(name: str, best: dict[str, Any]) -> str:
-    number, accuracy = best["ensemble"]["of"], best["ensemble"]["accuracy"]
-    cells = [
-        f"`{name}`, ensemble of {number}",
-        f"{number * best['parameters']:,}",
-        "",
-        "",
-        f"**{accuracy * 100:.2f} %**",
-        _duration(number * best["train_seconds_median"]),
-    ]
-    return f"| {' | '.join(cells)} |"
 
 
 def write_into(readme: Path, text: str) -> None:
@@ -101,15 +136,6 @@ def write_into(readme: Path, text: str) -> None:
     after = marks.sub(lambda _: f"{BEGIN}\n{text}\n{END}", before)
     if after != before:
         files.write_text(readme, after)
-
-
-def _row(figures: dict[str, Any]) -> str:
-    """`99.24 % (99.19 to 99.27)`: mean and range over the seeds."""
-    accuracies = [run["accuracy"] for run in figures["runs"]]
-    return (
-        f"{figures['accuracy_mean'] * 100:.2f} % ({min(accuracies) * 100:.2f} to "
-        f"{max(accuracies) * 100:.2f})"
-    )
 
 
 def _duration(seconds: float) -> str:

@@ -1,21 +1,21 @@
 """A report for a terminal: curves and the confusion matrix as text."""
 
 import textwrap
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ...data.inspection.charts import short
+from ...base.tables import short
 from ..evaluation.metrics import Evaluation, wilson_interval
-from .axes import Scale, logarithmic, nines
-from .drawn import points
+from ..evaluation.text import confusion_matrix
 from .facts import Facts
+from .figures import decades, nines
+from .run_figures import points
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _COLUMNS, _ROWS = 30, 6
-# Wider matrices are for the page; a terminal gets the commonest mistakes.
-_WIDEST, _PAIRS = 120, 10
+# The commonest mistakes that are named, and the width of their lines.
+_PAIRS, _WIDTH = 10, 120
 _NAME = 14
 
 
@@ -29,46 +29,47 @@ def of_run(facts: Facts) -> list[str]:
     return lines
 
 
-def curves(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Loss and accuracy over the epochs, side by side."""
+def curves(rows: Sequence[dict[str, float]]) -> list[str]:
+    """Loss and accuracy over the epochs, training and validation side by side."""
     lines: list[str] = []
-    for name, scale in (("loss", logarithmic), ("accuracy", nines)):
+    for name, place, words in (
+        ("loss", decades, "{:.4g}".format),
+        ("accuracy", lambda values: nines(values)(values), "{:.2%}".format),
+    ):
+        shown = {"training": points(rows, name), "validation": points(rows, f"validation_{name}")}
         charts = [
-            _chart(f"{part} {name}".strip(), points(rows, key), scale)
-            for part, key in (("training", name), ("validation", f"validation_{name}"))
+            _chart(f"{part} {name}", curve, place, words) for part, curve in shown.items() if curve
         ]
-        charts = [chart for chart in charts if chart]
         if charts:
             lines += ["", *("   ".join(parts).rstrip() for parts in zip(*charts, strict=True))]
     return lines[1:]
 
 
-def _chart(title: str, found: Sequence[tuple[float, float]], scale: Any) -> list[str]:
-    """A curve as columns of blocks, all lines of one width; empty for no points."""
-    if not found:
-        return []
-    values = [value for _, value in found]
-    chosen: Scale = scale(values)
+def _chart(
+    title: str,
+    curve: Sequence[tuple[float, float]],
+    place: Callable[[np.ndarray], np.ndarray],
+    words: Callable[[float], str],
+) -> list[str]:
+    """A curve as columns of blocks, with its lowest and highest value; lines of one width."""
+    epochs, values = np.transpose(curve)
     # Each column shows the last value up to its place.
-    end = found[-1][0]
-    at = np.searchsorted([x for x, _ in found], np.linspace(end / _COLUMNS, end, _COLUMNS), "right")
-    heights = [chosen.place(values[max(0, place - 1)]) for place in at]
-    levels = [round(1 + min(max(each, 0), 1) * (_ROWS * 8 - 1)) for each in heights]
-    margin = max(len(words) for _, words in chosen.ticks)
-    labels = [""] * _ROWS
-    for value, words in chosen.ticks:
-        row = _ROWS - 1 - round(chosen.place(value) * (_ROWS - 1))
-        if 0 <= row < _ROWS and not labels[row]:
-            labels[row] = words
-    width = margin + 2 + _COLUMNS
-    lines = [title.ljust(width)]
-    for row in range(_ROWS):
+    ends = np.linspace(epochs[-1] / _COLUMNS, epochs[-1], _COLUMNS)
+    heights = place(values)
+    span = max(float(heights.max() - heights.min()), 1e-9)
+    heights = (heights - heights.min()) / span
+    heights = heights[np.maximum(np.searchsorted(epochs, ends, "right") - 1, 0)]
+    levels = np.rint(1 + heights * (_ROWS * 8 - 1)).astype(int)
+    low, high = words(values.min()), words(values.max())
+    margin = max(len(low), len(high))
+    labels = [high if low != high else "", *[""] * (_ROWS - 2), low]
+    lines = [title.ljust(margin + 2 + _COLUMNS)]
+    for row, label in enumerate(labels):
         below = (_ROWS - 1 - row) * 8
-        blocks = "".join(_EIGHTHS[min(max(level - below, 0), 8)] for level in levels)
-        lines.append(f"{labels[row]:>{margin}} │{blocks}")
-    last = f"{end:.3g} epochs, last {values[-1]:.4g}"
-    lines.append(f"{'':>{margin}} └{last:─>{_COLUMNS}}"[:width])
-    return lines
+        blocks = "".join(_EIGHTHS[level] for level in np.clip(levels - below, 0, 8))
+        lines.append(f"{label:>{margin}} │{blocks}")
+    last = f"{epochs[-1]:.3g} epochs, last {words(values[-1])}"
+    return [*lines, f"{'':>{margin}} └{last:─>{_COLUMNS}}"]
 
 
 def result(split: str, evaluation: Evaluation, label_names: Sequence[str]) -> list[str]:
@@ -79,36 +80,19 @@ def result(split: str, evaluation: Evaluation, label_names: Sequence[str]) -> li
         f"{evaluation.examples:,}; 95 % interval {low:.2%} to {high:.2%})"
     ]
     matrix = evaluation.confusion
-    table = _matrix(label_names, matrix)
-    if len(table[0]) <= _WIDEST:
-        lines += ["", "true class by row, predicted by column:", *table]
+    shown = confusion_matrix(label_names, matrix.tolist())
+    if shown:
+        lines += ["", *shown]
     wrong = matrix - np.diag(np.diag(matrix))
-    places = np.argsort(-wrong, axis=None, kind="stable")[:_PAIRS]
     names = [short(name, _NAME) for name in label_names]
-    told = []
-    for place in map(int, places):
-        true, taken = divmod(place, len(names))
-        if wrong[true, taken]:
-            count = int(wrong[true, taken])
-            often = "once" if count == 1 else f"{count:,} times"
-            told.append(f"{names[true]}→{names[taken]} {often}")
-    if told:
-        words = "most common mistakes, true→predicted: " + ", ".join(told)
-        lines += ["", *textwrap.wrap(words, _WIDEST)]
-    return lines
-
-
-def _matrix(label_names: Sequence[str], matrix: np.ndarray) -> list[str]:
-    names = [short(name, _NAME) for name in label_names]
-    margin = max(map(len, names))
-    # Long names are for the rows: a column has its number in their order.
-    heads = names if max(map(len, names)) <= 5 else [f"[{at}]" for at in range(len(names))]
-    if heads is not names:
-        names = [f"{name.ljust(margin)} [{at}]" for at, name in enumerate(names)]
-        margin = max(map(len, names))
-    width = max(*(len(head) for head in heads), len(f"{matrix.max():,}"))
-    lines = [" " * margin + "".join(f" {head:>{width}}" for head in heads)]
-    for name, row in zip(names, matrix.tolist(), strict=True):
-        cells = "".join(f" {f'{count:,}' if count else '·':>{width}}" for count in row)
-        lines.append(f"{name:<{margin}}{cells}")
+    pairs = []
+    for place in np.argsort(-wrong, axis=None, kind="stable")[:_PAIRS].tolist():
+        true, predicted = divmod(place, len(names))
+        count = int(wrong[true, predicted])
+        if count:
+            times = "once" if count == 1 else f"{count:,} times"
+            pairs.append(f"{names[true]}→{names[predicted]} {times}")
+    if pairs:
+        words = "most common mistakes, true→predicted: " + ", ".join(pairs)
+        lines += ["", *textwrap.wrap(words, _WIDTH)]
     return lines

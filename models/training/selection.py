@@ -57,9 +57,7 @@ def sources(values: Any, dataset: Dataset, train_split: str) -> list[Split]:
       UsageError: a mix is not name:weight, or its dataset does not fit.
     """
     index, number = _shard(values.shard)
-    split = dataset.split(train_split)
-    stop = values.skip + values.take if values.take else split.examples
-    found = [split.cut(values.skip, stop).of_worker(index, number)]
+    found = [part(dataset.split(train_split), values.skip, values.take, values.shard)]
     for each in values.mix:
         name, _, word = each.rpartition(":")
         try:
@@ -84,6 +82,13 @@ def sources(values: Any, dataset: Dataset, train_split: str) -> list[Split]:
                 f"of {split.dataset.name}"
             )
     return found
+
+
+def part(split: Split, skip: int, take: int, shard: str) -> Split:
+    """The images of a training split that --skip, --take and --shard leave."""
+    index, number = _shard(shard)
+    stop = skip + take if take else split.examples
+    return split.cut(skip, stop).of_worker(index, number)
 
 
 def _shard(text: str) -> tuple[int, int]:

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from digitline.base import command as commands
 from digitline.base.errors import UsageError, UserError
 from digitline.models.report import command as report
-
-from support import call
 
 
 @pytest.fixture(scope="module")
@@ -22,12 +21,14 @@ def runs(trained, well_trained, tmp_path_factory):
 
 
 def compared(*arguments):
-    return call(report.COMMAND, [str(each) for each in arguments])
+    """The result as JSON, and as text."""
+    comparison = commands.call(report.COMMAND, [str(argument) for argument in arguments])
+    return comparison.to_json(), comparison.text()
 
 
 def test_runs_are_sorted_by_accuracy(runs):
     short, long, going = runs
-    result = compared(f"--compare={going},{short}", long)  # Commas and spaces.
+    result, text = compared(f"--compare={going},{short}", long)  # Commas and spaces.
     assert [each["name"] for each in result["runs"]] == ["long", "short", "going"]
     accuracies = [each["accuracy"] for each in result["runs"]]
     assert accuracies[0] > accuracies[1]
@@ -38,20 +39,20 @@ def test_runs_are_sorted_by_accuracy(runs):
     assert "are not finished" in html
     assert "http:" not in html
     assert str(going.parent) not in html
-    lines = [line.split()[0] for line in report.text(result).splitlines() if line]
+    lines = [line.split()[0] for line in text.splitlines() if line]
     assert lines.index("long") < lines.index("short") < lines.index("going")
 
 
 def test_only_what_differs_is_told(runs, tmp_path):
     short, long, _ = runs
-    result = compared("--compare", short, long, f"--output={tmp_path / 'page.html'}")
+    result, _ = compared("--compare", short, long, f"--output={tmp_path / 'page.html'}")
     assert result["differences"] == {"recipe.epochs": {"long": "15.0", "short": "3.0"}}
     html = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "recipe.epochs" in html
     assert "recipe.learning_rate" not in html
-    same = compared("--compare", short, shutil.copytree(short, tmp_path / "again"))
+    same, text = compared("--compare", short, shutil.copytree(short, tmp_path / "again"))
     assert same["differences"] == {}
-    assert "the recipes are the same" in report.text(same)
+    assert "the recipes are the same" in text
 
 
 def test_runs_of_other_images_are_marked(runs, tmp_path):
@@ -60,7 +61,7 @@ def test_runs_of_other_images_are_marked(runs, tmp_path):
     config = json.loads((other / "config.json").read_text())
     config["dataset"]["fingerprint"] = "another"
     (other / "config.json").write_text(json.dumps(config))
-    assert "not of the same images" in report.text(compared("--compare", short, other))
+    assert "not of the same images" in compared("--compare", short, other)[1]
 
 
 def test_mistakes(runs, tmp_path):

@@ -2,21 +2,23 @@ import numpy as np
 import pytest
 
 from digitline.models import registry
-from digitline.models.report import inside
+from digitline.models.report import network
 
 
 @pytest.mark.parametrize("name", registry.NAMES)
-def test_every_network_is_shown(name):
+def test_shows_every_network(name):
     module = registry.get(name)
     preprocess = module.preprocess((28, 28, 3), module.RECIPES["best"])
     model = module.build(preprocess.output_shape, 26)
-    rows = inside.layers(model)
+    rows = network.layers(model)
     assert sum(row.parameters for row in rows) == model.count_params()
     assert rows[-1].output_shape == "26"
     raw = np.zeros((28, 28, 3), np.uint8)
-    (drawn,) = inside.activations(model, preprocess(raw[None]).numpy(), ["One"], [raw])
-    assert all(f">{row.name}: {row.kind}<" in drawn.svg() for row in rows)
+    (drawn,) = network.activations(model, preprocess(raw[None]).numpy(), ["One"], [raw])
+    svg = drawn.svg()
+    assert all(f">{row.name}: {row.kind}<" in svg for row in rows)
     convolutions = sum("Conv2D" in row.kind for row in rows)
-    kernels = inside.kernels(model)
+    kernels = network.kernels(model)
     assert len(kernels) == min(convolutions, 2) or (not convolutions and len(kernels) == 1)
-    assert all(f">{channel}<" in kernels[0].svg() for channel in ("red", "green", "blue"))
+    svg = kernels[0].svg()
+    assert all(f">{channel}<" in svg for channel in ("red", "green", "blue"))

@@ -20,10 +20,9 @@ from digitline.base.tf import keras
 from digitline.data.pipeline.records import load
 from digitline.models import registry, train
 from digitline.models.evaluation.metrics import of_probabilities
+from digitline.models.report import boards, figures, projector
 from digitline.models.report import command as report
-from digitline.models.report import figures
 from digitline.models.report.facts import Result
-from digitline.models.report.tensorboard import boards, embeddings
 from digitline.models.run import Run
 
 from support import call, train_arguments
@@ -170,8 +169,8 @@ def test_paths_lead_nowhere_else(board):
 
 
 def test_a_large_split_is_thinned_evenly_and_sprites_shrink(copied, monkeypatch, images):
-    monkeypatch.setattr(embeddings, "_IMAGES", 5)
-    monkeypatch.setattr(embeddings, "_SPRITES", 45)
+    monkeypatch.setattr(projector, "_IMAGES", 5)
+    monkeypatch.setattr(projector, "_SPRITES", 45)
     found = shown(copied)
     assert [row[f"index in {SPLIT}"] for row in found.rows] == ["0", "20", "40", "60", "80"]
     assert found.vectors.shape == (5, 84)
@@ -179,7 +178,7 @@ def test_a_large_split_is_thinned_evenly_and_sprites_shrink(copied, monkeypatch,
     assert found.sprites.shape == (42, 42)  # Three rows of three.
     assert (found.sprites[14:28, 14:28] == images[80, ::2, ::2]).all()
     assert not found.sprites[28:].any()
-    monkeypatch.setattr(embeddings, "_NUMBERS", 84 * 2)
+    monkeypatch.setattr(projector, "_NUMBERS", 84 * 2)
     assert shown(copied).vectors.shape == (2, 84)
 
 
@@ -207,7 +206,7 @@ def test_a_killed_report_leaves_no_half(copied, monkeypatch):
     def fails(sprites):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(embeddings, "png_file", fails)
+    monkeypatch.setattr(projector, "png_file", fails)
     with pytest.raises(KeyboardInterrupt):
         shown(copied)
     # TensorBoard shows no points then, rather than points with the wrong names.
@@ -223,7 +222,7 @@ def test_every_network_has_an_embedding(name):
     model = module.build(preprocess.output_shape, 26)
     raw = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 3), np.uint8)
     inputs = preprocess(raw).numpy()
-    found = embeddings.before_last(model)(inputs, training=False)
+    found = projector.before_last(model)(inputs, training=False)
     assert len(found.shape) == 2
     np.testing.assert_allclose(
         model.layers[-1](found), model(inputs, training=False), rtol=1e-4, atol=1e-5
@@ -235,7 +234,7 @@ def test_every_network_has_an_embedding(name):
 def test_class_names_stay_in_their_cells():
     names = ("a\tb", "c\nd\r\ne", " ", "\u2028日本語")
     evaluation = of_probabilities(np.array([0, 1, 2, 3]), np.eye(4, dtype=np.float32)[[1, 1, 2, 3]])
-    text = embeddings.metadata(names, Result("all", evaluation, (), ()), np.arange(4))
+    text = projector.metadata(names, Result("all", evaluation, (), ()), np.arange(4))
     rows = [line.split("\t") for line in text.splitlines()]
     assert {len(row) for row in rows} == {6}
     assert [row[1] for row in rows] == ["label", "a b", "c d e", "–", "日本語"]
@@ -248,7 +247,7 @@ def test_numbers_are_not_taken_for_text(value, tmp_path):
     from tensorboard.plugins.projector import projector_plugin
 
     vectors = np.full((4, 3), value, np.float32)
-    (tmp_path / "tensors.bytes").write_bytes(embeddings.tensor_file(vectors))
+    (tmp_path / "tensors.bytes").write_bytes(projector.tensor_file(vectors))
     path = str(tmp_path / "tensors.bytes")
     with pytest.raises(UnicodeDecodeError):
         projector_plugin._read_tensor_tsv_file(path)

@@ -15,17 +15,18 @@ from pathlib import Path
 
 import numpy as np
 
-from ....base import files
-from ....base.tf import keras, tf
-from ....data.dataset import Split
-from ....data.inspection.charts import short
-from ....data.pipeline.preprocess import Preprocess
-from ....data.pipeline.records import decoded
-from ..canvas import png_file, visible
-from ..facts import Result
+from ...base import files
+from ...base.charts import png_file, visible
+from ...base.tables import short
+from ...base.tf import keras, tf
+from ...data.dataset import Split
+from ...data.pipeline.preprocess import Preprocess
+from ...data.pipeline.records import decoded
+from .facts import Result
+from .page import tiled
 
 _CONFIG, _FOLDER = "projector_config.pbtxt", "projector"
-# At most so many images, and numbers (64 MB): a browser holds them all.
+# At most this many images, and numbers (64 MB): a browser holds them all.
 _IMAGES, _NUMBERS = 10_000, 2**24
 # Pixels of a side of all sprites. The projector takes 8,192; not every graphics processor does.
 _SPRITES = 4096
@@ -38,13 +39,13 @@ class Embedded:
 
     Attributes:
       layer: the network's last, which the vectors go into.
-      places: int64 [N], in the split, ascending.
+      indices: int64 [N], in the split, ascending.
       vectors: float32 [N, D].
       sprites: uint8 [N, h, w, 3], the images, small.
     """
 
     layer: str
-    places: np.ndarray
+    indices: np.ndarray
     vectors: np.ndarray
     sprites: np.ndarray
 
@@ -58,52 +59,50 @@ def before_last(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, model.layers[-1].input)
 
 
-def of_split(
-    model: keras.Model, preprocess: Preprocess, evaluated: Split, examples: int
-) -> Embedded:
+def of_split(model: keras.Model, preprocess: Preprocess, evaluated: Split) -> Embedded:
     """The images of a split: all, or where these are too many some, evenly spread.
 
     Args:
       model: the trained network.
       preprocess: from raw pixels to its input.
       evaluated: the split.
-      examples: how many images it has.
     """
-    network = before_last(model)
+    network, examples = before_last(model), evaluated.examples
     count = min(examples, _IMAGES, max(1, _NUMBERS // network.output_shape[1]))
-    places = np.arange(count, dtype=np.int64) * examples // count
+    indices = np.arange(count, dtype=np.int64) * examples // count
     room = _SPRITES // math.ceil(math.sqrt(count))
     vectors, sprites, start = [], [], 0
     for images, labels in decoded(evaluated):
-        here = places[(places >= start) & (places < start + len(labels))] - start
+        here = indices[(indices >= start) & (indices < start + len(labels))] - start
         start += len(labels)
-        for at in range(0, len(here), _BATCH):
-            raw = tf.gather(images, here[at : at + _BATCH])
+        for first in range(0, len(here), _BATCH):
+            raw = tf.gather(images, here[first : first + _BATCH])
             vectors.append(network(preprocess(raw), training=False).numpy())
-            step = -(-max(raw.shape[1:3]) // room)
+            step = math.ceil(max(raw.shape[1:3]) / room)
             sprites += [visible(image[::step, ::step]) for image in raw.numpy()]
-    found = np.concatenate(vectors).astype(np.float32)
-    return Embedded(model.layers[-1].name, places, found, np.stack(sprites))
+    stacked = np.concatenate(vectors).astype(np.float32)
+    return Embedded(model.layers[-1].name, indices, stacked, np.stack(sprites))
 
 
-def write(folder: Path, found: Embedded, names: tuple[str, ...], result: Result) -> None:
+def write(folder: Path, embedded: Embedded, names: tuple[str, ...], result: Result) -> None:
     """Writes the files.
 
     Args:
       folder: for TensorBoard.
-      found: the images.
+      embedded: the images.
       names: by class number.
       result: of the network on their split.
     """
     from google.protobuf import text_format
     from tensorboard.plugins import projector  # pyright: ignore[reportMissingImports]
 
-    height, width = found.sprites.shape[1:3]
+    height, width = embedded.sprites.shape[1:3]
+    side = math.ceil(math.sqrt(len(embedded.sprites)))
     info = projector.EmbeddingInfo(
         # The page puts it into addresses as it is: a split's name, with % or +, would not do.
-        tensor_name=f"input of {found.layer}",
+        tensor_name=f"input of {embedded.layer}",
         tensor_path=f"{_FOLDER}/tensors.bytes",
-        tensor_shape=found.vectors.shape,
+        tensor_shape=embedded.vectors.shape,
         metadata_path=f"{_FOLDER}/metadata.tsv",
         sprite=projector.SpriteMetadata(
             image_path=f"{_FOLDER}/sprites.png", single_image_dim=(width, height)
@@ -112,9 +111,9 @@ def write(folder: Path, found: Embedded, names: tuple[str, ...], result: Result)
     # The first to go and the last to come: it never names files of two reports.
     (folder / _CONFIG).unlink(missing_ok=True)
     for path, content in (
-        (info.tensor_path, tensor_file(found.vectors)),
-        (info.metadata_path, metadata(names, result, found.places).encode()),
-        (info.sprite.image_path, png_file(sprite_sheet(found.sprites))),
+        (info.tensor_path, tensor_file(embedded.vectors)),
+        (info.metadata_path, metadata(names, result, embedded.indices).encode()),
+        (info.sprite.image_path, png_file(tiled(embedded.sprites, side, side))),
     ):
         with files.replacing(folder / path) as temporary:
             temporary.write_bytes(content)
@@ -134,27 +133,17 @@ def tensor_file(vectors: np.ndarray) -> bytes:
     return bytes(content)
 
 
-def metadata(names: tuple[str, ...], result: Result, places: np.ndarray) -> str:
+def metadata(names: tuple[str, ...], result: Result, indices: np.ndarray) -> str:
     """A head and a line for each image, with tabs between the cells; a name stays on its line."""
     evaluation, cells = result.evaluation, [short(name, 60) or "–" for name in names]
     confidence = evaluation.probabilities.max(axis=1)
     labels, predicted = evaluation.labels.tolist(), evaluation.predicted.tolist()
-    # The projector writes at a point the first column that is no number, as digits are.
+    # The projector writes at a point the first column that is not a number, as digits are.
     head = ("classes", "label", "predicted", "result", "confidence")
     rows: list[tuple[str, ...]] = [(*head, f"index in {result.split}")]
-    for place in places.tolist():
-        true, taken = cells[labels[place]], cells[predicted[place]]
-        right = "right" if labels[place] == predicted[place] else "wrong"
-        sure = f"{confidence[place]:.4f}"
-        rows.append((f"{true} → {taken}", true, taken, right, sure, str(place)))
+    for index in indices.tolist():
+        true, taken = cells[labels[index]], cells[predicted[index]]
+        right = "right" if labels[index] == predicted[index] else "wrong"
+        sure = f"{confidence[index]:.4f}"
+        rows.append((f"{true} → {taken}", true, taken, right, sure, str(index)))
     return "".join("\t".join(row) + "\n" for row in rows)
-
-
-def sprite_sheet(sprites: np.ndarray) -> np.ndarray:
-    """Images uint8 [N, h, w, 3] in as many rows as columns; what they leave is black."""
-    count, height, width, channels = sprites.shape
-    side = math.ceil(math.sqrt(count))
-    sheet = np.zeros((side * side, height, width, channels), np.uint8)
-    sheet[:count] = sprites
-    sheet = sheet.reshape(side, side, height, width, channels).transpose(0, 2, 1, 3, 4)
-    return sheet.reshape(side * height, side * width, channels)

@@ -3,7 +3,7 @@
 In `<workdir>/tensorboard`:
 
     events.out.tfevents.*.digitline-report   the confusion matrix and the misclassified images
-    projector_config.pbtxt, projector/       a split's images in the projector (see embeddings.py)
+    projector_config.pbtxt, projector/       a split's images in the projector (see projector.py)
 """
 
 import shutil
@@ -11,17 +11,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from ....base import files
-from ....base.tf import tf
-from ....data.dataset import Split
-from ....data.inspection.charts import short
-from ...training import metrics_log as journal
-from .. import drawn as report_drawn
-from .. import figures
-from .. import sheets as figures_sheets
-from ..canvas import Canvas
-from ..facts import Facts, Result
-from . import embeddings
+from ...base import files
+from ...base.charts import Chart
+from ...base.tables import short
+from ...base.tf import tf
+from ...data.dataset import Split
+from ...data.inspection import charts
+from ..training import metrics_log
+from . import figures, projector, run_figures
+from .facts import Facts, Result
 
 # How the name of our event file ends; that of the curves ends otherwise.
 _SUFFIX = ".digitline-report"
@@ -33,7 +31,7 @@ def write(facts: Facts, evaluated: Split) -> Path:
     """Writes it; what an earlier report wrote is replaced.
 
     Args:
-      facts: of a finished run that was looked at.
+      facts: of a finished run, with the result.
       evaluated: the split that `facts.result` is of.
 
     Returns:
@@ -43,59 +41,54 @@ def write(facts: Facts, evaluated: Split) -> Path:
       UsageError: TensorBoard is not installed.
       UserError: another process writes there.
     """
-    folder = journal.board(facts.run)
+    folder = metrics_log.board(facts.run)
     assert facts.record is not None
     assert facts.model is not None
     assert facts.result is not None
     names = facts.config.label_names
     with files.owned(folder, "writing for TensorBoard"):
         files.remove_leftovers(folder, f"**/{files.TEMPORARY}*")
-        _write_pictures(folder, names, facts.result, facts.record["steps"])
-        found = embeddings.of_split(
-            facts.model,
-            facts.config.preprocess,
-            evaluated,
-            facts.result.evaluation.examples,
-        )
-        embeddings.write(folder, found, names, facts.result)
+        _write_pictures(folder, names, facts.result, facts.record.steps)
+        embedded = projector.of_split(facts.model, facts.config.preprocess, evaluated)
+        projector.write(folder, embedded, names, facts.result)
     return folder
 
 
 def _write_pictures(folder: Path, names: tuple[str, ...], result: Result, step: int) -> None:
-    found = len(result.mistakes)
-    told = (
-        f"{result.evaluation.examples:,} images of `{result.split}`, {found:,} of them "
-        "misclassified, the surest mistakes first: above an image its class, below what it was "
-        "taken for"
+    count = len(result.mistakes)
+    description = (
+        f"{result.evaluation.examples:,} images of `{result.split}`, {count:,} of them "
+        "misclassified, the surest mistakes first: above an image its class, below the predicted "
+        "class"
     )
-    if found > _MISTAKES:
-        told += f". The first {_MISTAKES} are here, all in `report.html`"
+    if count > _MISTAKES:
+        description += f". The first {_MISTAKES} are here, all in `report.html`"
     # Elsewhere first, since TensorFlow chooses the file's name: here it appears whole.
     with tempfile.TemporaryDirectory(prefix="digitline-") as elsewhere:
         writer = tf.summary.create_file_writer(elsewhere, filename_suffix=_SUFFIX)
         with writer.as_default(step):
-            for tag, canvas in _pictures(names, result):
-                pixels = tf.io.decode_png(canvas.png(), channels=3)
-                tf.summary.image(tag, pixels[tf.newaxis], description=told)
+            for tag, chart in _pictures(names, result):
+                pixels = tf.io.decode_png(chart.png(), channels=3)
+                tf.summary.image(tag, pixels[tf.newaxis], description=description)
         writer.close()
         (written,) = Path(elsewhere).iterdir()
         path = folder / written.name
         with files.replacing(path) as temporary:
             shutil.copyfile(written, temporary)
-    # The new one has another name, so that a TensorBoard that runs reads it.
+    # The new one has another name, so that a running TensorBoard reads it.
     for earlier in folder.glob(f"*{_SUFFIX}"):
         if earlier != path:
             earlier.unlink()
 
 
-def _pictures(names: tuple[str, ...], result: Result) -> Iterator[tuple[str, Canvas]]:
-    """TensorBoard's tags, and what is under each."""
+def _pictures(names: tuple[str, ...], result: Result) -> Iterator[tuple[str, Chart]]:
+    """TensorBoard's tags, and the picture of each."""
     matrix, split = result.evaluation.confusion, short(result.split, 18)
     for tag, title in (("rates", "per cent of each true class"), ("counts", "images by class")):
         chart = figures.confusion(f"{split}: {title}", names, matrix, rates=tag == "rates")
         yield f"confusion/{tag}", chart
-    shown = report_drawn.captioned(names, result.mistakes[:_MISTAKES])
+    shown = run_figures.captioned(names, result.mistakes[:_MISTAKES])
     for page, first in enumerate(range(0, len(shown), _SHEET), start=1):
-        part = shown[first : first + _SHEET]
-        title = f"Mistakes {first + 1} to {first + len(part)} of {len(result.mistakes):,}"
-        yield f"mistakes/{page}", figures_sheets.sheet(title, part, _COLUMNS)
+        images = shown[first : first + _SHEET]
+        title = f"Mistakes {first + 1} to {first + len(images)} of {len(result.mistakes):,}"
+        yield f"mistakes/{page}", charts.sheet(title, images, _COLUMNS)
