@@ -10,7 +10,7 @@ from ...base.errors import DataError, UsageError, first_line
 from ...base.tf import tfds
 from ..sources import known
 from ..sources.probe import probe
-from . import array_builder as builders
+from . import folder as builders
 
 
 def prepare(

@@ -37,8 +37,8 @@ def prepare(asked: Request, data_dir: Path, overwrite: bool) -> list[str]:
             "--data_dir or --name"
         )
     recorded = asked.source  # Before a file is read: what changes meanwhile is noticed next time.
-    from . import array_builder as builders  # They load TensorFlow.
-    from . import shard_builder
+    from . import folder as builders  # They load TensorFlow.
+    from . import dataset_writer
 
     if asked.kind == RESIZED:
         asked = dataclasses.replace(asked, source_dir=_tfds_folder(asked, data_dir))
@@ -54,7 +54,7 @@ def prepare(asked: Request, data_dir: Path, overwrite: bool) -> list[str]:
         source = plan(asked, folder, executor)
         shape = "x".join(map(str, source.image_shape))
         progress.say(f"{asked.name}: images {shape}, {len(source.label_names)} classes")
-        settings = shard_builder.Settings(
+        settings = dataset_writer.Settings(
             name=asked.name,
             version=_VERSION,
             metadata={"origin": asked.origin, "source": recorded},
@@ -63,7 +63,7 @@ def prepare(asked: Request, data_dir: Path, overwrite: bool) -> list[str]:
             runner=asked.beam_runner,
             options=asked.beam_options,
         )
-        return shard_builder.write(source, settings, root)
+        return dataset_writer.write(source, settings, root)
 
 
 def _folder_source(asked: Request, folder: Path, executor: Executor) -> Any:

@@ -7,7 +7,7 @@ import numpy as np
 from ..sources import npz
 from ..sources.raw import RawDataset, RawSplit
 from ..sources.stratify import SPLITS, Cut
-from . import array_builder as builders
+from . import folder as builders
 from .request import Request, make_cut
 
 _VERSION = "1.0.0"

@@ -7,7 +7,7 @@ from ...base import progress
 from ..dataset import Dataset
 from ..sources import fetch as sources
 from ..sources import known
-from . import array_builder as builders
+from . import folder as builders
 from . import by_tfds as tfds_source
 
 _SHARDS = 8

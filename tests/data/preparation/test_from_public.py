@@ -6,7 +6,7 @@ import pytest
 from digitline.base.errors import DataError, UsageError
 from digitline.data import prepare
 from digitline.data.dataset import is_prepared, open_dataset
-from digitline.data.preparation import array_builder as builders
+from digitline.data.preparation import folder as builders
 
 from support import DATASET, call, digitline, python
 
@@ -83,7 +83,7 @@ def test_something_else_in_its_place_is_refused(tmp_path, testdata):
 KILLED = """
 import os, signal, sys
 from digitline.data import prepare
-from digitline.data.preparation import array_builder as builders
+from digitline.data.preparation import folder as builders
 generate = builders._ArrayBuilder._generate_examples
 def dies(self, split):
     for index, example in generate(self, split):

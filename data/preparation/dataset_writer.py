@@ -23,7 +23,7 @@ from ...base.errors import DataError, first_line
 from ...base.tf import tf, tfds
 from ..dataset import FINGERPRINT
 from ..sources.slices import Damaged, Source
-from . import array_builder as builders
+from . import folder as builders
 from . import beam
 
 # A record's digest is added to the others' modulo this: in any order, in any
