@@ -18,13 +18,18 @@ class UserError(Exception):
     Attributes:
       exit_code: the process's exit status, 1.
       details: figures for machines; `--json` prints them beside the message.
+      option: the option of the command that would help, if any. The message names its flag;
+        a caller that does not have the option says how to reach it.
     """
 
     exit_code = 1
 
-    def __init__(self, message: str, details: dict[str, Any] | None = None):
+    def __init__(
+        self, message: str, details: dict[str, Any] | None = None, option: str | None = None
+    ):
         super().__init__(message)
         self.details = details or {}
+        self.option = option
 
 
 class UsageError(UserError):

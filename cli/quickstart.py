@@ -34,7 +34,7 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     del arguments
     stages: list[dict[str, Any]] = []
 
-    def stage(name: str, of: command.Command, *given: str) -> dict[str, Any]:
+    def stage(name: str, of: command.Command, *given: str) -> Any:
         progress.say(f"\n$ digitline {of.name} {' '.join(given)}")
         start = time.monotonic()
         result = command.call(of, list(given))
@@ -46,8 +46,8 @@ def run(values: Any, arguments: list[str]) -> dict[str, Any]:
     source += [f"--source_dir={values.source_dir}"] if values.source_dir else []
 
     made = stage("prepare", prepare.COMMAND, "--dataset=mnist", data_dir, *source)
-    counts = ", ".join(f"{count:,} {name}" for name, count in made["splits"].items())
-    stages[-1]["result"] = f"{counts} images{' (prepared before)' if made['reused'] else ''}"
+    counts = ", ".join(f"{count:,} {name}" for name, count in made.splits.items())
+    stages[-1]["result"] = f"{counts} images{' (prepared before)' if made.reused else ''}"
 
     trained = stage(
         "train", train.COMMAND, f"--model={_MODEL}", f"--epochs={_EPOCHS}", data_dir, workdir

@@ -33,8 +33,11 @@ def _train(values: Any, workdir: Path) -> dict[str, Any]:
 
     if values.deterministic:
         tf.config.experimental.enable_op_determinism()
-    name = own_data.prepare(values) if values.data else values.dataset
-    dataset = open_dataset(Path(values.data_dir), name)
+    if values.data and values["dataset"].present:
+        raise UsageError(f"--data={values.data} and --dataset={values.dataset}: give one of them")
+    data_dir = Path(values.data_dir)
+    name = own_data.prepare(Path(values.data), data_dir) if values.data else values.dataset
+    dataset = open_dataset(data_dir, name)
     selection.require_classes(dataset)
     train_split, validation_split = selection.splits(values, dataset)
     sources = selection.sources(values, dataset, train_split)

@@ -1,8 +1,7 @@
-"""Work cut into slices, done by Apache Beam: here in one process, or on a cluster.
+"""Slices worked through by a runner of Apache Beam, such as a cluster.
 
 The work writes files, so what it returns comes back through a file too: a
-folder that all workers and this process share is all that is asked of a
-runner.
+folder that all workers and this process share is all that a runner has to give.
 """
 
 import dataclasses
@@ -21,9 +20,6 @@ from ...base.errors import DataError, UsageError, UserError, first_line
 
 T = TypeVar("T")
 
-# Beam's own runner within this process. (`DirectRunner` would be it too, after
-# it has tried to download another one.)
-_IN_PROCESS = "FnApiRunner"
 _POLL_S = 0.3
 _RESULT = ".result"
 # The file that tells the other workers that one has failed.
@@ -36,101 +32,91 @@ def require() -> Any:
     Raises:
       UserError: it is not installed; says how to install it.
     """
-    logging.disable(logging.WARNING)  # It talks of Google's libraries that nobody needs here.
+    logging.disable(logging.WARNING)  # It warns of Google's libraries, which nobody needs here.
     try:
         import apache_beam
 
         return apache_beam
     except ImportError:
         raise UserError(
-            "image folders, CSV files and pictures of many sizes are prepared through Apache "
-            "Beam, which is not installed: pip install 'digitline[beam]'"
+            "--beam_runner needs Apache Beam, which is not installed: pip install 'digitline[beam]'"
         ) from None
     finally:
         logging.disable(logging.NOTSET)
 
 
-def run(
-    work: Callable[[int], Any],
-    count: int,
-    folder: Path,
-    title: str,
-    runner: str | None = None,
-    options: str = "",
-) -> list[Any]:
-    """Does `work(0)` to `work(count - 1)`, in any order.
-
-    Args:
-      work: a function that can be pickled; what it raises is raised here.
-      count: the number of slices.
-      folder: empty or new, seen by all workers; goes when the work is done.
-      title: for the progress bar.
-      runner: Beam's name of a runner; this process by default.
-      options: Beam's flags for it, as on a command line.
-
-    Returns:
-      What each slice returned, in order.
-
-    Raises:
-      UsageError: there is no such runner.
-      DataError: the runner failed.
-      UserError, OSError: as the work does.
-    """
-    beam = require()
-    try:
-        beam.runners.runner.create_runner(runner or _IN_PROCESS)
-    except (AttributeError, ImportError, ValueError) as error:
-        raise UsageError(f"--beam_runner={runner}: {first_line(error)}") from error
-    words = [word if word.startswith("--") else f"--{word}" for word in shlex.split(options)]
-    files.ensure_folder(folder)
-    done = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(folder, count, title, done), daemon=True)
-    watcher.start()
-    try:
-        settings = beam.options.pipeline_options.PipelineOptions(words)
-        with beam.Pipeline(runner=runner or _IN_PROCESS, options=settings) as pipeline:
-            slices = pipeline | beam.Create(range(count)) | beam.Reshuffle()
-            _ = slices | title >> beam.Map(functools.partial(_work, work, folder))
-    except Exception as error:  # Each runner raises its own.
-        if str(error).startswith("KeyboardInterrupt"):  # So Beam wraps it.
-            raise KeyboardInterrupt from None
-        raise DataError(f"Beam's runner {runner or _IN_PROCESS} failed: {_cause(error)}") from error
-    finally:
-        done.set()
-        watcher.join()
-    found = {int(path.stem): path for path in folder.glob(f"*{_RESULT}")}
-    results = {index: pickle.loads(path.read_bytes()) for index, path in sorted(found.items())}
-    for result in results.values():
-        if isinstance(result, BaseException):
-            raise result
-    if len(results) < count:
-        raise DataError(
-            f"{folder}: the results of {count - len(results)} workers are missing: does every "
-            f"worker of --beam_runner={runner} see this folder?"
-        )
-    for path in folder.iterdir():
-        path.unlink()
-    return list(results.values())
-
-
 @dataclasses.dataclass(frozen=True)
-class Executor:
+class BeamExecutor:
     """Runs slices through Beam; a `slices.Executor`.
 
     Attributes:
-      folder: for results; empty or new, seen by all workers.
-      runner, options: as of `run`.
+      folder: for results; empty or new, seen by all workers. It is empty again at the end.
+      runner: Beam's name of a runner.
+      options: Beam's flags for it, as on a command line.
     """
 
     folder: Path
-    runner: str | None
+    runner: str
     options: str
 
     def __call__(self, work: Callable[[int], T], count: int, title: str) -> list[T]:
-        return run(work, count, self.folder, title, self.runner, self.options)
+        """As an executor does.
+
+        Raises:
+          UsageError: there is no such runner.
+          DataError: the runner failed.
+        """
+        files.ensure_folder(self.folder)
+        done = threading.Event()
+        watcher = threading.Thread(
+            target=_watch, args=(self.folder, count, title, done), daemon=True
+        )
+        watcher.start()
+        try:
+            self._run(functools.partial(_work, work, self.folder), count, title)
+        finally:
+            done.set()
+            watcher.join()
+        return self._results(count)
+
+    def _run(self, work: Callable[[int], None], count: int, title: str) -> None:
+        beam = require()
+        try:
+            beam.runners.runner.create_runner(self.runner)
+        except (AttributeError, ImportError, ValueError) as error:
+            raise UsageError(f"--beam_runner={self.runner}: {first_line(error)}") from error
+        words = shlex.split(self.options)
+        options = beam.options.pipeline_options.PipelineOptions(
+            [word if word.startswith("--") else f"--{word}" for word in words]
+        )
+        try:
+            with beam.Pipeline(runner=self.runner, options=options) as pipeline:
+                slices = pipeline | beam.Create(range(count)) | beam.Reshuffle()
+                _ = slices | title >> beam.Map(work)
+        except Exception as error:  # Each runner raises its own.
+            if str(error).startswith("KeyboardInterrupt"):  # So Beam wraps it.
+                raise KeyboardInterrupt from None
+            raise DataError(f"Beam's runner {self.runner} failed: {_cause(error)}") from error
+
+    def _results(self, count: int) -> list[Any]:
+        results = []
+        for index in range(count):
+            path = self.folder / f"{index}{_RESULT}"
+            results.append(pickle.loads(path.read_bytes()) if path.exists() else None)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        if None in results:
+            raise DataError(
+                f"{self.folder}: the results of {results.count(None)} workers are missing: does "
+                f"every worker of --beam_runner={self.runner} see this folder?"
+            )
+        for path in self.folder.iterdir():
+            path.unlink()
+        return results
 
 
-def _work(work: Callable[[int], Any], folder: Path, index: int) -> None:
+def _work(work: Callable[[int], object], folder: Path, index: int) -> None:
     """Does a slice and leaves its result; a runner may do it twice, or at two places at once."""
     if (folder / _STOP).exists():
         return
@@ -149,9 +135,9 @@ def _watch(folder: Path, count: int, title: str, done: threading.Event) -> None:
     seen = 0
     with progress.Progress(title, count, unit="shards") as bar:
         while not done.wait(_POLL_S):
-            found = sum(1 for _ in folder.glob(f"*{_RESULT}"))
-            bar.advance(found - seen)
-            seen = found
+            results = sum(1 for _ in folder.glob(f"*{_RESULT}"))
+            bar.advance(results - seen)
+            seen = results
 
 
 def _cause(error: BaseException) -> str:

@@ -1,5 +1,7 @@
 """Any image-classification dataset of TFDS, by TFDS's own preparation."""
 
+import contextlib
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from ...base.errors import DataError, UsageError, first_line
 from ...base.tf import tfds
 from ..sources import known
 from ..sources.probe import probe
-from . import folder as builders
+from . import folder
 
 
 def prepare(
@@ -36,21 +38,29 @@ def prepare(
     """
     builder = _builder(name, data_dir)
     _refuse_others(name, builder, any_size)
-    with builders.preparing(data_dir, name):
+    with folder.preparing(data_dir, name):
         for url in list(builder.url_infos or ())[:1]:
             trouble = probe(url)
             if trouble:  # TFDS itself would try again for minutes.
                 raise _failed(name, trouble)
         progress.say(f"{name}: TFDS downloads and prepares it")
-        with builders.making(data_dir, name, str(builder.version), overwrite) as root:
+        with folder.making(data_dir, name, str(builder.version), overwrite) as root:
             config = tfds.download.DownloadConfig(num_shards=num_shards, try_download_gcs=False)
             try:
-                builders.prepare_quietly(_builder(name, root), root, config)
+                _prepare_quietly(_builder(name, root), root, config)
             except Exception as error:  # TFDS and its builders raise whatever they like.
                 if isinstance(error, OSError) and error.errno:
                     raise  # A full disk, for one, has a message of its own.
                 raise _failed(name, first_line(error)) from error
     return f"TFDS's {name} {builder.version}"
+
+
+def _prepare_quietly(
+    builder: tfds.core.DatasetBuilder, root: Path, config: tfds.download.DownloadConfig
+) -> None:
+    """Lets TFDS prepare a dataset without what it prints."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        builder.download_and_prepare(download_dir=str(root / "downloads"), download_config=config)
 
 
 def _builder(name: str, data_dir: Path) -> Any:
@@ -67,7 +77,7 @@ def _builder(name: str, data_dir: Path) -> Any:
         made: Any = tfds.builder_cls(short)
         return made(data_dir=os.fspath(data_dir), config=config or None)
     except Exception as error:  # A configuration that is not there; a library that is missing.
-        configs = [each.name for each in tfds.builder_cls(short).BUILDER_CONFIGS]
+        configs = [entry.name for entry in tfds.builder_cls(short).BUILDER_CONFIGS]
         there = f" (configurations: {', '.join(configs[:20])})" if configs else ""
         raise UsageError(f"--dataset={name}: {first_line(error)}{there}") from error
 
@@ -88,8 +98,8 @@ def _refuse_others(name: str, builder: Any, any_size: bool) -> None:
         raise UsageError(f"--dataset={name}: expected images [H, W, C], got {list(image.shape)}")
     if None in image.shape and not any_size:
         raise UsageError(
-            f"--dataset={name}: its pictures differ in size: say with --image_size=HxW, such as "
-            "--image_size=64x64, which size they shall all get"
+            f"--dataset={name}: its pictures differ in size: give them all one size with "
+            "--image_size=HxW, such as --image_size=64x64"
         )
 
 

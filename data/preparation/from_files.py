@@ -2,145 +2,115 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 from ...base import files, progress
 from ...base.errors import DataError, UsageError
-from ..sources.slices import Executor
-from . import beam
-from .request import RESIZED, Request, make_cut
+from ..sources.slices import NUM_SHARDS, Executor, Plan, Source
+from . import beam, local
+from .request import CSV, IMAGE_FOLDER, RESIZED, Outcome, Request
+from .source_state import FILES
 
 _VERSION = "1.0.0"
-# At least so many shards, and more where one would be larger than this, in bytes.
-_SHARDS, _SHARD_BYTES = 8, 256 << 20
 
 
-def prepare(asked: Request, data_dir: Path, overwrite: bool) -> list[str]:
+def prepare(request: Request) -> Outcome:
     """Prepares the dataset.
 
-    Returns:
-      What could not be read and was passed over.
-
     Raises:
-      UserError: Beam is missing, or the data or a flag is wrong.
+      UserError: the data or an option is wrong, or Beam is missing where it is asked for.
     """
-    beam.require()
-    target = (data_dir / asked.name).resolve()
-    source_dir = asked.source_dir and asked.source_dir.resolve()
-    source_file = asked.source_file and asked.source_file.resolve()
-    if asked.beam_runner:  # Its workers have other working directories.
-        data_dir = data_dir.resolve()
-        asked = dataclasses.replace(asked, source_dir=source_dir, source_file=source_file)
-    if asked.kind == "image_folder" and source_dir in (target, *target.parents):
+    if request.beam_runner:
+        beam.require()
+        request = _with_whole_paths(request)  # Its workers have other working directories.
+    name, place = request.prepared_name, request.place
+    target = (request.data_dir / name).resolve()
+    if request.kind == IMAGE_FOLDER and place.resolve() in (target, *target.parents):
         raise UsageError(
             f"{target}: the dataset would be made among its own pictures; choose another "
-            "--data_dir or --name"
+            "--data_dir or --name",
+            option="name",
         )
-    recorded = asked.source  # Before a file is read: what changes meanwhile is noticed next time.
-    from . import folder as builders  # They load TensorFlow.
-    from . import dataset_writer
-
-    if asked.kind == RESIZED:
-        asked = dataclasses.replace(asked, source_dir=_tfds_folder(asked, data_dir))
+    # Before a file is read: what changes meanwhile is noticed next time.
+    recorded = request.recorded_source()
+    if request.kind == RESIZED:
+        place = _made_by_tfds(request)
+        origin = f"TFDS's {place}"
+        num_bytes = sum(path.stat().st_size for path in place.iterdir())
+    else:
+        origin = request.origin
+        num_bytes = (recorded[FILES] or {"bytes": 0})["bytes"]
+    from . import dataset_writer, folder  # TensorFlow comes with them.
 
     with (
-        builders.preparing(data_dir, asked.name),
-        builders.making(data_dir, asked.name, _VERSION, overwrite) as root,
+        folder.preparing(request.data_dir, name),
+        folder.making(request.data_dir, name, _VERSION, request.overwrite) as root,
     ):
-        # Below `root`, since all workers see that.
-        plan = {"image_folder": _folder_source, "csv": _csv_source}.get(asked.kind, _tfds_source)
-        folder = files.ensure_folder(root / "plan")
-        executor = beam.Executor(folder / "results", asked.beam_runner, asked.beam_options)
-        source = plan(asked, folder, executor)
+        executor = _executor(request, root / "results", num_bytes)
+        source = _source(request, place, executor, files.ensure_folder(root / "plan"))
         shape = "x".join(map(str, source.image_shape))
-        progress.say(f"{asked.name}: images {shape}, {len(source.label_names)} classes")
-        settings = dataset_writer.Settings(
-            name=asked.name,
+        progress.say(f"{name}: images {shape}, {len(source.label_names)} classes")
+        facts = dataset_writer.Facts(
+            name=name,
             version=_VERSION,
-            metadata={"origin": asked.origin, "source": recorded},
-            description=f"{asked.name}, from {asked.origin}",
-            max_damaged=asked.max_damaged,
-            runner=asked.beam_runner,
-            options=asked.beam_options,
+            description=f"{name}, from {origin}",
+            metadata={"origin": origin, "source": recorded},
         )
-        return dataset_writer.write(source, settings, root)
+        damaged = dataset_writer.write(
+            source, facts, root / name / _VERSION, executor, request.max_corrupt_images
+        )
+    return Outcome(origin, tuple(damaged))
 
 
-def _folder_source(asked: Request, folder: Path, executor: Executor) -> Any:
-    from ..sources import folder_layout, image_folder
-
-    assert asked.source_dir is not None  # `request` has seen to it.
-    layout = folder_layout.look(asked.source_dir)
-    folder_layout.say_what_is_left_out(layout)
-    cut = make_cut(asked, set(layout.roots))
-    return image_folder.plan(
-        layout,
-        cut,
-        asked.num_shards,
-        asked.image_size,
-        asked.channels,
-        folder,
-        _slices_for,
-        executor,
+def _with_whole_paths(request: Request) -> Request:
+    folder, file = request.source_dir, request.source_file
+    return dataclasses.replace(
+        request,
+        data_dir=request.data_dir.resolve(),
+        source_dir=folder and folder.resolve(),
+        source_file=file and file.resolve(),
     )
 
 
-def _csv_source(asked: Request, folder: Path, executor: Executor) -> Any:
-    from ..sources import csv_images, csv_layout
-
-    paths = {"train": asked.source_file} if asked.source_file else None
-    opened, shapes = [], {}
-    for split, path in (paths or csv_layout.find(asked.source_dir or Path())).items():
-        file = csv_layout.look(path, split)
-        shape = csv_layout.image_shape(file, asked.image_size, asked.channels)
-        if shape is None and split == "train":
-            raise DataError(f"{path}: its rows have no label column: expected label,pixel0,…")
-        if shape is None:
-            progress.say(f"{path} is left out: its rows have no label column")
-            continue
-        opened.append(file)
-        shapes[split] = shape
-    other = next((file for file in opened if shapes[file.split] != shapes["train"]), None)
-    if other is not None:
-        raise DataError(
-            f"{other.path}: its images are {list(shapes[other.split])}, those of the training "
-            f"file {list(shapes['train'])}: they do not belong together"
-        )
-    cut = make_cut(asked, set(shapes))
-    return csv_images.plan(opened, shapes["train"], cut, asked.num_shards, _slices_for, executor)
+def _executor(request: Request, folder: Path, num_bytes: int) -> Executor:
+    if request.beam_runner:
+        return beam.BeamExecutor(folder, request.beam_runner, request.beam_options)
+    return local.executor_for(num_bytes)
 
 
-def _tfds_folder(asked: Request, data_dir: Path) -> Path:
-    """The folder that TFDS made; it makes one first if there is none."""
-    from .. import dataset
-    from . import by_tfds as tfds_source
+def _source(request: Request, place: Path, executor: Executor, folder: Path) -> Source:
+    plan = Plan(
+        image_size=request.size,
+        channels=request.depth,
+        num_shards=request.num_shards,
+        cut=request.cut,
+        executor=executor,
+        folder=folder,
+    )
+    if request.kind == IMAGE_FOLDER:
+        from ..sources import image_folder
 
-    assert asked.source_dir is not None  # `request` has seen to it.
-    name = asked.source_dir.resolve().relative_to(data_dir.resolve()).as_posix()
-    found = dataset.newest(data_dir, name)
-    if found is None:
-        tfds_source.prepare(name, data_dir, asked.num_shards or _SHARDS, False, any_size=True)
-        found = dataset.newest(data_dir, name)
-    if found is None:
-        raise DataError(f"TFDS has prepared {name} elsewhere than in {data_dir / name}")
-    progress.say(f"the pictures are in {found}; writing a copy of one size")
-    return found
+        return image_folder.plan(place, plan)
+    if request.kind == CSV:
+        from ..sources import csv_images
 
-
-def _tfds_source(asked: Request, folder: Path, executor: Executor) -> Any:
+        return csv_images.plan(place, plan)
     from ..sources import tfds_folder
 
-    assert asked.source_dir is not None
-    return tfds_folder.plan(
-        asked.source_dir,
-        asked.image_size,
-        asked.channels,
-        lambda given: make_cut(asked, given),
-        executor,
-    )
+    return tfds_folder.plan(place, plan)
 
 
-def _slices_for(images: int, image_bytes: int) -> int:
-    """The number of slices by default."""
-    by_size = -(-images * image_bytes // _SHARD_BYTES)
-    return max(1, min(images, max(_SHARDS, by_size)))
+def _made_by_tfds(request: Request) -> Path:
+    """The folder that TFDS made; it makes one first if there is none."""
+    from .. import dataset
+    from . import by_tfds
+
+    name, data_dir = request.dataset, request.data_dir
+    directory = dataset.newest(data_dir, name)
+    if directory is None:
+        num_shards = request.num_shards or NUM_SHARDS
+        by_tfds.prepare(name, data_dir, num_shards, overwrite=False, any_size=True)
+        directory = dataset.newest(data_dir, name)
+    if directory is None:
+        raise DataError(f"TFDS has prepared {name} elsewhere than in {data_dir / name}")
+    progress.say(f"the pictures are in {directory}; writing a copy of one size")
+    return directory

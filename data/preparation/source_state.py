@@ -1,61 +1,62 @@
 """The state of the files that a dataset is made of, so that a later change is noticed.
 
 It is of names, sizes and times, not of content, so it costs little: a change that
-keeps all three goes unnoticed, and a file that was touched alone counts as changed.
+keeps all three goes unnoticed, and a file that was only touched counts as changed.
 """
 
 import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from ...base.errors import DataError
+from ...base.files import JsonObject
+from ..sources import csv_layout, folder_layout
 
 # The key of the state in what a dataset was made of; datasets from before there was one lack it.
 FILES = "files"
 
 
 class ChangedError(DataError):
-    """The files are not those any more that a dataset was prepared from."""
+    """The files that a dataset was prepared from have changed."""
 
 
-def state(kind: str, place: Path | None) -> dict[str, Any] | None:
+def state(kind: str, place: Path) -> JsonObject | None:
     """What the files look like.
 
     Args:
-      kind: `image_folder`, `csv` or `npz`; of others there is nothing to see.
+      kind: `image_folder`, `csv` or `npz`; others have no such state.
       place: the folder or the file.
 
     Returns:
       `number` and `bytes` of the files and a `digest` of their names, sizes and times, as
-      JSON can hold them; None where there are none: they may be gone once they are prepared.
+      JSON can hold them; None without files: they may be gone once they are prepared.
 
     Raises:
       DataError: the folder is not of the form.
     """
-    if place is None or not place.exists() or kind not in ("image_folder", "csv", "npz"):
+    if not place.exists() or kind not in ("image_folder", "csv", "npz"):
         return None
     digest = hashlib.sha256()
     number = total = 0
     for path in _files(kind, place):
         try:
-            found = path.stat()
+            status = path.stat()
         except OSError:  # A link to nothing; whoever reads it says so.
             size, time = 0, 0
         else:
-            size, time = found.st_size, found.st_mtime_ns
+            size, time = status.st_size, status.st_mtime_ns
         name = path.relative_to(place) if path != place else path.name
         digest.update(os.fsencode(name) + f"\0{size} {time}\0".encode())
         number, total = number + 1, total + size
     return {"number": number, "bytes": total, "digest": digest.hexdigest()[:16]}
 
 
-def check_same(wanted: dict[str, Any], metadata: dict[str, Any], directory: Path) -> None:
+def check_same(expected: JsonObject, metadata: JsonObject, directory: Path) -> None:
     """Refuses to take a prepared dataset for one that was made of something else.
 
     Args:
-      wanted: a request's `source`.
+      expected: a request's `recorded_source`.
       metadata: of the dataset.
       directory: of the dataset.
 
@@ -63,18 +64,20 @@ def check_same(wanted: dict[str, Any], metadata: dict[str, Any], directory: Path
       ChangedError: it was made of the same place, whose files have changed since.
       DataError: it was made of another place, or in another way; names the first difference.
     """
-    found = metadata.get("source") or {}
-    for key, value in wanted.items():
-        if key != FILES and found.get(key) != value:
+    recorded = metadata.get("source") or {}
+    for key, value in expected.items():
+        if key != FILES and recorded.get(key) != value:
             raise DataError(
-                f"{directory} was prepared with another {key} ({found.get(key)}, not {value}): "
-                "give this one another name with --name, or replace that one with --overwrite"
+                f"{directory} was prepared with another {key} ({recorded.get(key)}, not {value}): "
+                "give this one another name with --name, or replace that one with --overwrite",
+                option="name",
             )
-    before, now = found.get(FILES), wanted[FILES]
+    before, now = recorded.get(FILES), expected[FILES]
     if before and now and before != now:
         raise ChangedError(
-            f"{wanted['place']} has changed since {directory} was prepared from it: replace that "
-            "one with --overwrite, or give this one another name with --name"
+            f"{expected['place']} has changed since {directory} was prepared from it: replace that "
+            "one with --overwrite, or give this one another name with --name",
+            option="overwrite",
         )
 
 
@@ -83,12 +86,8 @@ def _files(kind: str, place: Path) -> Iterator[Path]:
     if place.is_file():
         yield place
     elif kind == "csv":
-        from ..sources import csv_layout
-
         yield from csv_layout.find(place).values()
     elif kind == "image_folder":
-        from ..sources import folder_layout
-
         layout = folder_layout.look(place)
         for split in sorted(layout.roots):
             for label in layout.label_names:

@@ -10,19 +10,20 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
+from ...base import progress
 from ...base.errors import DataError
 from . import csv_layout
 from .csv_layout import CsvFile
-from .slices import Damaged, Example, Executor
-from .stratify import SPLITS, Cut
+from .slices import Damaged, Example, LabelCounts, Plan, counts_before
+from .stratify import Cut
 
 # Rows that are parsed at once.
 _BLOCK = 512
-# More different labels than this are no labels: the first column is something else.
+# With more different labels than this, the first column holds something else.
 _MAX_CLASSES = 10_000
 
 
@@ -33,15 +34,13 @@ class CsvSlice:
     Attributes:
       file: whose part.
       start, end: the bytes in which its lines begin.
-      first_row: the number of rows before it in the file.
-      before: by label, the number of rows of the split's earlier slices.
+      before: by label, the number of rows of the file's earlier slices.
     """
 
     file: CsvFile
     start: int
     end: int
-    first_row: int = 0
-    before: dict[str, int] = dataclasses.field(default_factory=dict)
+    before: LabelCounts = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,14 +52,14 @@ class CsvSource:
       image_shape: (height, width, channels).
       slices: in order.
       cut: of the training split.
-      counts: by label, the number of training rows in all.
+      totals: by label, the number of training rows in all.
     """
 
     label_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
     slices: tuple[CsvSlice, ...]
     cut: Cut
-    counts: dict[str, int]
+    totals: LabelCounts
 
     @property
     def num_slices(self) -> int:
@@ -69,15 +68,18 @@ class CsvSource:
     def read(self, index: int) -> Iterator[Example | Damaged]:
         """Parses the rows of a slice."""
         part = self.slices[index]
+        file = part.file
         numbers = {name: number for number, name in enumerate(self.label_names)}
         seen = collections.Counter(part.before)
-        row = part.first_row
-        for block in _blocks(csv_layout.lines(part.file, part.start, part.end)):
-            labels, rows = zip(*(_parted(line) for line in block), strict=True)
-            splits = self._splits(part.file.split, np.array(labels), seen)
+        row = sum(part.before.values())
+        for block in _blocks(csv_layout.lines(file, part.start, part.end)):
+            labels, rows = zip(*map(_label_and_pixels, block), strict=True)
+            splits = [file.split] * len(labels)
+            if file.split == "train":
+                splits = self.cut.splits_of(labels, seen, self.totals)
             for label, split, image in zip(labels, splits, self._pixels(rows), strict=True):
                 row += 1
-                place = f"{part.file.path}, row {row:,}"
+                place = f"{file.path}, row {row:,}"
                 if isinstance(image, str):
                     yield Damaged(f"{place}: {image}")
                 elif label not in numbers:
@@ -85,26 +87,12 @@ class CsvSource:
                 else:
                     yield Example(split, image, numbers[label])
 
-    def _splits(
-        self, split: str, labels: np.ndarray, seen: collections.Counter[str]
-    ) -> Sequence[str]:
-        """The splits of a block of rows; counts them in `seen`."""
-        if split != "train" or not (self.cut.validation or self.cut.test):
-            return [split] * len(labels)
-        result = np.zeros(len(labels), np.int8)
-        for name in map(str, np.unique(labels)):
-            rows = np.flatnonzero(labels == name)
-            ranks = seen[name] + np.arange(len(rows))
-            result[rows] = self.cut.splits(name, self.counts[name], ranks)
-            seen[name] += len(rows)
-        return [SPLITS[number] for number in result]
-
     def _pixels(self, rows: Sequence[bytes]) -> list[np.ndarray | str]:
         """Images uint8 [H, W, C], or what is wrong with the row."""
         size = int(np.prod(self.image_shape))
         try:
             block = np.loadtxt(rows, np.int64, delimiter=",", ndmin=2, comments=None)
-            whole = block.shape == (len(rows), size)  # It leaves out empty rows.
+            whole = block.shape == (len(rows), size)  # Empty rows are left out.
             if whole and block.min() >= 0 and block.max() <= 255:
                 return list(block.astype(np.uint8).reshape(-1, *self.image_shape))
         except ValueError:
@@ -118,58 +106,69 @@ class CsvSource:
         try:
             values = np.array([float(word) for word in words])
         except ValueError as error:
-            return f"a pixel is no number: {error}"
+            return f"a pixel is not a number: {error}"
         wrong = np.flatnonzero(~((values >= 0) & (values <= 255) & (values == np.floor(values))))
         if len(wrong):
             return f"pixel {wrong[0]} is {values[wrong[0]]:g}, not a whole number from 0 to 255"
         return values.astype(np.uint8).reshape(self.image_shape)
 
 
-def plan(
-    opened: Sequence[CsvFile],
-    shape: tuple[int, int, int],
-    cut: Cut,
-    num_shards: int | None,
-    slices_for: Any,
-    executor: Executor,
-) -> CsvSource:
-    """Cuts files into slices and counts their labels.
+def plan(place: Path, plan: Plan) -> CsvSource:
+    """Opens a file or the files of a folder, cuts them into slices and counts their labels.
 
     Args:
-      opened: one file for each split that has one.
-      shape: (height, width, channels) of the images.
-      cut: of the training split.
-      num_shards: of each file; None: by `slices_for`.
-      slices_for: from the number of rows and bytes in an image to the number of slices.
-      executor: runs the first pass over the slices.
+      place: a CSV file, or a folder of train.csv and perhaps validation.csv and test.csv.
+      plan: how to read them.
 
     Raises:
-      DataError: the first column holds no labels.
+      UserError: a file is missing or not of the form, or the images differ in shape.
     """
-    parts = []
-    for file in opened:
-        rows = (file.size - file.start) // file.row_bytes + 1  # About so many.
-        count = num_shards or slices_for(rows, file.columns)
-        edges = np.linspace(file.start, file.size, count + 1).astype(np.int64).tolist()
-        parts += [CsvSlice(file, *edge) for edge in itertools.pairwise(edges)]
-    found = executor(functools.partial(_count, parts), len(parts), "counting rows")
+    files, shape = _open(place, plan)
     slices = []
-    seen: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
-    for part, counts in zip(parts, found, strict=True):
-        before = seen[part.file.split]
-        first_row = sum(before.values())
-        slices.append(dataclasses.replace(part, first_row=first_row, before=dict(before)))
-        before.update(counts)
-    train = dict(seen["train"])
-    return CsvSource(_label_names(train), shape, tuple(slices), cut, train)
+    for file in files:
+        rows = (file.size - file.start) // file.row_bytes + 1  # An estimate.
+        count = plan.num_slices(rows, file.columns)
+        edges = np.linspace(file.start, file.size, count + 1).astype(np.int64).tolist()
+        slices += [CsvSlice(file, *edge) for edge in itertools.pairwise(edges)]
+    cut = plan.cut({file.split for file in files})
+    counts = plan.executor(functools.partial(_count, slices), len(slices), "counting rows")
+    before, totals = counts_before([part.file.split for part in slices], counts)
+    slices = [
+        dataclasses.replace(part, before=earlier)
+        for part, earlier in zip(slices, before, strict=True)
+    ]
+    return CsvSource(_label_names(totals), shape, tuple(slices), cut, totals)
 
 
-def _count(parts: Sequence[CsvSlice], index: int) -> dict[str, int]:
+def _open(place: Path, plan: Plan) -> tuple[list[CsvFile], tuple[int, int, int]]:
+    """The files that have labels, one for each split, and the shape of their images."""
+    paths = csv_layout.find(place) if place.is_dir() else {"train": place}
+    files, shapes = [], {}
+    for split, path in paths.items():
+        file = csv_layout.look(path, split)
+        shape = csv_layout.image_shape(file, plan.image_size, plan.channels)
+        if shape is None and split == "train":
+            raise DataError(f"{path}: its rows have no label column: expected label,pixel0,…")
+        if shape is None:
+            progress.say(f"{path} is left out: its rows have no label column")
+            continue
+        files.append(file)
+        shapes[split] = shape
+    for file in files:
+        if shapes[file.split] != shapes["train"]:
+            raise DataError(
+                f"{file.path}: its images are {list(shapes[file.split])}, those of the training "
+                f"file {list(shapes['train'])}: they do not belong together"
+            )
+    return files, shapes["train"]
+
+
+def _count(slices: Sequence[CsvSlice], index: int) -> LabelCounts:
     """The number of rows of each label in a slice."""
-    part = parts[index]
+    part = slices[index]
     counts: collections.Counter[str] = collections.Counter()
     for line in csv_layout.lines(part.file, part.start, part.end):
-        counts[_parted(line)[0]] += 1
+        counts[_label_and_pixels(line)[0]] += 1
         if len(counts) > _MAX_CLASSES:
             raise DataError(
                 f"{part.file.path}: more than {_MAX_CLASSES:,} different values in the first "
@@ -178,8 +177,8 @@ def _count(parts: Sequence[CsvSlice], index: int) -> dict[str, int]:
     return dict(counts)
 
 
-def _label_names(counts: dict[str, int]) -> tuple[str, ...]:
-    """Whole numbers are class numbers; words are numbered in their order."""
+def _label_names(counts: LabelCounts) -> tuple[str, ...]:
+    """Labels that are whole numbers are class numbers; words are numbered in their order."""
     if all(label.isascii() and label.isdigit() for label in counts):
         classes = 1 + max(map(int, counts))
         if classes <= _MAX_CLASSES:
@@ -187,7 +186,7 @@ def _label_names(counts: dict[str, int]) -> tuple[str, ...]:
     return tuple(sorted(counts))
 
 
-def _parted(line: bytes) -> tuple[str, bytes]:
+def _label_and_pixels(line: bytes) -> tuple[str, bytes]:
     """A row's label and its pixels."""
     word, _, pixels = line.strip().partition(b",")
     label = word.decode("utf-8", "replace").strip().strip('"')

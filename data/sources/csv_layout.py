@@ -68,23 +68,25 @@ def find(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for path in sorted(folder.glob("*.[cC][sS][vV]")):
         match = _NAME.fullmatch(path.name)
         if match:
             split = "train" if match[1] else "validation" if match[2] else "test"
-            other = found.setdefault(split, path)
+            other = paths.setdefault(split, path)
             if other != path:
                 raise DataError(
                     f"{folder}: two files for the {split} split: {other.name} and {path.name}; "
-                    "leave one of them there, or name one with --source_file"
+                    "leave one of them there, or name one with --source_file",
+                    option="source_file",
                 )
-    if "train" not in found:
+    if "train" not in paths:
         raise DataError(
             f"{folder}: expected a file named like train.csv, and perhaps validation.csv and "
-            "test.csv; or name one with --source_file"
+            "test.csv; or name one with --source_file",
+            option="source_file",
         )
-    return found
+    return paths
 
 
 def image_shape(
@@ -98,7 +100,7 @@ def image_shape(
       channels: 1 or 3 by flag; None: whichever fits.
 
     Raises:
-      UsageError: no image has so many pixels.
+      UsageError: no image has this many pixels.
     """
     for pixels, labelled in ((file.columns - 1, True), (file.columns, False)):
         for depth in (channels,) if channels else (1, 3):
@@ -107,10 +109,11 @@ def image_shape(
             height, width = size or (side, side)
             if rest == 0 and area == height * width and area > 0:
                 return (height, width, depth) if labelled else None
-    asked = f" of {size[0]}x{size[1]}" if size else ", square with 1 or 3 channels"
+    expected = f" of {size[0]}x{size[1]}" if size else ", square with 1 or 3 channels"
     raise UsageError(
         f"{file.path}: its rows have {file.columns:,} columns: expected a label and the pixels of "
-        f"an image{asked}; give its size with --image_size=HxW (and --channels=1 or 3)"
+        f"an image{expected}; give its size with --image_size=HxW (and --channels=1 or 3)",
+        option="image_size",
     )
 
 
@@ -118,7 +121,7 @@ def lines(file: CsvFile, start: int, end: int) -> Iterator[bytes]:
     """The lines that begin in [start, end) of a file, blank ones left out."""
     with open(file.path, "rb", buffering=1 << 20) as opened:
         position = max(start, file.start)
-        if position > file.start:  # The line that is under way belongs to the slice before.
+        if position > file.start:  # A line that began earlier belongs to the slice before.
             opened.seek(position - 1)
             position += len(opened.readline()) - 1
         opened.seek(position)

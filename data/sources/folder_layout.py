@@ -77,11 +77,11 @@ def look(root: Path) -> Layout:
                 "expected one folder for each class with its pictures right in it"
             )
     for split, folder in roots.items():
-        strange = sorted(set(_folders(folder)) - set(label_names))
-        if strange:
+        unknown = sorted(set(_folders(folder)) - set(label_names))
+        if unknown:
             raise DataError(
-                f"{folder / strange[0]}: a class that {roots['train']} does not have; "
-                f"the {split} split may hold the same classes alone"
+                f"{folder / unknown[0]}: a class that {roots['train']} does not have; "
+                f"the {split} split may hold only the same classes"
             )
     return layout
 
@@ -99,7 +99,7 @@ def first_header(layout: Layout) -> pictures.Header:
 
 
 def say_what_is_left_out(layout: Layout) -> None:
-    """Says how many files are no pictures by their suffix; they are not read."""
+    """Says how many files are not pictures by their suffix; they are not read."""
     others, first = 0, ""
     for folder in layout.roots.values():
         for label in layout.label_names:
@@ -111,7 +111,7 @@ def say_what_is_left_out(layout: Layout) -> None:
                             others, first = others + 1, first or entry.path
     if others:
         progress.say(
-            f"{others:,} files are no pictures by their suffix and are left out, such as {first}"
+            f"{others:,} files are not pictures by their suffix and are left out, such as {first}"
         )
 
 

@@ -15,14 +15,13 @@ import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ...base import files, pictures
+from ...base import pictures
 from ...base.errors import DataError, UsageError
-from .folder_layout import Layout, first_header
-from .slices import Damaged, Example, Executor
+from . import folder_layout
+from .slices import Damaged, Example, Plan
 from .stratify import SPLITS, Cut
 
 # Names wait in memory up to this size before they are dealt out, in bytes.
@@ -54,57 +53,50 @@ class FolderSource:
                 yield Example(split.decode(), image, int(label))
 
 
-def plan(
-    layout: Layout,
-    cut: Cut,
-    num_shards: int | None,
-    image_size: tuple[int, int] | None,
-    channels: int | None,
-    folder: Path,
-    slices_for: Any,
-    executor: Executor,
-) -> FolderSource:
+def plan(root: Path, plan: Plan) -> FolderSource:
     """Deals the pictures out, and finds their size.
 
     Args:
-      layout: what is in the folder.
-      cut: of the training split; applies to splits that have no folder.
-      num_shards: of each split; None: by `slices_for`.
-      image_size: (height, width); None: the pictures' own, which then must be equal.
-      channels: 1 or 3; None: 3 if any picture has colours.
-      folder: a place for lists, seen by all workers.
-      slices_for: from the number of images and bytes in one to the number of slices.
-      executor: runs the pass over the headers.
+      root: the folder of class folders, or of split folders that hold them.
+      plan: how to read it.
 
     Raises:
-      DataError: sizes differ; names two files.
-      UsageError: fewer pictures than shards.
+      DataError: it is not of the form, or sizes differ; names two files.
+      UsageError: there are fewer pictures than shards.
     """
-    counts = {label: layout.count("train", label) for label in layout.label_names}
-    total = sum(counts.values())
-    first = first_header(layout)
-    height, width = image_size or first.size
-    num_slices = num_shards or slices_for(total, height * width * (channels or 3))
+    layout = folder_layout.look(root)
+    folder_layout.say_what_is_left_out(layout)
+    cut = plan.cut(set(layout.roots))
+    total = sum(layout.count("train", label) for label in layout.label_names)
+    first = folder_layout.first_header(layout)
+    height, width = plan.image_size or first.size
+    num_slices = plan.num_slices(total, height * width * (plan.channels or 3))
     if num_slices > total:
         raise UsageError(f"--num_shards={num_slices} is more than the {total:,} pictures")
-    dealer = _Dealer(files.ensure_folder(folder), num_slices)
+    _deal(layout, cut, plan.folder, num_slices)
+    image_size, channels = plan.image_size, plan.channels
+    if image_size is None or channels is None:
+        work = functools.partial(_scan, root, plan.folder)
+        scanned = plan.executor(work, num_slices, "reading headers")
+        image_size = image_size or _common_size(scanned)
+        channels = channels or (3 if any(part.colour for part in scanned) else 1)
+    return FolderSource(
+        root, plan.folder, layout.label_names, (*image_size, channels), num_slices, cut.seed
+    )
+
+
+def _deal(layout: folder_layout.Layout, cut: Cut, folder: Path, num_slices: int) -> None:
+    """Writes the lists of the slices' pictures; each split is dealt out in turn."""
+    dealer = _Dealer(folder, num_slices)
     for number, label in enumerate(layout.label_names):
         for split in layout.roots:
             names = layout.names(split, label)
             splits = np.full(len(names), SPLITS.index(split))
             if split == "train":
                 splits = cut.splits(label, len(names), np.arange(len(names)))
-            for name, each in zip(names, splits, strict=True):
-                dealer.deal(SPLITS[each], number, name)
+            for name, split_number in zip(names, splits, strict=True):
+                dealer.deal(SPLITS[split_number], number, name)
     dealer.flush()
-    if image_size is None or channels is None:
-        work = functools.partial(_scan, layout.root, folder)
-        found = executor(work, num_slices, "reading headers")
-        image_size = image_size or _common_size(found)
-        channels = channels or (3 if any(each.colour for each in found) else 1)
-    return FolderSource(
-        layout.root, folder, layout.label_names, (*image_size, channels), num_slices, cut.seed
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,18 +116,18 @@ def _scan(root: Path, lists: Path, index: int) -> _Scanned:
         try:
             header = pictures.header(path)
         except DataError:
-            continue  # It is met again, and counted, when it is to be decoded.
+            continue  # Decoding it will fail too, and that is counted.
         counts[header.size] += 1
         firsts.setdefault(header.size, str(path))
         colour = colour or header.colour
     return _Scanned({size: (counts[size], firsts[size]) for size in counts}, colour)
 
 
-def _common_size(found: list[_Scanned]) -> tuple[int, int]:
+def _common_size(scanned: list[_Scanned]) -> tuple[int, int]:
     counts: collections.Counter[tuple[int, int]] = collections.Counter()
     firsts: dict[tuple[int, int], str] = {}
-    for scanned in found:
-        for size, (count, path) in scanned.sizes.items():
+    for part in scanned:
+        for size, (count, path) in part.sizes.items():
             counts[size] += count
             firsts.setdefault(size, path)
     (size, count), *others = counts.most_common()
@@ -144,7 +136,8 @@ def _common_size(found: list[_Scanned]) -> tuple[int, int]:
         raise DataError(
             f"the pictures differ in size: {firsts[size]} is {size[0]}x{size[1]} (height x "
             f"width, as {count:,} are), {firsts[other]} is {other[0]}x{other[1]}; resize them "
-            f"all with --image_size=HxW, for example --image_size={size[0]}x{size[1]}"
+            f"all with --image_size=HxW, for example --image_size={size[0]}x{size[1]}",
+            option="image_size",
         )
     return size
 

@@ -1,10 +1,12 @@
-"""A dataset's raw content in memory: what a reader of files or downloads returns."""
+"""A dataset's raw content in memory: what readers of files and downloads return."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+import hashlib
+from collections.abc import Iterator, Mapping
 
 import numpy as np
+
+from .slices import Example
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +32,6 @@ class RawDataset:
       splits: by name.
       label_names: by class number.
       origin: where it came from, in words.
-      metadata: what else goes into the dataset's `metadata.json`.
     """
 
     name: str
@@ -38,4 +39,40 @@ class RawDataset:
     splits: Mapping[str, RawSplit]
     label_names: tuple[str, ...]
     origin: str
-    metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the content, whatever the number of shards: SHA-256, 16 hex digits."""
+        digest = hashlib.sha256(" ".join(self.label_names).encode())
+        for name, split in sorted(self.splits.items()):
+            digest.update(f"{name} {split.images.shape}".encode())
+            digest.update(split.images.tobytes() + split.labels.tobytes())
+        return digest.hexdigest()[:16]
+
+
+@dataclasses.dataclass(frozen=True)
+class RawSlices:
+    """The same in slices, each an equal part of every split; a `slices.Source`."""
+
+    raw: RawDataset
+    num_slices: int
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        return self.raw.label_names
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        height, width, channels = self.raw.splits["train"].images.shape[1:]
+        return height, width, channels
+
+    def read(self, index: int) -> Iterator[Example]:
+        """The examples of a slice, in their order."""
+        for name, split in self.raw.splits.items():
+            first, last = (
+                round(len(split.labels) * edge / self.num_slices) for edge in (index, index + 1)
+            )
+            for image, label in zip(
+                split.images[first:last], split.labels[first:last].tolist(), strict=True
+            ):
+                yield Example(name, image, label)

@@ -1,12 +1,19 @@
 """What a source of examples is, so that workers can read it slice by slice."""
 
+import collections
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
 
+from .stratify import Cut
+
 T = TypeVar("T")
+
+# There are at least this many slices, and more where a shard would be larger than this.
+NUM_SHARDS, _SHARD_BYTES = 8, 256 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,12 +33,12 @@ class Damaged:
 
 
 class Source(Protocol):
-    """Where slices of examples come from. It travels to the workers: small, and pickled.
+    """Where slices of examples come from. It is pickled and sent to the workers: keep it small.
 
     Attributes:
       label_names: by class number.
       image_shape: (height, width, channels) of every image.
-      num_slices: how many slices there are.
+      num_slices: the number of slices.
     """
 
     @property
@@ -63,3 +70,53 @@ class Executor(Protocol):
           UserError, OSError: as `work` does.
         """
         ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How a source is to be read: what its `plan` function takes.
+
+    Attributes:
+      image_size: (height, width) of all images; None: their own, which must be equal.
+      channels: 1 or 3; None: as the images have it.
+      num_shards: the number of slices of each file or folder; None: by its size.
+      cut: from the names of the splits that the source has to the cut of its training split.
+      executor: runs a first pass over the slices.
+      folder: a place for files that all workers see.
+    """
+
+    image_size: tuple[int, int] | None
+    channels: int | None
+    num_shards: int | None
+    cut: Callable[[set[str]], Cut]
+    executor: Executor
+    folder: Path
+
+    def num_slices(self, images: int, image_bytes: int) -> int:
+        """The number of slices for this many images of this size."""
+        by_size = -(-images * image_bytes // _SHARD_BYTES)
+        return self.num_shards or max(1, min(images, max(NUM_SHARDS, by_size)))
+
+
+LabelCounts = dict[str, int]
+
+
+def counts_before(
+    splits: Sequence[str], counts: Sequence[LabelCounts]
+) -> tuple[list[LabelCounts], LabelCounts]:
+    """What a first pass counted, as the second needs it to cut the training split exactly.
+
+    Args:
+      splits: of each slice.
+      counts: the number of examples of each label in each slice.
+
+    Returns:
+      For each slice the counts in the earlier slices of its split; and the training split's
+      counts in all.
+    """
+    totals: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    before = []
+    for split, in_slice in zip(splits, counts, strict=True):
+        before.append(dict(totals[split]))
+        totals[split].update(in_slice)
+    return before, dict(totals["train"])

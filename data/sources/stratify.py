@@ -1,17 +1,19 @@
 """A seeded, stratified cut of a class's examples into splits, index by index.
 
 The cut of a class of n examples is exact: a pseudo-random permutation of
-0 … n-1 sends each example's rank to a place, the first places are the test
+0 … n-1 sends each example's rank to a place; the first places are the test
 split, the next the validation split, the rest the training split. The
-permutation is computed, not stored: workers that see a part of the class each
-agree on it without talking, in no memory.
+permutation is computed, not stored: workers that each see a part of the class
+agree on it without talking, and it takes no memory.
 
 The permutation is a Feistel network with cycle walking: J. Black, P. Rogaway,
 "Ciphers with Arbitrary Finite Domains", CT-RSA 2002, method 2.
 """
 
+import collections
 import dataclasses
 import hashlib
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -24,8 +26,8 @@ class Cut:
     """How a training split is cut where the source has no split of that name.
 
     Attributes:
-      validation, test: their shares, 0 or more, below 1 together.
-      seed: another seed, another cut.
+      validation, test: their shares, 0 or more, together below 1.
+      seed: of the permutation.
     """
 
     validation: float
@@ -33,9 +35,9 @@ class Cut:
     seed: int
 
     def sizes(self, count: int) -> tuple[int, int]:
-        """The number of validation and of test examples among `count`; one is left at least.
+        """The number of validation and of test examples among `count`; at least one is left.
 
-        Of a class of three or more, each split that has a share gets one at least.
+        Of a class of three or more, each split that has a share gets at least one.
         """
         test = min(_share(count, self.test), max(count - 1, 0))
         return min(_share(count, self.validation), max(count - 1 - test, 0)), test
@@ -46,22 +48,43 @@ class Cut:
         Args:
           label: the class's name.
           count: the number of its examples in all.
-          ranks: int64 [n], which of them; their numbers in the class, from 0.
+          ranks: int64 [n], the examples' numbers in the class, from 0.
 
         Returns:
           int8 [n], indices into `SPLITS`.
         """
         validation, test = self.sizes(count)
-        places = _permuted(ranks, count, f"{self.seed} {label}")
+        places = permuted(ranks, count, f"{self.seed} {label}")
         held_out = np.where(places < test, 2, 1)
         return np.where(places < test + validation, held_out, 0).astype(np.int8)
+
+    def splits_of(
+        self, labels: Sequence[str], seen: collections.Counter[str], totals: Mapping[str, int]
+    ) -> list[str]:
+        """The splits of training examples that are read in order; counts them in `seen`.
+
+        Args:
+          labels: the class name of each.
+          seen: by class, the number of earlier examples.
+          totals: by class, the number of examples in all.
+        """
+        if not (self.validation or self.test):
+            return ["train"] * len(labels)
+        names = np.array(labels)
+        numbers = np.zeros(len(names), np.int8)
+        for label in map(str, np.unique(names)):
+            rows = np.flatnonzero(names == label)
+            ranks = seen[label] + np.arange(len(rows))
+            numbers[rows] = self.splits(label, totals[label], ranks)
+            seen[label] += len(rows)
+        return [SPLITS[number] for number in numbers]
 
 
 def _share(count: int, fraction: float) -> int:
     return max(int(count * fraction + 0.5), 1 if fraction and count > 2 else 0)
 
 
-def _permuted(values: np.ndarray, count: int, key: str) -> np.ndarray:
+def permuted(values: np.ndarray, count: int, key: str) -> np.ndarray:
     """Where a pseudo-random permutation of 0 … count-1 sends `values` (int64 [n])."""
     half = np.uint64(max(1, (max(count - 1, 1).bit_length() + 1) // 2))
     mask = np.uint64((1 << int(half)) - 1)

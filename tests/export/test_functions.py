@@ -7,6 +7,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from digitline.base.examples import image_example
 from digitline.base.tf import keras, tf
 from digitline.export import functions
 from digitline.models import registry
@@ -141,11 +142,7 @@ def test_all_ways_in_agree(loaded, well_trained, test_images):
     config, model = Run(well_trained.workdir).load()
     expected = tf.nn.softmax(model(config.preprocess(images))).numpy()
     files = [encoded(PIL.Image.fromarray(image[..., 0]), "PNG") for image in images]
-    records = []
-    for image in images:
-        feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[image.tobytes()]))
-        features = tf.train.Features(feature={"image": feature})
-        records.append(tf.train.Example(features=features).SerializeToString())
+    records = [image_example(image.tobytes()) for image in images]
     call = loaded.signatures
     found = call["serving_default"](images=tf.constant(images))["probabilities"]
     np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -160,15 +157,12 @@ def test_all_ways_in_agree(loaded, well_trained, test_images):
         str(number).encode() for number in expected.argmax(1)
     ]
     for number in range(0, 40, 2):  # Picture files are fine too.
-        feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[files[number]]))
-        features = tf.train.Features(feature={"image": feature})
-        records[number] = tf.train.Example(features=features).SerializeToString()
+        records[number] = image_example(files[number])
     again = call["classify"](inputs=tf.constant(records))
     np.testing.assert_array_equal(again["classes"], found["classes"])
 
 
 def test_an_example_of_another_size_is_an_error(loaded):
-    feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"\0" * 2 * 784]))
-    record = tf.train.Example(features=tf.train.Features(feature={"image": feature}))
+    record = image_example(b"\0" * 2 * 784)
     with pytest.raises(tf.errors.InvalidArgumentError):
-        loaded.signatures["classify"](inputs=tf.constant([record.SerializeToString()]))
+        loaded.signatures["classify"](inputs=tf.constant([record]))

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from digitline.base.examples import image_example
 from digitline.base.tf import tf
 from digitline.models.run import Run
 
@@ -70,19 +71,12 @@ def png(image: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def example(image: np.ndarray) -> bytes:
-    """A record of the dataset, without its label."""
-    content = tf.train.BytesList(value=[image.tobytes()])
-    features = tf.train.Features(feature={"image": tf.train.Feature(bytes_list=content)})
-    return tf.train.Example(features=features).SerializeToString()
-
-
 # How a client of each signature sends the images.
 SENT = {
     "serving_default": lambda images: images,
     "predict_images": lambda images: images.reshape(len(images), -1).astype(np.float32) / 255,
     "predict_bytes": lambda images: strings(map(png, images)),
-    "classify": lambda images: strings(map(example, images)),
+    "classify": lambda images: strings(image_example(image.tobytes()) for image in images),
     "activations": lambda images: images,
 }
 

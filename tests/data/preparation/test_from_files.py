@@ -1,54 +1,17 @@
 import json
+import sys
 
+import numpy as np
+import PIL.Image
 import pytest
 
+from digitline.base.errors import UsageError, UserError
+from digitline.base.tf import tfds
 from digitline.data import prepare
-from digitline.data.dataset import is_prepared
+from digitline.data.preparation import from_files
+from digitline.data.preparation.local import LocalExecutor
 
-from support import call, digitline, python
-
-# Reads a folder with TFDS alone, in a process where digitline cannot be imported.
-PLAIN_TFDS = """
-import json, sys
-sys.modules["digitline"] = None
-import tensorflow_datasets as tfds
-builder = tfds.builder_from_directory(sys.argv[1])
-found = {}
-for name in builder.info.splits:
-    images, labels = zip(*builder.as_dataset(split=name, as_supervised=True).as_numpy_iterator())
-    found[name] = [len(images), str(images[0].dtype), images[0].shape, str(labels[0].dtype)]
-found["names"] = builder.info.features["label"].names
-found["metadata"] = dict(builder.info.metadata)
-print(json.dumps(found))
-"""
-NO_BEAM = """
-import sys
-sys.modules["apache_beam"] = None
-from digitline.base import command
-from digitline.data import prepare
-command.main(prepare.COMMAND, ["digitline prepare", *sys.argv[1:]])
-"""
-KILLED = """
-import os, signal, sys
-from digitline.data import prepare
-from digitline.data.sources import csv_images
-read = csv_images.CsvSource.read
-def dies(self, index):
-    for count, example in enumerate(read(self, index)):
-        if index == 4 and count == 30:
-            os.kill(os.getpid(), signal.SIGKILL)
-        yield example
-csv_images.CsvSource.read = dies
-from digitline.base import command
-command.main(prepare.COMMAND, ["digitline prepare", *sys.argv[1:]])
-"""
-FULL_DISK = """
-import resource, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-from digitline.base import command
-from digitline.data import prepare
-command.main(prepare.COMMAND, ["digitline prepare", *sys.argv[1:]])
-"""
+from support import call
 
 
 @pytest.fixture(scope="session")
@@ -61,58 +24,87 @@ def csv(few_digits, tmp_path_factory):
     return path
 
 
-def arguments(csv, folder):
-    return ["--dataset=csv", f"--source_file={csv}", f"--data_dir={folder}"]
+@pytest.fixture(scope="session")
+def picture_folder(few_digits, tmp_path_factory):
+    """The same as an image folder. Do not change it."""
+    root = tmp_path_factory.mktemp("pictures")
+    for index, (image, label) in enumerate(zip(*few_digits, strict=True)):
+        path = root / f"digit {label}" / f"{index:03d}.png"
+        path.parent.mkdir(exist_ok=True)
+        PIL.Image.fromarray(image).save(path)
+    return root
+
+
+@pytest.fixture
+def own_processes(monkeypatch):
+    """Little work, too, is done by two processes."""
+    monkeypatch.setattr(from_files, "_executor", lambda *_: LocalExecutor(2))
+
+
+def arguments(csv, folder, *more):
+    return ["--dataset=csv", f"--source_file={csv}", f"--data_dir={folder}", *more]
+
+
+def content(folder):
+    """The files of a prepared dataset: name to content."""
+    (version,) = folder.glob("*/1.0.0")
+    return {path.name: path.read_bytes() for path in version.iterdir()}
 
 
 def test_plain_tfds_reads_it(csv, tmp_path):
     result = call(prepare.COMMAND, arguments(csv, tmp_path))
-    done = python(PLAIN_TFDS, result["directory"], cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["train"] == [result["splits"]["train"], "uint8", [28, 28, 1], "int64"]
-    assert found["names"] == list("0123456789")
-    assert found["metadata"]["fingerprint"] == result["fingerprint"]
-    assert found["metadata"]["origin"] == f"CSV {csv}"
+    builder = tfds.builder_from_directory(result["directory"])
+    data = builder.as_dataset(split="train", as_supervised=True)
+    images, labels = zip(*data.as_numpy_iterator(), strict=True)
+    assert len(images) == result["splits"]["train"]
+    assert (images[0].shape, images[0].dtype, labels[0].dtype) == ((28, 28, 1), np.uint8, np.int64)
+    assert builder.info.features["label"].names == list("0123456789")
+    assert builder.info.metadata["fingerprint"] == result["fingerprint"]
+    assert builder.info.metadata["origin"] == f"CSV {csv}"
 
 
-def test_without_beam_it_says_what_to_install(csv, tmp_path):
-    done = python(NO_BEAM, *arguments(csv, tmp_path / "data"), cwd=tmp_path)
-    assert done.returncode == 1
-    assert "pip install 'digitline[beam]'" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_cluster_writes_the_same_bytes_as_processes_and_as_one(
+    csv, picture_folder, tmp_path, monkeypatch
+):
+    pytest.importorskip("apache_beam")
+    options = "--direct_num_workers=2 --direct_running_mode=multi_threading"
+    runner = ("--beam_runner=FnApiRunner", f"--beam_options={options}")
+    for source in (
+        ("--dataset=csv", f"--source_file={csv}", "--name=a"),
+        ("--dataset=image_folder", f"--source_dir={picture_folder}", "--name=b"),
+    ):
+        root = tmp_path / source[2]
+        for way, more in (("one", ()), ("beam", runner)):
+            call(prepare.COMMAND, [*source, f"--data_dir={root / way}", *more])
+        with monkeypatch.context() as patch:
+            patch.setattr(from_files, "_executor", lambda *_: LocalExecutor(2))
+            call(prepare.COMMAND, [*source, f"--data_dir={root / 'processes'}"])
+        assert content(root / "one") == content(root / "processes") == content(root / "beam")
+
+
+def test_beam_is_needed_for_its_runners_only(csv, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    call(prepare.COMMAND, arguments(csv, tmp_path / "here"))
+    with pytest.raises(UserError, match=r"--beam_runner needs .* pip install 'digitline\[beam\]'"):
+        call(prepare.COMMAND, arguments(csv, tmp_path / "data", "--beam_runner=FlinkRunner"))
     assert not (tmp_path / "data").exists()
 
 
-def test_a_kill_leaves_nothing_that_looks_finished(csv, tmp_path):
-    done = python(KILLED, *arguments(csv, tmp_path), cwd=tmp_path)
-    assert done.returncode == -9
-    left = [path.name for path in (tmp_path / "tiny").iterdir() if path.is_dir()]
-    assert left == ["incomplete.making"]
-    assert not is_prepared(tmp_path, "tiny")
-    again = digitline("prepare", *arguments(csv, tmp_path), "--json")
-    assert again.returncode == 0, again.stderr
-    assert sum(json.loads(again.stdout)["splits"].values()) == 300
-    assert [path.name for path in (tmp_path / "tiny").iterdir() if path.is_dir()] == ["1.0.0"]
+def test_an_unknown_runner(csv, tmp_path):
+    pytest.importorskip("apache_beam")
+    with pytest.raises(UsageError, match="--beam_runner=NoSuchRunner: Unexpected pipeline runner"):
+        call(prepare.COMMAND, arguments(csv, tmp_path, "--beam_runner=NoSuchRunner"))
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing(csv, tmp_path):
-    done = python(FULL_DISK, *arguments(csv, tmp_path), cwd=tmp_path)
-    assert done.returncode == 1
-    assert "File too large" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert [path.name for path in (tmp_path / "tiny").iterdir()] == [".lock"]
-
-
-def test_beams_runners_and_options(csv, tmp_path):
-    done = digitline("prepare", *arguments(csv, tmp_path), "--beam_runner=NoSuchRunner")
-    assert done.returncode == 2
-    assert "--beam_runner=NoSuchRunner: Unexpected pipeline runner" in done.stderr
-    assert "Traceback" not in done.stderr
-    here = call(prepare.COMMAND, arguments(csv, tmp_path / "here"))
-    options = "--direct_num_workers=2 --direct_running_mode=multi_threading"
-    side_by_side = call(
-        prepare.COMMAND,
-        [*arguments(csv, tmp_path), "--beam_runner=FnApiRunner", f"--beam_options={options}"],
-    )
-    assert side_by_side["fingerprint"] == here["fingerprint"]
+def test_a_mistake_that_a_process_finds_is_named(csv, tmp_path, own_processes):
+    lines = csv.read_text().splitlines()
+    lines[200] = lines[200].rpartition(",")[0] + ",256"
+    path = tmp_path / "bad.csv"
+    path.write_text("\n".join(lines))
+    with pytest.raises(UserError, match=r"bad.csv, row 201: pixel 783 is 256.*max_corrupt_images"):
+        call(prepare.COMMAND, arguments(path, tmp_path / "data"))
+    assert [path.name for path in (tmp_path / "data" / "bad").iterdir()] == [".lock"]
+    result = call(prepare.COMMAND, arguments(path, tmp_path / "data", "--max_corrupt_images=1"))
+    assert sum(result["splits"].values()) == 299
+    metadata = json.loads((tmp_path / "data" / "bad" / "1.0.0" / "metadata.json").read_text())
+    assert metadata["damaged"]["count"] == 1

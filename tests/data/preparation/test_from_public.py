@@ -1,14 +1,15 @@
+import contextlib
 import json
+import resource
 
-import numpy as np
 import pytest
 
-from digitline.base.errors import DataError, UsageError
+from digitline.base.errors import DataError, UsageError, UserError
 from digitline.data import prepare
 from digitline.data.dataset import is_prepared, open_dataset
-from digitline.data.preparation import folder as builders
+from digitline.data.preparation.request import Request
 
-from support import DATASET, call, digitline, python
+from support import DATASET, call, python
 
 # Reads a folder with TFDS alone, in a process where digitline cannot be imported.
 PLAIN_TFDS = """
@@ -37,36 +38,45 @@ def test_plain_tfds_reads_it_in_the_original_order(dataset, tmp_path):
 
 def test_shards_are_as_many_as_asked_for(dataset):
     assert len(list(dataset.directory.glob("*-train.tfrecord-*-of-00003"))) == 3
-    assert [shard.take for shard in dataset.shards("train")] == [400, 400, 400]
+    assert [shard.take for shard in dataset.split("train").shards] == [400, 400, 400]
 
 
 def prepare_arguments(folder, testdata, *more):
     return [f"--dataset={DATASET}", f"--data_dir={folder}", f"--source_dir={testdata}", *more]
 
 
-def test_a_second_run_reuses_and_overwrite_makes_anew(tmp_path, testdata):
+def test_a_second_run_reuses_and_overwrite_prepares_again(tmp_path, testdata):
     arguments = prepare_arguments(tmp_path, testdata)
     first = call(prepare.COMMAND, arguments)
     assert not first["reused"]
     assert first["splits"] == {"train": 1200, "test": 300}
+    assert first["image_shape"] == [28, 28, 1]
+    assert first["num_classes"] == 10
+    assert first["origin"] == f"local files in {testdata}"
+    assert "corrupt_images" not in first
     assert call(prepare.COMMAND, arguments)["reused"]
     again = call(prepare.COMMAND, [*arguments, "--overwrite", "--num_shards=2"])
     assert not again["reused"]
-    assert len(open_dataset(tmp_path, DATASET).shards("train")) == 2
+    assert len(open_dataset(tmp_path, DATASET).split("train").shards) == 2
 
 
-def test_a_failed_overwrite_leaves_the_dataset(tmp_path, testdata, monkeypatch):
+@contextlib.contextmanager
+def limited_files(size):
+    """Files cannot grow over this size in bytes, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_failed_overwrite_leaves_the_dataset(tmp_path, testdata):
     arguments = prepare_arguments(tmp_path, testdata)
     call(prepare.COMMAND, arguments)
     with pytest.raises(UsageError, match="--num_shards=301 is more than the 300 test images"):
         call(prepare.COMMAND, [*arguments, "--overwrite", "--num_shards=301"])
-
-    def fails(*_):
-        raise OSError(28, "No space left on device")
-        yield
-
-    monkeypatch.setattr(builders._ArrayBuilder, "_generate_examples", fails)
-    with pytest.raises(OSError, match="No space"):
+    with limited_files(100_000), pytest.raises(OSError, match=r"File too large: .*tiny_digits"):
         call(prepare.COMMAND, [*arguments, "--overwrite"])
     assert open_dataset(tmp_path, DATASET).num_examples("train") == 1200
     assert [p.name for p in (tmp_path / DATASET).iterdir() if p.is_dir()] == ["1.0.0"]
@@ -75,82 +85,59 @@ def test_a_failed_overwrite_leaves_the_dataset(tmp_path, testdata, monkeypatch):
 def test_something_else_in_its_place_is_refused(tmp_path, testdata):
     (tmp_path / DATASET / "1.0.0").mkdir(parents=True)
     arguments = prepare_arguments(tmp_path, testdata)
-    with pytest.raises(DataError, match="is there, but is no dataset"):
+    with pytest.raises(DataError, match="exists, but is not a dataset"):
         call(prepare.COMMAND, arguments)
     assert not call(prepare.COMMAND, [*arguments, "--overwrite"])["reused"]
 
 
 KILLED = """
 import os, signal, sys
-from digitline.data import prepare
-from digitline.data.preparation import folder as builders
-generate = builders._ArrayBuilder._generate_examples
-def dies(self, split):
-    for index, example in generate(self, split):
-        if index == 250 and len(split.images) < 1000:  # In the middle of the test split.
-            os.kill(os.getpid(), signal.SIGKILL)
-        yield index, example
-builders._ArrayBuilder._generate_examples = dies
 from digitline.base import command
+from digitline.data import prepare
+from digitline.data.sources.raw import RawSlices
+read = RawSlices.read
+def dies(self, index):
+    for count, example in enumerate(read(self, index)):
+        if index == 4 and count == 30:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield example
+RawSlices.read = dies
 command.main(prepare.COMMAND, ["digitline prepare", *sys.argv[1:]])
 """
 
 
-def test_a_kill_leaves_nothing_that_looks_finished(tmp_path, testdata):
+def test_a_kill_leaves_nothing_that_looks_finished(tmp_path, testdata, capsys):
     arguments = prepare_arguments(tmp_path, testdata)
     done = python(KILLED, *arguments, cwd=tmp_path)
     assert done.returncode == -9
     left = [path.name for path in (tmp_path / DATASET).iterdir() if path.is_dir()]
-    assert len(left) == 1
-    assert left[0].startswith("incomplete.")
+    assert left == ["incomplete.making"]
     assert not is_prepared(tmp_path, DATASET)
-
-    again = digitline("prepare", *arguments)
-    assert again.returncode == 0, again.stderr
-    assert "removed what an interrupted run left" in again.stderr
+    call(prepare.COMMAND, arguments)
+    assert "removed what an interrupted run left" in capsys.readouterr().err
     folders = [path.name for path in (tmp_path / DATASET).iterdir() if path.is_dir()]
     assert folders == ["1.0.0"]
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, testdata):
-    code = (
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
-        "from digitline.base import command; from digitline.data import prepare\n"
-        "command.main(prepare.COMMAND, ['digitline prepare', *sys.argv[1:]])\n"
-    )
-    done = python(code, *prepare_arguments(tmp_path, testdata), cwd=tmp_path)
-    assert done.returncode == 1
-    assert "File too large" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not is_prepared(tmp_path, DATASET)
-
-
-def test_an_unwritable_folder_is_one_line(tmp_path, testdata):
-    (tmp_path / "taken").touch()
-    done = digitline("prepare", *prepare_arguments(tmp_path / "taken", testdata))
-    assert done.returncode == 1
-    assert "cannot use" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_json_of_prepare(tmp_path, testdata):
-    done = digitline("prepare", *prepare_arguments(tmp_path, testdata), "--json")
-    figures = json.loads(done.stdout)
-    assert figures["image_shape"] == [28, 28, 1]
-    assert figures["num_classes"] == 10
-    assert np.all([count > 0 for count in figures["splits"].values()])
-
-
 @pytest.mark.parametrize(
-    ("flag", "code", "message"),
+    ("flag", "error", "message"),
     [
-        ("--source_dir=none", 1, "none: no such folder"),
-        ("--source=locl", 2, "unknown source 'locl'; did you mean local?"),
-        ("--dataset=My Digits", 2, "a name begins with a small letter"),
+        ("--source_dir=none", DataError, "none: no such folder"),
+        ("--source=locl", UsageError, r"unknown source 'locl'; did you mean local\?"),
+        ("--dataset=My Digits", UsageError, "a name begins with a small letter"),
+        ("--source=pypi", UsageError, "--source_dir goes with --source=local"),
+        ("--beam_options=x", UsageError, "--beam_options goes with --beam_runner"),
+        ("--name=mine", UsageError, "--name goes with --dataset=image_folder or csv or npz"),
+        ("--data_dir=taken", UserError, "cannot use taken.* as a folder"),
     ],
 )
-def test_mistakes(flag, code, message, tmp_path, testdata):
-    done = digitline("prepare", *prepare_arguments(tmp_path, testdata), flag, cwd=tmp_path)
-    assert done.returncode == code
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+def test_mistakes(flag, error, message, tmp_path, testdata, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").touch()
+    with pytest.raises(error, match=message):
+        call(prepare.COMMAND, [*prepare_arguments(tmp_path, testdata), flag])
+
+
+def test_local_needs_a_folder(tmp_path):
+    with pytest.raises(UsageError, match="--source=local needs --source_dir"):
+        prepare.run(Request(dataset="mnist", source="local", data_dir=tmp_path))

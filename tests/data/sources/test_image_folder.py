@@ -9,8 +9,10 @@ import pytest
 from digitline.base.errors import DataError, UsageError
 from digitline.data import prepare
 from digitline.data.dataset import open_dataset
+from digitline.data.preparation.request import Request
+from digitline.models import train
 
-from support import call, digitline
+from support import call
 
 KINDS = ("png", "bmp", "gif", "jpg")
 
@@ -68,7 +70,7 @@ def test_every_kind_of_file_and_a_stratified_cut(grey, few_digits, tmp_path, cap
     result = run(grey, tmp_path)
     said = capsys.readouterr().err
     assert "0.1 of each class go to validation, 0.1 to test, by --split_seed=0" in said
-    assert "1 files are no pictures by their suffix" in said
+    assert "1 files are not pictures by their suffix" in said
     assert result["dataset"] == "grey_digits"
     assert result["image_shape"] == [28, 28, 1]
     assert sum(result["splits"].values()) == 300
@@ -94,7 +96,7 @@ def test_the_same_seed_the_same_cut_for_any_number_of_shards(grey, tmp_path):
     tests = [set(examples(tmp_path / each, "grey_digits", "test")) for each in ("one", "five")]
     assert tests[0] == tests[1]
     assert not tests[0] & set(examples(tmp_path / "one", "grey_digits", "train"))
-    assert len(open_dataset(tmp_path / "five", "grey_digits").shards("train")) == 5
+    assert len(open_dataset(tmp_path / "five", "grey_digits").split("train").shards) == 5
 
 
 def test_mixed_sizes_ask_for_one(colour, tmp_path):
@@ -112,11 +114,9 @@ def test_mixed_sizes_ask_for_one(colour, tmp_path):
 
 def test_colour_pictures_are_trained_on(colour, tmp_path):
     run(colour, tmp_path, "--image_size=28x28", "--validation_fraction=0.2")
-    done = digitline(
-        "train", "--dataset=shapes", f"--data_dir={tmp_path}", "--epochs=1", "--batch_size=16",
-        f"--workdir={tmp_path / 'run'}", "--json",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    arguments = ["--model=softmax", "--dataset=shapes", "--max_steps=1", "--noreport"]
+    where = [f"--data_dir={tmp_path}", f"--workdir={tmp_path / 'run'}"]
+    call(train.COMMAND, [*arguments, *where])
     assert json.loads((tmp_path / "run" / "config.json").read_text())["dataset"]["name"] == "shapes"
 
 
@@ -132,13 +132,19 @@ def test_a_bad_file_is_named_or_passed_over(grey, tmp_path):
     with pytest.raises(DataError, match=rf"{cause}.* \(and 1 before it\)"):
         run(root, tmp_path / "data", "--max_corrupt_images=1")
     assert [path.name for path in (tmp_path / "data" / "bad").iterdir()] == [".lock"]
-    result = run(root, tmp_path / "data", "--max_corrupt_images=2")
-    assert result["corrupt_images"] == 2
-    assert sum(result["splits"].values()) == 299
-    named = "\n".join(result["corrupt_files"])
-    assert str(bad) in named
-    assert str(cut_short) in named
-    assert str(bad) in prepare.text(result)
+    result = prepare.run(
+        Request(
+            dataset="image_folder",
+            source_dir=root,
+            data_dir=tmp_path / "data",
+            max_corrupt_images=2,
+        )
+    )
+    assert result.corrupt_images == 2
+    assert sum(result.splits.values()) == 299
+    for path in (bad, cut_short):
+        assert str(path) in prepare.text(result)
+        assert str(path) in "\n".join(prepare.to_json(result)["corrupt_files"])
 
 
 def test_one_name_is_not_taken_for_two_folders(grey, colour, tmp_path):

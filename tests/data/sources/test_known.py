@@ -11,8 +11,8 @@ from digitline.base.tf import tfds
 from digitline.data import prepare
 from digitline.data.dataset import open_dataset
 from digitline.data.pipeline.records import load
-from digitline.data.sources import fetch as sources
-from digitline.data.sources import idx, known
+from digitline.data.preparation.request import Request
+from digitline.data.sources import fetch, idx, known
 
 from support import call
 
@@ -52,17 +52,18 @@ def test_letters_are_upright_and_of_26_classes(emnist, few_digits, tmp_path):
     images, labels = load(made.split("test"))
     assert np.array_equal(images.numpy()[..., 0], few_digits[0])
     assert labels.numpy()[:27].tolist() == [*range(26), 0]
-    assert f"--data_dir={tmp_path / 'data'}" in prepare.text(result)
-    assert call(prepare.COMMAND, arguments)["reused"]
+    again = prepare.run(Request(dataset="emnist/letters", data_dir=tmp_path / "data"))
+    assert again.reused
+    assert f"--data_dir={tmp_path / 'data'}" in prepare.text(again)
     plain = tfds.builder_from_directory(made.directory)
     assert plain.info.full_name == f"emnist/letters/{made.version}"
 
 
 def test_emnists_archive_is_downloaded_and_unpacked(emnist, web, tmp_path, monkeypatch):
     shutil.make_archive(str(tmp_path / "web" / "gzip"), "zip", emnist, "gzip")
-    urls = {sources._ARCHIVE: f"{web}gzip.zip"}
-    monkeypatch.setattr(sources, "_tfds_urls", lambda name: urls)
-    raw = sources.fetch("emnist/letters", "tfds", None, tmp_path / "downloads")
+    urls = {fetch._ARCHIVE: f"{web}gzip.zip"}
+    monkeypatch.setattr(fetch, "_tfds_urls", lambda name: urls)
+    raw = fetch.fetch("emnist/letters", "tfds", None, tmp_path / "downloads")
     assert len(raw.splits["train"].images) == 300
     assert raw.origin == "TFDS's download"
 
@@ -71,7 +72,7 @@ def test_letters_out_of_range(emnist):
     labels = emnist / "gzip" / "emnist-letters-test-labels-idx1-ubyte"
     labels.write_bytes(idx.encode(np.zeros(300, np.uint8)))
     with pytest.raises(DataError, match="expected labels from 1 to 26, got 0 at index 0"):
-        sources.fetch("emnist/letters", "local", emnist, emnist / "downloads")
+        fetch.fetch("emnist/letters", "local", emnist, emnist / "downloads")
 
 
 def test_emnists_other_configurations():
@@ -84,12 +85,12 @@ def test_emnists_other_configurations():
 
 def test_counts_are_checked_where_no_digests_are_known(emnist):
     with pytest.raises(DataError, match="of emnist/digits: expected 240,000 images, got 300"):
-        sources.fetch("emnist/digits", "local", emnist, emnist / "downloads")
+        fetch.fetch("emnist/digits", "local", emnist, emnist / "downloads")
 
 
 def test_kmnist_is_checked_by_its_counts(testdata, tmp_path):
     with pytest.raises(DataError, match="split of kmnist: expected 60,000 images, got 1,200"):
-        sources.fetch("kmnist", "local", testdata, tmp_path)
+        fetch.fetch("kmnist", "local", testdata, tmp_path)
     labels = np.zeros(10_000, np.int64)
     known.check(known.KMNIST, "test", np.zeros((10_000, 28, 28, 1), np.uint8), labels, "i", "l")
 
@@ -143,4 +144,4 @@ def test_fashion_mnist_of_debian(tmp_path):
 
 def test_other_images_are_not_fashion_mnist(testdata, tmp_path):
     with pytest.raises(DataError, match="split of fashion_mnist: expected 60,000 images"):
-        sources.fetch("fashion_mnist", "local", testdata, tmp_path)
+        fetch.fetch("fashion_mnist", "local", testdata, tmp_path)

@@ -9,7 +9,7 @@ from digitline.data.dataset import open_dataset
 from digitline.data.pipeline.records import load
 from digitline.data.sources import npz
 
-from support import call, digitline
+from support import call
 
 
 @pytest.fixture
@@ -172,17 +172,3 @@ def test_files_that_are_none(tmp_path):
         run(tmp_path, tmp_path / "a.npz", "--image_size=8")
     with pytest.raises(UsageError, match="needs --source_file"):
         call(prepare.COMMAND, ["--dataset=npz"])
-
-
-def test_train_takes_the_file(arrays, tmp_path):
-    path = save(tmp_path, **arrays)
-    for _ in range(2):  # The second time it is prepared already.
-        done = digitline(
-            "train", f"--data={path}", "--model=softmax", "--epochs=2", "--batch_size=32",
-            f"--data_dir={tmp_path / 'data'}", f"--workdir={tmp_path / 'run'}", "--overwrite",
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        assert "softmax (7,850 parameters) on digits" in done.stdout
-    done = digitline("train", "--data=digits.txt", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "expected an .npz file, a .csv file or a folder of pictures" in done.stderr

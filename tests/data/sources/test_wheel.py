@@ -24,11 +24,11 @@ def part(count, first):
 def test_bytes_come_back_exactly_and_in_order(tmp_path):
     content = pickle.dumps((part(5, 0), part(2, 5 * 784), part(3, 7)), protocol=4)
     splits = wheel.read_mnist(write_wheel(tmp_path / "a.whl", content))
-    images, labels = splits["train"]
+    images, labels = splits["train"].images, splits["train"].labels
     assert (images.dtype, images.shape, labels.dtype) == (np.uint8, (7, 28, 28, 1), np.int64)
     np.testing.assert_array_equal(images.ravel(), np.arange(7 * 784) % 256)
     np.testing.assert_array_equal(labels, [0, 1, 2, 3, 4, 0, 1])
-    assert splits["test"][0].shape == (3, 28, 28, 1)
+    assert splits["test"].images.shape == (3, 28, 28, 1)
 
 
 class Attack:

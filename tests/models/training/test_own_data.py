@@ -37,7 +37,7 @@ def prepared(folder, name):
     return open_dataset(folder / "data", name)
 
 
-def test_a_changed_file_is_prepared_anew_and_its_run_refused(tmp_path, capsys):
+def test_a_changed_file_is_prepared_again_and_its_run_refused(tmp_path, capsys):
     path = save(tmp_path / "toy.npz")
     run(tmp_path, path)
     first = prepared(tmp_path, "toy").fingerprint
@@ -46,15 +46,16 @@ def test_a_changed_file_is_prepared_anew_and_its_run_refused(tmp_path, capsys):
     save(path, classes=3)
     with pytest.raises(UsageError, match=f"dataset.fingerprint is {first} there"):
         run(tmp_path, path)
-    assert f"{path} has changed since it was prepared: preparing it anew" in capsys.readouterr().err
+    assert (
+        f"{path} has changed since it was prepared: preparing it again" in capsys.readouterr().err
+    )
     assert prepared(tmp_path, "toy").num_classes == 3
     run(tmp_path, path, "--overwrite")
     config = json.loads(Run(tmp_path / "run").config.read_text())
     assert config["dataset"]["label_names"] == ["0", "1", "2"]
 
 
-def test_a_changed_csv_file_and_folder_are_prepared_anew(tmp_path):
-    pytest.importorskip("apache_beam")
+def test_a_changed_csv_file_and_folder_are_prepared_again(tmp_path):
     shapes = tmp_path / "shapes"
     for index in range(20):
         place = shapes / ("light", "dark")[index % 2] / f"{index}.png"
@@ -97,10 +98,11 @@ def test_two_files_of_one_name_and_flags_of_prepare(tmp_path):
     assert "then: digitline train --dataset=NAME" in str(caught.value)
     with pytest.raises(DataError, match=r"no such file$"):  # No flag would help.
         run(tmp_path, tmp_path / "none.npz")
+    with pytest.raises(UsageError, match=r"expected an \.npz file, a \.csv file or a folder"):
+        run(tmp_path, tmp_path / "digits.txt")
 
 
 def test_pictures_of_several_sizes_are_led_to_prepare(tmp_path):
-    pytest.importorskip("apache_beam")
     for size in (4, 5):
         (tmp_path / "shapes" / f"{size}").mkdir(parents=True)
         PIL.Image.new("L", (size, size)).save(tmp_path / "shapes" / f"{size}" / "1.png")
