@@ -1,4 +1,4 @@
-"""The page of export/MOBILE.md, run in a real browser with LiteRT.js and an exported file."""
+"""The page of docs/mobile.md, run in a real browser with LiteRT.js and an exported file."""
 
 import contextlib
 import functools
@@ -23,7 +23,7 @@ from digitline.serving import artifacts as runtime
 # asks for a GPU, which is not there.
 LITERT_LOG = r"(VERBOSE|INFO|WARNING): |No available adapters|Failed to create default WebGPU"
 
-MOBILE = (Path(__file__).parents[2] / "export" / "MOBILE.md").read_text(encoding="utf-8")
+MOBILE = (Path(__file__).parents[2] / "docs" / "mobile.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
