@@ -1,5 +1,7 @@
 """What tests share: 1,500 images of real MNIST, prepared, trained on, exported."""
 
+import os
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -88,6 +90,17 @@ def test_images(testdata):
 
     images = idx.read_images(testdata / "t10k-images-idx3-ubyte.gz")
     return images[..., None], idx.read_labels(testdata / "t10k-labels-idx1-ubyte.gz")
+
+
+@pytest.fixture(scope="session")
+def on_path(tmp_path_factory):
+    """An environment in which a shell finds `digitline` and `python` as they are here."""
+    folder = tmp_path_factory.mktemp("bin")
+    for name, words in (("python", ""), ("digitline", "-m digitline.cli ")):
+        script = folder / name
+        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words}"$@"\n')
+        script.chmod(0o755)
+    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
 
 
 @pytest.fixture(scope="module")

@@ -1,15 +1,19 @@
 """`digitline serve` in a process of its own, for tests that ask it."""
 
 import contextlib
+import fcntl
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import grpc
+import pytest
 
 
 def free_port():
@@ -77,3 +81,33 @@ def wait(condition, seconds=60):
     while not condition():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def as_documented(line, environment, cwd=None):
+    """A server that a command line of the documentation starts, on the ports 8500 and 8501.
+
+    One test at a time has them; where another program has, the test is skipped.
+    """
+    with open(Path(tempfile.gettempdir(), "digitline-documented-ports"), "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        for port in (8500, 8501):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    pytest.skip(f"port {port} is taken")
+        server = subprocess.Popen(["bash", "-ec", f"exec {line}"], env=environment, cwd=cwd)
+        try:
+            wait(lambda: server.poll() is not None or _is_ready(8501), 60)
+            assert server.poll() is None, line
+            yield
+        finally:
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(30) == 0
+
+
+def _is_ready(rest_port):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{rest_port}/readyz", timeout=5) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
