@@ -3,23 +3,34 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help quickstart test boxed clean
+.PHONY: help quickstart lint test soak gate boxed clean
 
 help:
 	@echo "make quickstart   MNIST from raw bytes to a verified SavedModel and TFLite file"
 	@echo "make test         lint, types and tests"
-	@echo "make boxed        trains anew the small model that comes with digitline"
+	@echo "make soak         only the long tests: every command of the docs, whole trainings"
+	@echo "make gate         lint, types and all tests, the long ones too: before a release"
+	@echo "make boxed        trains the small model that comes with digitline again"
 	@echo "make clean        removes the virtual environment and what was built"
 
 quickstart: $(VENV)/.installed
 	$(BIN)/digitline quickstart
 
-test: $(VENV)/.installed-for-tests
+lint: $(VENV)/.installed-for-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test: lint
+	$(PYTEST)
+
+soak: $(VENV)/.installed-for-tests
+	$(PYTEST) -m long
+
+gate: lint
+	$(PYTEST) -m "long or not long"
 
 boxed: $(VENV)/.installed
 	$(BIN)/python -m digitline.export.box
@@ -28,7 +39,7 @@ clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamp is written last, so that an interrupted set-up is begun anew.
+# The stamp is written last, so that an interrupted set-up starts again.
 $(VENV)/.made:
 	@for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.10); do \
 	  if $$python -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' \

@@ -13,44 +13,31 @@ SUBPACKAGES = find_packages(
     str(ROOT), include=[f"{floor}{end}" for floor in FLOORS for end in ("", ".*")]
 )
 EXTRAS = {
-    # Preparing image folders and CSV files, here or on a cluster.
+    # Preparing image folders and CSV files on a cluster: digitline prepare --beam_runner.
     "beam": ["apache-beam>=2.70"],
-    # Charts as PNG files.
-    "figures": ["matplotlib>=3.9"],
     # To run the TFLite variant mediapipe; writing it needs nothing more.
     "mediapipe": ["mediapipe>=0.10.30,<2"],
     # digitline export --formats=onnx.
     "onnx": ["onnx>=1.19,<2", "onnxruntime>=1.23,<2", "tf2onnx>=1.17,<2"],
-    # digitline serve; digitline predict --server.
-    "serve": [
-        "aiohttp>=3.14,<4",
-        "grpcio>=1.70,<2",
-        "grpcio-health-checking>=1.70,<2",
-        "grpcio-reflection>=1.70,<2",
-        "orjson>=3.10,<4",
-        "prometheus-client>=0.21,<1",
-    ],
     # digitline train --tensorboard.
     "tensorboard": ["tensorboard>=2.20"],
 }
 EXTRAS["test"] = [
-    *EXTRAS["beam"],
-    *EXTRAS["figures"],
-    *EXTRAS["mediapipe"],
-    *EXTRAS["onnx"],
-    *EXTRAS["serve"],
-    *EXTRAS["tensorboard"],
+    *(package for packages in EXTRAS.values() for package in packages),
     # The schemas of compose files and of Kubernetes.
     "check-jsonschema",
     "kubernetes-validate",
     "cryptography",
     "playwright>=1.55",
+    "psutil",
     "pyright[nodejs]",
     "pytest>=8",
     "pytest-xdist>=3.6",
     "ruff",
     "setuptools>=64",
 ]
+# Extras whose packages are in the core now; these names go with the next release.
+EXTRAS |= {"figures": [], "serve": []}
 
 
 class BuildWithoutSetup(build_py):
@@ -58,8 +45,8 @@ class BuildWithoutSetup(build_py):
 
     def find_package_modules(self, package, package_dir):
         """The modules of a package, as (package, module, file)."""
-        found = super().find_package_modules(package, package_dir)
-        return [each for each in found if each[:2] != ("digitline", "setup")]
+        modules = super().find_package_modules(package, package_dir)
+        return [module for module in modules if module[:2] != ("digitline", "setup")]
 
 
 setup(
@@ -73,9 +60,9 @@ setup(
     packages=["digitline", *(f"digitline.{name}" for name in SUBPACKAGES)],
     package_dir={"digitline": "."},
     package_data={
+        "digitline.models.report": ["templates/*"],
         "digitline.serving": ["boxed/*"],
         "digitline.serving.page": ["web/*"],
-        "digitline.models.report": ["templates/*"],
     },
     install_requires=[
         "tensorflow>=2.20,<2.22",
@@ -91,9 +78,19 @@ setup(
         "tensorflow-serving-api>=2.20,<2.22",
         # tensorflow-datasets imports it for downloads, but does not declare it.
         "importlib_resources",
+        # Pictures, charts, pages, tables, progress.
         "pillow>=10",
+        "matplotlib>=3.9",
+        "jinja2>=3.1,<4",
         "tabulate>=0.9,<1",
         "tqdm",
+        # The server and its clients.
+        "aiohttp>=3.14,<4",
+        "grpcio>=1.70,<2",
+        "grpcio-health-checking>=1.70,<2",
+        "grpcio-reflection>=1.70,<2",
+        "orjson>=3.10,<4",
+        "prometheus-client>=0.21,<1",
     ],
     extras_require=EXTRAS,
     cmdclass={"build_py": BuildWithoutSetup},
