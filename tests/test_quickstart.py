@@ -1,9 +1,13 @@
 """The whole line on real MNIST, and what it leaves behind read without digitline."""
 
 import json
+import subprocess
+import urllib.request
 
 import numpy as np
 import pytest
+from PIL import Image
+from served import as_documented
 
 from digitline.data.sources import wheel
 
@@ -59,12 +63,12 @@ def test_the_artifacts_and_the_dataset_stand_alone(quickstart, mnist):
         cwd=folder,
     )
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["accuracy"] >= 0.985
-    assert found["accuracy"] == pytest.approx(result["accuracy"], abs=1e-9)
-    assert found["different"] == 0
-    assert found["equal"]
-    assert found["train"] == 60_000
+    answer = json.loads(done.stdout)
+    assert answer["accuracy"] >= 0.985
+    assert answer["accuracy"] == pytest.approx(result["accuracy"], abs=1e-9)
+    assert answer["different"] == 0
+    assert answer["equal"]
+    assert answer["train"] == 60_000
 
 
 def test_the_table_has_every_stage(quickstart):
@@ -83,3 +87,37 @@ def test_a_second_run_reuses_the_prepared_data(quickstart):
     assert "60,000 train, 10,000 test images (prepared before)" in again.stdout
     assert f"test accuracy {first['accuracy']:.2%}" in again.stdout
     assert "next:\n  digitline predict --tflite=exports/tflite/lenet5/2/" in again.stdout
+
+
+def run_as_printed(line, folder, environment):
+    return subprocess.run(
+        ["bash", "-c", line],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def test_next_predict(quickstart, mnist, on_path):
+    folder, result, _ = quickstart
+    Image.fromarray(mnist[0][0, :, :, 0]).save(folder / "your-own-digit.png")
+    assert "7" in run_as_printed(result["next"][0], folder, on_path).split()
+
+
+@pytest.mark.long
+def test_next_train(quickstart, on_path):
+    folder, result, _ = quickstart
+    assert "validation accuracy 9" in run_as_printed(result["next"][1], folder, on_path)
+    assert (folder / "runs" / "article" / "report.html").exists()
+
+
+def test_next_serve(quickstart, mnist, on_path):
+    folder, result, _ = quickstart
+    request = json.dumps({"instances": mnist[0][:1].tolist()}).encode()
+    with as_documented(result["next"][2], on_path, folder):
+        url = "http://127.0.0.1:8501/v1/models/lenet5:predict"
+        with urllib.request.urlopen(url, request, timeout=30) as answer:
+            (prediction,) = json.load(answer)["predictions"]
+    assert prediction["classes"] == 7
