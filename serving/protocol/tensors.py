@@ -6,7 +6,6 @@ What is read follows TensorFlow's `Tensor::FromProto`.
 
 import functools
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -107,6 +106,22 @@ def encode(values: npt.ArrayLike, message: messages.TensorProto, typed: bool = F
             getattr(message, field).extend(numbers.tolist())
 
 
+def number_of(dtype: npt.DTypeLike) -> int:
+    """The number of a numpy type in `tensorflow.DataType`; strings are objects.
+
+    Raises:
+      ValueError: there is no such type.
+    """
+    return _described(np.dtype(dtype))[1]
+
+
+def cpp_name(number: int) -> str:
+    """What TensorFlow's C++ calls a `tensorflow.DataType`."""
+    name = _NAMES.get(number, f"DataType {number}")
+    cpp_names = {"float32": "float", "float64": "double", "float16": "half", "object": "string"}
+    return cpp_names.get(name, name)
+
+
 @functools.cache  # A type's name takes numpy 3 microseconds.
 def _described(dtype: np.dtype) -> tuple[str, int]:
     """The name of a numpy type and its number of `tensorflow.DataType`."""
@@ -143,7 +158,10 @@ def decode(message: messages.TensorProto, limit: int = _MAX_BYTES) -> np.ndarray
         )
     content = message.tensor_content
     if message.dtype == STRING:
-        return _strings(content, message.string_val, count).reshape(shape)
+        strings = _split(content, count) if content else list(message.string_val)
+        values = np.empty(len(strings), object)
+        values[:] = strings
+        return _filled(values, count, dtype).reshape(shape)
     if content:
         if len(content) != count * dtype.itemsize:
             raise ValueError(
@@ -190,18 +208,9 @@ def _filled(values: np.ndarray, count: int, dtype: np.dtype) -> np.ndarray:
     """`count` values: the rest is filled with the last, or with zeros if there is none."""
     if len(values) >= count:
         return values[:count]
-    filled = np.empty(count, dtype)
+    empty = b"" if dtype == np.object_ else 0
+    filled = np.full(count, values[-1] if len(values) else empty, dtype)
     filled[: len(values)] = values
-    filled[len(values) :] = values[-1] if len(values) else 0
-    return filled
-
-
-def _strings(content: bytes, values: Sequence[bytes], count: int) -> np.ndarray:
-    if content:
-        values = _split(content, count)
-    filled = np.full(count, values[-1] if values else b"", object)
-    kept = min(len(values), count)
-    filled[:kept] = values[:kept]
     return filled
 
 

@@ -17,7 +17,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from ..core.inference import Lease
-from ..protocol import models
+from ..protocol import models, tensors
 from ..protocol.models import VersionStatus
 from ..protocol.status import invalid
 
@@ -130,7 +130,7 @@ def _written(name: str, array: np.ndarray) -> _Written:
         flat[:] = [read(value) for value in array.reshape(-1)]
         return flat.reshape(array.shape).tolist()
     if array.dtype.str[1:] not in _WRITTEN:
-        type_name = {"float16": "half"}.get(array.dtype.name, array.dtype.name)
+        type_name = tensors.cpp_name(tensors.number_of(array.dtype))
         raise invalid(f"Failed to write JSON value for tensor type: {type_name}")
     if not array.dtype.isnative:  # orjson writes no others.
         array = array.astype(array.dtype.newbyteorder("="))

@@ -14,30 +14,14 @@ import grpc
 import numpy as np
 
 from ..core.servable import TensorInfo
+from ..protocol import tensors
 from ..protocol.status import StatusError, invalid
 from .json_text import Json, shown, type_name
 from .limits import Effort
 
-# Numbers of `tensorflow.DataType`, and what TensorFlow's C++ calls them.
-FLOAT, DOUBLE, STRING, BOOL = 1, 2, 7, 10
-INTEGERS = {
-    number: np.dtype(name)
-    for number, name in {
-        3: "int32", 4: "uint8", 5: "int16", 6: "int8", 9: "int64", 22: "uint32", 23: "uint64"
-    }.items()
-}  # fmt: skip
-_NAMES = {
-    FLOAT: "float",
-    DOUBLE: "double",
-    STRING: "string",
-    BOOL: "bool",
-    8: "complex64",
-    14: "bfloat16",
-    17: "uint16",
-    18: "complex128",
-    19: "half",
-    **{number: dtype.name for number, dtype in INTEGERS.items()},
-}
+# Numbers of `tensorflow.DataType`.
+FLOAT, DOUBLE, STRING, BOOL = 1, 2, tensors.STRING, 10
+INTEGERS = {number: tensors.dtype_of(number) for number in (3, 4, 5, 6, 9, 22, 23)}
 # Integers up to here are floats without a loss.
 LARGEST_EXACT = {FLOAT: 2**24 - 1, DOUBLE: 2**53 - 1}
 _LARGEST = {FLOAT: float(np.finfo(np.float32).max), DOUBLE: float(np.finfo(np.float64).max)}
@@ -120,7 +104,7 @@ def of_value(value: Json, dtype: int, effort: Effort) -> StatusError:
         _check(value, 0, _shape(value), dtype, effort)
     except StatusError as error:
         return error
-    return invalid(f"JSON Value: {shown(value)} is no tensor of type: {_name(dtype)}")
+    return invalid(f"JSON Value: {shown(value)} is no tensor of type: {tensors.cpp_name(dtype)}")
 
 
 def _check_item(
@@ -182,7 +166,7 @@ def _check_element(value: Json, dtype: int) -> None:
     if dtype not in (*LARGEST_EXACT, *INTEGERS, STRING, BOOL) and not isinstance(value, dict):
         raise StatusError(
             grpc.StatusCode.UNIMPLEMENTED,
-            f"Conversion of JSON Value: {shown(value)} to type: {_name(dtype)}",
+            f"Conversion of JSON Value: {shown(value)} to type: {tensors.cpp_name(dtype)}",
         )
     if dtype == STRING and isinstance(value, dict):
         if not is_base64(value):
@@ -192,10 +176,10 @@ def _check_element(value: Json, dtype: int) -> None:
     elif not _is_of_type(value, dtype):
         raise invalid(
             f"JSON Value: {shown(value)} Type: {type_name(value)} is not of expected type: "
-            f"{_name(dtype)}"
+            f"{tensors.cpp_name(dtype)}"
         )
     elif isinstance(value, int | float) and not is_lossless(value, dtype):
-        raise lossy(value, _name(dtype))
+        raise lossy(value, tensors.cpp_name(dtype))
 
 
 def _is_of_type(value: Json, dtype: int) -> bool:
@@ -212,7 +196,3 @@ def lossy(value: float, target: str) -> StatusError:
     return invalid(
         f"Cannot convert JSON value: {shown(value)} to {target} without loss of precision."
     )
-
-
-def _name(dtype: int) -> str:
-    return _NAMES.get(dtype, f"DataType {dtype}")

@@ -5,6 +5,7 @@ in columns (`inputs`, one value for each tensor). A single named input loses its
 `{"b64": …}` is a string of any bytes.
 """
 
+import contextlib
 import itertools
 from collections.abc import Mapping
 from typing import Any
@@ -175,20 +176,12 @@ def _array(values: list[Any], dtype: int, effort: Effort) -> np.ndarray | None:
 
 
 def _integers(values: list[int], dtype: np.dtype) -> np.ndarray | None:
-    wide = np.uint64 if dtype == np.uint64 else np.int64
-    bounds = np.iinfo(dtype)
     try:
         if dtype == np.uint8:  # Pixels: the quickest way.
             return np.frombuffer(bytearray(values), np.uint8)
-        array = np.array(values, wide)
+        return np.array(values, dtype)
     except (OverflowError, ValueError):
         return None
-    if dtype == wide or not values:
-        # An older numpy lets a negative number through as its complement.
-        return None if dtype == np.uint64 and min(values, default=0) < 0 else array.astype(dtype)
-    if array.min() < bounds.min or array.max() > bounds.max:
-        return None
-    return array.astype(dtype)
 
 
 def _floats(values: list[float], dtype: int, effort: Effort) -> np.ndarray | None:
@@ -207,8 +200,9 @@ def _floats(values: list[float], dtype: int, effort: Effort) -> np.ndarray | Non
 def _strings(values: list[Any], effort: Effort) -> np.ndarray | None:
     array = np.empty(len(values), object)  # numpy would cut trailing zero bytes otherwise.
     if dict not in set(map(type, values)):
-        array[:] = list(map(encoded, values))
-        return array
+        with contextlib.suppress(UnicodeEncodeError):  # There are bytes that are not UTF-8.
+            array[:] = list(map(str.encode, values))
+            return array
     for index, value in enumerate(values):
         effort.tick()
         is_text = isinstance(value, str)

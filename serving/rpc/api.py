@@ -68,30 +68,35 @@ class Services(grpc.GenericRpcHandler):
         self._max_bytes = max_bytes
         self._max_calls = max_calls
         self._running = 0
-        methods: Mapping[str, tuple[_Method, type[Message], str]] = {
-            f"{PREDICTION_SERVICE}/Predict": (self._predict, messages.PredictRequest, "predict"),
-            f"{PREDICTION_SERVICE}/Classify": (
-                self._classify, messages.ClassificationRequest, "classify"
+        methods: tuple[tuple[str, str, _Method, type[Message]], ...] = (
+            (f"{PREDICTION_SERVICE}/Predict", "predict", self._predict, messages.PredictRequest),
+            (
+                f"{PREDICTION_SERVICE}/Classify", "classify",
+                self._classify, messages.ClassificationRequest,
             ),
-            f"{PREDICTION_SERVICE}/Regress": (
-                self._regress, messages.RegressionRequest, "regress"
+            (f"{PREDICTION_SERVICE}/Regress", "regress", self._regress, messages.RegressionRequest),
+            (
+                f"{PREDICTION_SERVICE}/MultiInference", "multi_inference",
+                self._multi_inference, messages.MultiInferenceRequest,
             ),
-            f"{PREDICTION_SERVICE}/MultiInference": (
-                self._multi_inference, messages.MultiInferenceRequest, "multi_inference"
+            (
+                f"{PREDICTION_SERVICE}/GetModelMetadata", "metadata",
+                self._metadata, messages.GetModelMetadataRequest,
             ),
-            f"{PREDICTION_SERVICE}/GetModelMetadata": (
-                self._metadata, messages.GetModelMetadataRequest, "metadata"
+            (
+                f"{MODEL_SERVICE}/GetModelStatus", "status",
+                self._status, messages.GetModelStatusRequest,
             ),
-            f"{MODEL_SERVICE}/GetModelStatus": (
-                self._status, messages.GetModelStatusRequest, "status"
+            (
+                f"{MODEL_SERVICE}/HandleReloadConfigRequest", "reload",
+                self._reload_config, messages.ReloadConfigRequest,
             ),
-            f"{MODEL_SERVICE}/HandleReloadConfigRequest": (
-                self._reload_config, messages.ReloadConfigRequest, "reload"
-            ),
-        }  # fmt: skip
+        )  # fmt: skip
         self._handlers = {
-            f"/{path}": grpc.unary_unary_rpc_method_handler(self._handler(*method))
-            for path, method in methods.items()
+            f"/{path}": grpc.unary_unary_rpc_method_handler(
+                self._handler(api, method, request_class)
+            )
+            for path, api, method, request_class in methods
         }
 
     def service(
@@ -101,7 +106,7 @@ class Services(grpc.GenericRpcHandler):
         return self._handlers.get(handler_call_details.method)
 
     def _handler(
-        self, method: _Method, request_class: type[Message], api: str
+        self, api: str, method: _Method, request_class: type[Message]
     ) -> Callable[[bytes, grpc.aio.ServicerContext], Awaitable[bytes]]:
         async def handle(data: bytes, context: grpc.aio.ServicerContext) -> bytes:
             start = time.perf_counter()
