@@ -5,12 +5,22 @@ Each is as wide as a phone's page, so that its letters keep their size there.
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...base.charts import BLUE, GRID, INK, ON_BLUE, PALE, VERMILION, Chart, width_of
+from ...base.charts import (
+    BLUE,
+    GRID,
+    INK,
+    ON_BLUE,
+    PALE,
+    SCALE,
+    VERMILION,
+    Chart,
+    width_of,
+)
 from ...base.tables import short
 from ...base.tf import tf
 from ...data.inspection.charts import WIDTH, thumbnail
@@ -28,9 +38,9 @@ MATRIX = 40
 _LEFT, _RIGHT = 50, 16
 # Less counts as this on a logarithmic scale.
 _LEAST = 1e-9
-# The error that stands for none, where everything is right.
-_SUREST = 1e-3
-_SHARES = (0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9999, 1)
+# An error of none would be without end on the scale of shares: it is drawn as this.
+_SUREST = 1e-5
+_SHARES = (0.1, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 0.9999)
 # Columns beside the raw image and the network's input: epochs of augmentation.
 _EPOCHS = 4
 
@@ -58,7 +68,8 @@ def curves(
       title: of the chart.
       y_label: with its unit.
       series: at least one point in all.
-      scale: of y: `linear` from 0, `log`, or `nines` for shares.
+      scale: of y: `linear` from 0, `log`, or `nines` for shares: 90 %, 99 % and 99.9 % are as
+        far from each other.
       together: values of y in other charts that have the same scale.
     """
     chart = Chart(WIDTH, 240, title)
@@ -66,14 +77,18 @@ def curves(
     end = max(x for curve in series for x, _ in curve.points)
     values = [y for curve in series for _, y in curve.points] + list(together)
     axes.set_xlim(0, end)
-    axes.set_xticks(ticks := _even(0, end), [f"{tick:g}" for tick in ticks])
-    _SCALES[scale](axes, values)
+    axes.locator_params(axis="x", nbins=5)
+    _set_scale(axes, scale, values)
     chart.label_axes(axes, "epochs", y_label)
     _legend(chart, series)
     for curve in series:
         marked = curve.dots or len(curve.points) == 1
+        epochs, ys = np.transpose(curve.points)
+        if scale == "nines":
+            ys = np.clip(ys, _SUREST, 1 - _SUREST)
         axes.plot(
-            *np.transpose(curve.points),
+            epochs,
+            ys,
             color=curve.color,
             linewidth=1.5,
             marker="o" if marked else "",
@@ -94,94 +109,37 @@ def _legend(chart: Chart, series: Sequence[Series]) -> None:
         right -= 10
 
 
-def _linear(axes: "Axes", values: Sequence[float]) -> None:
-    """An even scale from 0."""
-    ticks = _even(0, max(*values, 1e-9), whole=True)
-    end = ticks[-1]  # Large numbers have no room for all their digits.
-    divisor, unit = (1e6, " M") if end >= 1e7 else (1e3, " k") if end >= 1e6 else (1, "")
-    axes.set_ylim(0, end)
-    axes.set_yticks(ticks, [f"{tick / divisor:,.6g}{unit}" for tick in ticks])
+def _set_scale(axes: "Axes", scale: str, values: Sequence[float]) -> None:
+    """Makes room for values of y, and marks round ones."""
+    from matplotlib.ticker import LogitLocator, LogLocator, MaxNLocator
 
-
-def _logarithmic(axes: "Axes", values: Sequence[float]) -> None:
-    """A scale on which each factor has its length."""
-    low, high = max(min(values), _LEAST), max(*values, _LEAST)
-    _fit(axes, low, high, decades, lambda place: 10.0**place)
-    ticks = _decades(low, high)
-    axes.set_yticks(ticks, [f"{tick:.4g}" for tick in ticks])
-
-
-def decades(values: np.ndarray | float) -> np.ndarray:
-    """How high values are drawn on a logarithmic scale."""
-    return np.log10(np.maximum(values, _LEAST))
-
-
-def _nines(axes: "Axes", values: Sequence[float]) -> None:
-    """A scale for shares, as `nines` places them."""
-    low, high, depth = min(values), max(values), nines(values)
-    _fit(axes, low, high, depth, lambda place: 1 - 10.0**-place)
-    span = max(float(depth(high) - depth(low)), 0.05)
-    ticks: list[float] = []
-    for share in reversed([share for share in _SHARES if low <= share <= high]):
-        if not ticks or depth(ticks[-1]) - depth(share) >= span / 8:  # Else they would touch.
-            ticks.append(share)
-    if len(ticks) < 3:
-        ticks = _even(low, high)
-    axes.set_yticks(ticks, [f"{tick * 100:.5g} %" for tick in ticks])
-
-
-def nines(shares: Iterable[float]) -> Callable[[np.ndarray | float], np.ndarray]:
-    """How high shares are drawn: 90 %, 99 % and 99.9 % are as far from each other.
-
-    100 % would be without end: it is drawn as half the smallest error of `shares`.
-    """
-    surest = min((1 - share for share in shares if share < 1), default=_SUREST) / 2
-    return lambda share: -np.log10(np.maximum(1 - np.asarray(share), surest))
-
-
-_SCALES: dict[str, Callable[["Axes", Sequence[float]], None]] = {
-    "linear": _linear,
-    "log": _logarithmic,
-    "nines": _nines,
-}
-
-
-def _fit(
-    axes: "Axes",
-    low: float,
-    high: float,
-    place: Callable[[float], np.ndarray],
-    value: Callable[[np.ndarray], np.ndarray],
-) -> None:
-    """Makes y run a little beyond `low` and `high`, by `place` and its inverse `value`."""
-    bottom, top = place(low), place(high)
-    margin = max(0.04 * float(top - bottom), 0.005)
-    axes.set_yscale("function", functions=(place, value))
-    axes.set_ylim(float(value(bottom - margin)), float(value(top + margin)))
-
-
-def _even(low: float, high: float, whole: bool = False) -> list[float]:
-    """Round values from `low` to `high`; or `whole`: that reach beyond both."""
-    from matplotlib.ticker import MaxNLocator
-
-    if high - low <= 1e-6 * max(abs(high), 1e-9):
-        return [low]
-    ticks = np.asarray(MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)).tolist()
-    if whole:
-        return ticks
-    margin = 1e-9 * max(abs(low), abs(high))
-    return [tick for tick in ticks if low - margin <= tick <= high + margin] or [low]
-
-
-def _decades(low: float, high: float) -> list[float]:
-    """Round values on a logarithmic scale, as few as tell enough."""
-    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
-    for factors in ((1,), (1, 3), (1, 2, 5)):
-        ticks = [factor * 10.0**power for power in powers for factor in factors]
-        ticks = [tick for tick in ticks if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
-        if len(ticks) > 2:
-            return ticks
-    return _even(low, high)
+    low, high = min(values), max(values)
+    if scale == "log":
+        low, high = max(low, _LEAST), max(high, _LEAST)
+        axes.set_yscale("log")
+        axes.set_ylim(low / 1.1, high * 1.1)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 3), numticks=12))
+        axes.yaxis.set_major_formatter("{x:.4g}")
+    elif scale == "nines":
+        low, high = (float(np.clip(share, _SUREST, 1 - _SUREST)) for share in (low, high))
+        axes.set_yscale("logit")
+        axes.set_ylim(low - 0.1 * min(low, 1 - low), high + 0.1 * (1 - high))
+        axes.yaxis.set_major_locator(LogitLocator(nbins=6))
+        shares: list[float] = []
+        for share in _SHARES:
+            near = shares and axes.transData.transform([(0, shares[-1]), (0, share)])[:, 1]
+            if low <= share <= high and (not shares or np.ptp(near) >= 14 * SCALE):
+                shares.append(share)
+        if len(shares) > 2 or high - low < 1e-4:
+            axes.set_yticks(shares or [low])
+        axes.yaxis.set_major_formatter(lambda share, _: f"{share * 100:.5g} %")
+    else:
+        axes.set_ylim(0, 1.05 * high or 1.0)
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+        # Large numbers have no room for all their digits.
+        divisor, unit = (1e6, " M") if high >= 1e7 else (1e3, " k") if high >= 1e6 else (1, "")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value / divisor:,.6g}{unit}")
+    axes.minorticks_off()
 
 
 def confusion(
@@ -250,12 +208,14 @@ def _count(number: int) -> str:
 
 def calibration(title: str, evaluation: Evaluation) -> Chart:
     """How often the network is right by how sure it is, and how many images it is so sure of."""
+    from matplotlib.ticker import LogLocator
+
     confidence = evaluation.probabilities.max(axis=1).astype(np.float64)
     right = evaluation.predicted == evaluation.labels
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    chart = Chart(WIDTH, 330, title, "on the line: as often right as it is sure")
-    above = chart.axes(_LEFT, 62, WIDTH - _RIGHT, 206)
-    below = chart.axes(_LEFT, 244, WIDTH - _RIGHT, 292)
+    chart = Chart(WIDTH, 338, title, "on the line: as often right as it is sure")
+    above = chart.axes(_LEFT, 66, WIDTH - _RIGHT - 8, 206)
+    below = chart.axes(_LEFT, 252, WIDTH - _RIGHT - 8, 300)
     percents = np.linspace(0, 1, 6)
     for axes in (above, below):
         axes.set_xlim(0, 1)
@@ -270,13 +230,8 @@ def calibration(title: str, evaluation: Evaluation) -> Chart:
     ]
     sure, shares, counts, numbers = map(list, zip(*points, strict=True))
     above.plot(sure, shares, color=BLUE, linewidth=1.5, marker="o", markersize=6, clip_on=False)
-    most = max(counts)
-    below.set_yscale("log")
-    below.set_ylim(0.7, max(most, 2))
-    ticks = _decades(1, most) if most > 1 else [1]
-    ticks = ticks[:: math.ceil(len(ticks) / 3)]
-    below.set_yticks(ticks, [f"{tick:,.0f}" for tick in ticks])
-    below.minorticks_off()
+    _set_scale(below, "log", (0.8, max(*counts, 2)))
+    below.yaxis.set_major_locator(LogLocator(numticks=3))
     below.bar([(number + 0.5) / BINS for number in numbers], counts, 0.9 / BINS, color=BLUE)
     for x, y, count, number in points:
         words = f"{count:,} images: {x:.1%} sure on average, {y:.1%} right"

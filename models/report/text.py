@@ -1,7 +1,7 @@
 """A report for a terminal: curves and the confusion matrix as text."""
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -9,11 +9,10 @@ from ...base.tables import short
 from ..evaluation.metrics import Evaluation, wilson_interval
 from ..evaluation.text import confusion_matrix
 from .facts import Facts
-from .figures import decades, nines
 from .run_figures import points
 
-_EIGHTHS = " ▁▂▃▄▅▆▇█"
-_COLUMNS, _ROWS = 30, 6
+_EIGHTHS = "▁▂▃▄▅▆▇█"
+_COLUMNS = 40
 # The commonest mistakes that are named, and the width of their lines.
 _PAIRS, _WIDTH = 10, 120
 _NAME = 14
@@ -30,46 +29,29 @@ def of_run(facts: Facts) -> list[str]:
 
 
 def curves(rows: Sequence[dict[str, float]]) -> list[str]:
-    """Loss and accuracy over the epochs, training and validation side by side."""
-    lines: list[str] = []
+    """Loss and accuracy over the epochs: the first value, a curve, and the last."""
+    lines = []
     for name, place, words in (
-        ("loss", decades, "{:.4g}".format),
-        ("accuracy", lambda values: nines(values)(values), "{:.2%}".format),
+        ("loss", lambda loss: np.log10(np.maximum(loss, 1e-9)), "{:.4g}".format),
+        ("accuracy", lambda share: -np.log10(np.maximum(1 - share, 1e-5)), "{:.2%}".format),
     ):
-        shown = {"training": points(rows, name), "validation": points(rows, f"validation_{name}")}
-        charts = [
-            _chart(f"{part} {name}", curve, place, words) for part, curve in shown.items() if curve
-        ]
-        if charts:
-            lines += ["", *("   ".join(parts).rstrip() for parts in zip(*charts, strict=True))]
-    return lines[1:]
+        for part, key in (("training", name), ("validation", f"validation_{name}")):
+            curve = points(rows, key)
+            if curve:
+                epochs, values = np.transpose(curve)
+                spark = _spark(epochs, place(values))
+                lines.append(
+                    f"{f'{part} {name}':<19} {words(values[0]):>8} {spark} {words(values[-1])}"
+                )
+    return [*lines, f"over {rows[-1]['epoch']:.3g} epochs"] if lines else []
 
 
-def _chart(
-    title: str,
-    curve: Sequence[tuple[float, float]],
-    place: Callable[[np.ndarray], np.ndarray],
-    words: Callable[[float], str],
-) -> list[str]:
-    """A curve as columns of blocks, with its lowest and highest value; lines of one width."""
-    epochs, values = np.transpose(curve)
-    # Each column shows the last value up to its place.
+def _spark(epochs: np.ndarray, heights: np.ndarray) -> str:
+    """A curve as blocks of eight heights; each shows the last value up to its place."""
     ends = np.linspace(epochs[-1] / _COLUMNS, epochs[-1], _COLUMNS)
-    heights = place(values)
-    span = max(float(heights.max() - heights.min()), 1e-9)
-    heights = (heights - heights.min()) / span
-    heights = heights[np.maximum(np.searchsorted(epochs, ends, "right") - 1, 0)]
-    levels = np.rint(1 + heights * (_ROWS * 8 - 1)).astype(int)
-    low, high = words(values.min()), words(values.max())
-    margin = max(len(low), len(high))
-    labels = [high if low != high else "", *[""] * (_ROWS - 2), low]
-    lines = [title.ljust(margin + 2 + _COLUMNS)]
-    for row, label in enumerate(labels):
-        below = (_ROWS - 1 - row) * 8
-        blocks = "".join(_EIGHTHS[level] for level in np.clip(levels - below, 0, 8))
-        lines.append(f"{label:>{margin}} │{blocks}")
-    last = f"{epochs[-1]:.3g} epochs, last {words(values[-1])}"
-    return [*lines, f"{'':>{margin}} └{last:─>{_COLUMNS}}"]
+    indices = np.maximum(np.searchsorted(epochs, ends, "right") - 1, 0)
+    shares = (heights - heights.min()) / max(np.ptp(heights), 1e-9)
+    return "".join(_EIGHTHS[level] for level in np.rint(shares[indices] * 7).astype(int))
 
 
 def result(split: str, evaluation: Evaluation, label_names: Sequence[str]) -> list[str]:

@@ -122,8 +122,8 @@ def test_all_misclassified_are_listed_the_surest_first(seen):
 def test_the_terminal_gets_curves_and_the_matrix(seen):
     result, _ = seen
     lines = result.text.splitlines()
-    assert any("training loss" in line and "validation loss" in line for line in lines)
-    assert any("█" in line for line in lines)
+    for name in ("training loss", "validation loss", "training accuracy", "validation accuracy"):
+        assert any(re.match(f"{name} +\\S+ [▁-█]{{40}} \\S+$", line) for line in lines)
     start = lines.index("true class by row, predicted by column:")
     rows = [line.replace("·", "0").split() for line in lines[start + 2 : start + 12]]
     assert [[int(cell) for cell in row[1:]] for row in rows] == result.confusion
