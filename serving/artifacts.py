@@ -48,32 +48,6 @@ class Classifier:
     run: Callable[[np.ndarray], Outputs]
 
 
-def classify(classifier: Classifier, pixels: np.ndarray) -> dict[str, Any]:
-    """The class of one image.
-
-    Args:
-      classifier: an artifact whose signature gives `probabilities`.
-      pixels: uint8 [H, W, C].
-
-    Returns:
-      `class`, `label`, `probability`, and all `probabilities` by class number.
-
-    Raises:
-      UserError: the artifact gives no probabilities.
-    """
-    outputs = classifier.run(pixels[np.newaxis])
-    if "probabilities" not in outputs:
-        raise UserError(f"{classifier.path}: it gives {sorted(outputs)}, no probabilities")
-    probabilities = outputs["probabilities"][0]
-    number = int(np.argmax(probabilities))
-    return {
-        "class": number,
-        "label": classifier.labels[number] if number < len(classifier.labels) else str(number),
-        "probability": float(probabilities[number]),
-        "probabilities": [float(value) for value in probabilities],
-    }
-
-
 def interpreter(
     model: Path | bytes, threads: int | None = None, *, quiet: bool = True
 ) -> Interpreter:

@@ -1,169 +1,268 @@
 """`digitline predict`: the class of a picture, by an exported model or by a server."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from absl import flags
 
 from ..base import command, export_layout
+from ..base.command_flags import flag, flag_values, read
 from ..base.errors import UsageError, UserError
+from ..base.files import JsonObject
 
-FLAGS = command.new_flags()
-_MODEL = command.group(FLAGS, "Model (by default, a small one of digits that comes with digitline)")
-_SERVER = command.group(FLAGS, "Server (digitline serve or TF Serving)")
+if TYPE_CHECKING:
+    from .client import Classified
 
 # The trained model in the box; `export/box.py` builds it.
 BOXED = Path(__file__).parent / "boxed"
-# Pictures that are asked of a server at once.
+# Pictures in one call of the model.
 _BATCH = 32
 
-flags.DEFINE_string(
-    "saved_model", None, "Folder of a SavedModel, or of its versions: the newest counts.", **_MODEL
-)
-flags.DEFINE_string(
-    "tflite", None, "TFLite file; labels.txt beside it names the classes.", **_MODEL
-)
-flags.DEFINE_string(
-    "server",
-    None,
-    "Where a server listens: grpc://host:port or http://host:port, with TLS grpcs:// or "
-    "https://, or unix:///path.",
-    **_SERVER,
-)
-flags.DEFINE_string("model_name", "default", "Name of the model on the server.", **_SERVER)
-flags.DEFINE_integer(
-    "version", None, "Its version; the latest counts if there is none.", lower_bound=0, **_SERVER
-)
-flags.DEFINE_string("label", None, "Its version's label, instead.", **_SERVER)
-flags.DEFINE_string(
-    "signature",
-    export_layout.DEFAULT_SIGNATURE,
-    "Signature that is asked: one of raw images or image files, or classify, which names classes.",
-    **_SERVER,
-)
-flags.DEFINE_float(
-    "timeout", 30.0, "Seconds for each request, retries included.", lower_bound=0.001, **_SERVER
-)
-flags.DEFINE_string("tls_ca", None, "Who signs the server's certificate: PEM file.", **_SERVER)
-flags.DEFINE_string("tls_cert", None, "The client's certificate: PEM file.", **_SERVER)
-flags.DEFINE_string("tls_key", None, "Its key: PEM file.", **_SERVER)
-
-# Pictures to what is said of each.
-_Answer = Callable[[list[np.ndarray]], list[dict[str, Any]]]
+_MODEL = "Model (by default, a small one of digits that comes with digitline)"
+_SERVER = "Server (digitline serve or TF Serving)"
 
 
-def run(values: Any, arguments: list[str]) -> dict[str, Any]:
-    """Classifies the picture files; those that cannot be read are listed under `errors`."""
-    given = [name for name in ("saved_model", "tflite", "server") if values[name].value is not None]
-    if len(given) > 1:
-        raise UsageError("give one of --saved_model=DIR, --tflite=FILE and --server=URL, or none")
-    if not arguments:
-        raise UsageError("which picture? digitline predict … picture.png")
-    if given == ["server"]:
-        return _by_server(values, arguments)
-    if asked := [name for name in ("version", "label") if values[name].value not in (None, "")]:
-        raise UsageError(f"--{asked[0]} is of a model on a server: --server=URL says where")
-    from . import artifacts as runtime  # The runtimes take their time to load.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PredictOptions:
+    """What to classify, and by which model."""
 
-    if values.saved_model is not None:
-        classifier = runtime.open_saved_model(Path(values.saved_model))
+    saved_model: Path | None = flag(
+        None, "Folder of a SavedModel, or of its versions: the newest counts.", group=_MODEL
+    )
+    tflite: Path | None = flag(
+        None, "TFLite file; labels.txt beside it names the classes.", group=_MODEL
+    )
+    server: str | None = flag(
+        None,
+        "Where a server listens: grpc://host:port or http://host:port, with TLS grpcs:// or "
+        "https://, or unix:///path.",
+        group=_SERVER,
+    )
+    model_name: str = flag("default", "Name of the model on the server.", group=_SERVER)
+    version: int | None = flag(
+        None, "Its version; the latest by default.", group=_SERVER, at_least=0
+    )
+    label: str | None = flag(None, "The label of its version, instead.", group=_SERVER)
+    signature: str = flag(
+        export_layout.DEFAULT_SIGNATURE,
+        "Signature to call: one of raw images or image files, or classify, which names classes.",
+        group=_SERVER,
+    )
+    timeout: float = flag(
+        30.0, "Seconds for each request, retries included.", group=_SERVER, at_least=0.001
+    )
+    tls_ca: Path | None = flag(None, "Who signs the server's certificate: PEM file.", group=_SERVER)
+    tls_cert: Path | None = flag(None, "The client's certificate: PEM file.", group=_SERVER)
+    tls_key: Path | None = flag(None, "Its key: PEM file.", group=_SERVER)
+    pictures: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if sum(model is not None for model in (self.saved_model, self.tflite, self.server)) > 1:
+            raise UsageError(
+                "give one of --saved_model=DIR, --tflite=FILE and --server=URL, or none"
+            )
+        if not self.pictures:
+            raise UsageError("which picture? digitline predict … picture.png")
+        for name, value in (("version", self.version), ("label", self.label)):
+            if self.server is None and value not in (None, ""):
+                raise UsageError(f"--{name} is of a model on a server: --server=URL says where")
+
+
+FLAGS = flag_values(PredictOptions)
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """The answer for one picture.
+
+    Attributes:
+      file: of the picture.
+      number: of the class; None where a server names the classes and does not number them.
+      label: the class's name, or its number as text.
+      probability: of the class.
+      probabilities: of all classes, by number, or in the order of `labels`.
+      labels: names of all classes where `number` is None.
+      is_blank: whether all pixels are alike.
+    """
+
+    file: str
+    number: int | None
+    label: str
+    probability: float
+    probabilities: tuple[float, ...]
+    labels: tuple[str, ...] | None
+    is_blank: bool
+
+    @property
+    def note(self) -> str:
+        """What to know of the answer; may be empty."""
+        return "the picture is blank: nothing to tell the class by" if self.is_blank else ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictions:
+    """The answers for all pictures.
+
+    Attributes:
+      model: the artifact, or the server and the model on it.
+      predictions: of the pictures that could be read, in their order.
+      errors: what is wrong with the others.
+    """
+
+    model: str
+    predictions: tuple[Prediction, ...]
+    errors: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Model:
+    """A model that classifies, wherever it runs.
+
+    Attributes:
+      name: for people.
+      image_shape: (height, width, channels) of its input.
+      labels: its classes by number, as far as they are known.
+      classify: from uint8 [N, H, W, C] to the classes.
+    """
+
+    name: str
+    image_shape: tuple[int, int, int]
+    labels: tuple[str, ...]
+    classify: Callable[[np.ndarray], Classified]
+
+
+def run(options: PredictOptions) -> Predictions:
+    """Classifies the picture files; those that cannot be read are listed as errors.
+
+    Raises:
+      UserError: the model cannot be opened or asked.
+    """
+    from . import picture  # Pillow takes its time to load.
+
+    predictions, errors = [], []
+    with _opened(options) as model:
+        for start in range(0, len(options.pictures), _BATCH):
+            files, images = [], []
+            for file in options.pictures[start : start + _BATCH]:
+                try:
+                    images.append(picture.load(Path(file), model.image_shape, model.labels))
+                    files.append(file)
+                except UserError as error:
+                    errors.append(str(error))
+            if images:
+                predictions += _predictions(files, images, model.classify(np.stack(images)))
+    return Predictions(model.name, tuple(predictions), tuple(errors))
+
+
+def _opened(options: PredictOptions) -> contextlib.AbstractContextManager[_Model]:
+    if options.server is None:
+        return contextlib.nullcontext(_local(options))
+    return _on_server(options, options.server)
+
+
+def _local(options: PredictOptions) -> _Model:
+    from . import artifacts  # The runtimes take their time to load.
+    from .client import Classified
+
+    if options.saved_model is not None:
+        classifier = artifacts.open_saved_model(options.saved_model)
     else:
-        classifier = runtime.open_tflite(Path(values.tflite or BOXED / export_layout.TFLITE_FILE))
+        classifier = artifacts.open_tflite(options.tflite or BOXED / export_layout.TFLITE_FILE)
 
-    def answer(pictures: list[np.ndarray]) -> list[dict[str, Any]]:
-        return [runtime.classify(classifier, pixels) for pixels in pictures]
+    def classify(images: np.ndarray) -> Classified:
+        outputs = classifier.run(images)
+        if "probabilities" not in outputs:
+            raise UserError(f"{classifier.path}: it gives {sorted(outputs)}, no probabilities")
+        classes = outputs["probabilities"].argmax(axis=1)
+        names = dict(enumerate(classifier.labels))
+        labels = [names.get(number, str(number)) for number in classes.tolist()]
+        return Classified(labels, classes, outputs["probabilities"], None)
 
-    found = _each(arguments, classifier.image_shape, classifier.labels, answer)
-    return {"model": str(classifier.path), **found}
+    return _Model(str(classifier.path), classifier.image_shape, classifier.labels, classify)
 
 
-def _by_server(values: Any, names: list[str]) -> dict[str, Any]:
+@contextlib.contextmanager
+def _on_server(options: PredictOptions, server: str) -> Iterator[_Model]:
     from .client import Client
     from .client.images import class_count, image_shape
 
-    label = values.label or None  # `--label=` of a script asks for none.
-    model = {"model": values.model_name, "version": values.version, "label": label}
-    tls = [
-        None if file is None else Path(file)
-        for file in (values.tls_ca, values.tls_cert, values.tls_key)
-    ]
-    with Client(values.server, values.timeout, 3, *tls) as client:
-        signatures = client.metadata(**model)
-        shape = image_shape(signatures, values.signature, values.server)
-        asked = signatures.get(values.signature)
-        count = None if asked is None else class_count(asked)
+    name, version = options.model_name, options.version
+    label = options.label or None  # `--label=` of a script states none.
+    certificates = (options.tls_ca, options.tls_cert, options.tls_key)
+    shown = f"{server} {name}"
+    if version is not None or label is not None:
+        shown += f"/{label if version is None else version}"
+    with Client(server, options.timeout, 3, *certificates) as client:
+        signatures = client.metadata(name, version, label)
+        shape = image_shape(signatures, options.signature, server)
+        chosen = signatures.get(options.signature)
+        count = class_count(chosen) if chosen else None
 
-        def answer(pictures: list[np.ndarray]) -> list[dict[str, Any]]:
-            found = client.classify_images(np.stack(pictures), signature=values.signature, **model)
-            return [_as_local(found, index) for index in range(len(pictures))]
+        def classify(images: np.ndarray) -> Classified:
+            return client.classify_images(images, name, options.signature, version, label)
 
-        labels = tuple(str(number) for number in range(count or 0))
-        found = _each(names, shape, labels, answer)
-    where = f"{values.server} {values.model_name}"
-    if values.version is not None or label is not None:
-        where += f"/{label if values.version is None else values.version}"
-    return {"model": where, **found}
+        yield _Model(shown, shape, tuple(map(str, range(count or 0))), classify)
 
 
-def _as_local(found: Any, index: int) -> dict[str, Any]:
-    """One of a server's answers in the form of `runtime.classify`.
+def _predictions(
+    files: Sequence[str], images: Sequence[np.ndarray], classified: Classified
+) -> Iterator[Prediction]:
+    for index, (file, pixels) in enumerate(zip(files, images, strict=True)):
+        probabilities = tuple(classified.probabilities[index].tolist())
+        yield Prediction(
+            file,
+            None if classified.classes is None else int(classified.classes[index]),
+            classified.labels[index],
+            max(probabilities),
+            probabilities,
+            None if classified.names is None else tuple(classified.names[index]),
+            bool(pixels.min() == pixels.max()),
+        )
 
-    Where the server names the classes, their numbers are not known: `class` is None, and
-    `labels` names the classes of `probabilities`.
-    """
-    probabilities = [float(value) for value in found.probabilities[index]]
-    answer = {
-        "class": None if found.classes is None else int(found.classes[index]),
-        "label": found.labels[index],
-        "probability": max(probabilities),
-        "probabilities": probabilities,
+
+def _to_json(result: Predictions) -> JsonObject:
+    return {
+        "model": result.model,
+        "predictions": [
+            {
+                "file": prediction.file,
+                "class": prediction.number,
+                "label": prediction.label,
+                "probability": prediction.probability,
+                "probabilities": list(prediction.probabilities),
+                **({} if prediction.labels is None else {"labels": list(prediction.labels)}),
+                **({"note": prediction.note} if prediction.is_blank else {}),
+            }
+            for prediction in result.predictions
+        ],
+        "errors": list(result.errors),
     }
-    return answer if found.names is None else {**answer, "labels": found.names[index]}
 
 
-def _each(
-    names: list[str], image_shape: Any, labels: tuple[str, ...], answer: _Answer
-) -> dict[str, Any]:
-    """The predictions and the errors, in the order of the files."""
-    from . import picture  # So does Pillow.
-
-    predictions, errors = [], []
-    for start in range(0, len(names), _BATCH):
-        read, pictures = [], []
-        for name in names[start : start + _BATCH]:
-            try:
-                pictures.append(picture.load(Path(name), image_shape, labels))
-            except UserError as error:
-                errors.append(str(error))
-                continue
-            read.append(name)
-        for name, pixels, found in zip(
-            read, pictures, answer(pictures) if pictures else [], strict=True
-        ):
-            if pixels.min() == pixels.max():
-                found["note"] = "the picture is blank: nothing to tell the class by"
-            predictions.append({"file": name, **found})
-    return {"predictions": predictions, "errors": errors}
-
-
-def text(result: dict[str, Any]) -> str:
+def text(result: Predictions) -> str:
     """The result for a person."""
     return "\n".join(
-        f"{each['file']}: {each['label']} ({each['probability']:.2%})"
-        + (f"; {each['note']}" if "note" in each else "")
-        for each in result["predictions"]
+        f"{prediction.file}: {prediction.label} ({prediction.probability:.2%})"
+        + (f"; {prediction.note}" if prediction.is_blank else "")
+        for prediction in result.predictions
     )
 
 
-COMMAND = command.from_values(
+COMMAND = command.Command(
     name="predict",
     summary="Prints the class and the probability of each picture: PNG or JPEG, grey or colour, "
     "of any size. A digit drawn dark on light is recognized and inverted.",
     flags=FLAGS,
+    options=lambda values, pictures: read(PredictOptions, values, pictures=tuple(pictures)),
     run=run,
     text=text,
+    to_json=_to_json,
+    errors=lambda result: result.errors,
     arguments="picture.png …",
 )
 

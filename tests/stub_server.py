@@ -1,20 +1,22 @@
-"""Small servers that speak TF Serving's interfaces with TF Serving's own messages.
+"""Small servers that speak TF Serving's interfaces, and share nothing with our own code.
 
-What a client sends is read, and what it gets is written, by TensorFlow and
-tensorflow-serving-api over gRPC, and by hand after TF Serving's guide of its REST API.
+Over gRPC they read and write by TensorFlow and tensorflow-serving-api, over REST by hand after
+TF Serving's guide, https://www.tensorflow.org/tfx/serving/api_rest.
 """
 
-import asyncio
 import base64
+import contextlib
+import http.server
 import json
+import re
+import socket
 import threading
-import time
+import urllib.parse
 from concurrent import futures
 
 import grpc
 import numpy as np
 import tensorflow as tf
-from aiohttp import web
 from google.protobuf import json_format
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
@@ -27,39 +29,7 @@ from tensorflow_serving.apis import (
 )
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_BATCH = (None,)
-SIGNATURES = {
-    "serving_default": (
-        "tensorflow/serving/predict",
-        {"images": (tf.uint8, (None, 28, 28, 1))},
-        {"probabilities": (tf.float32, (None, 10)), "classes": (tf.int64, _BATCH)},
-    ),
-    "classify": (
-        "tensorflow/serving/classify",
-        {"inputs": (tf.string, _BATCH)},
-        {"classes": (tf.string, (None, 10)), "scores": (tf.float32, (None, 10))},
-    ),
-    "of_four": (
-        "tensorflow/serving/predict",
-        {"images": (tf.uint8, (4, 28, 28, 1))},
-        {"scores": (tf.float32, (4, 10))},
-    ),
-    "echo": (
-        "tensorflow/serving/predict",
-        {"numbers": (tf.float32, (None, 2)), "words": (tf.string, _BATCH)},
-        {
-            "numbers": (tf.float32, (None, 2)),
-            "total": (tf.int64, _BATCH),
-            "words": (tf.string, _BATCH),
-            "raw_bytes": (tf.string, _BATCH),
-        },
-    ),
-    "lone": (
-        "tensorflow/serving/predict",
-        {"x": (tf.float16, None)},
-        {"y": (tf.float16, None)},
-    ),
-}
+# gRPC's codes by HTTP status.
 CODES = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 503: "UNAVAILABLE"}
 
 
@@ -70,32 +40,75 @@ def probabilities(images):
     return (bands / bands.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def answer(signature, inputs):
-    """The outputs of a signature."""
-    if signature == "classify":
-        features = tf.io.parse_example(
-            inputs["inputs"], {"image": tf.io.FixedLenFeature([], "string")}
-        )
-        images = [tf.io.decode_png(each, channels=1).numpy() for each in features["image"]]
-        scores = probabilities(np.stack(images))
-        order = np.argsort(-scores, axis=1)
-        names = np.array([[NAMES[index].encode() for index in row] for row in order], object)
-        return {"classes": names, "scores": np.take_along_axis(scores, order, axis=1)}
-    if signature == "echo":
-        numbers, words = inputs["numbers"], inputs["words"]
-        return {
-            "numbers": numbers,
-            "total": np.array([len(word) for word in words], np.int64),
-            "words": words,
-            "raw_bytes": words,
-        }
-    if signature == "lone":
-        return {"y": inputs["x"] * np.float16(2)}
-    found = probabilities(inputs["images"])
-    if signature == "of_four":
-        assert len(found) == 4
-        return {"scores": found}
-    return {"probabilities": found, "classes": found.argmax(axis=1)}
+def default(images):
+    scores = probabilities(images)
+    return {"probabilities": scores, "classes": scores.argmax(axis=1)}
+
+
+def classify(inputs):
+    features = tf.io.parse_example(inputs, {"image": tf.io.FixedLenFeature([], "string")})
+    images = [tf.io.decode_png(png, channels=1).numpy() for png in features["image"]]
+    scores = probabilities(np.stack(images))
+    order = np.argsort(-scores, axis=1)
+    names = np.array([[NAMES[index].encode() for index in row] for row in order], object)
+    return {"classes": names, "scores": np.take_along_axis(scores, order, axis=1)}
+
+
+def of_four(images):
+    assert len(images) == 4
+    return {"scores": probabilities(images)}
+
+
+def echo(numbers, words):
+    total = np.array([len(word) for word in words], np.int64)
+    return {"numbers": numbers, "total": total, "words": words, "raw_bytes": words}
+
+
+def only(x):
+    return {"y": x * np.float16(2)}
+
+
+def signature(method, inputs, outputs):
+    """A `tensorflow.SignatureDef`; inputs and outputs are (dtype, shape) by name."""
+    definition = meta_graph_pb2.SignatureDef(method_name=f"tensorflow/serving/{method}")
+    for infos, tensors in ((definition.inputs, inputs), (definition.outputs, outputs)):
+        for name, (dtype, shape) in tensors.items():
+            infos[name].name = f"{name}:0"
+            infos[name].dtype = dtype.as_datatype_enum
+            infos[name].tensor_shape.CopyFrom(tf.TensorShape(shape).as_proto())
+    return definition
+
+
+IMAGES, ROWS, STRINGS = (tf.uint8, (None, 28, 28, 1)), (tf.float32, (None, 10)), (tf.string, [None])
+INTEGERS, PAIRS, HALVES = (tf.int64, [None]), (tf.float32, (None, 2)), (tf.float16, None)
+# Signatures, and what they do.
+SIGNATURES = {
+    "serving_default": (
+        signature("predict", {"images": IMAGES}, {"probabilities": ROWS, "classes": INTEGERS}),
+        default,
+    ),
+    "classify": (
+        signature(
+            "classify", {"inputs": STRINGS}, {"classes": (tf.string, (None, 10)), "scores": ROWS}
+        ),
+        classify,
+    ),
+    "of_four": (
+        signature(
+            "predict", {"images": (tf.uint8, (4, 28, 28, 1))}, {"scores": (tf.float32, (4, 10))}
+        ),
+        of_four,
+    ),
+    "echo": (
+        signature(
+            "predict",
+            {"numbers": PAIRS, "words": STRINGS},
+            {"numbers": PAIRS, "total": INTEGERS, "words": STRINGS, "raw_bytes": STRINGS},
+        ),
+        echo,
+    ),
+    "only": (signature("predict", {"x": HALVES}, {"y": HALVES}), only),
+}
 
 
 class RefusedError(Exception):
@@ -109,71 +122,66 @@ class Stub:
 
     Attributes:
       address: of it, as the client takes it.
-      requests: (what, model, version, label) of each.
-      sizes: images in each request of `serving_default` and `of_four`.
+      requests: (method, model, version, label) of each.
+      batch_sizes: images in each request of `serving_default` and `of_four`.
       refusals: HTTP statuses to answer the next requests with.
-      delay_s: before each answer.
+      free: while it is not set, no request is answered.
+      stop: stops the server.
     """
 
     def __init__(self):
         self.address = ""
-        self.requests, self.sizes, self.refusals = [], [], []
-        self.delay_s = 0.0
+        self.free = threading.Event()
         self.stop = lambda: None
+        self.reset()
 
-    def check(self, what, model, version=None, label=None):
-        self.requests.append((what, model, version, label))
-        time.sleep(self.delay_s)
+    def reset(self):
+        """As it was when it was new."""
+        self.requests, self.batch_sizes, self.refusals = [], [], []
+        self.free.set()
+
+    def check(self, method, model, version=None, label=None):
+        self.requests.append((method, model, version, label))
+        self.free.wait(10)
         if self.refusals:
             raise RefusedError(self.refusals.pop(0), "no place in the queue")
         if model not in ("default", "digits"):
             raise RefusedError(404, f"Servable not found for request: Latest({model})")
 
-    def predict(self, signature, inputs):
-        if signature not in SIGNATURES:
-            raise RefusedError(400, f'Serving signature key "{signature}" not found.')
-        expected = SIGNATURES[signature][1]
-        if set(inputs) != set(expected):
+    def predict(self, name, inputs):
+        if name not in SIGNATURES:
+            raise RefusedError(400, f'Serving signature key "{name}" not found.')
+        definition, run = SIGNATURES[name]
+        if set(inputs) != set(definition.inputs):
             raise RefusedError(400, f"input size does not match signature: {len(inputs)}")
         if "images" in inputs:
-            self.sizes.append(len(inputs["images"]))
-        return answer(signature, inputs)
+            self.batch_sizes.append(len(inputs["images"]))
+        return run(**inputs)
 
 
 def signature_def_map():
-    found = get_model_metadata_pb2.SignatureDefMap()
-    for name, (method, inputs, outputs) in SIGNATURES.items():
-        each = found.signature_def[name]
-        each.method_name = method
-        for infos, tensors in ((each.inputs, inputs), (each.outputs, outputs)):
-            for key, (dtype, shape) in tensors.items():
-                infos[key].CopyFrom(
-                    meta_graph_pb2.TensorInfo(
-                        name=f"{key}:0",
-                        dtype=dtype.as_datatype_enum,
-                        tensor_shape=tf.TensorShape(shape).as_proto(),
-                    )
-                )
-    return found
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    for name, (definition, _) in SIGNATURES.items():
+        signatures.signature_def[name].CopyFrom(definition)
+    return signatures
 
 
 def status_response():
-    found = get_model_status_pb2.GetModelStatusResponse()
-    found.model_version_status.add(version=2, state="LOADING").status.error_message = ""
-    found.model_version_status.add(version=1, state="AVAILABLE")
-    bad = found.model_version_status.add(version=3, state="END")
+    response = get_model_status_pb2.GetModelStatusResponse()
+    response.model_version_status.add(version=2, state="LOADING").status.error_message = ""
+    response.model_version_status.add(version=1, state="AVAILABLE")
+    bad = response.model_version_status.add(version=3, state="END")
     bad.status.error_code, bad.status.error_message = "NOT_FOUND", "no variables"
-    return found
-
-
-def _which(spec):
-    version = spec.version.value if spec.HasField("version") else None
-    return spec.name, version, spec.version_label or None
+    return response
 
 
 def grpc_stub(target="127.0.0.1:0", credentials=None, typed=False):
     """A gRPC server; `typed` answers as TF Serving does by default."""
     stub = Stub()
+
+    def model_of(spec):
+        version = spec.version.value if spec.HasField("version") else None
+        return spec.name, version, spec.version_label or None
 
     def guarded(method):
         def call(self, request, context):
@@ -187,24 +195,22 @@ def grpc_stub(target="127.0.0.1:0", credentials=None, typed=False):
 
     @guarded
     def predict(request):
-        stub.check("predict", *_which(request.model_spec))
-        signature = request.model_spec.signature_name
+        stub.check("predict", *model_of(request.model_spec))
         inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
-        found = stub.predict(signature, inputs)
+        outputs = stub.predict(request.model_spec.signature_name, inputs)
         response = predict_pb2.PredictResponse(model_spec=request.model_spec)
-        for name in request.output_filter or found:
-            made = tf.make_tensor_proto(found[name])
-            if typed and made.tensor_content:
-                values = found[name].ravel().tolist()
-                made.ClearField("tensor_content")
+        for name in request.output_filter or outputs:
+            tensor = tf.make_tensor_proto(outputs[name])
+            if typed and tensor.tensor_content:
+                tensor.ClearField("tensor_content")
                 fields = {types_pb2.DT_FLOAT: "float_val", types_pb2.DT_INT64: "int64_val"}
-                getattr(made, fields[made.dtype]).extend(values)
-            response.outputs[name].CopyFrom(made)
+                getattr(tensor, fields[tensor.dtype]).extend(outputs[name].ravel().tolist())
+            response.outputs[name].CopyFrom(tensor)
         return response
 
     @guarded
     def metadata(request):
-        stub.check("metadata", *_which(request.model_spec))
+        stub.check("metadata", *model_of(request.model_spec))
         assert list(request.metadata_field) == ["signature_def"]
         response = get_model_metadata_pb2.GetModelMetadataResponse(model_spec=request.model_spec)
         response.metadata["signature_def"].Pack(signature_def_map())
@@ -212,7 +218,7 @@ def grpc_stub(target="127.0.0.1:0", credentials=None, typed=False):
 
     @guarded
     def status(request):
-        stub.check("status", *_which(request.model_spec))
+        stub.check("status", *model_of(request.model_spec))
         return status_response()
 
     prediction = type(
@@ -237,113 +243,105 @@ def grpc_stub(target="127.0.0.1:0", credentials=None, typed=False):
     return stub
 
 
-def _json_output(name, value):
-    if value.dtype != object:
-        return value.tolist()
+def rest_stub(port=0, context=None):
+    """An HTTP server with the REST API."""
+    stub = Stub()
+    connections = []
 
-    def encode(each):
-        if isinstance(each, list):
-            return [encode(inner) for inner in each]
-        if name.endswith("_bytes"):
-            return {"b64": base64.b64encode(each).decode()}
-        return each.decode(errors="surrogateescape")
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        default_request_version = "HTTP/1.1"  # Of errors, too.
+        disable_nagle_algorithm = True
 
-    return encode(value.tolist())
+        def setup(self):
+            connections.append(self.request)
+            super().setup()
+
+        def do_GET(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            try:
+                status, answer = 200, rest_answer(stub, self.command, self.path, body)
+            except RefusedError as refusal:
+                status, answer = refusal.status, {"error": refusal.message}
+            content = json.dumps(answer, ensure_ascii=False).encode(errors="surrogateescape")
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_POST = do_GET  # noqa: N815
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server.handle_error = lambda *_: None  # Clients go away while they are answered.
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    scheme = "http" if context is None else "https"
+    stub.address = f"{scheme}://localhost:{server.server_port}"
+
+    def stop():
+        server.shutdown()
+        server.socket.close()
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    stub.stop = stop
+    return stub
 
 
-def _from_json(value, dtype):
-    def decode(each):
-        if isinstance(each, list):
-            return [decode(inner) for inner in each]
-        return base64.b64decode(each["b64"]) if isinstance(each, dict) else each.encode()
+def rest_answer(stub, command, path, body):
+    """What TF Serving answers to a request, to be written as JSON."""
+    pattern = r"/v1/models/([^/:]+)(?:/(versions|labels)/([^/:]+))?(/metadata|:predict)?"
+    name, kind, number, verb = re.fullmatch(pattern, path).groups()
+    version = int(number) if kind == "versions" else None
+    model = (urllib.parse.unquote(name), version, number if kind == "labels" else None)
+    if verb != ":predict":
+        stub.check("metadata" if verb else "status", *model)
+        stated = json_format.MessageToDict(
+            signature_def_map() if verb else status_response(),
+            preserving_proto_field_name=True,
+            always_print_fields_with_no_presence=True,
+        )
+        spec = {"name": model[0], "signature_name": "", "version": "1"}
+        return {"model_spec": spec, "metadata": {"signature_def": stated}} if verb else stated
+    assert command == "POST"
+    stub.check("predict", *model)
+    request = json.loads(body)
+    infos = SIGNATURES[request["signature_name"]][0].inputs
+    inputs = {
+        key: from_json(value, tf.as_dtype(infos[key].dtype))
+        for key, value in request["inputs"].items()
+        if key in infos
+    }
+    outputs = stub.predict(request["signature_name"], inputs)
+    columns = {key: to_json(value, key.endswith("_bytes")) for key, value in outputs.items()}
+    return {"outputs": columns if len(columns) > 1 else next(iter(columns.values()))}
+
+
+def to_json(value, as_base64):
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, list):
+        return [to_json(item, as_base64) for item in value]
+    if not isinstance(value, bytes):
+        return value
+    if as_base64:
+        return {"b64": base64.b64encode(value).decode()}
+    return value.decode(errors="surrogateescape")
+
+
+def from_json(value, dtype):
+    def decode(item):
+        if isinstance(item, list):
+            return [decode(inner) for inner in item]
+        return base64.b64decode(item["b64"]) if isinstance(item, dict) else item.encode()
 
     if dtype == tf.string:
         return np.array(decode(value), object)
     return np.array(value, dtype.as_numpy_dtype)
-
-
-def rest_stub(port=0, context=None):
-    """An HTTP server with the REST API."""
-    stub = Stub()
-
-    def which(request):
-        name, _, verb = request.match_info["name"].partition(":")
-        kind, at = request.match_info.get("kind"), request.match_info.get("at", "")
-        if kind:
-            at, _, verb = at.partition(":")
-        version = int(at) if kind == "versions" else None
-        return verb, (name, version, at if kind == "labels" else None)
-
-    async def handle(request):
-        verb, model = which(request)
-        try:
-            if request.path.endswith("/metadata"):
-                await asyncio.to_thread(stub.check, "metadata", *model)
-                found = json_format.MessageToDict(
-                    signature_def_map(),
-                    preserving_proto_field_name=True,
-                    always_print_fields_with_no_presence=True,
-                )
-                spec = {"name": model[0], "signature_name": "", "version": "1"}
-                return reply({"model_spec": spec, "metadata": {"signature_def": found}})
-            if request.method == "GET":
-                await asyncio.to_thread(stub.check, "status", *model)
-                found = json_format.MessageToDict(
-                    status_response(),
-                    preserving_proto_field_name=True,
-                    always_print_fields_with_no_presence=True,
-                )
-                return reply(found)
-            assert verb == "predict"
-            await asyncio.to_thread(stub.check, "predict", *model)
-            body = json.loads(await request.read())
-            signature = body["signature_name"]
-            infos = SIGNATURES.get(signature, (0, {}, 0))[1]
-            inputs = {
-                name: _from_json(value, infos[name][0])
-                for name, value in body["inputs"].items()
-                if name in infos
-            }
-            found = stub.predict(signature, inputs)
-        except RefusedError as refusal:
-            return reply({"error": refusal.message}, refusal.status)
-        columns = {name: _json_output(name, value) for name, value in found.items()}
-        return reply({"outputs": columns if len(columns) > 1 else next(iter(columns.values()))})
-
-    def reply(value, status=200):
-        content = json.dumps(value, ensure_ascii=False).encode(errors="surrogateescape")
-        return web.Response(body=content, status=status, content_type="application/json")
-
-    application = web.Application(client_max_size=1 << 28)
-    for path in ("/v1/models/{name}", "/v1/models/{name}/{kind:versions|labels}/{at}"):
-        application.router.add_route("*", path, handle)
-        application.router.add_route("GET", f"{path}/metadata", handle)
-    loop = asyncio.new_event_loop()
-    started = threading.Event()
-
-    async def serve():
-        runner = web.AppRunner(application)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=context)
-        await site.start()
-        scheme = "http" if context is None else "https"
-        stub.address = f"{scheme}://localhost:{runner.addresses[0][1]}"
-        stub.runner = runner
-        started.set()
-
-    def work():
-        asyncio.set_event_loop(loop)
-        loop.run_until_complete(serve())
-        loop.run_forever()
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    started.wait(10)
-
-    def stop():
-        asyncio.run_coroutine_threadsafe(stub.runner.cleanup(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-
-    stub.stop = stop
-    return stub

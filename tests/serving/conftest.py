@@ -44,3 +44,22 @@ def certificates(tmp_path_factory):
             key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         )
     return folder
+
+
+@pytest.fixture(scope="session")
+def stubs():
+    """A server of tests/stub_server.py for each protocol, by its name."""
+    import stub_server
+
+    both = {"grpc": stub_server.grpc_stub(), "http": stub_server.rest_stub()}
+    yield both
+    for stub in both.values():
+        stub.stop()
+
+
+@pytest.fixture(params=["grpc", "http"])
+def stub(request, stubs):
+    """One of them, as if it was new."""
+    stubs[request.param].reset()
+    yield stubs[request.param]
+    stubs[request.param].reset()

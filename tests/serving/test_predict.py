@@ -5,12 +5,11 @@ import PIL.Image
 import pytest
 import stub_server
 
-from digitline.base.errors import UserError
+from digitline.base.errors import UsageError, UserError
 from digitline.export.publication import versions
-from digitline.serving import artifacts as runtime
 from digitline.serving import predict
 
-from support import call, digitline, python
+from support import call, python
 
 
 @pytest.fixture
@@ -22,23 +21,19 @@ def pictures(test_images, tmp_path):
     return [str(path) for path in paths]
 
 
-def flags(exported):
-    return {
-        "SavedModel": f"--saved_model={exported.saved_model}",
-        "TFLite": f"--tflite={exported.tflite}",
-    }
+def predicted(*arguments):
+    return call(predict.COMMAND, arguments)
 
 
 def test_both_artifacts_give_the_same_answers_in_the_order_asked(exported, pictures):
-    answers = [
-        call(predict.COMMAND, [flag, *pictures])["predictions"] for flag in flags(exported).values()
-    ]
+    flags = (f"--saved_model={exported.saved_model}", f"--tflite={exported.tflite}")
+    answers = [predicted(flag, *pictures)["predictions"] for flag in flags]
     for one, other in zip(*answers, strict=True):
         assert one["class"] == other["class"]
         assert one["probability"] == pytest.approx(other["probability"], abs=1e-4)
         assert one["label"] == str(one["class"])
         assert sum(one["probabilities"]) == pytest.approx(1, abs=1e-5)
-    assert [each["file"] for each in answers[0]] == pictures
+    assert [prediction["file"] for prediction in answers[0]] == pictures
 
 
 def test_without_a_model_the_one_in_the_box_answers(test_images, tmp_path):
@@ -47,12 +42,9 @@ def test_without_a_model_the_one_in_the_box_answers(test_images, tmp_path):
     for index in range(60):
         paths.append(str(tmp_path / f"{index}.png"))
         PIL.Image.fromarray(images[index, :, :, 0]).save(paths[-1])
-    found = call(predict.COMMAND, paths)["predictions"]
-    right = sum(each["class"] == label for each, label in zip(found, labels, strict=False))
-    assert right >= 58
-    done = digitline("predict", paths[0], cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"{paths[0]}: {labels[0]} (")
+    predictions = predicted(*paths)["predictions"]
+    classes = np.array([prediction["class"] for prediction in predictions])
+    assert (classes == labels[:60]).sum() >= 58
     # Its files are as they were published.
     checked, wrong = versions.check(predict.BOXED)
     assert (checked, wrong) == ([predict.BOXED], [])
@@ -62,95 +54,28 @@ def test_without_a_model_the_one_in_the_box_answers(test_images, tmp_path):
     assert "data_dir" not in manifest["run"]
 
 
-def test_json(exported, pictures):
-    done = digitline("predict", flags(exported)["TFLite"], *pictures, "--json")
-    found = json.loads(done.stdout)["predictions"]
-    assert [set(each) >= {"file", "class", "label", "probability"} for each in found] == [True] * 4
-
-
-def test_a_picture_that_is_none_does_not_stop_the_others(exported, pictures, tmp_path):
-    (tmp_path / "bad.png").write_text("no picture")
-    bad = str(tmp_path / "bad.png")
-    done = digitline("predict", flags(exported)["TFLite"], pictures[0], bad, pictures[1])
-    assert done.returncode == 1
-    assert [line.split(":")[0] for line in done.stdout.splitlines()] == pictures[:2]
-    assert f"digitline predict: error: {bad}: not a picture" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_a_blank_picture_is_said_to_be_one(exported, tmp_path):
-    PIL.Image.new("L", (90, 40), "white").save(tmp_path / "blank.png")
-    done = digitline("predict", flags(exported)["TFLite"], tmp_path / "blank.png")
-    assert done.returncode == 0
-    assert "the picture is blank" in done.stdout
-
-
-def test_tflite_needs_no_tensorflow(exported, pictures, tmp_path):
-    code = (
-        "import sys; sys.modules['tensorflow'] = None; sys.modules['keras'] = None\n"
-        "from digitline.serving import predict; from digitline.base import command\n"
-        "command.main(predict.COMMAND, ['digitline predict', *sys.argv[1:]])\n"
+def test_a_file_that_is_not_a_picture_does_not_stop_the_others(pictures, tmp_path):
+    bad, blank = tmp_path / "bad.png", tmp_path / "blank.png"
+    bad.write_text("not a picture")
+    PIL.Image.new("L", (90, 40), "white").save(blank)
+    options = predict.PredictOptions(pictures=(pictures[0], str(bad), str(blank)))
+    result = predict.run(options)
+    assert predict.COMMAND.errors(result) == (
+        f"{bad}: not a picture, or of a kind that is not known",
     )
-    done = python(code, flags(exported)["TFLite"], pictures[0], cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-
-
-def test_a_base_path_stands_for_its_newest_version(exported):
-    found = runtime.open_saved_model(exported.saved_model.parent)
-    assert found.path == exported.saved_model
-    assert found.labels == tuple("0123456789")
-    assert found.image_shape == (28, 28, 1)
-
-
-def test_any_number_of_images(exported, test_images):
-    images = test_images[0]
-    for classifier in (
-        runtime.open_saved_model(exported.saved_model),
-        runtime.open_tflite(exported.tflite),
-    ):
-        whole = classifier.run(images)
-        assert whole["probabilities"].shape == (300, 10)
-        single = classifier.run(images[7:8])
-        np.testing.assert_allclose(single["probabilities"][0], whole["probabilities"][7], atol=1e-5)
-
-
-def test_what_is_no_model_is_named(tmp_path):
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "saved_model.pb").write_text("no model")
-    (tmp_path / "model.tflite").write_text("no model")
-    for opened, path, message in (
-        (runtime.open_saved_model, tmp_path / "none", "no such folder"),
-        (runtime.open_saved_model, tmp_path / "empty", "neither a SavedModel nor a folder"),
-        (runtime.open_saved_model, tmp_path / "broken", "not a SavedModel that loads"),
-        (runtime.open_tflite, tmp_path / "none.tflite", "no such file"),
-        (runtime.open_tflite, tmp_path / "model.tflite", "not a TFLite file that loads"),
-    ):
-        with pytest.raises(UserError) as caught:
-            opened(path)
-        assert str(caught.value).startswith(f"{path}: ")
-        assert message in str(caught.value)
-
-
-def test_a_model_with_another_signature_is_refused(tmp_path):
-    from digitline.base.tf import tf
-
-    module = tf.Module()
-    module.call = tf.function(
-        lambda x: {"y": x}, input_signature=[tf.TensorSpec((None, 4), tf.float32, name="x")]
-    )
-    tf.saved_model.save(module, str(tmp_path), signatures={"serving_default": module.call})
-    with pytest.raises(UserError, match=r"takes float32 \[None, 4\]; raw images were expected"):
-        runtime.open_saved_model(tmp_path)
+    first, second = predict.text(result).splitlines()
+    assert first == f"{pictures[0]}: 7 ({result.predictions[0].probability:.2%})"
+    assert second.startswith(f"{blank}: ")
+    assert "the picture is blank" in second
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--tflite=a", "--saved_model=b", "a.png"], "give one of"),
-        (["--tflite=a"], "which picture?"),
+        (["--tflite=a"], r"which picture\?"),
         (["--tflite=a", "--server=grpc://b", "a.png"], "give one of"),
-        (["--server=grpc://b"], "which picture?"),
+        (["--server=grpc://b"], r"which picture\?"),
         (["--server=localhost:8500", "a.png"], "expected grpc://host:port or http://host:port"),
         (["--server=grpc://b", "--version=1", "--label=c", "a.png"], "a version or a label"),
         (["--version=1", "a.png"], "--version is of a model on a server"),
@@ -159,92 +84,74 @@ def test_a_model_with_another_signature_is_refused(tmp_path):
         (["--server=grpc://b", "--tls_cert=c", "a.png"], "needs its key"),
     ],
 )
-def test_mistakes(arguments, message):
-    done = digitline("predict", *arguments)
-    assert done.returncode == 2
-    assert message in done.stderr
+def test_rejects_flags_that_do_not_go_together(arguments, message):
+    with pytest.raises(UsageError, match=message):
+        predicted(*arguments)
 
 
-def test_an_empty_label_is_none(pictures):
-    found = call(predict.COMMAND, ["--label=", pictures[0]])
-    assert found["model"] == str(predict.BOXED / "model.tflite")
-    stub = stub_server.rest_stub()
+def test_an_empty_label_is_none(stubs, pictures):
+    assert predicted("--label=", pictures[0])["model"] == str(predict.BOXED / "model.tflite")
+    stub = stubs["http"]
     for flags, version in ((["--label="], None), (["--label=", "--version=2"], 2)):
-        stub.requests.clear()
-        found = call(predict.COMMAND, [f"--server={stub.address}", *flags, pictures[0]])
-        assert found["model"] == f"{stub.address} default" + (f"/{version}" if version else "")
+        stub.reset()
+        result = predicted(f"--server={stub.address}", *flags, pictures[0])
+        assert result["model"] == f"{stub.address} default" + (f"/{version}" if version else "")
         assert {request[1:] for request in stub.requests} == {("default", version, None)}
-    stub.stop()
 
 
-@pytest.fixture(scope="module", params=["grpc", "http"])
-def server(request):
-    stub = stub_server.grpc_stub() if request.param == "grpc" else stub_server.rest_stub()
-    yield stub
-    stub.stop()
-
-
-def test_a_server_answers_as_an_artifact_does(server, pictures, test_images, tmp_path):
-    PIL.Image.new("L", (90, 40), "white").save(tmp_path / "blank.png")
-    (tmp_path / "bad.png").write_text("no picture")
-    names = [*pictures, str(tmp_path / "bad.png"), str(tmp_path / "blank.png")]
-    done = digitline("predict", f"--server={server.address}", *names, "--json")
-    assert done.returncode == 1
-    found = json.loads(done.stdout)
-    assert found["model"] == f"{server.address} default"
-    assert len(found["errors"]) == 1
-    assert [each["file"] for each in found["predictions"]] == [*pictures, names[-1]]
-    local = call(predict.COMMAND, pictures)["predictions"]
+def test_a_server_answers_as_an_artifact_does(stub, pictures, test_images):
+    names = pictures * 10
+    result = predicted(f"--server={stub.address}", *names)
+    assert stub.batch_sizes == [32, 8]
+    assert result["model"] == f"{stub.address} default"
+    assert [prediction["file"] for prediction in result["predictions"]] == names
+    (local, *_) = predicted(pictures[0])["predictions"]
     expected = stub_server.probabilities(test_images[0][:4])
-    for each, own, right in zip(found["predictions"], local, expected, strict=False):
-        assert set(each) == set(own)
-        np.testing.assert_allclose(each["probabilities"], right)
-        assert each["class"] == right.argmax()
-        assert each["label"] == str(each["class"])
-        assert each["probability"] == pytest.approx(right.max())
-    assert "the picture is blank" in found["predictions"][-1]["note"]
+    for prediction, probabilities in zip(result["predictions"], expected, strict=False):
+        assert set(prediction) == set(local)
+        np.testing.assert_allclose(prediction["probabilities"], probabilities)
+        assert prediction["class"] == probabilities.argmax()
+        assert prediction["label"] == str(prediction["class"])
+        assert prediction["probability"] == pytest.approx(probabilities.max())
 
 
-def test_a_server_that_names_its_classes(server, pictures, test_images):
-    flags = [f"--server={server.address}", "--model_name=digits", "--version=2"]
-    found = call(predict.COMMAND, [*flags, "--signature=classify", *pictures])
-    assert found["model"] == f"{server.address} digits/2"
+def test_a_server_that_names_its_classes(stub, pictures, test_images):
+    flags = [f"--server={stub.address}", "--model_name=digits", "--version=2"]
+    result = predicted(*flags, "--signature=classify", *pictures)
+    assert result["model"] == f"{stub.address} digits/2"
     expected = stub_server.probabilities(test_images[0][:4])
-    for each, right in zip(found["predictions"], expected, strict=True):
-        assert each["label"] == stub_server.NAMES[right.argmax()]
-        assert each["class"] is None
-        assert each["labels"][0] == each["label"]
-        assert each["probabilities"][0] == each["probability"] == pytest.approx(right.max())
+    for prediction, probabilities in zip(result["predictions"], expected, strict=True):
+        assert prediction["label"] == stub_server.NAMES[probabilities.argmax()]
+        assert prediction["class"] is None
+        assert prediction["labels"][0] == prediction["label"]
+        assert prediction["probability"] == pytest.approx(probabilities.max())
+        assert prediction["probabilities"][0] == prediction["probability"]
 
 
-def test_many_pictures_are_asked_in_batches(server, pictures):
-    server.sizes.clear()
-    found = call(predict.COMMAND, [f"--server={server.address}", *pictures * 10])
-    assert server.sizes == [32, 8]
-    assert [each["file"] for each in found["predictions"]] == pictures * 10
+def test_names_a_server_that_does_not_answer(stub, pictures):
+    server = f"--server={stub.address}"
+    with pytest.raises(UserError, match=r"model 'cats': .* request: Latest\(cats\)"):
+        predicted(server, "--model_name=cats", pictures[0])
+    with pytest.raises(UserError, match=r"expected .*uint8 \[N, height, width, channels\]"):
+        predicted(server, "--signature=echo", pictures[0])
+    nobody = f"{stub.address.partition(':')[0]}://127.0.0.1:1"
+    with pytest.raises(UserError, match=f"nothing listens at {nobody}") as caught:
+        predicted(f"--server={nobody}", "--timeout=0.3", pictures[0])
+    assert caught.value.details["code"] == "UNAVAILABLE"
 
 
-def test_a_server_that_does_not_answer_is_named(server, pictures):
-    done = digitline("predict", f"--server={server.address}", "--model_name=cats", pictures[0])
-    assert done.returncode == 1
-    assert "model 'cats': Servable not found for request: Latest(cats)" in done.stderr
-    done = digitline("predict", f"--server={server.address}", "--signature=echo", pictures[0])
-    assert "expected images, uint8 [N, height, width, channels]" in done.stderr
-    nobody = f"{server.address.partition(':')[0]}://127.0.0.1:1"
-    done = digitline("predict", f"--server={nobody}", pictures[0], "--json")
-    assert done.returncode == 1
-    assert f"nothing listens at {nobody}; is `digitline serve`" in done.stderr
-    assert json.loads(done.stdout)["code"] == "UNAVAILABLE"
-    assert "Traceback" not in done.stderr
-
-
-def test_a_server_needs_no_tensorflow(server, pictures, tmp_path):
+def test_needs_tensorflow_only_for_a_saved_model(stubs, pictures, tmp_path):
     code = (
         "import sys\n"
-        "for name in ('tensorflow', 'keras', 'ai_edge_litert'): sys.modules[name] = None\n"
-        "from digitline.serving import predict; from digitline.base import command\n"
-        "command.main(predict.COMMAND, ['digitline predict', *sys.argv[1:]])\n"
+        "from digitline.base import command; from digitline.serving import predict\n"
+        "for flags in ([], *([f'--server={address}'] for address in sys.argv[2:])):\n"
+        "    print(predict.text(command.call(predict.COMMAND, [*flags, sys.argv[1]])))\n"
+        "heavy = {'tensorflow', 'keras'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
     )
-    done = python(code, f"--server={server.address}", pictures[0], cwd=tmp_path)
+    addresses = [stub.address for stub in stubs.values()]
+    done = python(code, pictures[0], *addresses, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"{pictures[0]}: ")
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith(f"{pictures[0]}: ") for line in lines)
