@@ -1,9 +1,11 @@
-"""What keeps a running server observable: probes, metrics, health, its config file."""
+"""What keeps a running server observable: probes, metrics, health, its config file, signals."""
 
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 
 from absl import logging
@@ -15,8 +17,8 @@ from .metrics import Metrics
 
 # Seconds between two looks at whether all models answer.
 _HEALTH_INTERVAL = 0.5
-
-Apply = Callable[[Sequence[config.ModelConfig]], Awaitable[None]]
+# Seconds after the grace for unloading and saying goodbye.
+_LEAVE_S = 10
 
 
 def routes(manager: Manager, metrics: Metrics, metrics_path: str) -> list[web.RouteDef]:
@@ -36,15 +38,13 @@ def routes(manager: Manager, metrics: Metrics, metrics_path: str) -> list[web.Ro
             return web.json_response({"status": "ready"})
         return web.json_response({"status": "not ready"}, status=503)
 
-    async def figures(_: web.Request) -> web.Response:
+    async def prometheus(_: web.Request) -> web.Response:
         return web.Response(
             body=metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"}
         )
 
-    found = [web.get("/healthz", alive), web.get("/readyz", ready)]
-    if metrics_path:
-        found.append(web.get(metrics_path, figures))
-    return found
+    probes = [web.get("/healthz", alive), web.get("/readyz", ready)]
+    return [*probes, web.get(metrics_path, prometheus)] if metrics_path else probes
 
 
 async def follow_health(manager: Manager, tell: Callable[[bool], Awaitable[None]]) -> None:
@@ -58,8 +58,13 @@ async def follow_health(manager: Manager, tell: Callable[[bool], Awaitable[None]
         await asyncio.sleep(_HEALTH_INTERVAL)
 
 
-async def follow_config(path: Path, before: bytes, wait_s: float, apply: Apply) -> None:
-    """Puts each change of a config file in force; one that is bad changes nothing.
+async def follow_config(
+    path: Path,
+    before: bytes,
+    wait_s: float,
+    apply: Callable[[Sequence[config.ModelConfig]], Awaitable[None]],
+) -> None:
+    """Puts each change of a config file in force; a bad one changes nothing.
 
     Args:
       path: of the file.
@@ -71,29 +76,59 @@ async def follow_config(path: Path, before: bytes, wait_s: float, apply: Apply) 
     while True:
         await asyncio.sleep(wait_s)
         try:
-            found = path.read_bytes()
+            content = config.read(path)
             # One that was refused is tried again: a version that it labels may be there now.
-            if found == before and not complaint:
+            if content == before and not complaint:
                 continue
-            before = found
-            await apply(config.read(path, again=True))
+            before = content
+            await apply(config.parse(content, path, again=True))
             complaint = ""
             logging.info("%s is in force", path)
         except Exception as error:  # Whatever it is, the models go on.
             if str(error) != complaint:  # Once, not at each look.
-                logging.error("%s: the configuration before stays in force: %s", path, error)
+                logging.error("The configuration before stays in force: %s", error)
             complaint = str(error)
 
 
-def stop_signal() -> "asyncio.Future[int]":
-    """Done with the number of the first signal that asks the server to stop."""
+async def until(
+    stopping: "asyncio.Future[str]", following: Sequence[Coroutine[None, None, None]]
+) -> None:
+    """Runs what follows the server's state until it stops.
+
+    Raises:
+      Exception: what one of them raises: they do not end by themselves.
+    """
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in following]
+    try:
+        await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            if task.done():
+                task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def stop_signal(grace_s: float) -> "asyncio.Future[str]":
+    """Done with the name of the first signal that asks the server to stop.
+
+    A second signal ends the process at once; so does the time, whatever still runs then: a
+    call that hangs, a model that loads.
+    """
     loop = asyncio.get_running_loop()
-    stopping: asyncio.Future[int] = loop.create_future()
+    stopping: asyncio.Future[str] = loop.create_future()
+
+    def leave() -> None:
+        print("not everything ended in time: leaving", file=sys.stderr, flush=True)
+        os._exit(1)
 
     def stop(number: int) -> None:
-        if stopping.done():  # A second one: now.
+        if stopping.done():
             os._exit(128 + number)
-        stopping.set_result(number)
+        stopping.set_result(signal.Signals(number).name)
+        last = threading.Timer(grace_s + _LEAVE_S, leave)
+        last.daemon = True
+        last.start()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)

@@ -1,80 +1,81 @@
 """`digitline serve`: exported models behind TF Serving's gRPC and REST interfaces."""
 
 import asyncio
+import dataclasses
 import importlib.metadata
 import sys
-from typing import Any, NoReturn
+import time
+from typing import NoReturn
 
-from ..base import command
+from ..base import command, command_flags
 from ..base.errors import UserError
-from .flags import FLAGS, MEANINGLESS
+from ..base.files import JsonObject
+from .flags import FLAGS, ServeOptions
 
 
-def run(values: Any, arguments: list[str]) -> dict[str, Any]:
+@dataclasses.dataclass(frozen=True)
+class Versions:
+    """What `--version` prints."""
+
+    digitline: str
+    tensorflow: str
+    tensorflow_serving_api: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Served:
+    """What was served when the server has stopped."""
+
+    seconds: float
+    requests: int
+
+
+def run(options: ServeOptions) -> Versions | Served:
     """Serves until SIGTERM or Ctrl-C; then says what was served."""
-    del arguments
-    if values.version:
-        return _versions()
+    if options.version:
+        names = ("digitline", "tensorflow", "tensorflow-serving-api")
+        return Versions(*map(importlib.metadata.version, names))
     try:
-        from . import settings
-    except ModuleNotFoundError as error:
-        raise _missing(error) from error
-    try:
-        settings.check(values)
-    except UserError as error:
-        raise _not_started(error) from error
-    if values.model_config_file and values.model_base_path:
-        print("--model_config_file states the models: --model_base_path is not used",
-              file=sys.stderr)  # fmt: skip
-    for name, why in MEANINGLESS.items():
-        if values[name].present:
-            print(f"--{name} has no meaning here: {why}", file=sys.stderr)
-    try:
+        options.check()
+        for line in options.notices():
+            print(line, file=sys.stderr)
         from . import service  # Imports TensorFlow.
-    except ModuleNotFoundError as error:
-        raise _missing(error) from error
-    try:
-        return asyncio.run(service.serve(values))
+
+        begun = time.monotonic()
+        requests = asyncio.run(service.serve_until_signal(options))
+        return Served(time.monotonic() - begun, requests)
     except UserError as error:
-        raise _not_started(error) from error
+        raise type(error)(f"Failed to start server. Error: {error}") from error
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        raise _not_started(UserError(f"{where}{error.strerror}")) from error
+        raise UserError(f"Failed to start server. Error: {where}{error.strerror}") from error
 
 
-def _not_started(error: UserError) -> UserError:
-    return type(error)(f"Failed to start server. Error: {error}")
-
-
-def text(result: dict[str, Any]) -> str:
+def text(result: Versions | Served) -> str:
     """The result for a person."""
-    if "tensorflow" in result:
+    if isinstance(result, Versions):
         return (
-            f"digitline {result['digitline']}, a server like TensorFlow ModelServer\n"
-            f"TensorFlow Library: {result['tensorflow']}"
+            f"digitline {result.digitline}, a server like TensorFlow ModelServer\n"
+            f"TensorFlow Library: {result.tensorflow}"
         )
-    return f"answered {result['requests']:,} requests in {result['seconds']:,.0f} s"
+    return f"answered {result.requests:,} requests in {result.seconds:,.0f} s"
 
 
-def _versions() -> dict[str, Any]:
-    names = ("digitline", "tensorflow", "tensorflow-serving-api")
-    return {name: importlib.metadata.version(name) for name in names}
+def to_json(result: Versions | Served) -> JsonObject:
+    """The result for `--json`; packages have their own names."""
+    return {name.replace("_", "-"): value for name, value in dataclasses.asdict(result).items()}
 
 
-def _missing(error: ModuleNotFoundError) -> UserError:
-    return UserError(
-        f"serving needs the package {error.name}: python -m pip install 'digitline[serve]'"
-    )
-
-
-COMMAND = command.from_values(
+COMMAND = command.Command(
     name="serve",
     summary="Serves SavedModels and TFLite files to the clients of TF Serving, with its flags, "
-    "gRPC and REST interfaces, config files and version policies. At this machine alone unless "
-    "--host says otherwise. SIGTERM lets running requests end.",
+    "gRPC and REST interfaces, config files and version policies. Only this machine reaches it "
+    "unless --host says otherwise. SIGTERM lets running requests finish.",
     flags=FLAGS,
+    options=lambda values, _: command_flags.read(ServeOptions, values),
     run=run,
     text=text,
+    to_json=to_json,
 )
 
 
@@ -86,7 +87,7 @@ def model_server() -> NoReturn:
     arguments = [sys.argv[0]]
     for word in sys.argv[1:]:
         name, equals, _ = word.lstrip("-").partition("=")
-        # Like TF Serving: --flag=value, and --flag alone where it is a switch.
+        # Like TF Serving: --flag=value, and only a switch may be --flag.
         is_known = (name in FLAGS and (equals or FLAGS[name].boolean)) or name in ("help", "h")
         if word.startswith("-") and is_known:
             arguments.append(word)

@@ -1,335 +1,297 @@
-"""The server that runs: models, gRPC, REST, figures, and how it starts and stops."""
+"""The server that runs: models, gRPC, REST, metrics, and how it starts and stops."""
 
 import asyncio
 import contextlib
-import dataclasses
 import functools
 import gc
-import os
-import signal
 import sys
-import threading
-import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-import grpc
 from aiohttp import web
 
 from ..base.errors import UserError
 from ..base.tf import tf
 from . import operations, settings, welcome
-from .access_log import Answered, access_log
-from .core import config, loading, warmup
+from .access_log import Answered, Observe, access_log
+from .core import config, loading
 from .core.batching import Batcher
-from .core.executor import Direct, Executor, MakeExecutor, Timed, in_own_thread, threads
-from .core.inference import Target
-from .core.manager import Lease, Manager, VersionStatus
+from .core.executor import MakeRun, Run, direct, in_own_thread, threads, timed
+from .core.lifecycle import ManagerOptions, VersionStatus
+from .core.manager import Manager
 from .core.saved_model import SessionOptions
 from .core.servable import Servable
+from .flags import ServeOptions
 from .metrics import Metrics
-from .page import routes as page
+from .page import litert_js, routes
+from .protocol import messages
 from .protocol.status import StatusError
-from .rest import api as rest_api
+from .rest.api import application
+from .rest.limits import Limits
 from .rest.server import Runner, allow_files, most_connections
 from .rpc.api import Services
 from .rpc.server import GrpcServer, Options
 
-# Threads hand Python's lock over after so many seconds: the default of 5 ms would be added
+# Threads hand Python's lock over after this many seconds: the default of 5 ms would be added
 # to each answer that comes back to a busy event loop.
 _SWITCH_INTERVAL_S = 0.0005
 # Objects made between two collections of garbage; a request is a thousand or more.
 _COLLECT_AFTER = 100_000
-# Seconds after the grace for unloading and saying goodbye.
-_LEAVE_S = 10
+
+Apply = Callable[[Sequence[config.ModelConfig]], Awaitable[None]]
 
 
-async def serve(values: Any) -> dict[str, Any]:
-    """Serves until SIGTERM or SIGINT.
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
-    Args:
-      values: the flags of `serve_flags`, checked.
+
+async def serve_until_signal(options: ServeOptions) -> int:
+    """Serves until SIGTERM or SIGINT; for a process that does nothing else.
 
     Returns:
-      `seconds` of service and the number of `requests`.
+      How many requests to models were answered.
 
     Raises:
       UserError: the server cannot start.
     """
-    _tune_python()
-    tf.get_logger().setLevel("ERROR")  # Of sessions it says that they are old.
-    stopping = operations.stop_signal()
-    begun = time.monotonic()
-    async with contextlib.AsyncExitStack() as stack:
-        server = await _assembled(values, stack)
-        models, stated = _configs(values)
-        loaded = asyncio.ensure_future(server.apply(models))
-        await asyncio.wait({loaded, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not stopping.done():
-            try:
-                loaded.result()
-            except StatusError as error:
-                raise UserError(error.message) from error
-            server.models.opened = True
-            await server.grpc.start()
-            await server.grpc.set_serving(server.manager.ready())
-            _say("\n".join(welcome.lines(values, server.manager)))
-            await _until(stopping, _following(values, stated, server))
-        loaded.cancel()
-        _say(f"{signal.Signals(stopping.result()).name}: no new requests; those that run may end")
-        last = threading.Timer(values.shutdown_grace_seconds + _LEAVE_S, _leave)
-        last.daemon = True
-        last.start()
-        stack.callback(last.cancel)
-        await server.drain(values.shutdown_grace_seconds)
-    return {"seconds": time.monotonic() - begun, "requests": server.metrics.requests}
-
-
-def _leave() -> None:
-    """Ends the process, whatever still runs: a call that hangs, a model that loads."""
-    _say("not everything ended in time: leaving")
-    os._exit(1)
-
-
-def _tune_python() -> None:
-    """Settings of the interpreter that a server needs, for the whole process."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     # A collection goes over all objects of TensorFlow, which takes 0.2 s and stops all
     # threads: what is there now is left out of it for good, and it comes less often.
     gc.collect()
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER)
+    return await serve(options, operations.stop_signal(options.shutdown_grace_seconds))
 
 
-@dataclasses.dataclass
-class _Server:
-    """The parts."""
+async def serve(
+    options: ServeOptions, stopping: "asyncio.Future[str]", say: Callable[[str], None] = _say
+) -> int:
+    """Serves until `stopping` has a result.
 
-    metrics: Metrics
-    manager: Manager
-    models: "_Models"
-    grpc: GrpcServer
-    rest: Runner | None
-    applying: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
+    Args:
+      options: what to serve and where.
+      stopping: its result says why the server stops.
+      say: shows its user a text, first when the models are loaded.
 
-    async def apply(self, models: Sequence[config.ModelConfig]) -> None:
-        """Puts a configuration in force, one after the other; waits for models to load."""
-        async with self.applying:
-            await in_own_thread(self.manager.apply, models)
+    Returns:
+      How many requests to models were answered.
 
-    async def drain(self, grace_s: float) -> None:
-        """Takes no new request, and lets those that run end."""
-        ending = [self.grpc.stop(grace_s)]
-        if self.rest is not None:
-            ending.append(self.rest.cleanup())
-        await asyncio.gather(*ending)
+    Raises:
+      UserError: the server cannot start.
+    """
+    tf.get_logger().setLevel("ERROR")  # Of sessions it says that they are old.
+    async with contextlib.AsyncExitStack() as stack:  # Takes the parts down again.
+        metrics = Metrics()
+        manager = _manager(options, metrics, stack)
+        apply = _apply(manager)
+        log = stack.enter_context(access_log(options.access_log))
+        observe = _observe(metrics, log)
+        grpc_server = _grpc_server(options, manager, apply, observe)
+        stack.push_async_callback(grpc_server.stop, 0)
+        rest = await _rest(options, manager, metrics, observe, stack)
+        content = config.read(path) if (path := _config_file(options)) else b""
+        models = (
+            config.parse(content, path)
+            if path
+            else config.from_flags(options.model_name, options.model_base_path)
+        )
+        if await _loaded(apply(models), stopping):
+            await grpc_server.start()
+            await grpc_server.set_serving(manager.ready())
+            say("\n".join(welcome.lines(options, manager)))
+            following = [operations.follow_health(manager, grpc_server.set_serving)]
+            seconds = options.model_config_file_poll_wait_seconds
+            if path and seconds > 0:
+                following.append(operations.follow_config(path, content, seconds, apply))
+            await operations.until(stopping, following)
+        say(f"{stopping.result()}: no new requests; those that run may finish")
+        await asyncio.gather(
+            grpc_server.stop(options.shutdown_grace_seconds), *([rest.cleanup()] if rest else [])
+        )
+    return metrics.requests
 
 
-@dataclasses.dataclass
-class _Models:
-    """The manager, as the interfaces see it: closed until all models of the start are there."""
-
-    manager: Manager
-    opened: bool = False
-
-    def lease(self, target: Target) -> contextlib.AbstractContextManager[Lease]:
-        self._require()
-        return self.manager.lease(target)
-
-    def status(self, target: Target) -> list[VersionStatus]:
-        self._require()
-        return self.manager.status(target)
-
-    def _require(self) -> None:
-        if not self.opened:
-            raise StatusError(grpc.StatusCode.UNAVAILABLE, "The models are being loaded")
+def _config_file(options: ServeOptions) -> Path | None:
+    return Path(options.model_config_file) if options.model_config_file else None
 
 
-async def _assembled(values: Any, stack: contextlib.AsyncExitStack) -> _Server:
-    """All parts, with no models yet; the stack takes them apart."""
-    files = allow_files()
-    metrics = Metrics()
-    limits = rest_api.Limits(
-        body_bytes=values.max_request_bytes,
-        depth=values.max_json_depth,
-        seconds=values.rest_api_timeout_in_ms / 1000,
-        requests=values.max_concurrent_requests,
-        bytes_in_flight=2 * values.max_request_bytes,
+async def _loaded(loading_models: Awaitable[None], stopping: "asyncio.Future[str]") -> bool:
+    """Waits for the models; False if the server must stop before they are there.
+
+    Raises:
+      UserError: one does not load.
+    """
+    task = asyncio.ensure_future(loading_models)
+    await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if stopping.done():
+        task.cancel()
+        return False
+    try:
+        task.result()
+    except StatusError as error:
+        raise UserError(error.message) from error
+    return True
+
+
+def _manager(options: ServeOptions, metrics: Metrics, stack: contextlib.AsyncExitStack) -> Manager:
+    """The manager, with no models yet."""
+    both = options.tensorflow_session_parallelism
+    session = SessionOptions(
+        tags=options.saved_model_tags,
+        intra_op=options.tensorflow_intra_op_parallelism or both,
+        inter_op=options.tensorflow_inter_op_parallelism or both,
+        xla=options.xla_cpu_compilation_enabled,
+        mixed_precision=options.mixed_precision,
     )
-    if values.enable_batching:
-        parameters = settings.batching(values.batching_parameters_file)
+    iterations = max(1, options.num_request_iterations_for_warmup)
+    load_options = loading.LoadOptions(
+        session=session,
+        prefer_tflite=options.prefer_tflite_model,
+        interpreters=options.num_tflite_pools * options.num_tflite_interpreters_per_pool,
+        strict=options.enable_signature_method_name_check,
+        warmup_iterations=iterations if options.enable_model_warmup else 0,
+    )
+
+    def changed(model: str, version: VersionStatus) -> None:
+        metrics.version(model, version.version, int(version.state), version.error_code)
+
+    allow_labels = options.allow_version_labels_for_unavailable_models
+    manager = Manager(
+        functools.partial(loading.load, options=load_options),
+        _make_run(options, metrics, stack),
+        ManagerOptions(
+            file_system_poll_wait_seconds=options.file_system_poll_wait_seconds,
+            num_load_threads=options.num_load_threads,
+            num_unload_threads=options.num_unload_threads,
+            max_num_load_retries=options.max_num_load_retries,
+            load_retry_interval_seconds=options.load_retry_interval_micros / 1e6,
+            allow_version_labels_for_unavailable_models=allow_labels,
+        ),
+        changed,
+    )
+    metrics.follow_models(manager.names)
+    stack.push_async_callback(in_own_thread, manager.close)
+    return manager
+
+
+def _make_run(options: ServeOptions, metrics: Metrics, stack: contextlib.AsyncExitStack) -> MakeRun:
+    """How calls of models run: joined into batches, or each by itself; and timed."""
+    if options.enable_batching:
+        parameters = settings.batching(options.batching_parameters_file)
         batcher = Batcher(parameters, metrics.batch)
         stack.callback(batcher.close)
-        make_executor: MakeExecutor = batcher.executor
         metrics.follow_queue(lambda: batcher.queued)
+        make_run = batcher.run
     else:
         pool = threads()
         stack.callback(functools.partial(pool.shutdown, wait=False))
-        make_executor = lambda _, servable: Direct(servable, pool)  # noqa: E731
 
-    def timed(model: str, servable: Servable) -> Executor:
-        return Timed(make_executor(model, servable), functools.partial(metrics.runtime, model))
+        def make_run(model: str, servable: Servable) -> Run:
+            del model
+            return direct(servable, pool)
 
-    manager = _manager(values, timed, metrics)
-    metrics.follow_models(manager.names)
-    stack.push_async_callback(in_own_thread, manager.close)
-    models = _Models(manager)
-    log = stack.enter_context(access_log(values.access_log))
+    return lambda model, servable: timed(
+        make_run(model, servable), functools.partial(metrics.runtime, model)
+    )
+
+
+def _apply(manager: Manager) -> Apply:
+    """Puts a configuration in force, one after the other; waits for its models to load."""
+    applying = asyncio.Lock()
+
+    async def apply(models: Sequence[config.ModelConfig]) -> None:
+        async with applying:
+            await in_own_thread(manager.apply, models)
+
+    return apply
+
+
+def _observe(metrics: Metrics, log: Observe | None) -> Observe:
+    """What is done with each request that was answered."""
 
     def observe(request: Answered) -> None:
         metrics.request(request)
         if log:
             log(request)
 
-    server: _Server
+    return observe
 
-    async def reload(message: Any) -> None:
-        await server.apply(config.from_message(message))
 
-    grpc_server = GrpcServer(
-        Services(
-            models,
-            reload,
-            observe,
-            values.enable_serialization_as_tensor_content,
-            values.max_request_bytes,
-            values.max_concurrent_requests,
-        ),
-        _grpc_options(values),
+def _grpc_server(
+    options: ServeOptions, manager: Manager, apply: Apply, observe: Observe
+) -> GrpcServer:
+    """The gRPC server, bound to its addresses."""
+
+    async def reload(message: messages.ModelServerConfig) -> None:
+        await apply(config.from_message(message))
+
+    services = Services(
+        manager,
+        reload,
+        observe,
+        options.enable_serialization_as_tensor_content,
+        options.max_request_bytes,
+        options.max_concurrent_requests,
     )
-    stack.push_async_callback(grpc_server.stop, 0)
-    rest = None
-    if values.rest_api_port:
-        app = rest_api.application(
-            models,
+    return GrpcServer(
+        services,
+        Options(
+            host=options.host,
+            port=options.port,
+            socket_path=options.grpc_socket_path,
+            channel_arguments=options.grpc_channel_arguments,
+            max_request_bytes=options.max_request_bytes,
+            max_streams=options.max_concurrent_requests,
+            health=options.enable_grpc_healthcheck_service,
+            tls=settings.tls(options.ssl_config_file),
+        ),
+    )
+
+
+async def _rest(
+    options: ServeOptions,
+    manager: Manager,
+    metrics: Metrics,
+    observe: Observe,
+    stack: contextlib.AsyncExitStack,
+) -> Runner | None:
+    """The REST server, which listens; None if there is no port for it."""
+    if not options.rest_api_port:
+        return None
+    limits = Limits(
+        body_bytes=options.max_request_bytes,
+        depth=options.max_json_depth,
+        seconds=options.rest_api_timeout_in_ms / 1000,
+        requests=options.max_concurrent_requests,
+        bytes_in_flight=2 * options.max_request_bytes,
+    )
+    metrics_path = settings.metrics_path(options.monitoring_config_file)
+    more = operations.routes(manager, metrics, metrics_path)
+    if options.has_page:
+        litert = options.litertjs or litert_js.default_folder()
+        more += routes.routes(manager, litert, options.is_local)
+    most = most_connections(allow_files())
+    rest = Runner(
+        application(
+            manager,
             limits=limits,
-            cors=values.rest_api_enable_cors_support,
-            routes=[
-                *operations.routes(
-                    manager, metrics, settings.metrics_path(values.monitoring_config_file)
-                ),
-                *_page(values, manager),
-            ],
+            cors=options.rest_api_enable_cors_support,
+            routes=more,
             observe=observe,
-        )
-        rest = Runner(
-            app,
-            connections=most_connections(files),
-            seconds=limits.seconds,
-            shutdown_timeout=values.shutdown_grace_seconds,
-        )
-        await rest.setup()
-        stack.push_async_callback(rest.cleanup)
-        try:
-            # As many as this are taken from the system at a time, before they are counted.
-            backlog = min(most_connections(files), 128)
-            site = web.TCPSite(rest, values.host, values.rest_api_port, backlog=backlog)
-            await site.start()
-        except OSError as error:
-            raise UserError(
-                f"REST cannot listen at {values.host}:{values.rest_api_port}: {error.strerror} "
-                "(another port: --rest_api_port=N)"
-            ) from error
-    server = _Server(metrics, manager, models, grpc_server, rest)
-    return server
-
-
-def _page(values: Any, manager: Manager) -> list[web.RouteDef]:
-    """The routes of the page, where it is wanted."""
-    if not settings.page(values):
-        return []
-    return page.routes(manager, settings.litertjs(values), settings.is_loopback(values.host))
-
-
-def _following(values: Any, stated: bytes, server: _Server) -> list[Coroutine[Any, Any, None]]:
-    """What runs beside the requests."""
-    following: list[Coroutine[Any, Any, None]] = [
-        operations.follow_health(server.manager, server.grpc.set_serving)
-    ]
-    wait = values.model_config_file_poll_wait_seconds
-    if values.model_config_file and wait > 0:
-        path = Path(values.model_config_file)
-        following.append(operations.follow_config(path, stated, wait, server.apply))
-    return following
-
-
-async def _until(stopping: "asyncio.Future[int]", following: list[Any]) -> None:
-    tasks = [asyncio.ensure_future(each) for each in following]
-    try:
-        await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:  # They do not end by themselves, but by an error of ours.
-            if task.done():
-                task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-
-
-def _grpc_options(values: Any) -> Options:
-    return Options(
-        host=values.host,
-        port=values.port,
-        socket_path=values.grpc_socket_path,
-        channel_arguments=values.grpc_channel_arguments,
-        max_request_bytes=values.max_request_bytes,
-        max_streams=values.max_concurrent_requests,
-        health=values.enable_grpc_healthcheck_service,
-        tls=settings.tls(values.ssl_config_file),
-    )
-
-
-def _manager(values: Any, make_executor: MakeExecutor, metrics: Metrics) -> Manager:
-    both = values.tensorflow_session_parallelism
-    options = SessionOptions(
-        tags=tuple(values.saved_model_tags),
-        intra_op=values.tensorflow_intra_op_parallelism or both,
-        inter_op=values.tensorflow_inter_op_parallelism or both,
-        xla=values.xla_cpu_compilation_enabled,
-        mixed_precision=values.mixed_precision,
-    )
-
-    interpreters = values.num_tflite_pools * values.num_tflite_interpreters_per_pool
-
-    def load(path: Path) -> Servable:
-        servable = loading.open_version(path, options, values.prefer_tflite_model, interpreters)
-        if not values.enable_signature_method_name_check:
-            return servable
-        signatures = {
-            name: dataclasses.replace(signature, strict=True)
-            for name, signature in servable.signatures.items()
-        }
-        return dataclasses.replace(servable, signatures=signatures)
-
-    def changed(model: str, version: VersionStatus) -> None:
-        metrics.version(model, version.version, int(version.state), version.error_code)
-
-    return Manager(
-        load,
-        make_executor,
-        file_system_poll_wait_seconds=values.file_system_poll_wait_seconds,
-        num_load_threads=values.num_load_threads,
-        num_unload_threads=values.num_unload_threads,
-        max_num_load_retries=values.max_num_load_retries,
-        load_retry_interval_seconds=values.load_retry_interval_micros / 1e6,
-        allow_version_labels_for_unavailable_models=(
-            values.allow_version_labels_for_unavailable_models
         ),
-        warmup=functools.partial(warmup.replay, iterations=values.num_request_iterations_for_warmup)
-        if values.enable_model_warmup
-        else None,
-        on_change=changed,
+        connections=most,
+        seconds=limits.seconds,
+        shutdown_timeout=options.shutdown_grace_seconds,
     )
-
-
-def _configs(values: Any) -> tuple[tuple[config.ModelConfig, ...], bytes]:
-    """The models, and what the config file held that states them."""
-    if not values.model_config_file:
-        return config.from_flags(values.model_name, values.model_base_path), b""
-    path = Path(values.model_config_file)
-    stated = path.read_bytes() if path.is_file() else b""
-    return config.read(path), stated
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    await rest.setup()
+    stack.push_async_callback(rest.cleanup)
+    try:
+        # As many as this are taken from the system at a time, before they are counted.
+        backlog = min(most, 128)
+        await web.TCPSite(rest, options.host, options.rest_api_port, backlog=backlog).start()
+    except OSError as error:
+        raise UserError(
+            f"REST cannot listen at {options.host}:{options.rest_api_port}: {error.strerror} "
+            "(another port: --rest_api_port=N)"
+        ) from error
+    return rest

@@ -1,12 +1,15 @@
-"""`digitline serve` in a process of its own, for tests that ask it."""
+"""`digitline serve`, for tests that send it requests: in this process, or in one of its own."""
 
+import asyncio
 import contextlib
 import fcntl
+import logging
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -15,6 +18,9 @@ from pathlib import Path
 import grpc
 import pytest
 
+from digitline.base import command_flags
+from digitline.serving.flags import FLAGS, ServeOptions
+
 
 def free_port():
     with socket.socket() as probe:
@@ -22,25 +28,12 @@ def free_port():
         return probe.getsockname()[1]
 
 
-class Process:
-    """`digitline serve`, ready."""
+class Server:
+    """A server that listens, or will."""
 
-    def __init__(self, folder, *flags):
+    def __init__(self):
         self.port, self.rest = free_port(), free_port()
-        self.errors = folder / "stderr"
-        arguments = [
-            *(sys.executable, "-m", "digitline.cli", "serve"),
-            *(f"--port={self.port}", f"--rest_api_port={self.rest}", *flags),
-        ]
-        with open(self.errors, "wb") as errors:
-            self.process = subprocess.Popen(
-                arguments, stdout=subprocess.PIPE, stderr=errors, text=True
-            )
-        wait(lambda: "model " in self.said() or self.process.poll() is not None)
-        assert self.process.poll() is None, self.said()
-
-    def said(self):
-        return self.errors.read_text()
+        self.ports = (f"--port={self.port}", f"--rest_api_port={self.rest}")
 
     def channel(self):
         return grpc.insecure_channel(f"127.0.0.1:{self.port}")
@@ -59,21 +52,95 @@ class Process:
         status, _, content = self.fetch(path, body)
         return status, content.decode()
 
+
+class Process(Server):
+    """In a process of its own."""
+
+    def __init__(self, folder, *flags):
+        super().__init__()
+        self.errors = folder / "stderr"
+        arguments = [sys.executable, "-m", "digitline.cli", "serve", *self.ports, *flags]
+        with open(self.errors, "wb") as errors:
+            self.process = subprocess.Popen(
+                arguments, stdout=subprocess.PIPE, stderr=errors, text=True
+            )
+        wait(lambda: "model " in self.said() or self.process.poll() is not None)
+        assert self.process.poll() is None, self.said()
+
+    def said(self):
+        return self.errors.read_text()
+
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         out, _ = self.process.communicate(timeout=60)
         return self.process.returncode, out
 
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
 
-@contextlib.contextmanager
-def serving(folder, *flags):
-    found = Process(folder, *flags)
-    try:
-        yield found
-    finally:
-        if found.process.poll() is None:
-            found.process.kill()
-            found.process.communicate()
+
+class Thread(Server, logging.Handler):
+    """On a thread of this process."""
+
+    def __init__(self, *flags):
+        Server.__init__(self)
+        logging.Handler.__init__(self, logging.INFO)
+        FLAGS.unparse_flags()
+        command_flags.parse("serve", FLAGS, FLAGS, ["serve", *self.ports, *flags])
+        self.options = command_flags.read(ServeOptions, FLAGS)
+        self.options.check()
+        self.lines, self.failure = [], None
+        self.ready = threading.Event()
+        logging.getLogger("absl").addHandler(self)
+        self.thread = threading.Thread(target=self._work)
+        self.thread.start()
+        self.ready.wait()
+        if self.failure:
+            self.close()
+            raise self.failure
+
+    def emit(self, record):
+        self.lines.append(record.getMessage())
+
+    def _say(self, text):
+        self.lines.append(text)
+        self.ready.set()
+
+    def _work(self):
+        from digitline.serving import service
+
+        async def serve():
+            self.loop = asyncio.get_running_loop()
+            self.stopping = self.loop.create_future()
+            await service.serve(self.options, self.stopping, self._say)
+
+        try:
+            asyncio.run(serve())
+        except BaseException as error:
+            self.failure = error
+            self.ready.set()
+
+    def said(self):
+        return "\n".join(self.lines)
+
+    def close(self):
+        if self.thread.is_alive():
+            with contextlib.suppress(RuntimeError):  # It has stopped by itself.
+                self.loop.call_soon_threadsafe(self.stopping.set_result, "the test")
+        self.thread.join()
+        logging.getLogger("absl").removeHandler(self)
+
+
+def serving(*flags):
+    """The server in this process, ready."""
+    return contextlib.closing(Thread(*flags))
+
+
+def serving_process(folder, *flags):
+    """The server in a process of its own, ready; `folder` keeps what it says."""
+    return contextlib.closing(Process(folder, *flags))
 
 
 def wait(condition, seconds=60):

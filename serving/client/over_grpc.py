@@ -8,7 +8,7 @@ import grpc
 import grpc.aio
 import numpy as np
 
-from ..core.servable import Signature, signature_from_def
+from ..core.servable import Signature
 from ..protocol import messages, tensors
 from .address import Address, Tls
 from .calls import Call, CallError, ModelSpec, VersionStatus, statuses
@@ -141,7 +141,7 @@ def _read_metadata(content: bytes) -> dict[str, Signature]:
     response = messages.GetModelMetadataResponse.FromString(content)
     signatures = messages.SignatureDefMap.FromString(response.metadata["signature_def"].value)
     return {
-        name: signature_from_def(definition)
+        name: Signature.from_def(definition)
         for name, definition in signatures.signature_def.items()
     }
 

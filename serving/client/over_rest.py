@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from google.protobuf import json_format
 
-from ..core.servable import Signature, TensorInfo, signature_from_def
+from ..core.servable import Signature, TensorInfo
 from ..protocol import messages, tensors
 from .async_http import connect_async
 from .blocking_http import connect
@@ -66,7 +66,7 @@ def metadata(model: ModelSpec) -> Call[dict[str, Signature]]:
     def read(content: bytes) -> dict[str, Signature]:
         stated = _loads(content)["metadata"]["signature_def"]
         definitions = _message(messages.SignatureDefMap, stated).signature_def
-        return {name: signature_from_def(definitions[name]) for name in definitions}
+        return {name: Signature.from_def(definitions[name]) for name in definitions}
 
     return Call(f"{_path(model)}/metadata", None, read)
 

@@ -6,12 +6,12 @@ Source of the format: https://www.tensorflow.org/tfx/serving/serving_config.
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from absl import logging
+from google.protobuf import text_format
 
 from ...base.errors import UserError
-from . import versions
+from ..protocol import messages
 
 TENSORFLOW, TFLITE = "tensorflow", "tflite"
 
@@ -19,11 +19,33 @@ _MESSAGE = "tensorflow.serving.ModelServerConfig"
 
 
 @dataclasses.dataclass(frozen=True)
+class Latest:
+    """The highest `count` versions."""
+
+    count: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class All:
+    """All versions that are there."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Specific:
+    """These versions and no others."""
+
+    versions: tuple[int, ...]
+
+
+Policy = Latest | All | Specific
+
+
+@dataclasses.dataclass(frozen=True)
 class ModelConfig:
     """One model.
 
     Attributes:
-      name: under which it is asked for.
+      name: under which requests ask for it.
       base_path: the folder of its versions, absolute.
       policy: which of them to serve.
       labels: version by label.
@@ -32,7 +54,7 @@ class ModelConfig:
 
     name: str
     base_path: Path
-    policy: versions.Policy = dataclasses.field(default_factory=versions.Latest)
+    policy: Policy = Latest()
     labels: Mapping[str, int] = dataclasses.field(default_factory=dict)
     platform: str = TENSORFLOW
 
@@ -43,47 +65,49 @@ def from_flags(model_name: str, model_base_path: str) -> tuple[ModelConfig, ...]
     Raises:
       UserError: it has no name, or no path of this machine.
     """
-    return (
-        ModelConfig(_name(model_name, "--model_name"), _base_path(model_base_path, model_name)),
-    )
+    if not model_name:
+        raise UserError("--model_name: a model has no name")
+    return (ModelConfig(model_name, _base_path(model_base_path, model_name)),)
 
 
-def read(path: Path, *, again: bool = False) -> tuple[ModelConfig, ...]:
-    """Reads a config file.
+def read(path: Path) -> bytes:
+    """The content of a config file, for `parse`.
+
+    Raises:
+      UserError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+
+
+def parse(content: bytes, path: Path, *, again: bool = False) -> tuple[ModelConfig, ...]:
+    """The models that a config file lists; none where it states nothing.
 
     Args:
-      path: of a text-format ModelServerConfig.
+      content: of the file: a text-format ModelServerConfig.
+      path: of the file.
       again: whether this replaces a config that is in force. A file that states
         nothing, perhaps one that is being written, then is an error.
 
     Raises:
-      UserError: it cannot be read, or is not such a file.
+      UserError: it is not such a file.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"{path}: Error parsing text-format {_MESSAGE}: not UTF-8") from error
-    try:
-        message = _parse(text)
+        message = text_format.Parse(content.decode(), messages.ModelServerConfig())
         if again and message.WhichOneof("config") is None:
             raise UserError("Taking no action for empty config.")
         return from_message(message)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: Error parsing text-format {_MESSAGE}: not UTF-8") from error
+    except text_format.ParseError as error:  # Its text begins with line and column.
+        raise UserError(f"{path}: Error parsing text-format {_MESSAGE}: {error}") from error
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
 
 
-def parse(text: str) -> tuple[ModelConfig, ...]:
-    """The models that a text-format ModelServerConfig lists; none where it states nothing.
-
-    Raises:
-      UserError: it is not such a text.
-    """
-    return from_message(_parse(text))
-
-
-def from_message(config: Any) -> tuple[ModelConfig, ...]:
+def from_message(config: messages.ModelServerConfig) -> tuple[ModelConfig, ...]:
     """The models that a ModelServerConfig message lists.
 
     Raises:
@@ -92,58 +116,42 @@ def from_message(config: Any) -> tuple[ModelConfig, ...]:
     if config.WhichOneof("config") == "custom_model_config":
         raise UserError("custom_model_config is not supported: list models in model_config_list")
     models: dict[str, ModelConfig] = {}
-    for each in config.model_config_list.config:
-        model = _model(each)
+    for entry in config.model_config_list.config:
+        model = _model(entry)
         if model.name in models:
             raise UserError(f"Illegal to list model {model.name} multiple times in config list")
         models[model.name] = model
     return tuple(models.values())
 
 
-def _parse(text: str) -> Any:
-    # An import that takes its time, of a package that imports TensorFlow.
-    from google.protobuf import text_format
-    from tensorflow_serving.config import model_server_config_pb2
-
-    messages: Any = model_server_config_pb2  # Its classes are made when it is imported.
-    try:
-        return text_format.Parse(text, messages.ModelServerConfig())
-    except text_format.ParseError as error:  # Its text begins with line and column.
-        raise UserError(f"Error parsing text-format {_MESSAGE}: {error}") from error
-
-
-def _model(config: Any) -> ModelConfig:
-    name = _name(config.name, "model_config_list")
-    platform = config.model_platform or TENSORFLOW
+def _model(config: messages.ModelConfig) -> ModelConfig:
+    name, platform = config.name, config.model_platform or TENSORFLOW
+    if not name:
+        raise UserError("model_config_list: a model has no name")
     if platform not in (TENSORFLOW, TFLITE):
         raise UserError(
             f"Model {name} requests unsupported platform {platform} "
-            f"(there are: {TENSORFLOW}, {TFLITE})"
+            f"(choose from: {TENSORFLOW}, {TFLITE})"
         )
     if config.HasField("logging_config"):
         logging.warning("Model %s: requests are not recorded; logging_config has no effect", name)
     return ModelConfig(
         name=name,
         base_path=_base_path(config.base_path, name),
-        policy=_policy(config.model_version_policy),
+        policy=_policy(config),
         labels=dict(config.version_labels),
         platform=platform,
     )
 
 
-def _policy(policy: Any) -> versions.Policy:
+def _policy(config: messages.ModelConfig) -> Policy:
+    policy = config.model_version_policy
     choice = policy.WhichOneof("policy_choice")
     if choice == "all":
-        return versions.All()
+        return All()
     if choice == "specific":
-        return versions.Specific(tuple(sorted(set(policy.specific.versions))))
-    return versions.Latest(max(1, policy.latest.num_versions))
-
-
-def _name(name: str, where: str) -> str:
-    if not name:
-        raise UserError(f"{where}: a model has no name")
-    return name
+        return Specific(tuple(sorted(set(policy.specific.versions))))
+    return Latest(max(1, policy.latest.num_versions))
 
 
 def _base_path(path: str, name: str) -> Path:

@@ -1,16 +1,17 @@
-"""How a servable's calls run beside the event loop: each in a thread of its own.
+"""How a servable's calls run beside the event loop: each in a thread.
 
 `batching.py` has the other way: requests joined into batches.
 """
 
 import asyncio
 import concurrent.futures
-import contextlib
+import dataclasses
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,67 +19,45 @@ from .servable import Servable
 
 T = TypeVar("T")
 
-
-class Executor(Protocol):
-    """Runs the calls of one servable."""
-
-    async def run(
-        self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
-    ) -> list[np.ndarray]:
-        """As `Servable.run`, without holding up the event loop."""
-        ...
-
-    def close(self) -> None:
-        """Frees it; nothing is running any more."""
-        ...
-
-
+# As `Servable.run`, without holding up the event loop.
+Run = Callable[[str, Mapping[str, np.ndarray], Sequence[str]], Awaitable[list[np.ndarray]]]
 # From a model's name and a version of it.
-MakeExecutor = Callable[[str, Servable], Executor]
+MakeRun = Callable[[str, Servable], Run]
 
 
-def threads(number: int = 0) -> concurrent.futures.ThreadPoolExecutor:
-    """Threads for calls: by default two for each core, since one call can leave cores idle."""
+@dataclasses.dataclass(frozen=True)
+class Lease:
+    """A loaded version, which is not unloaded while the lease is held.
+
+    Attributes:
+      name: of the model.
+      version: its number.
+      folder: that holds its files.
+      servable: the loaded version.
+      run: runs its calls.
+    """
+
+    name: str
+    version: int
+    folder: Path
+    servable: Servable
+    run: Run
+
+
+def threads() -> concurrent.futures.ThreadPoolExecutor:
+    """Threads for calls: two for each core, since one call can leave cores idle."""
     return concurrent.futures.ThreadPoolExecutor(
-        number or 2 * (os.cpu_count() or 1), thread_name_prefix="call"
+        2 * (os.cpu_count() or 1), thread_name_prefix="call"
     )
 
 
-async def in_own_thread(function: Callable[..., T], *arguments: Any) -> T:
-    """Awaits a call that may take minutes, on a thread that keeps nothing else waiting.
-
-    Neither other calls, as a thread of a pool would, nor the end of the process.
-    """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def settle(give: Callable[[Any], None], what: Any) -> None:
-        if not future.done():  # Whoever waited has gone.
-            give(what)
-
-    def work() -> None:
-        try:
-            give, what = future.set_result, function(*arguments)
-        except BaseException as error:
-            give, what = future.set_exception, error
-        with contextlib.suppress(RuntimeError):  # The loop has ended.
-            loop.call_soon_threadsafe(settle, give, what)
-
-    threading.Thread(target=work, daemon=True).start()
-    return await future
-
-
-class Direct:
-    """Each call by itself."""
-
-    def __init__(self, servable: Servable, pool: concurrent.futures.Executor):
-        self._servable = servable
-        self._pool = pool
+def direct(servable: Servable, pool: concurrent.futures.Executor) -> Run:
+    """Runs each call by itself, on a thread of the pool."""
 
     async def run(
-        self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
+        signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
     ) -> list[np.ndarray]:
-        call = self._pool.submit(self._servable.run, signature, inputs, outputs)
+        call = pool.submit(servable.run, signature, inputs, outputs)
         waiting = asyncio.wrap_future(call)
         try:
             return await asyncio.shield(waiting)
@@ -89,26 +68,39 @@ class Direct:
                 await asyncio.wait([waiting])
             raise
 
-    def close(self) -> None:
-        pass
+    return run
 
 
-class Timed:
-    """Another executor, whose calls are told of."""
+def timed(run: Run, observe: Callable[[float], None]) -> Run:
+    """The same, where `observe` gets the seconds of each call, its wait in a queue included."""
 
-    def __init__(self, inner: Executor, tell: Callable[[float], None]):
-        """Wraps it; `tell` gets the seconds of each call, its wait in a queue included."""
-        self._inner = inner
-        self._tell = tell
-
-    async def run(
-        self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
+    async def run_timed(
+        signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
     ) -> list[np.ndarray]:
         start = time.perf_counter()
         try:
-            return await self._inner.run(signature, inputs, outputs)
+            return await run(signature, inputs, outputs)
         finally:
-            self._tell(time.perf_counter() - start)
+            observe(time.perf_counter() - start)
 
-    def close(self) -> None:
-        self._inner.close()
+    return run_timed
+
+
+async def in_own_thread(function: Callable[..., T], *arguments: object) -> T:
+    """Awaits a call that may take minutes, on a thread that keeps nothing else waiting.
+
+    A thread of a pool would keep other calls waiting, and the end of the process.
+    """
+    future: concurrent.futures.Future[T] = concurrent.futures.Future()
+    future.set_running_or_notify_cancel()  # Whoever waits may leave; the call goes on.
+
+    def work() -> None:
+        try:
+            result = function(*arguments)
+        except BaseException as error:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    threading.Thread(target=work, daemon=True).start()
+    return await asyncio.wrap_future(future)

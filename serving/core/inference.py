@@ -7,7 +7,7 @@ predict_util.cc, classifier.cc, regressor.cc).
 import contextlib
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import grpc
 import numpy as np
@@ -15,8 +15,8 @@ import numpy as np
 from ..protocol import tensors
 from ..protocol.models import VersionStatus
 from ..protocol.status import StatusError, from_exception, invalid
-from .executor import Executor
-from .servable import CLASSIFY_METHOD, REGRESS_METHOD, Servable, Signature, TensorInfo
+from .executor import Lease
+from .servable import CLASSIFY_METHOD, REGRESS_METHOD, Signature, string_array, type_name
 
 # Names that signatures of these methods must have.
 CLASSIFY_INPUT, CLASSES, SCORES = "inputs", "classes", "scores"
@@ -38,19 +38,6 @@ class Target:
     label: str | None = None
 
 
-class Lease(Protocol):
-    """A loaded version, which is not unloaded while it is in use."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def version(self) -> int: ...
-    @property
-    def servable(self) -> Servable: ...
-    @property
-    def executor(self) -> Executor: ...
-
-
 class Models(Protocol):
     """The models that a server has: what its interfaces need of the manager."""
 
@@ -61,20 +48,6 @@ class Models(Protocol):
     def status(self, target: Target) -> Sequence[VersionStatus]:
         """All versions of a model, or one; raises as `lease`."""
         ...
-
-
-def signature_of(lease: Lease, name: str) -> Signature:
-    """A signature of a servable.
-
-    Raises:
-      StatusError: FAILED_PRECONDITION, as TF Serving's gRPC interface has it.
-    """
-    signature = lease.servable.signatures.get(name)
-    if signature is None:
-        raise StatusError(
-            grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.'
-        )
-    return signature
 
 
 async def predict(
@@ -97,10 +70,10 @@ async def predict(
     Raises:
       StatusError: the inputs are not the signature's, or the model refuses them.
     """
-    signature = signature_of(lease, signature_name)
+    signature = lease.servable.signature(signature_name)
     check_names(signature, inputs, wanted)
     for name, array in inputs.items():
-        check_tensor(name, array, signature.inputs[name])
+        signature.inputs[name].check(name, array)
     names = list(wanted or signature.outputs)
     values = await _run(lease, signature_name, inputs, names)
     return dict(zip(names, values, strict=True))
@@ -120,7 +93,7 @@ async def classify(
     Raises:
       StatusError: it is no such signature, or the model refuses the examples.
     """
-    signature = signature_of(lease, signature_name)
+    signature = lease.servable.signature(signature_name)
     _check_input(signature, CLASSIFY_INPUT, "classification")
     names = [name for name in (CLASSES, SCORES) if name in signature.outputs]
     if not names:
@@ -128,12 +101,13 @@ async def classify(
             "Expected classification signature outputs to contain at least one of "
             f'"{CLASSES}" or "{SCORES}". Signature has: {_set(signature.outputs)}'
         )
-    values = await _run(lease, signature_name, {CLASSIFY_INPUT: _strings(examples)}, names)
-    found = dict(zip(names, values, strict=True))
+    values = await _run(lease, signature_name, {CLASSIFY_INPUT: _examples(examples)}, names)
+    outputs = dict(zip(names, values, strict=True))
     for name, kind, word in ((CLASSES, "O", "DT_STRING"), (SCORES, "f", "DT_FLOAT")):
-        if name in found and found[name].dtype.kind != kind:
-            raise invalid(f"Expected {name} Tensor of {word}. Got: {_word(found[name].dtype)}")
-    for name, value in found.items():
+        if name in outputs and outputs[name].dtype.kind != kind:
+            kind = type_name(outputs[name].dtype)
+            raise invalid(f"Expected {name} Tensor of {word}. Got: {kind}")
+    for name, value in outputs.items():
         if value.ndim != 2 or len(value) != len(examples):
             raise invalid(
                 f"Expected Tensor shape: [batch_size num_classes] for {name}, but got {value.shape}"
@@ -141,8 +115,8 @@ async def classify(
     shape = values[0].shape
     if any(value.shape != shape for value in values):
         raise invalid("Tensors class and score should match in shape.")
-    classes = found.get(CLASSES, np.full(shape, b"", object))
-    scores = found.get(SCORES, np.zeros(shape, np.float32))
+    classes = outputs.get(CLASSES, np.full(shape, b"", object))
+    scores = outputs.get(SCORES, np.zeros(shape, np.float32))
     return [
         [(_text(label), float(score)) for label, score in zip(*row, strict=True)]
         for row in zip(classes, scores, strict=True)
@@ -161,14 +135,14 @@ async def regress(lease: Lease, signature_name: str, examples: Sequence[bytes]) 
     Raises:
       StatusError: it is no such signature, or the model refuses the examples.
     """
-    signature = signature_of(lease, signature_name)
+    signature = lease.servable.signature(signature_name)
     _check_input(signature, REGRESS_INPUT, "regression")
     if REGRESS_OUTPUT not in signature.outputs:
         raise _precondition(
             f"No regression outputs found in SignatureDef: {_set(signature.outputs)}"
         )
     (value,) = await _run(
-        lease, signature_name, {REGRESS_INPUT: _strings(examples)}, [REGRESS_OUTPUT]
+        lease, signature_name, {REGRESS_INPUT: _examples(examples)}, [REGRESS_OUTPUT]
     )
     if value.shape not in ((len(examples),), (len(examples), 1)):
         raise invalid(
@@ -178,38 +152,11 @@ async def regress(lease: Lease, signature_name: str, examples: Sequence[bytes]) 
     return [float(number) for number in value.reshape(-1)]
 
 
-def check_tensor(name: str, array: np.ndarray, info: TensorInfo) -> None:
-    """Compares an input with what the signature states.
-
-    A session fed past its placeholders would not look: a wrong shape could end in an
-    answer that is wrong instead of an error.
-
-    Raises:
-      StatusError: INVALID_ARGUMENT.
-    """
-    expected = tensors.dtype_of(info.dtype)
-    if array.dtype != expected:
-        raise invalid(
-            f"Expects input '{name}' to be {_word(expected)} but {_word(array.dtype)} is provided"
-        )
-    if info.shape is None:
-        return
-    if len(info.shape) != array.ndim or any(
-        size is not None and size != found
-        for size, found in zip(info.shape, array.shape, strict=True)
-    ):
-        stated = ",".join("?" if size is None else str(size) for size in info.shape)
-        raise invalid(
-            f"Expects input '{name}' to have shape [{stated}] but "
-            f"[{','.join(map(str, array.shape))}] is provided"
-        )
-
-
 async def _run(
     lease: Lease, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
 ) -> list[np.ndarray]:
     try:
-        return await lease.executor.run(signature, inputs, outputs)
+        return await lease.run(signature, inputs, outputs)
     except Exception as error:
         raise from_exception(error) from error
 
@@ -220,12 +167,12 @@ def check_names(signature: Signature, inputs: Iterable[str], wanted: Iterable[st
     Raises:
       StatusError: INVALID_ARGUMENT, in TF Serving's words.
     """
-    given, expected = set(inputs), set(signature.inputs)
-    if given != expected:
+    sent, expected = set(inputs), set(signature.inputs)
+    if sent != expected:
         raise invalid(
-            f"input size does not match signature: {len(given)}!={len(expected)} "
-            f"len({_set(given)}) != len({_set(expected)}). Sent extra: {_set(given - expected)}. "
-            f"Missing but required: {_set(expected - given)}."
+            f"input size does not match signature: {len(sent)}!={len(expected)} "
+            f"len({_set(sent)}) != len({_set(expected)}). Sent extra: {_set(sent - expected)}. "
+            f"Missing but required: {_set(expected - sent)}."
         )
     for name in wanted:
         if name not in signature.outputs:
@@ -250,20 +197,14 @@ def _check_input(signature: Signature, name: str, what: str) -> None:
         raise _precondition(f"The {what} input '{name}' takes no serialized tf.Example")
 
 
-def _strings(examples: Sequence[bytes]) -> np.ndarray:
+def _examples(examples: Sequence[bytes]) -> np.ndarray:
     if not examples:
         raise invalid("Input is empty.")
-    array = np.empty(len(examples), object)  # numpy would cut trailing zero bytes otherwise.
-    array[:] = examples
-    return array
+    return string_array(examples)
 
 
-def _text(label: Any) -> str:
+def _text(label: object) -> str:
     return label.decode("utf-8", "replace") if isinstance(label, bytes) else str(label)
-
-
-def _word(dtype: np.dtype) -> str:
-    return "string" if dtype.kind == "O" else dtype.name
 
 
 def _set(names: Iterable[str]) -> str:

@@ -1,13 +1,37 @@
-"""The life of a version from START to END, and what is known of it meanwhile."""
+"""The life of a version from START to END, and what is known of it and of its model."""
 
 import dataclasses
 import enum
+import threading
 from pathlib import Path
 
+from ..protocol.status import StatusError
 from .config import ModelConfig
-from .executor import Executor
+from .executor import Lease
 from .loading import Fingerprint
-from .servable import Servable
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ManagerOptions:
+    """How versions are found, loaded and unloaded: flags of TF Serving.
+
+    Attributes:
+      file_system_poll_wait_seconds: between two looks at the folders; 0 to look
+        only when a configuration is applied, negative to never look.
+      num_load_threads: how many versions load at once; 0 for up to 4.
+      num_unload_threads: the same of unloading; 0 for one.
+      max_num_load_retries: after a first load that failed.
+      load_retry_interval_seconds: between two loads of a version that fails.
+      allow_version_labels_for_unavailable_models: whether a new label may name a
+        version that is not loaded.
+    """
+
+    file_system_poll_wait_seconds: float = 1.0
+    num_load_threads: int = 0
+    num_unload_threads: int = 0
+    max_num_load_retries: int = 5
+    load_retry_interval_seconds: float = 60.0
+    allow_version_labels_for_unavailable_models: bool = False
 
 
 class State(enum.IntEnum):
@@ -37,16 +61,6 @@ class VersionStatus:
     error_message: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
-class Lease:
-    """A version that is not unloaded while the lease is held."""
-
-    name: str
-    version: int
-    servable: Servable
-    executor: Executor
-
-
 @dataclasses.dataclass(eq=False)
 class Version:
     """One version, loaded or not. The swapper's lock guards it.
@@ -54,13 +68,12 @@ class Version:
     Attributes:
       model: whose version it is.
       number: the version's.
-      path: what it is loaded from: its folder, or a file in it.
+      folder: that it is loaded from.
       aspired: whether the policy takes it.
       state: where it is in its life.
-      error_code: why its last load failed; 0 if it did not.
-      error_message: the same in words.
+      error: why its last load failed; None if it did not.
       failures: how many loads in a row did.
-      retry_at: when it is loaded again, on the monotonic clock; None if it does not wait.
+      retry: starts the next load; None if none is planned.
       tried: its files when the load that failed began.
       seen: its files when they were last looked at after that.
       lease: what requests get; None where it is not loaded.
@@ -69,13 +82,12 @@ class Version:
 
     model: "Model"
     number: int
-    path: Path
+    folder: Path
     aspired: bool = True
     state: State = State.START
-    error_code: int = 0
-    error_message: str = ""
+    error: StatusError | None = None
     failures: int = 0
-    retry_at: float | None = None
+    retry: threading.Timer | None = None
     tried: Fingerprint | None = None
     seen: Fingerprint | None = None
     lease: Lease | None = None
@@ -84,13 +96,20 @@ class Version:
     @property
     def failed(self) -> bool:
         """Whether it is given up."""
-        return self.state is State.END and self.error_code != 0
+        return self.state is State.END and self.error is not None
+
+    def stop_retry(self) -> None:
+        """Plans no further load."""
+        if self.retry is not None:
+            self.retry.cancel()
+            self.retry = None
 
     def status(self) -> VersionStatus:
         """As others see it; like TF Serving, without the errors of loads that are retried."""
-        if self.failed:
-            return VersionStatus(self.number, self.state, self.error_code, self.error_message)
-        return VersionStatus(self.number, self.state)
+        if self.error is None or self.state is not State.END:
+            return VersionStatus(self.number, self.state)
+        code, message = self.error.code.value[0], self.error.message
+        return VersionStatus(self.number, self.state, code, message)
 
     def __str__(self) -> str:
         return f"{{name: {self.model.config.name} version: {self.number}}}"
@@ -102,13 +121,13 @@ class Model:
 
     Attributes:
       config: as it is in force.
-      versions: those that live or have failed, by what they are loaded from.
+      versions: those that live or have failed, by their folders.
       serving: those that answer, by number.
       latest: the highest of these.
-      notes: what was logged of its folder.
-      dropped: whether it is configured no more.
-      counts: whether the server is not ready without it: those of the first configuration,
-        and others once they have answered.
+      notes: what was logged of its base path.
+      dropped: whether it is no longer configured.
+      counts: whether the server is not ready without it: true for the models of the first
+        configuration, and for others once they have answered.
     """
 
     config: ModelConfig
@@ -121,13 +140,15 @@ class Model:
 
     def publish(self) -> None:
         """Lets requests find the versions that are AVAILABLE, and no others."""
-        available = [each for each in self.versions.values() if each.state is State.AVAILABLE]
         # Of two with one number (the base path has changed) the aspired one counts.
-        available.sort(key=lambda version: version.aspired)
+        available = sorted(
+            (version for version in self.versions.values() if version.state is State.AVAILABLE),
+            key=lambda version: version.aspired,
+        )
         self.serving = {version.number: version for version in available}
         self.latest = self.serving[max(self.serving)] if self.serving else None
         self.counts = self.counts or bool(self.serving)
 
     def decided(self) -> bool:
         """Whether a version answers, or none that is there will."""
-        return bool(self.serving) or all(each.failed for each in self.versions.values())
+        return bool(self.serving) or all(version.failed for version in self.versions.values())

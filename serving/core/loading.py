@@ -1,5 +1,6 @@
 """One version from its folder to a servable that is warm."""
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -7,89 +8,81 @@ import grpc
 
 from ...base.export_layout import TFLITE_FILE
 from ..protocol.status import StatusError
-from . import config, versions
+from . import saved_model, tflite_model, warmup
+from .config import TFLITE
 from .saved_model import SessionOptions
 from .servable import Servable
+from .versions import SAVED_MODEL_FILES
 
 # Name, size and time (ns) of each file of a version.
 Fingerprint = tuple[tuple[str, int, int], ...]
 
 
-def open_version(
-    path: Path, options: SessionOptions, prefer_tflite: bool = False, interpreters: int = 1
-) -> Servable:
-    """Loads a version.
+@dataclasses.dataclass(frozen=True)
+class LoadOptions:
+    """How versions are loaded.
 
-    Args:
-      path: its folder, or the TFLite file in it that must be taken.
-      options: of the session of a SavedModel; of a TFLite file `intra_op` counts.
+    Attributes:
+      session: of a SavedModel; of a TFLite file only `intra_op` counts.
       prefer_tflite: whether a folder's TFLite file is taken before its SavedModel.
       interpreters: how many calls of a TFLite file may run at once.
+      strict: whether Classify and Regress take only signatures of their own method.
+      warmup_iterations: how often each request for warm-up is run; 0 for no warm-up.
+    """
+
+    session: SessionOptions = SessionOptions()
+    prefer_tflite: bool = False
+    interpreters: int = 1
+    strict: bool = False
+    warmup_iterations: int = 1
+
+
+def load(folder: Path, platform: str, options: LoadOptions) -> Servable:
+    """Loads a version and runs its requests for warm-up.
+
+    Args:
+      folder: of the version.
+      platform: `tflite` to take the TFLite file.
+      options: how.
 
     Raises:
-      StatusError: there is no model.
+      StatusError: there is no model, or a request for warm-up is not the model's.
       Exception: what the runtime raises of a file that does not load.
     """
-    # Imports that take their time; a server needs seldom both.
-    file = path if path.name == TFLITE_FILE else path / TFLITE_FILE
-    saved = any((path / name).is_file() for name in versions.SAVED_MODEL_FILES)
-    if file.is_file() and (prefer_tflite or not saved):
-        from . import tflite_model
+    servable = _open(folder, platform, options)
+    try:
+        if options.warmup_iterations:
+            warmup.replay(folder, servable, options.warmup_iterations)
+    except BaseException:
+        servable.close()
+        raise
+    return servable
 
-        return tflite_model.load(file, interpreters, threads=options.intra_op or 1)
-    if not saved:
+
+def _open(folder: Path, platform: str, options: LoadOptions) -> Servable:
+    file = folder / TFLITE_FILE
+    has_saved_model = any((folder / name).is_file() for name in SAVED_MODEL_FILES)
+    is_preferred = platform == TFLITE or options.prefer_tflite or not has_saved_model
+    if is_preferred and file.is_file():
+        threads = options.session.intra_op or 1
+        return tflite_model.load(file, options.interpreters, threads, strict=options.strict)
+    if platform == TFLITE or not has_saved_model:
         raise StatusError(
             grpc.StatusCode.NOT_FOUND,
-            f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {path}",
+            f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {folder}",
         )
-    from . import saved_model
-
-    return saved_model.load(path, options)
+    return saved_model.load(folder, options.session, strict=options.strict)
 
 
-def source(folder: Path, platform: str) -> Path:
-    """What a version of a platform is loaded from: its folder, or its TFLite file."""
-    return folder / TFLITE_FILE if platform == config.TFLITE else folder
-
-
-def _files(platform: str) -> tuple[str, ...]:
-    """Any of these makes a folder a version for a platform."""
-    if platform == config.TFLITE:
-        return (TFLITE_FILE,)
-    return (*versions.SAVED_MODEL_FILES, TFLITE_FILE)
-
-
-def list_versions(model: config.ModelConfig) -> versions.Listing:
-    """The versions that a model should have; none, and a note, where there are none."""
-    try:
-        found = versions.find(model.base_path, _files(model.platform))
-    except OSError as error:
-        return versions.Listing(
-            {}, (f"Could not find base path {model.base_path}: {error.strerror}",)
-        )
-    listing = versions.aspired(found, model.policy)
-    if listing.versions:
-        return listing
-    note = (
-        f"No versions of servable {model.name} found under base path {model.base_path}. Did you "
-        "forget to name your leaf directory as a number (eg. '/1/')?"
-    )
-    return versions.Listing({}, (*listing.notes, note))
-
-
-def folder_of(path: Path) -> Path:
-    """The version's folder, of what `source` gave."""
-    return path.parent if path.name == TFLITE_FILE else path
-
-
-def fingerprint(path: Path) -> Fingerprint:
+def fingerprint(folder: Path) -> Fingerprint:
     """Tells whether a version's files have changed; what cannot be read is left out."""
-    found = []
-    for folder, _, names in os.walk(folder_of(path)):
+    files = []
+    for parent, _, names in os.walk(folder):
         for name in names:
+            path = os.path.join(parent, name)
             try:
-                facts = os.stat(os.path.join(folder, name))
+                facts = os.stat(path)
             except OSError:
                 continue
-            found.append((os.path.join(folder, name), facts.st_size, facts.st_mtime_ns))
-    return tuple(sorted(found))
+            files.append((path, facts.st_size, facts.st_mtime_ns))
+    return tuple(sorted(files))

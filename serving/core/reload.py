@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import grpc
 
-from ..protocol.status import CODES, StatusError, invalid
+from ..protocol.status import StatusError, invalid
 from .config import ModelConfig
 from .lifecycle import Model
 
@@ -12,7 +12,7 @@ from .lifecycle import Model
 def check(
     configs: Sequence[ModelConfig], models: Mapping[str, Model], labels_for_unavailable: bool
 ) -> None:
-    """Refuses a configuration that does not fit together. Under the models' lock.
+    """Refuses a configuration that contradicts the one in force. Under the models' lock.
 
     Args:
       configs: that are to be in force.
@@ -22,13 +22,8 @@ def check(
     Raises:
       StatusError: INVALID_ARGUMENT or FAILED_PRECONDITION.
     """
-    seen: set[str] = set()
     for config in configs:
-        name = config.name
-        if name in seen:
-            raise invalid(f"Illegal to list model {name} multiple times in config list")
-        seen.add(name)
-        model = models.get(name)
+        name, model = config.name, models.get(config.name)
         if model is not None and model.config.platform != config.platform:
             raise invalid(
                 f"Illegal to change a model's platform. For model {name} platform was "
@@ -48,7 +43,7 @@ def check(
 
 
 def check_folder(config: ModelConfig) -> None:
-    """Refuses a model whose folder is not there.
+    """Refuses a model whose folder is missing.
 
     Raises:
       StatusError: INVALID_ARGUMENT.
@@ -58,7 +53,7 @@ def check_folder(config: ModelConfig) -> None:
 
 
 def check_loaded(models: Sequence[Model]) -> None:
-    """Tells of models that were found and do not load. Under their lock.
+    """Names models of which no version loads. Under their lock.
 
     Raises:
       StatusError: UNKNOWN, in TF Serving's words.
@@ -72,10 +67,7 @@ def check_loaded(models: Sequence[Model]) -> None:
     ]
     if not failed:
         return
-    listed = ", ".join(
-        f"{{{each} due to error: {CODES[each.error_code].name}: {each.error_message}}}"
-        for each in failed
-    )
+    reasons = ", ".join(f"{{{version} due to error: {version.error}}}" for version in failed)
     raise StatusError(
-        grpc.StatusCode.UNKNOWN, f"{len(failed)} model(s) did not become available: {{{listed}}}"
+        grpc.StatusCode.UNKNOWN, f"{len(failed)} model(s) did not become available: {{{reasons}}}"
     )

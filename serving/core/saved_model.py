@@ -8,16 +8,17 @@ a context that all models of the process share.
 import contextlib
 import dataclasses
 import gc
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ...base.tf import tf
-from . import servable
+from ..protocol import messages
+from .servable import Servable, Signature
 
+# Takes inputs by name and the names of outputs.
+_Call = Callable[[Mapping[str, np.ndarray], Sequence[str]], list[np.ndarray]]
 # A signature that initializes the model and answers nobody.
 _INIT = "__saved_model_init_op"
 
@@ -40,7 +41,7 @@ class SessionOptions:
     xla: bool = False
     mixed_precision: str = ""
 
-    def to_proto(self) -> Any:
+    def to_proto(self) -> tf.compat.v1.ConfigProto:
         """As `tensorflow.ConfigProto`."""
         config = tf.compat.v1.ConfigProto(
             intra_op_parallelism_threads=self.intra_op,
@@ -55,12 +56,13 @@ class SessionOptions:
         return config
 
 
-def load(folder: Path, options: SessionOptions) -> servable.Servable:
+def load(folder: Path, options: SessionOptions, *, strict: bool = False) -> Servable:
     """Loads one version.
 
     Args:
       folder: with `saved_model.pb` and `variables/`.
       options: of its session.
+      strict: see `Signature`.
 
     Raises:
       Exception: what TensorFlow raises of a file that is no such model or does not load.
@@ -74,62 +76,49 @@ def load(folder: Path, options: SessionOptions) -> servable.Servable:
             session.close()
             raise
     defs = {
-        name: signature_def
-        for name, signature_def in meta_graph.signature_def.items()
-        if name != _INIT
+        name: definition for name, definition in meta_graph.signature_def.items() if name != _INIT
     }
     model = _Model(session, defs)
-    model.prepare()
-    return servable.Servable(
-        signatures={name: servable.signature_from_def(each) for name, each in defs.items()},
-        signature_defs=defs,
-        run=model.run,
-        close=model.close,
-    )
+    signatures = {name: Signature.from_def(definition, strict) for name, definition in defs.items()}
+    return Servable(signatures, defs, model.run, model.close)
 
 
 class _Model:
-    """A session and its compiled calls, one for each signature."""
+    """A session and its compiled calls."""
 
-    def __init__(self, session: Any, signature_defs: Mapping[str, Any]):
+    def __init__(
+        self, session: tf.compat.v1.Session, signature_defs: Mapping[str, messages.SignatureDef]
+    ):
         self._session = session
         self._defs = signature_defs
-        self._calls: dict[str, Any] = {}
-        self._making = threading.Lock()
+        self._calls: dict[str, _Call] = {}
+        for name in signature_defs:  # Now, and not when the first request comes.
+            # One that cannot be made (of ops that were cut away) fails when it is called.
+            with contextlib.suppress(Exception):
+                self._calls[name] = self._compiled(name)
 
     def run(
         self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
     ) -> list[np.ndarray]:
-        call = self._calls.get(signature)
-        if call is None:
-            call = self._make(signature)
-        names, places, function = call
+        call = self._calls.get(signature) or self._compiled(signature)
+        return call(inputs, outputs)
+
+    def _compiled(self, signature: str) -> _Call:
+        definition = self._defs[signature]
+        names = list(definition.inputs)
+        places = {name: place for place, name in enumerate(definition.outputs)}
         # All outputs: another choice of them would be another graph to compile, which takes
         # the first request that asks for it most of a second, warm-up or not.
-        found = function(*[inputs[name] for name in names])
-        return [found[places[name]] for name in outputs]
+        function = self._session.make_callable(
+            [definition.outputs[name].name for name in places],
+            [definition.inputs[name].name for name in names],
+        )
 
-    def prepare(self) -> None:
-        """Makes all calls now, and not when the first request comes.
+        def call(inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> list[np.ndarray]:
+            values = function(*[inputs[name] for name in names])
+            return [values[places[name]] for name in outputs]
 
-        One that cannot be made (a signature of ops that were cut away) says so when it is asked.
-        """
-        for signature in self._defs:
-            with contextlib.suppress(Exception):
-                self._make(signature)
-
-    def _make(self, signature: str) -> Any:
-        with self._making:
-            if signature not in self._calls:
-                definition = self._defs[signature]
-                names = list(definition.inputs)
-                places = {name: place for place, name in enumerate(definition.outputs)}
-                function = self._session.make_callable(
-                    [definition.outputs[name].name for name in places],
-                    [definition.inputs[name].name for name in names],
-                )
-                self._calls[signature] = (names, places, function)
-            return self._calls[signature]
+        return call
 
     def close(self) -> None:
         self._calls.clear()  # Before the session, whose handles they hold.

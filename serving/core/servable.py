@@ -2,11 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
+import grpc
 import numpy as np
 
-from ..protocol import tensors
+from ..protocol import messages, tensors
+from ..protocol.status import StatusError, invalid
 
 # Of a model's method for each API: what signatures carry as their method name.
 PREDICT_METHOD = "tensorflow/serving/predict"
@@ -26,6 +27,33 @@ class TensorInfo:
     dtype: int
     shape: tuple[int | None, ...] | None
 
+    def check(self, name: str, array: np.ndarray) -> None:
+        """Compares an input with what the signature states.
+
+        A session fed past its placeholders would not look: a wrong shape could end in an
+        answer that is wrong instead of an error.
+
+        Raises:
+          StatusError: INVALID_ARGUMENT.
+        """
+        expected = tensors.dtype_of(self.dtype)
+        if array.dtype != expected:
+            raise invalid(
+                f"Expects input '{name}' to be {type_name(expected)} but "
+                f"{type_name(array.dtype)} is provided"
+            )
+        if self.shape is None:
+            return
+        if len(self.shape) != array.ndim or any(
+            stated is not None and stated != size
+            for stated, size in zip(self.shape, array.shape, strict=True)
+        ):
+            shape = ",".join("?" if size is None else str(size) for size in self.shape)
+            raise invalid(
+                f"Expects input '{name}' to have shape [{shape}] but "
+                f"[{','.join(map(str, array.shape))}] is provided"
+            )
+
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
@@ -42,6 +70,15 @@ class Signature:
     inputs: Mapping[str, TensorInfo]
     outputs: Mapping[str, TensorInfo]
     strict: bool = False
+
+    @classmethod
+    def from_def(cls, definition: messages.SignatureDef, strict: bool = False) -> "Signature":
+        """What a `tensorflow.SignatureDef` states."""
+        inputs, outputs = (
+            {name: TensorInfo(info.dtype, _shape(info)) for name, info in infos.items()}
+            for infos in (definition.inputs, definition.outputs)
+        )
+        return cls(definition.method_name, inputs, outputs, strict)
 
     @property
     def batched(self) -> bool:
@@ -75,23 +112,37 @@ class Servable:
     """
 
     signatures: Mapping[str, Signature]
-    signature_defs: Mapping[str, Any]
+    signature_defs: Mapping[str, messages.SignatureDef]
     run: Callable[[str, Mapping[str, np.ndarray], Sequence[str]], list[np.ndarray]]
     close: Callable[[], None]
 
+    def signature(self, name: str) -> Signature:
+        """One of the signatures.
 
-def signature_from_def(signature_def: Any) -> Signature:
-    """The signature that a `tensorflow.SignatureDef` states."""
+        Raises:
+          StatusError: FAILED_PRECONDITION, as TF Serving's gRPC interface has it.
+        """
+        signature = self.signatures.get(name)
+        if signature is None:
+            raise StatusError(
+                grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.'
+            )
+        return signature
 
-    def infos(by_name: Any) -> dict[str, TensorInfo]:
-        return {name: TensorInfo(info.dtype, _shape(info)) for name, info in by_name.items()}
 
-    return Signature(
-        signature_def.method_name, infos(signature_def.inputs), infos(signature_def.outputs)
-    )
+def type_name(dtype: np.dtype) -> str:
+    """How errors call a dtype."""
+    return "string" if dtype.kind == "O" else dtype.name
 
 
-def _shape(info: Any) -> tuple[int | None, ...] | None:
+def string_array(values: Sequence[bytes]) -> np.ndarray:
+    """An array of dtype object [N]; numpy's own strings would lose zero bytes at their end."""
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
+
+
+def _shape(info: messages.TensorInfo) -> tuple[int | None, ...] | None:
     if info.tensor_shape.unknown_rank:
         return None
-    return tuple(None if size.size < 0 else size.size for size in info.tensor_shape.dim)
+    return tuple(None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim)

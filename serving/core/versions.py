@@ -2,10 +2,11 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from ...base.export_layout import SAVED_MODEL_FILE, TFLITE_FILE
+from .config import TFLITE, All, Latest, ModelConfig, Policy
 
 SAVED_MODEL_FILES = (SAVED_MODEL_FILE, f"{SAVED_MODEL_FILE}txt")
 
@@ -14,41 +15,34 @@ _LARGEST = 2**63 - 1  # Of an int64, which is what requests carry.
 
 
 @dataclasses.dataclass(frozen=True)
-class Latest:
-    """The highest `count` versions."""
-
-    count: int = 1
-
-
-@dataclasses.dataclass(frozen=True)
-class All:
-    """All versions that are there."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Specific:
-    """These versions and no others."""
-
-    versions: tuple[int, ...]
-
-
-Policy = Latest | All | Specific
-
-
-@dataclasses.dataclass(frozen=True)
 class Listing:
-    """What a model's folder holds.
+    """Versions of a model.
 
     Attributes:
-      versions: the folder of each version by its number.
-      notes: what looks like a version and is none, a line each.
+      versions: the folder of each by its number.
+      notes: a line for each thing that looks like a version and is none.
     """
 
     versions: Mapping[int, Path]
     notes: tuple[str, ...] = ()
 
 
-def find(base_path: Path, files: Sequence[str] = (*SAVED_MODEL_FILES, TFLITE_FILE)) -> Listing:
+def wanted(model: ModelConfig) -> Listing:
+    """The versions that a model should have; none, and a note, where there are none."""
+    try:
+        listing = select(find(model.base_path, model.platform), model.policy)
+    except OSError as error:
+        return Listing({}, (f"Could not find base path {model.base_path}: {error.strerror}",))
+    if listing.versions:
+        return listing
+    note = (
+        f"No versions of servable {model.name} found under base path {model.base_path}. Did you "
+        "forget to name your leaf directory as a number (eg. '/1/')?"
+    )
+    return Listing({}, (*listing.notes, note))
+
+
+def find(base_path: Path, platform: str) -> Listing:
     """Lists the versions of a model.
 
     A version is a folder whose name is a number, leading zeros allowed, and that
@@ -56,12 +50,13 @@ def find(base_path: Path, files: Sequence[str] = (*SAVED_MODEL_FILES, TFLITE_FIL
 
     Args:
       base_path: the folder of versions.
-      files: any of these makes a folder a version.
+      platform: of the model's file: `tflite`, or `tensorflow` for any.
 
     Raises:
-      OSError: the folder is not there or cannot be read.
+      OSError: the folder is missing or cannot be read.
     """
-    found: dict[int, Path] = {}
+    files = (TFLITE_FILE,) if platform == TFLITE else (*SAVED_MODEL_FILES, TFLITE_FILE)
+    folders: dict[int, Path] = {}
     notes = []
     # "1" comes before "001", so that the same one is taken each time.
     for path in sorted(base_path.iterdir(), key=lambda path: (len(path.name), path.name)):
@@ -72,22 +67,22 @@ def find(base_path: Path, files: Sequence[str] = (*SAVED_MODEL_FILES, TFLITE_FIL
             if not path.is_dir():
                 continue
             is_version = any((path / file).is_file() for file in files)
-        except OSError as error:  # Of this one alone: it must not hide the others.
+        except OSError as error:  # It must not hide the others.
             notes.append(f"{path}: {error.strerror}")
             continue
         if not is_version:
-            notes.append(f"{path} is no version (yet): it holds none of {', '.join(files)}")
-        elif number in found:
+            notes.append(f"{path} is not a version (yet): it has none of {', '.join(files)}")
+        elif number in folders:
             notes.append(
                 f"Duplicate version directories detected. Version {number} will be loaded from "
-                f"{found[number]}, {path} will be ignored"
+                f"{folders[number]}, {path} will be ignored"
             )
         else:
-            found[number] = path
-    return Listing(found, tuple(notes))
+            folders[number] = path
+    return Listing(folders, tuple(notes))
 
 
-def aspired(listing: Listing, policy: Policy) -> Listing:
+def select(listing: Listing, policy: Policy) -> Listing:
     """What the policy takes of a listing; the notes also name specific versions not there."""
     notes = list(listing.notes)
     if isinstance(policy, All):

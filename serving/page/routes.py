@@ -27,7 +27,8 @@ from ...base import export_layout, files, pictures
 from ...base.errors import DataError, UserError
 from .. import picture
 from ..core.inference import Target
-from ..core.manager import Manager, State
+from ..core.lifecycle import State
+from ..core.manager import Manager
 from ..core.servable import Servable
 from ..protocol.status import StatusError, invalid
 from ..rest import answers
@@ -160,8 +161,7 @@ class _Pages:
         try:
             target = _target(request.match_info)
             with self._manager.lease(target) as lease:
-                shape = image_shape(lease.servable)
-            folder = self._manager.folder(target)
+                shape, folder = image_shape(lease.servable), lease.folder
         except StatusError as error:
             return answers.error(404, error.message)
         if shape is None:
@@ -181,7 +181,8 @@ class _Pages:
 
     def _folder(self, names: Mapping[str, str]) -> Path | None:
         try:
-            return self._manager.folder(_target(names))
+            with self._manager.lease(_target(names)) as lease:
+                return lease.folder
         except StatusError:
             return None
 
@@ -200,9 +201,8 @@ class _Pages:
     def _version(self, name: str, number: int) -> dict[str, Any]:
         target = Target(name, number)
         with self._manager.lease(target) as lease:
-            shape = image_shape(lease.servable)
+            shape, folder = image_shape(lease.servable), lease.folder
             signatures = set(lease.servable.signatures)
-        folder = self._manager.folder(target)
         labels = _labels(folder)
         return {
             "version": str(number),  # JavaScript's numbers are too short for some.

@@ -49,7 +49,7 @@ _MODULES = {
     "tensorflow_serving.apis.regression_pb2": (
         "RegressionRequest", "RegressionResponse", "RegressionResult",
     ),
-    "tensorflow_serving.config.model_server_config_pb2": ("ModelServerConfig",),
+    "tensorflow_serving.config.model_server_config_pb2": ("ModelConfig", "ModelServerConfig"),
 }  # fmt: skip
 _MODULE_OF = {message: module for module, messages in _MODULES.items() for message in messages}
 

@@ -144,7 +144,7 @@ class Services(grpc.GenericRpcHandler):
         wanted = list(request.output_filter)
         with self._models.lease(target_of(spec)) as lease:
             # Before the tensors, which may be large, become arrays.
-            inference.check_names(inference.signature_of(lease, signature), request.inputs, wanted)
+            inference.check_names(lease.servable.signature(signature), request.inputs, wanted)
             inputs = await _aside(request.ByteSize(), decoded, request.inputs, self._max_bytes)
             outputs = await inference.predict(lease, signature, inputs, wanted)
             response = messages.PredictResponse()

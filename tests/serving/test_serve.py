@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import socket
 
@@ -17,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
-from served import free_port, serving, wait
+from served import free_port, serving, serving_process, wait
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -30,11 +31,11 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from digitline.base.errors import UserError
 from digitline.base.tf import tf
-from digitline.serving import artifacts as runtime
-from digitline.serving import client
+from digitline.serving import artifacts, client, predict, serve
 
-from support import digitline, python
+from support import call, python
 
 AVAILABLE = 30
 
@@ -123,7 +124,6 @@ def server(models, tmp_path_factory):
     )
     (folder / "monitoring.config").write_text("prometheus_config { enable: true }")
     with serving(
-        folder,
         f"--model_config_file={models_file}",
         "--allow_version_labels_for_unavailable_models",
         "--enable_batching",
@@ -131,7 +131,6 @@ def server(models, tmp_path_factory):
         "--enable_grpc_healthcheck_service",
         f"--grpc_socket_path={folder}/socket",
         f"--access_log={folder}/access.jsonl",
-        "--rest_api_num_threads=4",
     ) as found:
         found.folder = folder
         wait(lambda: found.get("/v1/models/constants")[1].count("AVAILABLE") == 2)
@@ -361,7 +360,6 @@ def test_rest_probes_and_figures(server, prediction):
 
 def test_the_start_lines_and_the_access_log(server, prediction):
     said = server.said()
-    assert "--rest_api_num_threads has no meaning here" in said
     assert f"REST at http://127.0.0.1:{server.rest}" in said
     assert "model constants: version " in said
     prediction.Predict(predict_request(**GOOD), timeout=30)
@@ -461,7 +459,6 @@ def test_reload_while_requests_run(models, tmp_path):
     models_file.write_text(config(("c", base, "")))
     with (
         serving(
-            tmp_path,
             f"--model_config_file={models_file}",
             "--model_config_file_poll_wait_seconds=0.2",
             "--file_system_poll_wait_seconds=0.1",
@@ -523,7 +520,12 @@ def test_reload_while_requests_run(models, tmp_path):
 
 def test_sigterm_lets_requests_end(models, tmp_path):
     with (
-        serving(tmp_path, f"--model_base_path={models}/several", "--model_name=m") as server,
+        serving_process(
+            tmp_path,
+            f"--model_base_path={models}/several",
+            "--model_name=m",
+            "--rest_api_num_threads=4",
+        ) as server,
         server.channel() as channel,
         concurrent.futures.ThreadPoolExecutor(1) as pool,
     ):
@@ -550,6 +552,7 @@ def test_sigterm_lets_requests_end(models, tmp_path):
     assert code == 0
     assert "answered 13 requests" in out
     assert "SIGTERM" in server.said()
+    assert "--rest_api_num_threads has no meaning here" in server.said()
 
 
 def test_mutual_tls(models, certificates, tmp_path):
@@ -566,7 +569,6 @@ def test_mutual_tls(models, certificates, tmp_path):
     )
     request = predict_request("c", x=np.float32([0]))
     with serving(
-        tmp_path,
         f"--model_base_path={models}/constants",
         "--model_name=c",
         f"--ssl_config_file={tmp_path}/ssl.config",
@@ -585,7 +587,7 @@ def test_an_export_of_ours(exported, test_images, tmp_path):
     """With the calls of TF Serving's MNIST tutorial (mnist_client.py), and with our client."""
     images, labels = (each[:50] for each in test_images)
     base = exported.saved_model.parent
-    with serving(tmp_path, f"--model_base_path={base}", "--model_name=mnist") as server:
+    with serving(f"--model_base_path={base}", "--model_name=mnist") as server:
         with server.channel() as channel:
             stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
             right = 0
@@ -599,7 +601,7 @@ def test_an_export_of_ours(exported, test_images, tmp_path):
                 result_future = stub.Predict.future(request, 5.0)
                 response = np.array(result_future.result().outputs["scores"].float_val)
                 right += np.argmax(response) == label
-        expected = runtime.open_saved_model(exported.saved_model).run(images)["probabilities"]
+        expected = artifacts.open_saved_model(exported.saved_model).run(images)["probabilities"]
         assert right == (expected.argmax(1) == labels).sum()
         for address in (f"grpc://127.0.0.1:{server.port}", f"http://127.0.0.1:{server.rest}"):
             with client.Client(address) as ours:
@@ -608,13 +610,9 @@ def test_an_export_of_ours(exported, test_images, tmp_path):
                 named = ours.classify_images(images, model="mnist", signature="classify")
                 assert named.labels == [str(number) for number in expected.argmax(1)]
         PIL.Image.fromarray(images[0][..., 0]).save(tmp_path / "digit.png")
-        done = digitline(
-            "predict",
-            f"--server=grpc://127.0.0.1:{server.port}",
-            "--model_name=mnist",
-            tmp_path / "digit.png",
-        )
-        assert done.stdout.startswith(f"{tmp_path}/digit.png: {expected[0].argmax()} (")
+        arguments = [f"--server=grpc://127.0.0.1:{server.port}", "--model_name=mnist"]
+        summary = call(predict.COMMAND, [*arguments, tmp_path / "digit.png"])
+        assert summary["predictions"][0]["class"] == expected[0].argmax()
 
 
 @pytest.mark.parametrize(
@@ -626,11 +624,10 @@ def test_an_export_of_ours(exported, test_images, tmp_path):
         (["--model_config_file=/none"], 1, "/none: No such file or directory"),
     ],
 )
-def test_flags_that_do_not_go(flags, code, words):
-    done = digitline("serve", "--port=1", *flags)
-    assert done.returncode == code
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
+def test_rejects_flags_that_do_not_go_together(flags, code, words):
+    with pytest.raises(UserError, match=re.escape(words)) as caught:
+        call(serve.COMMAND, ["--port=1", *flags])
+    assert caught.value.exit_code == code
 
 
 def test_a_command_line_of_tf_serving(tmp_path):
@@ -671,8 +668,8 @@ def test_a_start_that_fails_says_why(kind, models, tmp_path):
         else:
             (tmp_path / "c").write_text("nothing of that kind")
             flags[1] = f"--model_config_file={tmp_path}/c"
-            words = "Error parsing text-format tensorflow.serving.ModelServerConfig"
-        done = digitline("serve", *flags)
-    assert done.returncode == 1
-    assert f"Failed to start server. Error: {words}" in done.stderr.replace(f"{tmp_path}/c: ", "")
-    assert "Traceback" not in done.stderr
+            words = f"{tmp_path}/c: Error parsing text-format tensorflow.serving.ModelServerConfig"
+        message = f"Failed to start server. Error: {words}"
+        with pytest.raises(UserError, match=re.escape(message)) as caught:
+            call(serve.COMMAND, flags)
+    assert caught.value.exit_code == 1

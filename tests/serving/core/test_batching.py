@@ -6,7 +6,8 @@ import grpc
 import numpy as np
 import pytest
 
-from digitline.serving.core.batching import Batcher, Parameters
+from digitline.serving.core.batch_queue import Parameters
+from digitline.serving.core.batching import Batcher
 from digitline.serving.core.servable import Servable, Signature, TensorInfo
 from digitline.serving.protocol.status import StatusError
 
@@ -34,14 +35,14 @@ class Model:
         return [inputs["x"] * 2]
 
 
-def ask(executor, rows, value=1.0):
-    return executor.run("s", {"x": np.full((rows, 3), value, np.float32)}, ["y"])
+def ask(call, rows, value=1.0):
+    return call("s", {"x": np.full((rows, 3), value, np.float32)}, ["y"])
 
 
-async def held(model, executor, *requests):
+async def held(model, call, *requests):
     """Answers of requests that come in while the only thread is busy with another."""
     model.may_run.clear()
-    first = asyncio.ensure_future(ask(executor, 1))
+    first = asyncio.ensure_future(ask(call, 1))
     await asyncio.sleep(0.05)
     rest = [asyncio.ensure_future(request) for request in requests]
     await asyncio.sleep(0.05)
@@ -57,7 +58,7 @@ def run(parameters, scenario, model=None, shape=(None, 3)):
     async def main():
         batcher = Batcher(parameters, lambda *batch: seen.append(batch))
         try:
-            return await scenario(model, batcher.executor("m", make(model, shape)))
+            return await scenario(model, batcher.run("m", make(model, shape)))
         finally:
             batcher.close()
 
@@ -65,8 +66,8 @@ def run(parameters, scenario, model=None, shape=(None, 3)):
 
 
 def test_what_waits_is_answered_by_one_call_and_each_gets_its_own():
-    def scenario(model, executor):
-        return held(model, executor, *(ask(executor, rows, float(rows)) for rows in (1, 2, 3)))
+    def scenario(model, call):
+        return held(model, call, *(ask(call, rows, float(rows)) for rows in (1, 2, 3)))
 
     answers, model, seen = run(Parameters(num_batch_threads=1), scenario)
     assert model.sizes == [1, 6]
@@ -76,8 +77,8 @@ def test_what_waits_is_answered_by_one_call_and_each_gets_its_own():
 
 
 def test_a_batch_has_no_more_rows_than_it_may_and_is_filled_up():
-    def scenario(model, executor):
-        return held(model, executor, *(ask(executor, 2, float(n)) for n in range(5)))
+    def scenario(model, call):
+        return held(model, call, *(ask(call, 2, float(n)) for n in range(5)))
 
     parameters = Parameters(max_batch_size=4, num_batch_threads=1, allowed_batch_sizes=(1, 3, 4))
     answers, model, _ = run(parameters, scenario)
@@ -87,14 +88,14 @@ def test_a_batch_has_no_more_rows_than_it_may_and_is_filled_up():
 
 
 def test_a_lone_request_waits_for_the_timeout_and_a_full_batch_does_not():
-    async def scenario(model, executor):
-        return await asyncio.gather(*(ask(executor, 1) for _ in range(4)))
+    async def scenario(model, call):
+        return await asyncio.gather(*(ask(call, 1) for _ in range(4)))
 
     _, model, _ = run(Parameters(max_batch_size=4, batch_timeout_micros=10**12), scenario)
     assert model.sizes == [4]  # It would wait for eleven days.
 
-    async def alone(model, executor):
-        return await ask(executor, 1)
+    async def alone(model, call):
+        return await ask(call, 1)
 
     _, model, seen = run(Parameters(max_batch_size=4, batch_timeout_micros=50_000), alone)
     assert model.sizes == [1]
@@ -102,10 +103,8 @@ def test_a_lone_request_waits_for_the_timeout_and_a_full_batch_does_not():
 
 
 def test_one_bad_request_does_not_spoil_the_others():
-    def scenario(model, executor):
-        return held(
-            model, executor, ask(executor, 1, 1.0), ask(executor, 1, -1.0), ask(executor, 1, 3.0)
-        )
+    def scenario(model, call):
+        return held(model, call, ask(call, 1, 1.0), ask(call, 1, -1.0), ask(call, 1, 3.0))
 
     answers, _, _ = run(Parameters(num_batch_threads=1), scenario)
     assert answers[0][0][0, 0] == 2
@@ -115,8 +114,8 @@ def test_one_bad_request_does_not_spoil_the_others():
 
 
 def test_a_full_queue_refuses():
-    def scenario(model, executor):
-        return held(model, executor, *(ask(executor, 2) for _ in range(5)))
+    def scenario(model, call):
+        return held(model, call, *(ask(call, 2) for _ in range(5)))
 
     parameters = Parameters(max_batch_size=2, max_enqueued_batches=3, num_batch_threads=1)
     answers, _, _ = run(parameters, scenario)
@@ -127,8 +126,8 @@ def test_a_full_queue_refuses():
 
 
 def test_a_large_request_is_refused_or_cut():
-    async def scenario(model, executor):
-        return await asyncio.gather(ask(executor, 5, 7.0), return_exceptions=True)
+    async def scenario(model, call):
+        return await asyncio.gather(ask(call, 5, 7.0), return_exceptions=True)
 
     (refused,), model, _ = run(Parameters(max_batch_size=2), scenario)
     assert refused.message == "Task size 5 is larger than maximum input batch size 2"
@@ -139,8 +138,8 @@ def test_a_large_request_is_refused_or_cut():
 
 
 def test_a_cut_request_that_is_refused_leaves_nothing_behind():
-    async def scenario(model, executor):
-        (refused,) = await held(model, executor, ask(executor, 12, 7.0))
+    async def scenario(model, call):
+        (refused,) = await held(model, call, ask(call, 12, 7.0))
         return refused, len(model.sizes)
 
     parameters = Parameters(
@@ -152,17 +151,17 @@ def test_a_cut_request_that_is_refused_leaves_nothing_behind():
 
 
 def test_no_rows_are_no_batch():
-    async def scenario(model, executor):
-        return await ask(executor, 0)
+    async def scenario(model, call):
+        return await ask(call, 0)
 
     (answer,), _, _ = run(Parameters(allowed_batch_sizes=(1, 2), max_batch_size=2), scenario)
     assert answer.shape == (0, 3)
 
 
 def test_other_shapes_wait_in_queues_of_their_own_or_are_filled_up():
-    def scenario(model, executor):
-        wide = executor.run("s", {"x": np.ones((1, 5), np.float32)}, ["y"])
-        return held(model, executor, ask(executor, 1), wide, ask(executor, 1))
+    def scenario(model, call):
+        wide = call("s", {"x": np.ones((1, 5), np.float32)}, ["y"])
+        return held(model, call, ask(call, 1), wide, ask(call, 1))
 
     _, model, _ = run(Parameters(num_batch_threads=1), scenario, shape=(None, None))
     assert sorted(model.sizes) == [1, 1, 2]
@@ -173,20 +172,20 @@ def test_other_shapes_wait_in_queues_of_their_own_or_are_filled_up():
 
 
 def test_a_model_whose_first_axis_is_no_batch_runs_request_by_request():
-    def scenario(model, executor):
-        return held(model, executor, *(ask(executor, 4) for _ in range(3)))
+    def scenario(model, call):
+        return held(model, call, *(ask(call, 4) for _ in range(3)))
 
     _, model, _ = run(Parameters(num_batch_threads=1), scenario, shape=(4, 3))
     assert model.sizes == [1, 4, 4, 4]
 
 
 def test_whoever_has_gone_is_not_answered():
-    async def scenario(model, executor):
+    async def scenario(model, call):
         model.may_run.clear()
-        first = asyncio.ensure_future(ask(executor, 1))
+        first = asyncio.ensure_future(ask(call, 1))
         await asyncio.sleep(0.05)
-        gone = [asyncio.ensure_future(ask(executor, 1)) for _ in range(3)]
-        stays = asyncio.ensure_future(ask(executor, 1))
+        gone = [asyncio.ensure_future(ask(call, 1)) for _ in range(3)]
+        stays = asyncio.ensure_future(ask(call, 1))
         await asyncio.sleep(0.05)
         for each in gone:
             each.cancel()
@@ -199,8 +198,8 @@ def test_whoever_has_gone_is_not_answered():
 
 
 def test_a_thousand_requests_at_once_get_their_own_answers():
-    async def scenario(model, executor):
-        return await asyncio.gather(*(ask(executor, 1 + n % 3, float(n)) for n in range(1000)))
+    async def scenario(model, call):
+        return await asyncio.gather(*(ask(call, 1 + n % 3, float(n)) for n in range(1000)))
 
     answers, model, _ = run(Parameters(max_batch_size=64, max_enqueued_batches=100), scenario)
     assert [y[0, 0] for (y,) in answers] == [2.0 * n for n in range(1000)]
@@ -220,7 +219,7 @@ def test_inputs_of_other_numbers_of_rows_are_refused(rows):
         batcher = Batcher(Parameters())
         servable = Servable({"s": signature}, {}, lambda *_: [np.zeros(1)], lambda: None)
         arrays = {"a": np.zeros(1, np.float32), "b": np.zeros(rows, np.float32)}
-        await batcher.executor("m", servable).run("s", arrays, ["y"])
+        await batcher.run("m", servable)("s", arrays, ["y"])
 
     with pytest.raises(StatusError, match="equal 0th-dimension size"):
         asyncio.run(main())
@@ -240,9 +239,9 @@ class Placed(Model):
         return super().__call__(signature, inputs, outputs)
 
 
-async def one_by_one(model, executor):
+async def one_by_one(model, call):
     for _ in range(35):
-        await ask(executor, 1)
+        await ask(call, 1)
 
 
 def test_a_lone_client_of_a_quick_model_is_answered_on_the_event_loop():
@@ -258,10 +257,10 @@ def test_a_slow_model_never_holds_up_the_event_loop():
 
 
 def test_clients_that_meet_are_answered_by_threads():
-    async def two_at_once(model, executor):
+    async def two_at_once(model, call):
         for _ in range(20):
-            await asyncio.gather(ask(executor, 1), ask(executor, 1))
-        await ask(executor, 1)  # Only just after them: they may come back.
+            await asyncio.gather(ask(call, 1), ask(call, 1))
+        await ask(call, 1)  # Only just after them: they may come back.
 
     _, model, _ = run(Parameters(num_batch_threads=1), two_at_once, Placed())
     assert not any(model.in_place)
@@ -276,23 +275,23 @@ class Words(Placed):
 
 @pytest.mark.parametrize("kind", ["two rows", "strings"])
 def test_several_rows_and_strings_of_any_length_are_not_taken_for_quick(kind):
-    async def scenario(model, executor):
+    async def scenario(model, call):
         for _ in range(3):
             if kind == "strings":
-                await executor.run("s", {"x": np.array([b"a"], object)}, ["y"])
+                await call("s", {"x": np.array([b"a"], object)}, ["y"])
             else:
-                await ask(executor, 2)
+                await ask(call, 2)
 
     _, model, _ = run(Parameters(), scenario, Words() if kind == "strings" else Placed())
     assert model.in_place == [False, False, False]
 
 
 def test_an_error_on_the_event_loop_is_its_requests_alone():
-    async def scenario(model, executor):
-        await ask(executor, 1)
+    async def scenario(model, call):
+        await ask(call, 1)
         with pytest.raises(StatusError, match="a negative number"):
-            await ask(executor, 1, -1.0)
-        return await ask(executor, 1, 3.0)
+            await ask(call, 1, -1.0)
+        return await ask(call, 1, 3.0)
 
     (answer,), model, _ = run(Parameters(), scenario, Placed())
     assert model.in_place[1]

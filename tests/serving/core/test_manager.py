@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from digitline.base.tf import tf
-from digitline.serving.core import executor, loading, saved_model, warmup
-from digitline.serving.core.config import ModelConfig
+from digitline.serving.core import executor, loading, warmup
+from digitline.serving.core.config import All, Latest, ModelConfig, Specific
 from digitline.serving.core.inference import Target
-from digitline.serving.core.manager import Manager, State
-from digitline.serving.core.versions import All, Latest, Specific
+from digitline.serving.core.lifecycle import ManagerOptions, State
+from digitline.serving.core.manager import Manager
 from digitline.serving.protocol.status import StatusError
 
 FAST = {"file_system_poll_wait_seconds": 0.05, "load_retry_interval_seconds": 0.05}
@@ -72,9 +72,12 @@ def start():
     with contextlib.ExitStack() as stack:
         pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(2))
 
-        def make(configs=None, loader=load, **options):
+        def make(configs=None, loader=load, on_change=lambda *_: None, **options):
             manager = Manager(
-                loader, lambda _, servable: executor.Direct(servable, pool), **{**FAST, **options}
+                loader,
+                lambda _, servable: executor.direct(servable, pool),
+                ManagerOptions(**{**FAST, **options}),
+                on_change,
             )
             stack.callback(manager.close)
             if configs is not None:
@@ -84,8 +87,8 @@ def start():
         yield make
 
 
-def load(folder):
-    return loading.open_version(folder, saved_model.SessionOptions())
+def load(folder, platform="tensorflow"):
+    return loading.load(folder, platform, loading.LoadOptions())
 
 
 def break_version(folder):
@@ -238,7 +241,7 @@ def test_a_folder_that_is_still_empty_is_no_version(publish, start, config, temp
 def test_a_load_is_retried_as_often_as_the_flag_says_and_others_do_not_wait(publish, start, config):
     tries = []
 
-    def loader(folder):
+    def loader(folder, platform):
         if folder.parent.name == "bad":
             tries.append(folder)
             raise RuntimeError("no luck\nand a long story")
@@ -263,7 +266,7 @@ def test_a_load_is_retried_as_often_as_the_flag_says_and_others_do_not_wait(publ
 def test_files_that_change_while_they_are_loaded_are_loaded_again(publish, start, config):
     loads = []
 
-    def loader(folder):
+    def loader(folder, platform):
         found = load(folder)
         loads.append(folder)
         if len(loads) == 1:
@@ -276,16 +279,16 @@ def test_files_that_change_while_they_are_loaded_are_loaded_again(publish, start
     assert answer(manager) == (1, 1)
 
 
-def test_a_version_is_warmed_up_before_it_answers(publish, start, config):
+def test_a_version_is_warmed_up_before_it_answers(publish, start, config, monkeypatch):
     publish(1)
     warmed, go = [], threading.Event()
 
-    def warm(folder, servable):
-        servable.run("serving_default", {"x": np.float32([0])}, ["y"])
+    def warm(folder, servable, iterations):
         warmed.append(folder.name)
         assert folder.name == "1" or go.wait(20)
 
-    manager = start([config()], warmup=warm)
+    monkeypatch.setattr(warmup, "replay", warm)
+    manager = start([config()])
     publish(2)
     until(lambda: warmed == ["1", "2"])
     assert answer(manager) == (1, 1)
@@ -300,7 +303,7 @@ def test_a_warm_up_that_fails_is_a_load_that_fails(publish, start, config):
     path.parent.mkdir()
     with tf.io.TFRecordWriter(str(path)) as writer:
         writer.write(b"malformed_record")
-    manager = start(warmup=warmup.replay, max_num_load_retries=0)
+    manager = start(max_num_load_retries=0)
     with pytest.raises(StatusError, match="INVALID_ARGUMENT: Failed to parse warmup record"):
         manager.apply([config(policy=Latest(2)), config("n", base="m")])
     assert answer(manager) == (1, 1)
@@ -438,8 +441,6 @@ def test_a_base_path_can_move_under_a_version_number(publish, start, config):
 def test_a_configuration_that_is_inconsistent_changes_nothing(publish, start, config):
     publish(1)
     manager = start([config()])
-    with pytest.raises(StatusError, match="Illegal to list model m multiple times"):
-        manager.apply([config(), config()])
     with pytest.raises(StatusError, match=r"Could not find base path .*gone for servable gone"):
         manager.apply([config("gone")])
     moved = ModelConfig("m", config().base_path, platform="tflite")
@@ -479,7 +480,7 @@ def test_without_polling_folders_are_looked_at_once_or_never(publish, start, con
 def test_versions_that_were_replaced_leave_nothing_behind(publish, start, config):
     alive, closed = [], []
 
-    def loader(folder):
+    def loader(folder, platform):
         found = load(folder)
         alive.append(weakref.ref(found.run.__self__))
 

@@ -6,7 +6,8 @@ import pytest
 from digitline.base.errors import UserError
 from digitline.base.tf import tf
 from digitline.serving.core import loading, tflite_model
-from digitline.serving.core.saved_model import SessionOptions
+from digitline.serving.core.config import TENSORFLOW, TFLITE
+from digitline.serving.core.loading import LoadOptions
 from digitline.serving.protocol.status import StatusError
 
 
@@ -161,27 +162,25 @@ def test_a_damaged_file_does_not_load(tmp_path, several):
 
 
 def test_our_own_export_answers_alike_in_both_kinds(exported, test_images):
-    options = SessionOptions()
     images = test_images[0][:5]
-    saved = loading.open_version(exported.saved_model, options)
-    small = loading.open_version(exported.tflite.parent, options)
+    saved = loading.load(exported.saved_model, TENSORFLOW, LoadOptions(warmup_iterations=0))
+    small = loading.load(exported.tflite.parent, TENSORFLOW, LoadOptions())
     assert small.signatures["serving_default"].batched
-    expected, found = (
-        each.run("serving_default", {"images": images}, ["probabilities"])[0]
-        for each in (saved, small)
-    )
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    (expected,) = saved.run("serving_default", {"images": images}, ["probabilities"])
+    (probabilities,) = small.run("serving_default", {"images": images}, ["probabilities"])
+    np.testing.assert_allclose(probabilities, expected, atol=1e-4)
     saved.close()
     small.close()
 
 
-def test_the_flag_chooses_between_the_files_of_a_folder(several, tmp_path):
+def test_flag_and_platform_choose_between_the_files_of_a_folder(several, tmp_path):
     tf.saved_model.save(Several(), str(tmp_path), {"only_here": Several().double})
     (tmp_path / "model.tflite").write_bytes(several.read_bytes())
-    chosen = loading.open_version(tmp_path, SessionOptions())
-    assert set(chosen.signatures) == {"only_here"}
-    chosen.close()
-    assert "echo" in loading.open_version(tmp_path, SessionOptions(), True).signatures
-    assert "echo" in loading.open_version(tmp_path / "model.tflite", SessionOptions()).signatures
+    saved = loading.load(tmp_path, TENSORFLOW, LoadOptions())
+    assert set(saved.signatures) == {"only_here"}
+    saved.close()
+    preferred = loading.load(tmp_path, TENSORFLOW, LoadOptions(prefer_tflite=True))
+    assert "echo" in preferred.signatures
+    assert "echo" in loading.load(tmp_path, TFLITE, LoadOptions()).signatures
     with pytest.raises(StatusError, match=r"Could not find SavedModel .pb or .pbtxt"):
-        loading.open_version(tmp_path / "assets", SessionOptions())
+        loading.load(tmp_path / "assets", TENSORFLOW, LoadOptions())

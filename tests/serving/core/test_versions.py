@@ -1,6 +1,6 @@
 import pytest
 
-from digitline.serving.core import versions
+from digitline.serving.core import config, versions
 
 
 def folder(base, name, file="saved_model.pb"):
@@ -19,63 +19,63 @@ def test_folders_with_a_model_and_a_number_for_a_name_are_versions(tmp_path):
     for name in (".10", "11.tmp", "-12", "v13", "1e3", "٣", "99999999999999999999"):
         folder(tmp_path, name)
     (tmp_path / "14").touch()
-    found = versions.find(tmp_path)
-    assert {number: path.name for number, path in found.versions.items()} == {
+    listing = versions.find(tmp_path, config.TENSORFLOW)
+    assert {number: path.name for number, path in listing.versions.items()} == {
         1: "1",
         7: "7",
         8: "8",
         9: "9",
         123: "00000123",
     }
-    assert found.notes == ()
+    assert listing.notes == ()
 
 
-def test_a_folder_that_holds_no_model_yet_is_none_and_noted(tmp_path):
+def test_a_folder_without_a_model_is_noted_and_is_not_a_version(tmp_path):
     folder(tmp_path, "1")
     (folder(tmp_path, "2", file=None) / "variables").mkdir()
-    found = versions.find(tmp_path)
-    assert list(found.versions) == [1]
-    assert len(found.notes) == 1
-    assert str(tmp_path / "2") in found.notes[0]
-    assert "saved_model.pb" in found.notes[0]
+    listing = versions.find(tmp_path, config.TENSORFLOW)
+    assert list(listing.versions) == [1]
+    assert len(listing.notes) == 1
+    assert str(tmp_path / "2") in listing.notes[0]
+    assert "saved_model.pb" in listing.notes[0]
 
 
 def test_of_two_names_for_one_number_the_plain_one_counts(tmp_path):
     for name in ("001", "1"):
         folder(tmp_path, name)
-    found = versions.find(tmp_path)
-    assert found.versions == {1: tmp_path / "1"}
-    assert "Duplicate version directories detected" in found.notes[0]
-    assert str(tmp_path / "001") in found.notes[0]
+    listing = versions.find(tmp_path, config.TENSORFLOW)
+    assert listing.versions == {1: tmp_path / "1"}
+    assert "Duplicate version directories detected" in listing.notes[0]
+    assert str(tmp_path / "001") in listing.notes[0]
 
 
-def test_a_base_path_that_is_not_there_is_an_error_and_no_empty_list(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        versions.find(tmp_path / "gone")
+def test_rejects_a_base_path_that_is_missing(tmp_path):
+    with pytest.raises(FileNotFoundError, match="gone"):
+        versions.find(tmp_path / "gone", config.TENSORFLOW)
 
 
 @pytest.mark.parametrize(
     ("policy", "expected"),
     [
-        (versions.Latest(), [10]),
-        (versions.Latest(2), [9, 10]),
-        (versions.Latest(5), [1, 9, 10]),
-        (versions.All(), [1, 9, 10]),
-        (versions.Specific((1, 10)), [1, 10]),
-        (versions.Specific(()), []),
+        (config.Latest(), [10]),
+        (config.Latest(2), [9, 10]),
+        (config.Latest(5), [1, 9, 10]),
+        (config.All(), [1, 9, 10]),
+        (config.Specific((1, 10)), [1, 10]),
+        (config.Specific(()), []),
     ],
 )
-def test_policies_take_versions_by_their_numbers(tmp_path, policy, expected):
+def test_policies_select_versions_by_number(tmp_path, policy, expected):
     for name in ("9", "10", "1"):
         folder(tmp_path, name)
-    found = versions.aspired(versions.find(tmp_path), policy)
-    assert list(found.versions) == expected
-    assert all(path == tmp_path / str(number) for number, path in found.versions.items())
+    listing = versions.select(versions.find(tmp_path, config.TENSORFLOW), policy)
+    assert list(listing.versions) == expected
+    assert all(path == tmp_path / str(number) for number, path in listing.versions.items())
 
 
 def test_a_specific_version_that_is_not_there_is_noted(tmp_path):
     folder(tmp_path, "1")
-    found = versions.aspired(versions.find(tmp_path), versions.Specific((1, 4)))
-    assert list(found.versions) == [1]
-    assert "Version 4" in found.notes[0]
-    assert "was not found in the file system" in found.notes[0]
+    listing = versions.select(versions.find(tmp_path, config.TENSORFLOW), config.Specific((1, 4)))
+    assert list(listing.versions) == [1]
+    assert "Version 4" in listing.notes[0]
+    assert "was not found in the file system" in listing.notes[0]

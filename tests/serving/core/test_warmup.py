@@ -110,8 +110,14 @@ def test_a_thousand_requests_are_run_and_one_more_is_refused(tmp_path, servable,
         (b"malformed_record", "INVALID_ARGUMENT: Failed to parse warmup record: number 1 from"),
         (b"", "UNIMPLEMENTED: Unsupported log_type for warmup: None"),
         (predict_log("gone", x=[1.0]), 'Serving signature key "gone" not found.'),
-        (predict_log(w=[1.0]), r"inputs \['w'\].*the signature has \['x'\]"),
-        (predict_log("serving_default", ["w"], x=[1.0]), r"wants the outputs \['w'\]"),
+        (
+            predict_log(w=[1.0]),
+            r"warmup record 1 of .*: input size does not match signature: .*Sent extra: {w}.",
+        ),
+        (
+            predict_log("serving_default", ["w"], x=[1.0]),
+            "output tensor alias not found in signature: w",
+        ),
         (
             prediction_log_pb2.PredictionLog(session_run_log={}),
             "UNIMPLEMENTED: Unsupported log_type for warmup: session_run_log",

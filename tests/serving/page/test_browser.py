@@ -58,7 +58,7 @@ def server(exported, tmp_path_factory):
         f'config {{ name: "alone" base_path: "{folder}/tiny" model_platform: "tensorflow" }}'
         "}"
     )
-    with serving(folder, f"--model_config_file={folder}/models.config") as found:
+    with serving(f"--model_config_file={folder}/models.config") as found:
         yield found
 
 

@@ -3,7 +3,7 @@
 import io
 import json
 import shutil
-import types
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -11,17 +11,18 @@ import pytest
 from served import serving
 
 from digitline.base.errors import UsageError
-from digitline.serving import picture, settings
+from digitline.serving import picture
+from digitline.serving.flags import ServeOptions
 from digitline.serving.page import routes as page
 
 VERSION = "/page/models/mnist/versions/1"
 
 
 @pytest.fixture(scope="module")
-def server(exported, tmp_path_factory):
+def server(exported):
     base = exported.saved_model.parent
     flags = (f"--model_base_path={base}", "--model_name=mnist")
-    with serving(tmp_path_factory.mktemp("server"), *flags) as found:
+    with serving(*flags) as found:
         yield found
 
 
@@ -120,15 +121,8 @@ def test_a_tflite_file_of_another_export_is_not_offered(exported, tmp_path, chan
     assert page.tflite_of(found.parent) == found  # Served itself.
 
 
-def flags(**given):
-    usual = {"host": "127.0.0.1", "rest_api_port": 8501, "page": None, "litertjs": None}
-    usual |= {"port": 8500, "grpc_socket_path": "", "enable_batching": True}
-    usual |= {"model_config_file": "", "model_base_path": "models", "batching_parameters_file": ""}
-    return types.SimpleNamespace(**usual | given)
-
-
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("flags", "expected"),
     [
         ({}, True),
         ({"host": "0.0.0.0"}, False),
@@ -141,25 +135,25 @@ def flags(**given):
         ({"host": "192.168.0.1"}, False),
     ],
 )
-def test_where_the_page_is_by_default(given, expected):
-    assert settings.page(flags(**given)) is expected
+def test_where_the_page_is_by_default(flags, expected):
+    assert ServeOptions(**{"rest_api_port": 8501, **flags}).has_page is expected
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("flags", "words"),
     [
         ({"page": True, "rest_api_port": 0}, "--page needs --rest_api_port"),
-        ({"litertjs": "/nowhere"}, "--litertjs=/nowhere"),
+        ({"litertjs": Path("/nowhere")}, "--litertjs=/nowhere"),
     ],
 )
-def test_flags_that_do_not_go(given, words):
+def test_rejects_flags_that_do_not_go_together(flags, words):
     with pytest.raises(UsageError, match=words):
-        settings.check(flags(**given))
+        ServeOptions(model_base_path="models", **flags).check()
 
 
-def test_without_the_page_the_address_is_tf_servings(exported, tmp_path):
+def test_without_the_page_the_address_is_tf_servings(exported):
     base = exported.saved_model.parent
-    with serving(tmp_path, f"--model_base_path={base}", "--nopage") as server:
+    with serving(f"--model_base_path={base}", "--nopage") as server:
         assert server.fetch("/")[0] == 404
         assert server.fetch("/page/models")[0] == 404
         assert "draw a digit" not in server.said()

@@ -19,7 +19,7 @@ import tensorflow as tf
 from aiohttp import web
 
 from digitline.serving.core import saved_model
-from digitline.serving.core.executor import Direct
+from digitline.serving.core.executor import direct
 from digitline.serving.protocol.status import HTTP_STATUS, StatusError, invalid
 from digitline.serving.rest import api as rest_api
 from digitline.serving.rest import server as rest_server
@@ -96,9 +96,8 @@ class Models:
         self.held = threading.Event()
         self.held.set()
         self.pool = concurrent.futures.ThreadPoolExecutor(4)
-        direct = Direct(servable, self.pool)
-        executor = SimpleNamespace(run=self._run(direct.run), close=direct.close)
-        self.version = SimpleNamespace(name="toy", version=3, servable=servable, executor=executor)
+        run = self._run(direct(servable, self.pool))
+        self.version = SimpleNamespace(name="toy", version=3, servable=servable, run=run)
 
     def _run(self, run):
         async def held(*arguments):

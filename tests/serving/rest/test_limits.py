@@ -36,7 +36,7 @@ class Models:
 
         signatures = {"serving_default": same(FLOAT), "text": same(STRING)}
         servable = Servable(signatures, {}, lambda *_: [], lambda: None)
-        self.version = SimpleNamespace(name="toy", version=1, servable=servable, executor=self)
+        self.version = SimpleNamespace(name="toy", version=1, servable=servable, run=self.run)
         self.held = threading.Event()
         self.held.set()
         self.running = 0
