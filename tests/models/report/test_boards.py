@@ -1,5 +1,6 @@
 """What TensorBoard shows of a run, read back by TensorBoard itself."""
 
+import dataclasses
 import io
 import json
 import re
@@ -20,9 +21,10 @@ from digitline.base.tf import keras
 from digitline.data.pipeline.records import load
 from digitline.models import registry, train
 from digitline.models.evaluation.metrics import of_probabilities
-from digitline.models.report import boards, figures, projector
+from digitline.models.report import boards, figures, projector, run_figures
 from digitline.models.report import command as report
-from digitline.models.report.facts import Result
+from digitline.models.report.facts import Result, of_run, splits, with_result
+from digitline.models.report.write import after_training
 from digitline.models.run import Run
 
 from support import call, train_arguments
@@ -31,10 +33,21 @@ pytest.importorskip("tensorboard", reason="needs: pip install '.[tensorboard]'")
 SPLIT = "train[:100]"
 
 
-def shown(workdir, *more):
-    """The report's result, with what lies in the folder for TensorBoard."""
-    result = call(report.COMMAND, [f"--workdir={workdir}", "--tensorboard", *more])
-    return SimpleNamespace(**result, **vars(read(workdir / "tensorboard")))
+@pytest.fixture(scope="module")
+def facts(trained, dataset):
+    """The facts of the trained run on its validation split."""
+    return evaluated(trained.workdir, dataset, SPLIT)
+
+
+def evaluated(workdir, dataset, split):
+    config, model = Run(workdir).load()
+    return with_result(of_run(Run(workdir)), model, *splits(config, dataset, split))
+
+
+def shown(facts, dataset, folder):
+    """What lies in the folder for TensorBoard, written there as for a run of this folder."""
+    moved = dataclasses.replace(facts, run=Run(folder))
+    return read(boards.write(moved, dataset.split(facts.result.split)))
 
 
 def read(folder):
@@ -81,15 +94,10 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in (folder / "projector").iterdir()}
 
 
-@pytest.fixture
-def copied(trained, tmp_path):
-    return shutil.copytree(trained.workdir, tmp_path / "run")
-
-
 @pytest.fixture(scope="module")
-def board(trained, tmp_path_factory):
-    """What is written of a copy of the trained run. Do not change it."""
-    return shown(shutil.copytree(trained.workdir, tmp_path_factory.mktemp("boards") / "run"))
+def board(facts, dataset, tmp_path_factory):
+    """What is written of the trained run. Do not change it."""
+    return shown(facts, dataset, tmp_path_factory.mktemp("boards"))
 
 
 @pytest.fixture(scope="module")
@@ -98,62 +106,60 @@ def images(dataset):
     return load(dataset.split(SPLIT))[0].numpy()[..., 0]
 
 
-def test_the_confusion_matrix_is_a_picture(board):
+def test_the_confusion_matrix_is_a_picture(facts, board):
     names = [str(digit) for digit in range(10)]
     for tag, title in (("rates", "per cent of each true class"), ("counts", "images by class")):
         drawn = figures.confusion(
-            f"{SPLIT}: {title}", names, np.array(board.confusion), rates=tag == "rates"
+            f"{SPLIT}: {title}", names, facts.result.evaluation.confusion, rates=tag == "rates"
         )
         with Image.open(io.BytesIO(drawn.png())) as expected:
             same = np.asarray(expected.convert("L")) == board.pictures[f"confusion/{tag}"]
         assert same.all()
-    assert board.steps == {
-        json.loads((Run(board.folder.parent).training_record).read_text())["steps"]
-    }
+    assert board.steps == {facts.record.steps}
 
 
-def test_all_mistakes_are_pictures_the_worst_first(board, images):
-    wrong = board.misclassified
+def test_all_mistakes_are_pictures_the_worst_first(facts, board, images):
+    wrong = facts.result.mistakes
     sheets = [tag for tag in board.pictures if tag.startswith("mistakes/")]
     assert sheets == [f"mistakes/{page + 1}" for page in range(-(-len(wrong) // 25))]
     assert f"{len(wrong)} of them misclassified" in board.told["mistakes/1"]
-    for at, each in enumerate(wrong[:5]):  # The first row.
-        left = 20 + 124 * at
+    for column, mistake in enumerate(wrong[:5]):  # The first row.
+        left = 20 + 124 * column
         tile = board.pictures["mistakes/1"][92:200, left : left + 108]
         small = np.asarray(Image.fromarray(tile).resize((28, 28), Image.Resampling.BOX))
-        assert np.corrcoef(small.ravel(), images[each["index"]].ravel())[0, 1] > 0.98
+        assert np.corrcoef(small.ravel(), images[mistake.index].ravel())[0, 1] > 0.98
 
 
-def test_of_many_mistakes_the_first_are_pictures(copied, monkeypatch):
+def test_of_many_mistakes_the_first_are_pictures(facts, dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(boards, "_MISTAKES", 3)
     monkeypatch.setattr(boards, "_SHEET", 2)
-    found = shown(copied)
-    assert len(found.misclassified) > 3
+    found = shown(facts, dataset, tmp_path)
+    assert len(facts.result.mistakes) > 3
     assert {tag for tag in found.pictures if "mistakes" in tag} == {"mistakes/1", "mistakes/2"}
     assert "The first 3 are here, all in `report.html`" in found.told["mistakes/1"]
 
 
-def test_the_projector_gets_what_goes_into_the_last_layer(board, images):
-    config, model = Run(board.folder.parent).load()
-    hidden = keras.Model(model.inputs, model.get_layer("f6").output)
-    expected = hidden.predict(config.preprocess(images[..., None]).numpy(), verbose=0)
+def test_the_projector_gets_what_goes_into_the_last_layer(facts, board, images):
+    hidden = keras.Model(facts.model.inputs, facts.model.get_layer("f6").output)
+    inputs = facts.config.preprocess(images[..., None]).numpy()
+    expected = hidden.predict(inputs, verbose=0)
     assert board.vectors.shape == (100, 84)
     np.testing.assert_allclose(board.vectors, expected, rtol=1e-4, atol=1e-5)
     assert board.info.tensor_name == "input of logits"
 
 
-def test_the_projector_is_told_what_each_image_is(board, images, dataset):
+def test_the_projector_is_told_what_each_image_is(facts, board, images, dataset):
     labels = load(dataset.split(SPLIT))[1].numpy()
-    mistakes = {each["index"]: each for each in board.misclassified}
+    mistakes = {mistake.index: mistake for mistake in facts.result.mistakes}
     for place, row in enumerate(board.rows):
         assert row[f"index in {SPLIT}"] == str(place)
         assert row["label"] == str(labels[place])
         wrong = mistakes.get(place)
         assert row["result"] == ("wrong" if wrong else "right")
-        assert row["predicted"] == str(wrong["predicted"] if wrong else labels[place])
+        assert row["predicted"] == str(wrong.predicted if wrong else labels[place])
         assert row["classes"] == f"{row['label']} → {row['predicted']}"
         if wrong:
-            assert float(row["confidence"]) == pytest.approx(wrong["confidence"], abs=1e-4)
+            assert float(row["confidence"]) == pytest.approx(wrong.confidence, abs=1e-4)
     width, height = board.info.sprite.single_image_dim
     assert (width, height) == (28, 28)
     assert board.sprites.shape == (280, 280)
@@ -168,10 +174,12 @@ def test_paths_lead_nowhere_else(board):
         assert (board.folder / path).is_file()
 
 
-def test_a_large_split_is_thinned_evenly_and_sprites_shrink(copied, monkeypatch, images):
+def test_a_large_split_is_thinned_evenly_and_sprites_shrink(
+    facts, dataset, tmp_path, monkeypatch, images
+):
     monkeypatch.setattr(projector, "_IMAGES", 5)
     monkeypatch.setattr(projector, "_SPRITES", 45)
-    found = shown(copied)
+    found = shown(facts, dataset, tmp_path)
     assert [row[f"index in {SPLIT}"] for row in found.rows] == ["0", "20", "40", "60", "80"]
     assert found.vectors.shape == (5, 84)
     assert list(found.info.sprite.single_image_dim) == [14, 14]
@@ -179,19 +187,19 @@ def test_a_large_split_is_thinned_evenly_and_sprites_shrink(copied, monkeypatch,
     assert (found.sprites[14:28, 14:28] == images[80, ::2, ::2]).all()
     assert not found.sprites[28:].any()
     monkeypatch.setattr(projector, "_NUMBERS", 84 * 2)
-    assert shown(copied).vectors.shape == (2, 84)
+    assert shown(facts, dataset, tmp_path).vectors.shape == (2, 84)
 
 
-def test_a_new_report_replaces_the_old_one(copied):
-    found = shown(copied)
+def test_a_new_report_replaces_the_old_one(trained, facts, dataset, tmp_path):
+    found = shown(facts, dataset, tmp_path)
     before, curves = contents(found.folder), found.folder / "events.out.tfevents.1.curves.v2"
     curves.touch()
     for leftover in (found.folder, found.folder / "projector"):
         (leftover / ".digitline-tmp-1-killed").touch()
-    again = shown(copied)
+    again = shown(facts, dataset, tmp_path)
     assert contents(again.folder) == before
     assert all((again.pictures[tag] == picture).all() for tag, picture in found.pictures.items())
-    other = shown(copied, "--split=test")
+    other = shown(evaluated(trained.workdir, dataset, "test"), dataset, tmp_path)
     assert other.vectors.shape == (300, 84)
     assert len(other.rows) == 300
     assert "300 images of `test`" in other.told["confusion/rates"]
@@ -200,19 +208,19 @@ def test_a_new_report_replaces_the_old_one(copied):
     assert not list(other.folder.rglob(".digitline-tmp-*"))
 
 
-def test_a_killed_report_leaves_no_half(copied, monkeypatch):
-    shown(copied)
+def test_a_killed_report_leaves_no_half(facts, dataset, tmp_path, monkeypatch):
+    shown(facts, dataset, tmp_path)
 
     def fails(sprites):
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("stopped")
 
     monkeypatch.setattr(projector, "png_file", fails)
-    with pytest.raises(KeyboardInterrupt):
-        shown(copied)
+    with pytest.raises(KeyboardInterrupt, match="stopped"):
+        shown(facts, dataset, tmp_path)
     # TensorBoard shows no points then, rather than points with the wrong names.
-    assert not (copied / "tensorboard" / "projector_config.pbtxt").exists()
+    assert not (tmp_path / "tensorboard" / "projector_config.pbtxt").exists()
     monkeypatch.undo()
-    assert len(shown(copied).rows) == 100
+    assert len(shown(facts, dataset, tmp_path).rows) == 100
 
 
 @pytest.mark.parametrize("name", registry.NAMES)
@@ -249,45 +257,52 @@ def test_numbers_are_not_taken_for_text(value, tmp_path):
     vectors = np.full((4, 3), value, np.float32)
     (tmp_path / "tensors.bytes").write_bytes(projector.tensor_file(vectors))
     path = str(tmp_path / "tensors.bytes")
-    with pytest.raises(UnicodeDecodeError):
+    with pytest.raises(UnicodeDecodeError, match="invalid start byte"):
         projector_plugin._read_tensor_tsv_file(path)
     found = projector_plugin._read_tensor_binary_file(path, (4, 3))
     np.testing.assert_allclose(found, vectors, rtol=4e-5, atol=1e-40)
 
 
-def test_what_is_missing_is_said(copied, monkeypatch):
+def test_says_what_is_missing(trained, tmp_path, monkeypatch):
+    copied = shutil.copytree(trained.workdir, tmp_path / "run")
+    arguments = [f"--workdir={copied}", "--tensorboard"]
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(UsageError, match=r"pip install 'digitline\[tensorboard\]'"):
-        shown(copied)
+        call(report.COMMAND, arguments)
     monkeypatch.undo()
     assert not (copied / "tensorboard").exists()
     (copied / "model.keras").unlink()
     with pytest.raises(UserError, match=r"--tensorboard: the run in .* is not finished"):
-        shown(copied)
+        call(report.COMMAND, arguments)
 
 
-def test_a_training_writes_it_too(data_dir, tmp_path, monkeypatch, capsys):
+def test_a_training_and_a_report_write_it(data_dir, dataset, tmp_path, monkeypatch, capsys):
     flags = ["--max_steps=2", "--model=softmax", "--tensorboard", "--report"]
-    flags = train_arguments(data_dir, tmp_path / "run", *flags)
-    call(train.COMMAND, flags)
-    folder = tmp_path / "run" / "tensorboard"
+    run = Run(tmp_path / "run")
+    monkeypatch.setattr(run_figures, "of_run", lambda facts: {})  # They take their time.
+    call(train.COMMAND, train_arguments(data_dir, run.workdir, *flags))
+    folder = run.workdir / "tensorboard"
     assert f"tensorboard --logdir={folder}" in capsys.readouterr().err
     found = read(folder)
     assert found.vectors.shape == (100, 784)
     assert found.steps == {2}
     before = contents(folder)
-    shown(tmp_path / "run")
+    again = call(report.COMMAND, [f"--workdir={run.workdir}", "--tensorboard"])
+    assert again["tensorboard"] == str(folder)
     assert contents(folder) == before
 
     def fails(facts, evaluated):
         raise OSError("the disk is full")
 
     monkeypatch.setattr(boards, "write", fails)
-    call(train.COMMAND, [*flags, "--overwrite"])
+    config, model = run.load()
+    train_split, validation = splits(config, dataset, SPLIT)
+    evaluation = evaluated(run.workdir, dataset, SPLIT).result.evaluation
+    after_training(run, model, train_split, validation, evaluation, tensorboard=True)
     said = capsys.readouterr().err
     assert "report: " in said
     assert "note: there is no picture for TensorBoard, OSError: the disk is full" in said
-    assert f"report --workdir={tmp_path / 'run'} --tensorboard tries again" in said
+    assert f"report --workdir={run.workdir} --tensorboard tries again" in said
 
 
 def test_tensorboard_serves_it(board):
