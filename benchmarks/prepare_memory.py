@@ -3,13 +3,12 @@
   python benchmarks/prepare_memory.py
 
 Generates CSV files and image folders of 60,000 and of 600,000 small pictures in a temporary
-folder, prepares each in a process of its own, and reads that process's peak resident memory from
-the system. The figures go to benchmarks/results/prepare-memory.json.
+folder, prepares each by the command, and samples the resident memory of its processes: the sum
+over all, and the largest one. The figures go to benchmarks/results/prepare-memory.json.
 """
 
 import dataclasses
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -29,8 +28,7 @@ from figures import WHAT, CommonOptions
 
 _CLASSES = 10
 _BLOCK = 10_000
-# macOS counts bytes, Linux KiB.
-_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+_SAMPLING_S = 0.2
 _PACKAGES = ("numpy", "pillow", "tensorflow", "tensorflow-datasets")
 
 
@@ -40,6 +38,9 @@ class Options(CommonOptions):
 
     counts: tuple[str, ...] = flag(("60000", "600000"), "Numbers of images.", group=WHAT)
     kinds: tuple[str, ...] = flag(("csv", "image_folder"), "What to prepare.", group=WHAT)
+    beam_runner: str | None = flag(
+        None, "Runner of Beam, such as FnApiRunner (default: processes without Beam).", group=WHAT
+    )
     size: int = flag(14, "Height and width of an image.", group=WHAT, at_least=4)
 
 
@@ -49,7 +50,7 @@ def run(options: Options) -> JsonObject:
     for kind in options.kinds:
         for count in map(int, options.counts):
             progress.say(f"{kind}, {count:,} images")
-            rows.append(_measure(kind, count, options.size))
+            rows.append(_measure(kind, count, options))
     result = {
         **figures.dated(_PACKAGES),
         "image": f"{options.size}x{options.size}x1",
@@ -58,8 +59,9 @@ def run(options: Options) -> JsonObject:
     return figures.write("prepare-memory", options.output, result)
 
 
-def _measure(kind: str, count: int, size: int) -> JsonObject:
-    """Prepares `count` generated images; figures of the process that did it."""
+def _measure(kind: str, count: int, options: Options) -> JsonObject:
+    """Prepares `count` generated images; figures of the processes that did it."""
+    size = options.size
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "images")
         if kind == "csv":
@@ -70,24 +72,43 @@ def _measure(kind: str, count: int, size: int) -> JsonObject:
             flags = ["--dataset=image_folder", f"--source_dir={source}"]
         words = [sys.executable, "-m", "digitline.cli", "prepare", *flags, "--name=many"]
         words += [f"--data_dir={folder}/datasets", "--json"]
+        words += [f"--beam_runner={options.beam_runner}"] if options.beam_runner else []
         with tempfile.TemporaryFile() as out:
             start = time.monotonic()
             process = subprocess.Popen(words, stdout=out, stderr=subprocess.DEVNULL)
-            _, status, usage = os.wait4(process.pid, 0)
+            peak = [0, 0, 0]
+            while process.poll() is None:
+                peak = list(map(max, peak, _processes(process.pid)))
+                time.sleep(_SAMPLING_S)
             seconds = time.monotonic() - start
             out.seek(0)
             prepared = json.loads(out.read())
-        if status or sum(prepared["splits"].values()) != count:
+        if process.returncode or sum(prepared["splits"].values()) != count:
             raise RuntimeError(f"Expected {count} images. Received: {prepared}")
         shards = len(list(Path(prepared["directory"]).glob("*-train.tfrecord-*")))
     return {
         "kind": kind,
         "images": count,
-        "peak_rss_mb": round(usage.ru_maxrss * _RSS_UNIT / 2**20),
+        "peak_rss_mb": round(peak[0] / 1024),
+        "peak_process_rss_mb": round(peak[1] / 1024),
+        "processes": peak[2],
         "seconds": round(seconds, 1),
         "images_per_s": round(count / seconds),
         "shards": shards,
     }
+
+
+def _processes(parent: int) -> tuple[int, int, int]:
+    """Resident memory of a process and its children in KiB, of the largest one, and their number.
+
+    Memory that several share counts for each.
+    """
+    listed = subprocess.run(
+        ["ps", "-A", "-o", "pid=,ppid=,rss="], capture_output=True, text=True, check=True
+    )
+    rows = (map(int, line.split()) for line in listed.stdout.splitlines())
+    sizes = [rss for pid, ppid, rss in rows if parent in (pid, ppid)]
+    return sum(sizes), max(sizes, default=0), len(sizes)
 
 
 def _pixels(seed: int, count: int, size: int) -> np.ndarray:
@@ -118,8 +139,8 @@ def _write_folder(root: Path, count: int, size: int) -> None:
 
 def text(result: JsonObject) -> str:
     """A row for each kind and number."""
-    headers = ["kind", "images", "peak MB", "seconds", "images/s", "shards"]
-    numbers = ("images", "peak_rss_mb", "seconds", "images_per_s", "shards")
+    headers = ["kind", "images", "processes", "peak MB", "seconds", "images/s", "shards"]
+    numbers = ("images", "processes", "peak_rss_mb", "seconds", "images_per_s", "shards")
     rows = [[row["kind"], *(f"{row[name]:,}" for name in numbers)] for row in result["rows"]]
     return table(headers, rows, range(1, len(headers)))
 

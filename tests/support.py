@@ -1,5 +1,6 @@
 """What several tests call."""
 
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,12 @@ def python(code, *arguments, cwd, timeout=300, **options):
         check=False,
         **options,
     )
+
+
+def idx_bytes(array):
+    """The content of an IDX file of images (uint8 [N, H, W]) or labels (uint8 [N])."""
+    magic = 2048 + array.ndim
+    return struct.pack(f">I{array.ndim}I", magic, *array.shape) + array.tobytes()
 
 
 def train_arguments(data_dir, workdir, *more):

@@ -12,7 +12,7 @@ import numpy as np
 from ...base import files, progress
 from ...base.errors import DataError, UsageError, first_line
 from . import idx, known, wheel
-from .idx import address_kind, find_idx_files
+from .idx import find_idx_files
 from .probe import probe
 from .raw import RawDataset, RawSplit
 
@@ -193,5 +193,5 @@ def _tfds_urls(name: str) -> dict[tuple[str, str], str]:
     from ...base.tf import tfds
 
     addresses = list(tfds.builder_cls(name.partition("/")[0]).url_infos or ())
-    urls = {kind: url for url in addresses if (kind := address_kind(url))}
+    urls = {key: url for url in addresses if (key := idx.split_and_kind(url.rpartition("/")[2]))}
     return urls or {_ARCHIVE: addresses[-1]}

@@ -2,9 +2,10 @@
 
 import dataclasses
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
-from ...base import pictures, progress
+from ...base import pictures
 from ...base.errors import DataError
 
 # What the folder of a split may be called.
@@ -16,7 +17,7 @@ _SPLIT_FOLDERS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Layout:
+class FolderLayout:
     """What is in the folder.
 
     Attributes:
@@ -31,24 +32,27 @@ class Layout:
 
     def names(self, split: str, label: str) -> list[str]:
         """The pictures of a class in a split, sorted, as paths below the root."""
+        return self._files(split, label, are_pictures=True)
+
+    def others(self) -> Iterator[str]:
+        """The files among the pictures that are not pictures by their suffix."""
+        for split in self.roots:
+            for label in self.label_names:
+                yield from self._files(split, label, are_pictures=False)
+
+    def _files(self, split: str, label: str, are_pictures: bool) -> list[str]:
         folder = self.roots[split] / label
         if not folder.is_dir():
             return []
-        with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries if _is_picture(entry.name))
         below = folder.relative_to(self.root)
-        return [str(below / name) for name in names]
-
-    def count(self, split: str, label: str) -> int:
-        """The number of pictures of a class in a split."""
-        folder = self.roots[split] / label
-        if not folder.is_dir():
-            return 0
-        with os.scandir(folder) as entries:
-            return sum(_is_picture(entry.name) for entry in entries)
+        return [
+            str(below / name)
+            for name in sorted(os.listdir(folder))
+            if name.lower().endswith(pictures.SUFFIXES) == are_pictures and name[0] != "."
+        ]
 
 
-def look(root: Path) -> Layout:
+def look(root: Path) -> FolderLayout:
     """Finds splits and classes.
 
     Raises:
@@ -69,9 +73,9 @@ def look(root: Path) -> Layout:
     label_names = tuple(_folders(roots["train"]))
     if not label_names:
         raise DataError(f"{roots['train']}: holds no folders: expected one for each class")
-    layout = Layout(root, roots, label_names)
+    layout = FolderLayout(root, roots, label_names)
     for label in label_names:
-        if not layout.count("train", label):
+        if not layout.names("train", label):
             raise DataError(
                 f"{roots['train'] / label}: no picture in it ({', '.join(pictures.SUFFIXES)}): "
                 "expected one folder for each class with its pictures right in it"
@@ -86,7 +90,7 @@ def look(root: Path) -> Layout:
     return layout
 
 
-def first_header(layout: Layout) -> pictures.Header:
+def first_header(layout: FolderLayout) -> pictures.Header:
     """Of the first picture that has one."""
     trouble = None
     for label in layout.label_names:
@@ -98,29 +102,8 @@ def first_header(layout: Layout) -> pictures.Header:
     raise trouble or DataError(f"{layout.root}: no picture in it")
 
 
-def say_what_is_left_out(layout: Layout) -> None:
-    """Says how many files are not pictures by their suffix; they are not read."""
-    others, first = 0, ""
-    for folder in layout.roots.values():
-        for label in layout.label_names:
-            place = folder / label
-            if place.is_dir():
-                with os.scandir(place) as entries:
-                    for entry in entries:
-                        if not _is_picture(entry.name) and not entry.name.startswith("."):
-                            others, first = others + 1, first or entry.path
-    if others:
-        progress.say(
-            f"{others:,} files are not pictures by their suffix and are left out, such as {first}"
-        )
-
-
 def _folders(path: Path) -> list[str]:
     with os.scandir(path) as entries:
         return sorted(
             entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")
         )
-
-
-def _is_picture(name: str) -> bool:
-    return name.lower().endswith(pictures.SUFFIXES) and not name.startswith(".")

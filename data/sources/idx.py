@@ -19,10 +19,8 @@ import numpy as np
 
 from ...base.errors import DataError
 
-IMAGES_MAGIC = 2051
-LABELS_MAGIC = 2049
-
-_KINDS = {IMAGES_MAGIC: "images", LABELS_MAGIC: "labels"}
+_IMAGES_MAGIC, _LABELS_MAGIC = 2051, 2049
+_KINDS = {_IMAGES_MAGIC: "images", _LABELS_MAGIC: "labels"}
 _GZIP_MAGIC = b"\x1f\x8b"
 
 _SPLITS = {"train": "train", "t10k": "test", "test": "test"}
@@ -46,9 +44,9 @@ def read_images(path: Path) -> np.ndarray:
       uint8 [N, H, W].
 
     Raises:
-      DataError: it is no such file, or not a whole one.
+      DataError: it is not such a file, or not a whole one.
     """
-    return decode(_read(path), IMAGES_MAGIC, str(path))
+    return _decoded(path, _IMAGES_MAGIC)
 
 
 def read_labels(path: Path) -> np.ndarray:
@@ -58,62 +56,41 @@ def read_labels(path: Path) -> np.ndarray:
       uint8 [N].
 
     Raises:
-      DataError: it is no such file, or not a whole one.
+      DataError: it is not such a file, or not a whole one.
     """
-    return decode(_read(path), LABELS_MAGIC, str(path))
+    return _decoded(path, _LABELS_MAGIC)
 
 
-def decode(content: bytes, magic: int, name: str) -> np.ndarray:
-    """Decodes the content of an unpacked IDX file.
-
-    Args:
-      content: the whole file.
-      magic: the magic number to expect, `IMAGES_MAGIC` or `LABELS_MAGIC`.
-      name: the file's name, for errors.
-
-    Returns:
-      uint8 [N, H, W] or [N].
-
-    Raises:
-      DataError: another magic number, or another length than the header says.
-    """
-    _refuse_html(content, name)
+def _decoded(path: Path, magic: int) -> np.ndarray:
+    """The values of a file of images or labels, whichever has that magic number."""
+    content = _unpacked(path)
+    _refuse_html(content, path)
     dimensions = magic & 0xFF
     header = 4 + 4 * dimensions
     if len(content) < header:
         raise DataError(
-            f"{name}: truncated: expected a header of {header} bytes, got {len(content)} bytes "
+            f"{path}: truncated: expected a header of {header} bytes, got {len(content)} bytes "
             "in all; copy or download it again"
         )
-    found = struct.unpack(">I", content[:4])[0]
-    if found != magic:
-        other = f", that of a file of {_KINDS[found]}" if found in _KINDS else ""
+    number = struct.unpack(">I", content[:4])[0]
+    if number != magic:
+        other = f", that of a file of {_KINDS[number]}" if number in _KINDS else ""
         raise DataError(
-            f"{name}: not an IDX file of {_KINDS[magic]}: expected the magic number {magic}, "
-            f"got {found}{other}"
+            f"{path}: not an IDX file of {_KINDS[magic]}: expected the magic number {magic}, "
+            f"got {number}{other}"
         )
     shape = struct.unpack(f">{dimensions}I", content[4:header])
     values = np.prod(shape, dtype=np.int64)
     if len(content) - header != values:
         state = "truncated" if len(content) - header < values else "too long"
         raise DataError(
-            f"{name}: {state}: its header announces {values:,} bytes of {_KINDS[magic]} "
+            f"{path}: {state}: its header announces {values:,} bytes of {_KINDS[magic]} "
             f"{list(shape)}, {len(content) - header:,} follow; copy or download it again"
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 
 
-def encode(array: np.ndarray) -> bytes:
-    """Encodes images (uint8 [N, H, W]) or labels (uint8 [N]) as an IDX file's content."""
-    if array.dtype != np.uint8 or array.ndim not in (1, 3):
-        raise ValueError(
-            f"Expected uint8 [N] or [N, H, W]. Received: {array.dtype} {list(array.shape)}"
-        )
-    magic = IMAGES_MAGIC if array.ndim == 3 else LABELS_MAGIC
-    return struct.pack(f">I{array.ndim}I", magic, *array.shape) + array.tobytes()
-
-
-def _read(path: Path) -> bytes:
+def _unpacked(path: Path) -> bytes:
     """A file's content, unpacked if it is gzipped, whatever its name says."""
     try:
         content = path.read_bytes()
@@ -131,12 +108,12 @@ def _read(path: Path) -> bytes:
         ) from None
 
 
-def _refuse_html(content: bytes, name: str) -> None:
+def _refuse_html(content: bytes, path: Path) -> None:
     start = content[:1024].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     marks = (b"<!doctype html", b"<html", b"<head", b"<body")
     if start.startswith(b"<") and any(mark in start for mark in marks):
         raise DataError(
-            f"{name}: an HTML page, not data: a server or proxy answered with a page, "
+            f"{path}: an HTML page, not data: a server or proxy answered with a page, "
             "perhaps an error; open the file to read it, then download it again"
         )
 
@@ -157,41 +134,39 @@ def find_idx_files(folder: Path, name: str = "") -> dict[tuple[str, str], Path]:
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
-    found: dict[tuple[str, str], Path] = {}
-    for below in _SUBFOLDERS:
-        for match, path in _named_like_idx(folder / below, name):
-            key = (_SPLITS[match[1].lower()], match[2].lower())
-            other = found.setdefault(key, path)
+    paths: dict[tuple[str, str], Path] = {}
+    for subfolder in _SUBFOLDERS:
+        for path in _named_like_idx(folder / subfolder, name):
+            key = split_and_kind(path.name) or ("", "")
+            other = paths.setdefault(key, path)
             # The same file plain and gzipped is one file; the plain one sorts first.
             if other != path and path.name.removesuffix(".gz") != other.name:
                 raise DataError(
                     f"{folder}: two files for the {' '.join(key)}: {other.name} and "
                     f"{path.name}; leave one of them there"
                 )
-        if found:
+        if paths:
             break
     for split, stem in (("train", "train"), ("test", "t10k")):
         for kind, dimensions in (("images", 3), ("labels", 1)):
-            if (split, kind) not in found:
+            if (split, kind) not in paths:
                 raise DataError(
                     f"{folder}: the {split} {kind} are missing: expected a file named like "
                     f"{stem}-{kind}-idx{dimensions}-ubyte or …ubyte.gz"
                 )
-    return found
+    return paths
 
 
-def _named_like_idx(folder: Path, name: str) -> list[tuple[re.Match[str], Path]]:
-    found = []
-    for path in sorted(folder.glob("*")):
-        match = _IDX_NAME.fullmatch(path.name)
-        if match and path.is_file():
-            found.append((match, path))
+def _named_like_idx(folder: Path, name: str) -> list[Path]:
+    paths = [
+        path for path in sorted(folder.glob("*")) if path.is_file() and split_and_kind(path.name)
+    ]
     prefix = name.replace("/", "-") + "-"
-    own = [each for each in found if each[1].name.lower().startswith(prefix)]
-    return own if "/" in name and own else found
+    own = [path for path in paths if path.name.lower().startswith(prefix)]
+    return own if "/" in name and own else paths
 
 
-def address_kind(url: str) -> tuple[str, str] | None:
-    """Split and kind of the IDX file at an address, or None if it is no such file."""
-    match = _IDX_NAME.fullmatch(url.rpartition("/")[2])
+def split_and_kind(name: str) -> tuple[str, str] | None:
+    """The split and `images` or `labels` by a file's usual name; None for other names."""
+    match = _IDX_NAME.fullmatch(name)
     return (_SPLITS[match[1].lower()], match[2].lower()) if match else None

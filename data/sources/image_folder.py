@@ -18,14 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ...base import pictures
+from ...base import pictures, progress
 from ...base.errors import DataError, UsageError
 from . import folder_layout
+from .folder_layout import FolderLayout
 from .slices import Damaged, Example, Plan
 from .stratify import SPLITS, Cut
-
-# Names wait in memory up to this size before they are dealt out, in bytes.
-_BUFFER = 4 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,9 +63,14 @@ def plan(root: Path, plan: Plan) -> FolderSource:
       UsageError: there are fewer pictures than shards.
     """
     layout = folder_layout.look(root)
-    folder_layout.say_what_is_left_out(layout)
+    others = list(layout.others())
+    if others:
+        progress.say(
+            f"{len(others):,} files are not pictures by their suffix and are left out, such as "
+            f"{root / others[0]}"
+        )
     cut = plan.cut(set(layout.roots))
-    total = sum(layout.count("train", label) for label in layout.label_names)
+    total = sum(len(layout.names("train", label)) for label in layout.label_names)
     first = folder_layout.first_header(layout)
     height, width = plan.image_size or first.size
     num_slices = plan.num_slices(total, height * width * (plan.channels or 3))
@@ -85,18 +88,24 @@ def plan(root: Path, plan: Plan) -> FolderSource:
     )
 
 
-def _deal(layout: folder_layout.Layout, cut: Cut, folder: Path, num_slices: int) -> None:
-    """Writes the lists of the slices' pictures; each split is dealt out in turn."""
-    dealer = _Dealer(folder, num_slices)
+def _deal(layout: FolderLayout, cut: Cut, folder: Path, num_slices: int) -> None:
+    """Writes the list of each slice; each split's pictures go to the slices in turn."""
+    dealt: collections.Counter[str] = collections.Counter()
     for number, label in enumerate(layout.label_names):
-        for split in layout.roots:
-            names = layout.names(split, label)
-            splits = np.full(len(names), SPLITS.index(split))
-            if split == "train":
-                splits = cut.splits(label, len(names), np.arange(len(names)))
-            for name, split_number in zip(names, splits, strict=True):
-                dealer.deal(SPLITS[split_number], number, name)
-    dealer.flush()
+        entries: dict[int, list[bytes]] = collections.defaultdict(list)
+        for folder_split in layout.roots:
+            names = layout.names(folder_split, label)
+            splits = [folder_split] * len(names)
+            if folder_split == "train":
+                split_numbers = cut.splits(label, len(names), np.arange(len(names)))
+                splits = [SPLITS[split_number] for split_number in split_numbers]
+            for name, split in zip(names, splits, strict=True):
+                entry = f"{split}\t{number}\t".encode() + os.fsencode(name) + b"\0"
+                entries[dealt[split] % num_slices].append(entry)
+                dealt[split] += 1
+        for index, lines in entries.items():
+            with open(_list(folder, index), "ab") as file:
+                file.writelines(lines)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,31 +149,6 @@ def _common_size(scanned: list[_Scanned]) -> tuple[int, int]:
             option="image_size",
         )
     return size
-
-
-class _Dealer:
-    """Deals names out to lists on disk, one for each slice, each split in turn."""
-
-    def __init__(self, folder: Path, num_slices: int):
-        self._folder, self._num_slices = folder, num_slices
-        self._next: dict[str, int] = collections.defaultdict(int)
-        self._waiting: dict[int, list[bytes]] = collections.defaultdict(list)
-        self._size = 0
-
-    def deal(self, split: str, label: int, name: str) -> None:
-        entry = f"{split}\t{label}\t".encode() + os.fsencode(name) + b"\0"
-        self._waiting[self._next[split] % self._num_slices].append(entry)
-        self._next[split] += 1
-        self._size += len(entry)
-        if self._size > _BUFFER:
-            self.flush()
-
-    def flush(self) -> None:
-        for index, entries in self._waiting.items():
-            with open(_list(self._folder, index), "ab") as file:
-                file.writelines(entries)
-        self._waiting.clear()
-        self._size = 0
 
 
 def _list(folder: Path, index: int) -> Path:

@@ -7,7 +7,7 @@ from digitline.data import prepare
 from digitline.data.dataset import open_dataset
 from digitline.data.sources import idx
 
-from support import DATASET, call
+from support import DATASET, call, idx_bytes
 
 
 def test_facts(dataset):
@@ -47,7 +47,7 @@ def test_the_fingerprint_is_of_the_content(dataset, tmp_path, testdata):
     other = shutil.copytree(testdata, tmp_path / "other")
     labels = idx.read_labels(other / "t10k-labels-idx1-ubyte.gz").copy()
     labels[9] = 3
-    (other / "t10k-labels-idx1-ubyte.gz").write_bytes(idx.encode(labels))
+    (other / "t10k-labels-idx1-ubyte.gz").write_bytes(idx_bytes(labels))
     call(prepare.COMMAND, [*arguments, f"--source_dir={other}", "--overwrite"])
     assert open_dataset(tmp_path, DATASET).fingerprint != dataset.fingerprint
 

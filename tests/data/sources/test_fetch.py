@@ -8,6 +8,8 @@ import pytest
 from digitline.base.errors import DataError
 from digitline.data.sources import fetch, idx, known
 
+from support import idx_bytes
+
 
 @pytest.fixture
 def folder(tmp_path, testdata):
@@ -68,13 +70,13 @@ def test_a_missing_file_is_named(folder):
 
 
 def test_counts_that_differ(folder):
-    (folder / "train-labels-idx1-ubyte.gz").write_bytes(idx.encode(np.zeros(7, np.uint8)))
+    (folder / "train-labels-idx1-ubyte.gz").write_bytes(idx_bytes(np.zeros(7, np.uint8)))
     with pytest.raises(DataError, match=r"holds 1,200 images, but .* 7 labels"):
         local("tiny", folder)
 
 
 def test_sizes_that_differ(folder):
-    other = idx.encode(np.zeros((300, 20, 28), np.uint8))
+    other = idx_bytes(np.zeros((300, 20, 28), np.uint8))
     (folder / "t10k-images-idx3-ubyte.gz").write_bytes(other)
     with pytest.raises(DataError, match=r"holds images \[28, 28, 1\], but .* \[20, 28, 1\]"):
         local("tiny", folder)
@@ -88,7 +90,7 @@ def test_other_images_are_not_mnist(folder):
 def test_labels_out_of_range(folder):
     labels = idx.read_labels(folder / "train-labels-idx1-ubyte.gz").copy()
     labels[3] = 77
-    (folder / "train-labels-idx1-ubyte.gz").write_bytes(idx.encode(labels))
+    (folder / "train-labels-idx1-ubyte.gz").write_bytes(idx_bytes(labels))
     with pytest.raises(DataError, match="expected labels from 0 to 9, got 77 at index 3"):
         local("mnist", folder)
 

@@ -6,20 +6,22 @@ import pytest
 from digitline.base.errors import DataError
 from digitline.data.sources import idx
 
+from support import idx_bytes
+
 IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 LABELS = np.array([3, 1], np.uint8)
 
 
 def test_bytes_of_the_format():
     # From the format's description: magic number, dimensions, rows; big-endian.
-    assert idx.encode(LABELS) == bytes([0, 0, 8, 1, 0, 0, 0, 2, 3, 1])
-    assert idx.encode(IMAGES)[:16] == bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4])
+    assert idx_bytes(LABELS) == bytes([0, 0, 8, 1, 0, 0, 0, 2, 3, 1])
+    assert idx_bytes(IMAGES)[:16] == bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4])
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_reads_what_was_written_plain_or_gzipped(pack, tmp_path):
-    (tmp_path / "images").write_bytes(pack(idx.encode(IMAGES)))
-    (tmp_path / "labels").write_bytes(pack(idx.encode(LABELS)))
+    (tmp_path / "images").write_bytes(pack(idx_bytes(IMAGES)))
+    (tmp_path / "labels").write_bytes(pack(idx_bytes(LABELS)))
     np.testing.assert_array_equal(idx.read_images(tmp_path / "images"), IMAGES)
     np.testing.assert_array_equal(idx.read_labels(tmp_path / "labels"), LABELS)
 
@@ -37,13 +39,13 @@ HTML = b"<!DOCTYPE html><html><body>403 Forbidden</body></html>"
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (idx.encode(IMAGES)[:-1], "truncated: its header announces 24 bytes of images"),
-        (idx.encode(IMAGES) + b"x", "too long: its header announces 24 bytes of images"),
-        (idx.encode(IMAGES)[:10], "truncated: expected a header of 16 bytes, got 10"),
+        (idx_bytes(IMAGES)[:-1], "truncated: its header announces 24 bytes of images"),
+        (idx_bytes(IMAGES) + b"x", "too long: its header announces 24 bytes of images"),
+        (idx_bytes(IMAGES)[:10], "truncated: expected a header of 16 bytes, got 10"),
         (b"", "truncated: expected a header of 16 bytes, got 0"),
-        (idx.encode(LABELS) + bytes(20), "expected the magic number 2051, got 2049, that of a fil"),
+        (idx_bytes(LABELS) + bytes(20), "expected the magic number 2051, got 2049, that of a fil"),
         (b"PK\x03\x04" + bytes(40), "not an IDX file of images: expected the magic number 2051"),
-        (gzip.compress(idx.encode(IMAGES))[:-9], "damaged or truncated gzip"),
+        (gzip.compress(idx_bytes(IMAGES))[:-9], "damaged or truncated gzip"),
         (HTML, "an HTML page, not data"),
         (b"\n<html>\n<head>", "an HTML page, not data"),
         (gzip.compress(HTML), "an HTML page, not data"),

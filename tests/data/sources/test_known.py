@@ -12,9 +12,9 @@ from digitline.data import prepare
 from digitline.data.dataset import open_dataset
 from digitline.data.pipeline.records import load
 from digitline.data.preparation.request import Request
-from digitline.data.sources import fetch, idx, known
+from digitline.data.sources import fetch, known
 
-from support import call
+from support import call, idx_bytes
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 
@@ -25,9 +25,9 @@ def write_emnist(folder, config, images, labels):
     for split in ("train", "test"):
         start = folder / f"emnist-{config}-{split}"
         Path(f"{start}-images-idx3-ubyte").write_bytes(
-            idx.encode(np.ascontiguousarray(images.transpose(0, 2, 1)))
+            idx_bytes(np.ascontiguousarray(images.transpose(0, 2, 1)))
         )
-        Path(f"{start}-labels-idx1-ubyte").write_bytes(idx.encode(labels))
+        Path(f"{start}-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_emnists_archive_is_downloaded_and_unpacked(emnist, web, tmp_path, monke
 
 def test_letters_out_of_range(emnist):
     labels = emnist / "gzip" / "emnist-letters-test-labels-idx1-ubyte"
-    labels.write_bytes(idx.encode(np.zeros(300, np.uint8)))
+    labels.write_bytes(idx_bytes(np.zeros(300, np.uint8)))
     with pytest.raises(DataError, match="expected labels from 1 to 26, got 0 at index 0"):
         fetch.fetch("emnist/letters", "local", emnist, emnist / "downloads")
 
