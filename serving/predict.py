@@ -18,7 +18,7 @@ from ..base.files import JsonObject
 if TYPE_CHECKING:
     from .client import Classified
 
-# The trained model in the box; `export/box.py` builds it.
+# The trained model in the box; `make boxed` builds it.
 BOXED = Path(__file__).parent / "boxed"
 # Pictures in one call of the model.
 _BATCH = 32
