@@ -1,195 +1,264 @@
 """`digitline benchmark formats`: size, accuracy and speed of everything that was exported."""
 
-import functools
+from __future__ import annotations
+
+import dataclasses
 import json
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from absl import flags
-
-from ..base import command, export_layout, progress
+from ..base import command, export_layout, progress, tables
+from ..base.command_flags import flag, flag_values, read
 from ..base.errors import UsageError, UserError
+from ..base.files import JsonObject
+from . import latency
+from .latency import Timing
+from .options import VARIANTS
 
-FLAGS = command.new_flags()
-_WHAT = command.group(FLAGS, "What to measure")
-
-flags.DEFINE_string("workdir", "runs/lenet5", "Run folder of the trained model.", **_WHAT)
-flags.DEFINE_string("export_dir", "exports", "Root folder of exports.", **_WHAT)
-flags.DEFINE_string(
-    "model_name", None, "Name that it was published under (default: the network's).", **_WHAT
-)
-flags.DEFINE_integer("version", None, "Version (default: the newest).", lower_bound=1, **_WHAT)
-flags.DEFINE_string(
-    "split", "test", "Split to compare every artifact and the trained model on.", **_WHAT
-)
-flags.DEFINE_string(
-    "data_dir", None, "Root folder of prepared datasets (default: where the run found it).", **_WHAT
-)
+if TYPE_CHECKING:
+    import numpy as np
+    from absl.flags import FlagValues
 
 _KIND = "formats"
+_WHAT = "What to measure"
 # Images that latencies are measured with.
 _TIMED = 200
 
 
-def run(values: Any, arguments: list[str]) -> dict[str, Any]:
-    """Measures each artifact, with one thread and with all."""
-    if arguments != [_KIND]:
-        raise UsageError(f"benchmark what? Here: {_KIND}; got {' '.join(arguments) or 'nothing'}")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FormatsOptions:
+    """Which version to measure, and on which images."""
+
+    workdir: Path = flag(Path("runs/lenet5"), "Run folder of the trained model.", group=_WHAT)
+    export_dir: Path = flag(Path("exports"), "Root folder of exports.", group=_WHAT)
+    model_name: str | None = flag(
+        None, "Name that it was published under (default: the network's).", group=_WHAT
+    )
+    version: int | None = flag(None, "Version (default: the newest).", group=_WHAT, at_least=1)
+    split: str = flag(
+        "test", "Split to compare every artifact and the trained model on.", group=_WHAT
+    )
+    data_dir: Path | None = flag(
+        None, "Root folder of prepared datasets (default: where the run found it).", group=_WHAT
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One artifact, or the trained model.
+
+    Attributes:
+      name: as people call it.
+      bytes: its size.
+      accuracy: on the split, 0 to 1.
+      agreement: share of the images that get the trained model's class.
+      one_thread, all_threads: how fast it is.
+    """
+
+    name: str
+    bytes: int
+    accuracy: float
+    agreement: float
+    one_thread: Timing
+    all_threads: Timing
+
+    def to_json(self) -> JsonObject:
+        """With the figures of one thread beside the others."""
+        row = dataclasses.asdict(self)
+        return {**row, **row.pop("one_thread")}
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """The rows of a version, and how many threads all are."""
+
+    model_name: str
+    version: int
+    split: str
+    threads: int
+    rows: tuple[Row, ...]
+
+    def to_json(self) -> JsonObject:
+        """For `--json`."""
+        return {**dataclasses.asdict(self), "rows": [row.to_json() for row in self.rows]}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Subject:
+    """Something to measure.
+
+    Attributes:
+      kind: of `latency.KINDS`.
+      title: as people call it.
+      path: its file or folder; of the trained model, the run folder.
+      files: that count as its size.
+    """
+
+    kind: str
+    title: str
+    path: Path
+    files: tuple[Path, ...]
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return sum(file.stat().st_size for file in self.files)
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """Of an artifact: uint8 [N, H, W, C] to float32 [N, K]."""
+        from ..serving import artifacts
+        from .formats import onnx
+
+        if self.kind == export_layout.ONNX:
+            outputs = onnx.open_file(self.path).run(export_layout.DEFAULT_SIGNATURE, images)
+        else:
+            outputs = artifacts.OPENERS[self.kind](self.path).run(images)
+        return outputs["probabilities"]
+
+
+def run(options: FormatsOptions, seconds: float = latency.SECONDS) -> Measured:
+    """Measures each artifact, with one thread and with all.
+
+    Args:
+      options: what to measure.
+      seconds: of calls with one image, for each artifact and number of threads.
+    """
     import numpy as np  # The imports here load TensorFlow.
 
     from ..data.pipeline.records import load
     from ..models.run import Run, open_run_dataset
-    from .gate import comparison as verify
+    from .gate.comparison import reference_probabilities
 
-    folder = Run(Path(values.workdir))
+    folder = Run(options.workdir)
     config, model = folder.load()
-    dataset = open_run_dataset(config, values.data_dir)
-    images, labels = (each.numpy() for each in load(dataset.split(values.split)))
-    name = values.model_name or config.model
-    export_dir = Path(values.export_dir)
-    version = values.version or _newest(export_dir, name)
-    reference = verify.reference_probabilities(model, config.preprocess, images)
-    rows = [_row("Keras", folder.model.stat().st_size, reference, reference, labels)]
-    places = [("keras", folder.workdir)]
-    for kind, title, path, answers in _artifacts(export_dir, name, version, images):
-        progress.say(f"{title}: comparing on {len(images):,} images")
-        rows.append(_row(title, _size(path), answers(), reference, labels))
-        places.append((kind, path))
+    data_dir = None if options.data_dir is None else str(options.data_dir)
+    dataset = open_run_dataset(config, data_dir)
+    images, labels = (tensor.numpy() for tensor in load(dataset.split(options.split)))
+    name = options.model_name or config.model
+    version = options.version or _newest(options.export_dir, name)
+    reference = reference_probabilities(model, config.preprocess, images)
+    trained = _Subject(latency.KERAS, "Keras", folder.workdir, (folder.model,))
     threads = os.cpu_count() or 1
+    rows = []
     with tempfile.TemporaryDirectory(prefix="digitline-") as temporary:
         timed = Path(temporary, "images.npy")
         np.save(timed, images[:_TIMED])
-        for row, (kind, path) in zip(rows, places, strict=True):
-            progress.say(f"{row['name']}: timing")
-            row |= _timed(kind, path, 1, timed)
-            row["all_threads"] = _timed(kind, path, threads, timed)
-    return {
-        "model_name": name,
-        "version": version,
-        "split": values.split,
-        "threads": threads,
-        "rows": rows,
-    }
+        for subject in (trained, *_published(options.export_dir, name, version)):
+            progress.say(f"{subject.title}: comparing on {len(images):,} images")
+            probabilities = reference if subject is trained else subject.probabilities(images)
+            classes = probabilities.argmax(axis=1)
+            progress.say(f"{subject.title}: timing")
+            one_thread = _timed(subject, 1, timed, seconds)
+            all_threads = one_thread if threads == 1 else _timed(subject, threads, timed, seconds)
+            rows.append(
+                Row(
+                    name=subject.title,
+                    bytes=subject.size,
+                    accuracy=float((classes == labels).mean()),
+                    agreement=float((classes == reference.argmax(axis=1)).mean()),
+                    one_thread=one_thread,
+                    all_threads=all_threads,
+                )
+            )
+    return Measured(name, version, options.split, threads, tuple(rows))
 
 
 def _newest(export_dir: Path, name: str) -> int:
-    from .publication import versions
+    from .publication.publish import published
 
-    found = versions.published(export_dir, name)
-    if not found:
+    versions = published(export_dir, name)
+    if not versions:
         raise UserError(f"{name} is not exported in {export_dir}: run digitline export first")
-    return max(found)
+    return max(versions)
 
 
-def _artifacts(export_dir: Path, name: str, version: int, images: Any) -> list[tuple[Any, ...]]:
-    """(kind, title, path, a function to its probabilities) of what was published."""
-    from ..serving import artifacts as runtime
-    from . import signatures
-    from .formats import onnx
-
-    def answers(opener: Any, path: Path) -> Any:
-        return lambda: opener(path).run(images)["probabilities"]
-
-    found: list[tuple[Any, ...]] = []
-    place = functools.partial(export_layout.version_folder, export_dir, name=name, version=version)
-    saved = place(export_layout.SAVED_MODEL)
-    if saved.is_dir():
-        found.append(("saved_model", "SavedModel", saved, answers(runtime.open_saved_model, saved)))
-    for path in sorted(place(export_layout.TFLITE).glob(export_layout.TFLITE_FILES)):
-        variant = path.stem.partition("model")[2].lstrip("_") or "float32"
-        if variant == "mediapipe":
-            continue  # It takes colour pictures.
-        title = f"TFLite {variant}"
-        found.append(("tflite", title, path, answers(runtime.open_tflite, path)))
-    exported = place(export_layout.ONNX) / export_layout.ONNX_FILE
-    if exported.is_file():
-        name_in = signatures.SERVING_DEFAULT.name
-        found.append(
-            (
-                "onnx",
-                "ONNX",
-                exported,
-                lambda: onnx.open_file(exported).run(name_in, images)["probabilities"],
-            )
-        )
-    # The plain float32 file first, then by size.
-    return sorted(found, key=lambda each: (each[0] == "onnx", each[0] == "tflite", -_size(each[2])))
+def _published(export_dir: Path, name: str, version: int) -> list[_Subject]:
+    """What was published, of each format the largest first; MediaPipe's file takes colours."""
+    saved_model, tflite, onnx = (
+        export_layout.version_folder(export_dir, export_format, name, version)
+        for export_format in export_layout.FORMATS
+    )
+    subjects = []
+    if saved_model.is_dir():
+        variables = (saved_model / export_layout.VARIABLES).iterdir()
+        files = (saved_model / export_layout.SAVED_MODEL_FILE, *variables)
+        subjects.append(_Subject(export_layout.SAVED_MODEL, "SavedModel", saved_model, files))
+    for variant in VARIANTS:
+        file = tflite / export_layout.tflite_file(variant)
+        if file.is_file() and variant != "mediapipe":
+            subjects.append(_Subject(export_layout.TFLITE, f"TFLite {variant}", file, (file,)))
+    file = onnx / export_layout.ONNX_FILE
+    if file.is_file():
+        subjects.append(_Subject(export_layout.ONNX, "ONNX", file, (file,)))
+    order = export_layout.FORMATS.index
+    return sorted(subjects, key=lambda subject: (order(subject.kind), -subject.size))
 
 
-def _size(path: Path) -> int:
-    """In bytes; of a SavedModel, of its graph and variables."""
-    if path.is_file():
-        return path.stat().st_size
-    variables = path / export_layout.VARIABLES
-    parts = [path / export_layout.SAVED_MODEL_FILE, *variables.iterdir()]
-    return sum(part.stat().st_size for part in parts)
-
-
-def _row(title: str, size: int, found: Any, reference: Any, labels: Any) -> dict[str, Any]:
-    classes = found.argmax(axis=1)
-    return {
-        "name": title,
-        "bytes": size,
-        "accuracy": float((classes == labels).mean()),
-        "agreement": float((classes == reference.argmax(axis=1)).mean()),
-    }
-
-
-def _timed(kind: str, path: Path, threads: int, images: Path) -> dict[str, float]:
+def _timed(subject: _Subject, threads: int, images: Path, seconds: float) -> Timing:
+    """Times it in a process of its own."""
+    module = f"{__package__}.latency"
+    arguments = (subject.kind, subject.path.resolve(), threads, images, seconds)
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            f"{__package__}.latency",
-            kind,
-            str(path.resolve()),
-            str(threads),
-            str(images),
-        ],
+        [sys.executable, "-m", module, *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
         lines = done.stderr.strip().splitlines()
-        raise UserError(f"{path}: cannot be timed: {lines[-1] if lines else 'it was killed'}")
-    return json.loads(done.stdout.splitlines()[-1])
+        reason = lines[-1] if lines else "it was killed"
+        raise UserError(f"{subject.path}: cannot be timed: {reason}")
+    return Timing(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def text(result: dict[str, Any]) -> str:
+def text(measured: Measured) -> str:
     """The table."""
-    lines = [
-        f"{result['model_name']}, version {result['version']}, on {result['split']}; one image: "
-        "median and 99th percentile",
-        "",
-        f"{'':<22}{'':>11}{'':>10}{'same':>9}{'one thread':>28}"
-        f"{str(result['threads']) + ' threads':>28}",
-        f"{'':<22}{'bytes':>11}{'accuracy':>10}{'class':>9}"
-        + f"{'p50 µs':>9}{'p99 µs':>9}{'images/s':>10}" * 2,
+    timing = ("p50 µs", "p99 µs", "images/s")
+    headers = [
+        *("artifact", "bytes", "accuracy", "same class"),
+        *(f"one thread\n{column}" for column in timing),
+        *(f"{measured.threads} threads\n{column}" for column in timing),
     ]
-    for row in result["rows"]:
-        lines.append(
-            f"{row['name']:<22}{row['bytes']:>11,}{row['accuracy']:>10.2%}{row['agreement']:>9.2%}"
-            + "".join(
-                f"{each['p50_us']:>9,.0f}{each['p99_us']:>9,.0f}{each['images_per_s']:>10,.0f}"
-                for each in (row, row["all_threads"])
-            )
-        )
-    return "\n".join(lines)
+    rows = [
+        [
+            row.name,
+            f"{row.bytes:,}",
+            f"{row.accuracy:.2%}",
+            f"{row.agreement:.2%}",
+            *(
+                f"{figure:,.0f}"
+                for timed in (row.one_thread, row.all_threads)
+                for figure in (timed.p50_us, timed.p99_us, timed.images_per_s)
+            ),
+        ]
+        for row in measured.rows
+    ]
+    return (
+        f"{measured.model_name}, version {measured.version}, on {measured.split}; one image: "
+        f"median and 99th percentile\n\n{tables.table(headers, rows, range(1, len(headers)))}"
+    )
 
 
-COMMAND = command.from_values(
+def _options(values: FlagValues, arguments: list[str]) -> FormatsOptions:
+    if arguments != [_KIND]:
+        raise UsageError(f"benchmark what? Here: {_KIND}; got {' '.join(arguments) or 'nothing'}")
+    return read(FormatsOptions, values)
+
+
+COMMAND = command.Command(
     name="benchmark formats",
     summary="Measures all artifacts of a published version beside the trained model: size, "
     "accuracy, latency of one image and images per second of a batch (where a file takes one "
     "image at a time, of single images), each in a process of its own.",
-    flags=FLAGS,
+    flags=flag_values(FormatsOptions),
+    options=_options,
     run=run,
     text=text,
+    to_json=Measured.to_json,
     arguments=_KIND,
 )
 

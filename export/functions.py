@@ -23,8 +23,12 @@ _PASSING = (keras.layers.InputLayer, keras.layers.Dropout, keras.layers.Flatten)
 LIGHT = 127.5
 
 
+# From the input of a signature, as a tensor, to its outputs by name.
+Function = Callable[[tf.Tensor], dict[str, tf.Tensor]]
+
+
 @dataclasses.dataclass(frozen=True)
-class Classifier:
+class TrainedModel:
     """What is exported.
 
     Attributes:
@@ -46,14 +50,16 @@ class Classifier:
         """(height, width, channels) of the raw images."""
         return self.preprocess.image_shape
 
+    def logits(self, images: tf.Tensor) -> tf.Tensor:
+        """Raw images uint8 or float32 [N, H, W, C], 0 to 255, to float32 [N, K]."""
+        return self.model(self.preprocess(images), training=False)
 
-def serving_default(
-    subject: Classifier, class_dtype: tf.DType = tf.int64
-) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+
+def serving_default(trained: TrainedModel, class_dtype: tf.DType = tf.int64) -> Function:
     """Images uint8 [N, H, W, C] to probabilities and classes."""
 
     def call(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        logits = subject.model(subject.preprocess(images), training=False)
+        logits = trained.logits(images)
         return {
             "probabilities": tf.nn.softmax(logits),
             "classes": tf.argmax(logits, axis=-1, output_type=class_dtype),
@@ -62,92 +68,73 @@ def serving_default(
     return call
 
 
-def probabilities_alone(subject: Classifier) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+def probabilities(trained: TrainedModel) -> Function:
     """Images uint8 or float32 [N, H, W, C], 0 to 255, to probabilities."""
-
-    def call(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        logits = subject.model(subject.preprocess(images), training=False)
-        return {"probabilities": tf.nn.softmax(logits)}
-
-    return call
+    return lambda images: {"probabilities": tf.nn.softmax(trained.logits(images))}
 
 
-def activations(subject: Classifier) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    """Images uint8 [N, H, W, C] to what each layer answers, named `01_NAME`, `02_NAME`, ….
+def activations(trained: TrainedModel) -> Function:
+    """Images uint8 [N, H, W, C] to the output of each layer, named `01_NAME`, `02_NAME`, ….
 
-    Layers that change no value in use, such as dropout, are left out. Where Keras has named a
-    layer, its number is counted in the network; Keras counts all that it has made before.
+    Layers that change no value in use, such as dropout, are left out. Where Keras named a layer,
+    its number is counted in this network; Keras counts over all networks of the process.
     """
-    answers: list[tuple[str, Any]] = []
+    layers: list[tuple[str, Any]] = []  # Name and output.
     numbers = collections.Counter[str]()
-    for layer in subject.model.layers:
-        if isinstance(layer, _FINISHING) and answers:
-            answers[-1] = (answers[-1][0], layer.output)
+    for layer in trained.model.layers:
+        if isinstance(layer, _FINISHING) and layers:
+            layers[-1] = (layers[-1][0], layer.output)
         elif not isinstance(layer, _PASSING):
             name = layer.name
             kind = re.sub(r"_\d+$", "", name)
             if kind.replace("_", "") == type(layer).__name__.lower():
                 numbers[kind] += 1
                 name = f"{kind}_{numbers[kind]}"
-            answers.append((re.sub(r"\W", "_", name), layer.output))
-    digits = max(2, len(str(len(answers))))
-    outputs = {f"{at:0{digits}}_{name}": each for at, (name, each) in enumerate(answers, 1)}
-    network = keras.Model(subject.model.inputs, outputs)
-
-    def call(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return network(subject.preprocess(images), training=False)
-
-    return call
+            layers.append((re.sub(r"\W", "_", name), layer.output))
+    digits = max(2, len(str(len(layers))))
+    outputs = {
+        f"{number:0{digits}}_{name}": output for number, (name, output) in enumerate(layers, 1)
+    }
+    network = keras.Model(trained.model.inputs, outputs)
+    return lambda images: network(trained.preprocess(images), training=False)
 
 
-def predict_images(subject: Classifier) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+def predict_images(trained: TrainedModel) -> Function:
     """Images float32 [N, H·W·C] in [0, 1] to scores, as in TF Serving's MNIST tutorial."""
 
     def call(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        pixels = tf.reshape(images, (-1, *subject.image_shape)) * 255.0
-        logits = subject.model(subject.preprocess(pixels), training=False)
-        return {"scores": tf.nn.softmax(logits)}
+        pixels = tf.reshape(images, (-1, *trained.image_shape)) * 255.0
+        return {"scores": tf.nn.softmax(trained.logits(pixels))}
 
     return call
 
 
-def predict_bytes(subject: Classifier) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+def predict_bytes(trained: TrainedModel) -> Function:
     """Picture files, string [N], to probabilities and classes."""
-    decode = decode_picture(subject.image_shape, subject.dark_on_light)
-    classify = serving_default(subject)
-
-    def call(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        spec = tf.TensorSpec(subject.image_shape, tf.uint8)
-        return classify(tf.map_fn(decode, image_bytes, fn_output_signature=spec))
-
-    return call
+    decode = decode_picture(trained.image_shape, trained.dark_on_light)
+    classify_images = serving_default(trained)
+    return lambda image_bytes: classify_images(_map(decode, image_bytes, trained.image_shape))
 
 
-def classify(subject: Classifier) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+def classify(trained: TrainedModel) -> Function:
     """Serialized `tf.Example`s with the records' own features, string [N], to classes, best first.
 
     A label in the example is not read. Where the records hold raw bytes, a picture file of
     the same size will do too: a client does not know which it is.
     """
-    names = tf.constant(subject.label_names)
-    bytes_of_image = math.prod(subject.image_shape)
+    names = tf.constant(trained.label_names)
+    shape = trained.image_shape
 
     def decode(content: tf.Tensor) -> tf.Tensor:
-        channels = subject.image_shape[2]
         return tf.ensure_shape(
-            tf.io.decode_image(content, channels, expand_animations=False), subject.image_shape
+            tf.io.decode_image(content, shape[2], expand_animations=False), shape
         )
 
     def decode_raw(content: tf.Tensor) -> tf.Tensor:
-        pixels: Any = tf.io.decode_raw(content, tf.uint8)
-        return tf.reshape(pixels, tf.concat([tf.shape(content), subject.image_shape], 0))
+        return tf.reshape(_decode_raw(content, tf.uint8), tf.concat([tf.shape(content), shape], 0))
 
     def is_raw(content: tf.Tensor) -> tf.Tensor:
-        return tf.equal(tf.strings.length(content), bytes_of_image)
-
-    def decode_each(contents: tf.Tensor, one: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
-        spec = tf.TensorSpec(subject.image_shape, tf.uint8)
-        return tf.map_fn(one, contents, fn_output_signature=spec)
+        return tf.equal(tf.strings.length(content), math.prod(shape))
 
     def decode_any(content: tf.Tensor) -> tf.Tensor:
         return tf.cond(is_raw(content), lambda: decode_raw(content), lambda: decode(content))
@@ -155,19 +142,32 @@ def classify(subject: Classifier) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]
     def call(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         features = tf.io.parse_example(inputs, {"image": tf.io.FixedLenFeature([], tf.string)})
         contents: Any = features["image"]
-        if subject.encoding == "raw":
+        if trained.encoding == "raw":
             images = tf.cond(
                 tf.reduce_all(is_raw(contents)),
                 lambda: decode_raw(contents),  # All at once, which is quicker.
-                lambda: decode_each(contents, decode_any),
+                lambda: _map(decode_any, contents, shape),
             )
         else:
-            images = decode_each(contents, decode)
-        logits = subject.model(subject.preprocess(images), training=False)
-        scores, order = tf.math.top_k(tf.nn.softmax(logits), len(subject.label_names))
+            images = _map(decode, contents, shape)
+        scores, order = tf.math.top_k(
+            tf.nn.softmax(trained.logits(images)), len(trained.label_names)
+        )
         return {"classes": tf.gather(names, order), "scores": scores}
 
     return call
+
+
+def _map(
+    decode: Callable[[tf.Tensor], tf.Tensor], contents: tf.Tensor, image_shape: tuple[int, ...]
+) -> tf.Tensor:
+    """Applies a function from a file, a string scalar, to an image: string [N] to [N, H, W, C]."""
+    spec = tf.TensorSpec(image_shape, tf.uint8)
+    return tf.map_fn(decode, contents, fn_output_signature=spec)
+
+
+def _decode_raw(content: tf.Tensor, dtype: tf.DType) -> Any:
+    return tf.io.decode_raw(content, dtype)  # TensorFlow's annotation says it may be None.
 
 
 def decode_picture(
@@ -221,15 +221,15 @@ def decode_picture(
 def _with_palette(picture: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
     """The colours of a BMP file with a palette, whose numbers TensorFlow takes for grey."""
 
-    def number(at: int, dtype: tf.DType) -> tf.Tensor:
-        raw: Any = tf.io.decode_raw(tf.strings.substr(content, at, dtype.size), dtype)
+    def number(offset: int, dtype: tf.DType) -> tf.Tensor:
+        raw = _decode_raw(tf.strings.substr(content, offset, dtype.size), dtype)
         return tf.cast(raw[0], tf.int32)
 
     def coloured() -> tf.Tensor:
         colours = number(_BMP_COLOURS, tf.int32)
         colours = tf.where(tf.equal(colours, 0), 256, colours)
         start = 14 + number(_BMP_HEADER, tf.int32)
-        raw: Any = tf.io.decode_raw(tf.strings.substr(content, start, 4 * colours), tf.uint8)
+        raw = _decode_raw(tf.strings.substr(content, start, 4 * colours), tf.uint8)
         palette = tf.reshape(raw, [-1, 4])[:, 2::-1]  # Blue, green, red, and a byte of nothing.
         return tf.gather(palette, tf.cast(picture[:, :, 0], tf.int32))
 

@@ -1,101 +1,117 @@
 """How long one image and a batch take: one artifact, in a process of its own.
 
-  python -m digitline.export.latency KIND PATH THREADS IMAGES.npy
+  python -m digitline.export.latency KIND PATH THREADS IMAGES.npy SECONDS
 
-Prints a JSON object. A process of its own, since TensorFlow's number of threads is
-set once, and since runtimes disturb each other.
+Prints a JSON object. A process of its own, since TensorFlow's number of threads can be
+set only once, and since runtimes disturb each other.
 """
 
+import dataclasses
+import importlib
 import json
 import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ..base.export_layout import DEFAULT_SIGNATURE
+from ..base import export_layout
 from ..serving import artifacts
 
-# Calls whose time does not count, then those that do, at least and for so many seconds.
-_WARM_UP, _CALLS, _SECONDS = 30, 200, 1.5
+# Calls with one image: those that are not timed, then the timed ones, at least this many and
+# for this many seconds.
+_WARM_UP, _CALLS, SECONDS = 30, 200, 1.5
 _BATCH, _BATCHES = 256, 10
 
-# From one image or a batch, uint8 [N, H, W, C]; what it answers is not looked at.
-Call = Callable[[np.ndarray], Any]
+# Takes one image or a batch, uint8 [N, H, W, C]; its result is not looked at.
+Call = Callable[[np.ndarray], object]
 
 
-def measure(one: Call, many: Call | None, images: np.ndarray) -> dict[str, float]:
+@dataclasses.dataclass(frozen=True)
+class Timing:
+    """How fast an artifact is.
+
+    Attributes:
+      p50_us, p99_us: median and 99th percentile of the time of one image, in microseconds.
+      images_per_s: of batches; of single images where it takes no batches.
+    """
+
+    p50_us: float
+    p99_us: float
+    images_per_s: float
+
+
+def measure(one: Call, many: Call | None, images: np.ndarray, seconds: float = SECONDS) -> Timing:
     """Times an artifact.
 
     Args:
       one: takes one image.
-      many: takes a batch; None where one image at a time is all that it takes.
+      many: takes a batch; None where it takes no more than one image at a time.
       images: uint8 [N, H, W, C].
-
-    Returns:
-      `p50_us` and `p99_us` of one image, in microseconds, and `images_per_s` of batches.
+      seconds: of calls with one image.
     """
-    singles = [images[at : at + 1] for at in range(len(images))]
-    for at in range(_WARM_UP):
-        one(singles[at % len(singles)])
+    singles = [images[index : index + 1] for index in range(len(images))]
+    for index in range(_WARM_UP):
+        one(singles[index % len(singles)])
     times = []
-    end = time.perf_counter() + _SECONDS
+    end = time.perf_counter() + seconds
     while len(times) < _CALLS or time.perf_counter() < end:
         image = singles[len(times) % len(singles)]
         start = time.perf_counter_ns()
         one(image)
         times.append(time.perf_counter_ns() - start)
-    p50, p99 = np.percentile(times, [50, 99]) / 1000
+    p50, p99 = (float(time_us) for time_us in np.percentile(times, [50, 99]) / 1000)
     if many is None:
-        return {"p50_us": p50, "p99_us": p99, "images_per_s": 1e9 / float(np.mean(times))}
+        return Timing(p50, p99, 1e9 / float(np.mean(times)))
     batch = np.resize(images, (_BATCH, *images.shape[1:]))
     many(batch)
     start = time.perf_counter()
     for _ in range(_BATCHES):
         many(batch)
-    seconds = time.perf_counter() - start
-    return {"p50_us": p50, "p99_us": p99, "images_per_s": _BATCH * _BATCHES / seconds}
+    return Timing(p50, p99, _BATCH * _BATCHES / (time.perf_counter() - start))
 
 
 def _tflite(path: Path, threads: int) -> tuple[Call, None]:
     interpreter = artifacts.interpreter(path, threads)
-    detail = interpreter.get_input_details()[0]
-    given, gives = detail["index"], interpreter.get_output_details()[0]["index"]
-    batch, is_integer = int(detail["shape"][0]), detail["dtype"] == np.int8
+    (images,) = interpreter.get_input_details()
+    output = interpreter.get_output_details()[0]["index"]
+    batch, is_integer = int(images["shape"][0]), images["dtype"] == np.int8
 
-    def one(image: np.ndarray) -> Any:
+    def one(image: np.ndarray) -> object:
         values = (image.astype(np.int16) - 128).astype(np.int8) if is_integer else image
-        interpreter.set_tensor(given, np.repeat(values, batch, 0) if batch > 1 else values)
+        interpreter.set_tensor(
+            images["index"], np.repeat(values, batch, 0) if batch > 1 else values
+        )
         interpreter.invoke()
-        return interpreter.get_tensor(gives)
+        return interpreter.get_tensor(output)
 
     return one, None
 
 
-def _tensorflow_threads(threads: int) -> Any:
+def _limit_threads(threads: int) -> None:
+    """Of TensorFlow, before it is used."""
     from ..base.tf import tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-    return tf
 
 
 def _saved_model(path: Path, threads: int) -> tuple[Call, Call]:
-    _tensorflow_threads(threads)
+    _limit_threads(threads)
     model = artifacts.SavedModel(path)
 
-    def call(images: np.ndarray) -> Any:
-        return model.run(DEFAULT_SIGNATURE, {"images": images})
+    def call(images: np.ndarray) -> object:
+        return model.run(export_layout.DEFAULT_SIGNATURE, {"images": images})
 
     return call, call
 
 
 def _keras(workdir: Path, threads: int) -> tuple[Call, Call]:
     """The trained model as a graph function: as fast as Keras gets."""
-    tf = _tensorflow_threads(threads)
+    _limit_threads(threads)
+    from ..base.tf import tf
     from ..models.run import Run
 
     config, model = Run(workdir).load()
@@ -104,34 +120,40 @@ def _keras(workdir: Path, threads: int) -> tuple[Call, Call]:
         reduce_retracing=True,
     )
 
-    def call(images: np.ndarray) -> Any:
+    def call(images: np.ndarray) -> object:
         return function(tf.constant(images)).numpy()
 
     return call, call
 
 
 def _onnx(path: Path, threads: int) -> tuple[Call, Call]:
-    import onnxruntime  # pyright: ignore[reportMissingImports] (an extra)
-
-    options = onnxruntime.SessionOptions()
+    runtime = importlib.import_module("onnxruntime")  # By name, since it is an extra.
+    options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = threads
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
-    def call(images: np.ndarray) -> Any:
+    def call(images: np.ndarray) -> object:
         return session.run(["probabilities"], {"images": images})
 
     return call, call
 
 
-KINDS = {"keras": _keras, "saved_model": _saved_model, "tflite": _tflite, "onnx": _onnx}
+KERAS = "keras"
+KINDS = {
+    KERAS: _keras,
+    export_layout.SAVED_MODEL: _saved_model,
+    export_layout.TFLITE: _tflite,
+    export_layout.ONNX: _onnx,
+}
 
 
 def main(arguments: list[str]) -> None:
-    """Measures what the arguments name."""
-    kind, path, threads, images = arguments
+    """Measures the artifact that the arguments name."""
+    kind, path, threads, images, seconds = arguments
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     one, many = KINDS[kind](Path(path), int(threads))
-    print(json.dumps(measure(one, many, np.load(images))))
+    timing = measure(one, many, np.load(images), float(seconds))
+    print(json.dumps(dataclasses.asdict(timing)))
 
 
 if __name__ == "__main__":

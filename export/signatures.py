@@ -24,6 +24,22 @@ class Tensor:
     shape: tuple[str, ...]
     meaning: str
 
+    def sizes(
+        self, image_shape: tuple[int, int, int], classes: int, batch_size: int | None
+    ) -> list[int | None]:
+        """The shape for one model; None where the batch size is open, or for a layer's output."""
+        height, width, channels = image_shape
+        known = {
+            N: batch_size,
+            H: height,
+            W: width,
+            C: channels,
+            K: classes,
+            HWC: height * width * channels,
+            RGB: 3,
+        }
+        return [known.get(size) for size in self.shape]
+
     def __str__(self) -> str:
         return f"`{self.name}` {self.dtype} [{', '.join(self.shape)}]: {self.meaning}"
 
@@ -73,7 +89,7 @@ ACTIVATIONS = Signature(
     name="activations",
     input=SERVING_DEFAULT.input,
     outputs=(
-        Tensor("01_LAYER", "float32", (N, LAYER), "what each layer answers; the last: the logits"),
+        Tensor("01_LAYER", "float32", (N, LAYER), "the output of each layer; the last: the logits"),
     ),
 )
 

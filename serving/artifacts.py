@@ -67,13 +67,13 @@ def interpreter(
     from ai_edge_litert.interpreter import Interpreter
 
     where = f"{model}: " if isinstance(model, Path) else ""
-    if isinstance(model, Path) and not model.is_file():
-        raise UserError(f"{where}no such file")
-    content = model.read_bytes() if isinstance(model, Path) else model
     try:
+        content = model.read_bytes() if isinstance(model, Path) else model
         with quiet_stderr() if quiet else contextlib.nullcontext():
             opened = Interpreter(model_content=content, num_threads=threads)
             opened.allocate_tensors()
+    except (FileNotFoundError, IsADirectoryError):
+        raise UserError(f"{where}no such file") from None
     except (ValueError, RuntimeError) as error:
         raise UserError(f"{where}not a TFLite file that loads: {first_line(error)}") from error
     return opened
@@ -137,7 +137,7 @@ def open_saved_model(path: Path) -> Classifier:
     def run(images: np.ndarray) -> Outputs:
         return _in_batches(call, images, batch or _OPEN_BATCH, fixed=batch is not None)
 
-    labels = _labels(folder / export_layout.ASSETS / export_layout.LABELS)
+    labels = read_labels(folder / export_layout.ASSETS / export_layout.LABELS)
     return Classifier(folder, (height, width, channels), labels, run)
 
 
@@ -176,7 +176,7 @@ def open_tflite(path: Path) -> Classifier:
     def run(images: np.ndarray) -> Outputs:
         return _in_batches(call, images, batch=shape[0], fixed=True)
 
-    labels = _labels(path.parent / export_layout.LABELS)
+    labels = read_labels(path.parent / export_layout.LABELS)
     return Classifier(path, (shape[1], shape[2], shape[3]), labels, run)
 
 
@@ -249,7 +249,8 @@ def _check_input(dtype: str, shape: Sequence[int | None], path: Path) -> None:
         )
 
 
-def _labels(path: Path) -> tuple[str, ...]:
+def read_labels(path: Path) -> tuple[str, ...]:
+    """The names in a file of labels, by class number; none where there is no file."""
     if not path.is_file():
         return ()
     return tuple(path.read_text(encoding="utf-8").splitlines())

@@ -48,6 +48,19 @@ def idx_bytes(array):
     return struct.pack(f">I{array.ndim}I", magic, *array.shape) + array.tobytes()
 
 
+def export(run, export_dir, *more):
+    """Exports a SavedModel and a float32 TFLite file; 60 test images are enough for the gate."""
+    from digitline.export import exporter
+
+    arguments = [
+        f"--workdir={run.workdir}",
+        f"--export_dir={export_dir}",
+        "--tflite_variants=float32",
+        "--split=test[:60]",
+    ]
+    return call(exporter.COMMAND, [*arguments, *more])
+
+
 def train_arguments(data_dir, workdir, *more):
     """Flags of a short training on the tiny dataset, whatever the best recipe is."""
     return [

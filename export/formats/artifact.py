@@ -6,20 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from ...base import export_layout
-from ...base.errors import VerificationError
-from .. import signatures
-
-Outputs = dict[str, np.ndarray]
+from ...serving.artifacts import Outputs
+from ..signatures import Signature
 
 
 @dataclasses.dataclass(frozen=True)
 class Opened:
-    """An artifact, loaded from its files alone.
+    """An artifact, loaded from nothing but its files.
 
     Attributes:
       labels: that it carries, by class number.
-      run: from a signature's name and what it takes, [N, …], to its outputs, each [N, …].
+      run: from a signature's name and input, [N, …], to its outputs, each [N, …].
     """
 
     labels: tuple[str, ...]
@@ -35,31 +32,16 @@ class Artifact:
       title: as people call it.
       path: in a version's folder; empty for the folder itself.
       signatures: that it carries.
-      batch_size: that its signatures are fixed to; None where it is open.
-      max_accuracy_change: how far its accuracy may be from the model's; None where its
-        probabilities must be the model's.
       open: opens it.
+      batch_size: that its signatures are fixed to; None where it is open.
+      max_accuracy_change: how far its accuracy may be from the model's, 0 to 1; None where its
+        probabilities must be the model's.
     """
 
     name: str
     title: str
     path: str
-    signatures: tuple[signatures.Signature, ...]
-    batch_size: int | None
-    max_accuracy_change: float | None
+    signatures: tuple[Signature, ...]
     open: Callable[[Path], Opened]
-
-
-def agreed_labels(path: Path, inside: tuple[str, ...]) -> tuple[str, ...]:
-    """The label names inside an artifact's file, which are in `labels.txt` beside it too.
-
-    Raises:
-      VerificationError: they differ.
-    """
-    beside = tuple((path.parent / export_layout.LABELS).read_text(encoding="utf-8").splitlines())
-    if inside != beside:
-        raise VerificationError(
-            f"{path.name}: its labels are {', '.join(inside) or 'none'} inside, "
-            f"{', '.join(beside) or 'none'} in {export_layout.LABELS}; nothing was published"
-        )
-    return inside
+    batch_size: int | None = None
+    max_accuracy_change: float | None = None

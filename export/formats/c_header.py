@@ -4,17 +4,31 @@ TensorFlow Lite for Microcontrollers takes a model as an array. C11 or C++11.
 Source: https://ai.google.dev/edge/litert/microcontrollers/build_convert.
 """
 
+import dataclasses
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...serving import artifacts
-from .. import signatures
+from ...serving.artifacts import interpreter
+from .. import signatures, template
 
+_TEMPLATE = Path(__file__).with_name("c_header.h.j2")
 _IN_A_LINE = 16
 _TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int32": "int32_t", "float32": "float"}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Tensor:
+    """An input or output in C's words."""
+
+    type: str
+    shape: tuple[int, ...]
+    size: int
+    scale: str
+    zero_point: int
 
 
 def render(content: bytes, model_name: str, label_names: tuple[str, ...]) -> str:
@@ -26,85 +40,39 @@ def render(content: bytes, model_name: str, label_names: tuple[str, ...]) -> str
         what C does not take in a name becomes `_`.
       label_names: by class number.
     """
+    opened = interpreter(content)
+    runner = opened.get_signature_runner(signatures.SERVING_DEFAULT.name)
+    probabilities = runner.get_output_details()["probabilities"]
+    order = [detail["index"] for detail in opened.get_output_details()]
     name = f"digitline_{re.sub(r'[^A-Za-z0-9_]', '_', model_name)}_int8"
-    prefix = name.upper()
-    align = f"{prefix}_ALIGN"
-    return "\n".join(
-        [
-            f"/* {model_name}, int8: a TFLite file and what its numbers mean, by digitline.",
-            " * Include it in one source file: it defines the arrays.",
-            " * A number q of a tensor stands for SCALE * (q - ZERO_POINT). */",
-            f"#ifndef {prefix}_H_",
-            f"#define {prefix}_H_",
-            "",
-            "#include <stdint.h>",
-            "",
-            *_tensors(content, prefix),
-            f"#define {prefix}_CLASSES {len(label_names)}",
-            "",
-            "/* The label of each class. */",
-            f"const char *const {name}_labels[] = {{",
-            *(f'    "{_escaped(label)}",' for label in label_names),
-            "};",
-            "",
-            "#if defined(__cplusplus)",
-            f"#define {align} alignas(16)",
-            "#elif defined(__GNUC__)",
-            f"#define {align} __attribute__((aligned(16)))",
-            "#else",
-            f"#define {align} _Alignas(16)",
-            "#endif",
-            "",
-            f"const unsigned int {name}_len = {len(content)};",
-            f"{align} const unsigned char {name}[] = {{",
-            *_bytes(content),
-            "};",
-            "",
-            f"#undef {align}",
-            f"#endif /* {prefix}_H_ */",
-            "",
-        ]
+    starts = range(0, len(content), _IN_A_LINE)
+    return template.render(
+        _TEMPLATE,
+        model_name=model_name,
+        name=name,
+        prefix=name.upper(),
+        images=_tensor(runner.get_input_details()["images"]),
+        probabilities=_tensor(probabilities),
+        output_index=order.index(probabilities["index"]),
+        labels=[_escaped(label) for label in label_names],
+        length=len(content),
+        rows=[
+            ", ".join(f"0x{byte:02x}" for byte in content[start : start + _IN_A_LINE])
+            for start in starts
+        ],
     )
 
 
-def _tensors(content: bytes, prefix: str) -> list[str]:
-    """Macros of the images that go in and of the probabilities that come out."""
-    interpreter = artifacts.interpreter(content)
-    runner = interpreter.get_signature_runner(signatures.SERVING_DEFAULT.name)
-    images = runner.get_input_details()["images"]
-    probabilities = runner.get_output_details()["probabilities"]
-    order = [each["index"] for each in interpreter.get_output_details()]
-    return [
-        "/* Images: row by row, batch, height, width, channels. */",
-        *_tensor(f"{prefix}_INPUT", images),
-        "",
-        "/* Probabilities: the output number INDEX, one for each class. */",
-        f"#define {prefix}_OUTPUT_INDEX {order.index(probabilities['index'])}",
-        *_tensor(f"{prefix}_OUTPUT", probabilities),
-    ]
-
-
-def _tensor(prefix: str, detail: dict[str, Any]) -> list[str]:
-    shape = [int(size) for size in detail["shape"]]
+def _tensor(detail: dict[str, Any]) -> _Tensor:
+    """From LiteRT's details of a tensor."""
+    shape = tuple(int(size) for size in detail["shape"])
     scale, zero_point = detail["quantization"]
-    scale = scale or 1.0  # It is not quantized: its numbers stand for themselves.
-    return [
-        f"#define {prefix}_TYPE {_TYPES[np.dtype(detail['dtype']).name]}",
-        f"#define {prefix}_RANK {len(shape)}",
-        f"#define {prefix}_SHAPE {{{', '.join(map(str, shape))}}}",
-        f"#define {prefix}_SIZE {math.prod(shape)}",
-        f"#define {prefix}_SCALE {np.float32(scale)!s}f",
-        f"#define {prefix}_ZERO_POINT ({zero_point})",
-    ]
-
-
-def _bytes(content: bytes) -> list[str]:
-    starts = range(0, len(content), _IN_A_LINE)
-    rows = [content[at : at + _IN_A_LINE] for at in starts]
-    return [f"    {', '.join(f'0x{each:02x}' for each in row)}," for row in rows]
+    scale = scale or 1.0  # Not quantized: its numbers stand for themselves.
+    dtype = np.dtype(detail["dtype"]).name
+    return _Tensor(_TYPES[dtype], shape, math.prod(shape), str(np.float32(scale)), zero_point)
 
 
 def _escaped(text: str) -> str:
-    """In a C string: bytes that are no plain letters in octal, which ends after three digits."""
+    """For a C string: bytes other than plain letters as three octal digits."""
     plain = set(range(32, 127)) - set(b'"\\?')  # A ? may begin a trigraph.
-    return "".join(chr(each) if each in plain else f"\\{each:03o}" for each in text.encode())
+    return "".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in text.encode())

@@ -6,42 +6,37 @@ float32 rather than uint8 in: GPUs take it too.
 Source: https://developers.google.com/edge/mediapipe/solutions/vision/image_classifier.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from ...base.tf import tf
-from ...serving import artifacts
+from ...serving.artifacts import Outputs, interpreter
 from .. import signatures
-from ..functions import Classifier
+from ..functions import Function, TrainedModel, probabilities
 from . import metadata
-from .artifact import Opened, Outputs, agreed_labels
+from .artifact import Opened
 
 # Of red, green and blue in grey (ITU-R BT.601). They add up to 1, so that grey stays as it is.
 _GREY = (0.299, 0.587, 0.114)
 
 
-def classify_rgb(subject: Classifier) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+def classify_rgb(trained: TrainedModel) -> Function:
     """Images float32 [N, H, W, 3], 0 to 255, to probabilities."""
+    classify = probabilities(trained)
+    if trained.image_shape[2] == 3:
+        return classify
     weights = tf.constant(_GREY, tf.float32, shape=(1, 1, 3, 1))
-
-    def call(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        if subject.image_shape[2] == 1:
-            images = tf.nn.conv2d(images, weights, strides=1, padding="VALID")
-        logits = subject.model(subject.preprocess(images), training=False)
-        return {"probabilities": tf.nn.softmax(logits)}
-
-    return call
+    return lambda images: classify(tf.nn.conv2d(images, weights, strides=1, padding="VALID"))
 
 
 def open_file(path: Path) -> Opened:
     """Opens the variant with LiteRT, which MediaPipe runs on too."""
-    runner = artifacts.interpreter(path).get_signature_runner(signatures.CLASSIFY_RGB.name)
+    runner = interpreter(path).get_signature_runner(signatures.CLASSIFY_RGB.name)
 
-    def run(name: str, values: np.ndarray) -> Outputs:
-        del name  # There is one.
-        found = [runner(images=image[np.newaxis])["probabilities"].copy() for image in values]
-        return {"probabilities": np.concatenate(found)}
+    def run(signature: str, values: np.ndarray) -> Outputs:
+        del signature  # There is one.
+        rows = [runner(images=image[np.newaxis])["probabilities"].copy() for image in values]
+        return {"probabilities": np.concatenate(rows)}
 
-    return Opened(agreed_labels(path, metadata.labels(path)), run)
+    return Opened(metadata.labels(path), run)

@@ -2,18 +2,24 @@
 
 TFLite's metadata are a FlatBuffer of their own, in a buffer of the model that is called
 `TFLITE_METADATA`; the files that they name follow the model as a zip archive, so that
-`unzip model.tflite` unpacks them. MediaPipe, Android Studio and others read them; who does
-not loads the model as before.
+`unzip model.tflite` unpacks them. MediaPipe, Android Studio and others read them; other
+readers load the model unchanged. Written by hand, since the packages that write them pull in
+MediaPipe or are no longer maintained.
 Source: https://developers.google.com/edge/litert/conversion/tensorflow/metadata.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import io
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
+import flatbuffers
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
 from ...base import export_layout
 from .. import signatures
@@ -43,13 +49,14 @@ _IMAGE, _RGB, _GREY, _NORMALIZATION, _AXIS_LABELS = 2, 1, 2, 1, 2
 
 @dataclasses.dataclass(frozen=True)
 class _Table:
-    """A table to write: its kind in `_FIELDS`, and the fields that it has.
-
-    A field is a text, a whole number, an array, a table or a list of tables.
-    """
+    """A table to write: its kind in `_FIELDS`, and the fields that it has."""
 
     kind: str
-    fields: dict[str, Any]
+    fields: Mapping[str, _Field]
+
+
+_Pointed: TypeAlias = str | np.ndarray | _Table | list[_Table]
+_Field: TypeAlias = int | _Pointed
 
 
 def add(
@@ -66,27 +73,22 @@ def add(
       label_names: by class number.
       description: of the model.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
-    generated: Any = schema
-    model = generated.ModelT.InitFromObj(generated.Model.GetRootAs(content, 0))
+    model: compact.Model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
     _take_in(model, content)
-    table = _model(model, signature, description)
-    buffer, entry = generated.BufferT(), generated.MetadataT()
-    buffer.data = np.frombuffer(_flatbuffer(table), np.uint8)
-    entry.name, entry.buffer = _NAME, len(model.buffers)
-    model.buffers = [*model.buffers, buffer]
+    data = np.frombuffer(_flatbuffer(_model(model, signature, description)), np.uint8)
+    entry = schema.MetadataT(name=_NAME, buffer=len(model.buffers))
+    model.buffers = [*model.buffers, schema.BufferT(data=data)]
     model.metadata = [*(model.metadata or []), entry]
     compact.shorten_names(model)
     packed = compact.packed(model, _MODEL_IDENTIFIER, len(content))
     return _with_file(packed, export_layout.LABELS, "".join(f"{name}\n" for name in label_names))
 
 
-def _take_in(model: Any, content: bytes) -> None:
-    """Brings the constants into the FlatBuffer that lie behind it.
+def _take_in(model: compact.Model, content: bytes) -> None:
+    """Moves the constants that lie behind the FlatBuffer into it.
 
-    The quantizer puts large ones there, and states where they are; the place would not be
-    right any more.
+    The quantizer puts large ones there and writes their offsets, which would be wrong once the
+    FlatBuffer has another size.
     """
     for buffer in model.buffers:
         if buffer.offset > 1:  # 0 and 1 say that there is nothing.
@@ -104,12 +106,12 @@ def labels(path: Path) -> tuple[str, ...]:
         return tuple(archive.read(export_layout.LABELS).decode().splitlines())
 
 
-def _model(model: Any, signature: signatures.Signature, description: str) -> _Table:
+def _model(model: compact.Model, signature: signatures.Signature, description: str) -> _Table:
     """The metadata of a model: its tensors in the order of its subgraph."""
     (subgraph,) = model.subgraphs
     (carried,) = model.signatureDefs
-    names = {each.tensorIndex: each.name.decode() for each in carried.outputs}
-    described = {each.name: each for each in signature.outputs}
+    names = {output.tensorIndex: output.name.decode() for output in carried.outputs}
+    tensors = {tensor.name: tensor for tensor in signature.outputs}
     shape = subgraph.tensors[subgraph.inputs[0]].shape
     return _Table(
         "model",
@@ -121,7 +123,7 @@ def _model(model: Any, signature: signatures.Signature, description: str) -> _Ta
                     "subgraph",
                     {
                         "inputs": [_images(signature.input, channels=int(shape[-1]))],
-                        "outputs": [_output(described[names[at]]) for at in subgraph.outputs],
+                        "outputs": [_output(tensors[names[index]]) for index in subgraph.outputs],
                     },
                 )
             ],
@@ -132,7 +134,7 @@ def _model(model: Any, signature: signatures.Signature, description: str) -> _Ta
 
 def _images(tensor: signatures.Tensor, channels: int) -> _Table:
     color = _Table("image", {"color_space": _RGB if channels == 3 else _GREY})
-    fields: dict[str, Any] = {
+    fields: dict[str, _Field] = {
         "name": tensor.name,
         "description": tensor.meaning,
         "content": _Table("content", {"properties_type": _IMAGE, "properties": color}),
@@ -145,7 +147,7 @@ def _images(tensor: signatures.Tensor, channels: int) -> _Table:
 
 
 def _output(tensor: signatures.Tensor) -> _Table:
-    fields: dict[str, Any] = {"name": tensor.name, "description": tensor.meaning}
+    fields: dict[str, _Field] = {"name": tensor.name, "description": tensor.meaning}
     if tensor.name == "probabilities":
         file = {
             "name": export_layout.LABELS,
@@ -157,39 +159,36 @@ def _output(tensor: signatures.Tensor) -> _Table:
 
 
 def _flatbuffer(table: _Table) -> bytes:
-    import flatbuffers
-
     builder = flatbuffers.Builder(1024)
-    builder.Finish(_place(builder, table), _IDENTIFIER)
+    builder.Finish(_write(builder, table), _IDENTIFIER)
     return bytes(builder.Output())
 
 
-def _place(builder: Any, value: Any) -> int:
-    """Writes a text, an array, a table or a list of tables; returns where it is."""
+def _write(builder: flatbuffers.Builder, value: _Pointed) -> int:
+    """Writes a value that tables point to; returns its offset."""
     if isinstance(value, str):
         return builder.CreateString(value)
     if isinstance(value, np.ndarray):
         return builder.CreateNumpyVector(value)
     if isinstance(value, list):
-        places = [_place(builder, each) for each in value]
-        builder.StartVector(4, len(places), 4)
-        for place in reversed(places):  # A FlatBuffer is written from its end.
-            builder.PrependUOffsetTRelative(place)
+        offsets = [_write(builder, table) for table in value]
+        builder.StartVector(4, len(offsets), 4)
+        for offset in reversed(offsets):  # A FlatBuffer is written from its end.
+            builder.PrependUOffsetTRelative(offset)
         return builder.EndVector()
-    slots = _FIELDS[value.kind]
     # What a table points to is written before it.
-    placed = {
-        name: each if isinstance(each, int) else _place(builder, each)
-        for name, each in value.fields.items()
+    offsets = {
+        name: _write(builder, field)
+        for name, field in value.fields.items()
+        if not isinstance(field, int)
     }
+    slots = _FIELDS[value.kind]
     builder.StartObject(len(slots))
-    for name, each in value.fields.items():
-        put = (
-            builder.PrependUint8Slot
-            if isinstance(each, int)
-            else builder.PrependUOffsetTRelativeSlot
-        )
-        put(slots.index(name), placed[name], 0)
+    for name, field in value.fields.items():
+        if isinstance(field, int):
+            builder.PrependUint8Slot(slots.index(name), field, 0)
+        else:
+            builder.PrependUOffsetTRelativeSlot(slots.index(name), offsets[name], 0)
     return builder.EndObject()
 
 

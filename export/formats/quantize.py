@@ -10,32 +10,34 @@ import io
 from typing import Any
 
 import numpy as np
+from litert_quantizer.qtyping import TFLOperationName
+from litert_quantizer.quantizer import AlgorithmName, Quantizer
 
 from ...base.errors import UserError, first_line
 from ...base.quiet import quiet_stderr
-from ...serving import artifacts
+from ...serving.artifacts import interpreter
 from .. import signatures
 
 
 def float16(content: bytes) -> bytes:
     """Half-precision weights; computes in float32."""
-    quantizer, names = _quantizer(content)
+    quantizer = Quantizer(bytearray(content))
     quantizer.add_weight_only_config(
         regex=".*",
-        operation_name=names.operation.ALL_SUPPORTED,
+        operation_name=TFLOperationName.ALL_SUPPORTED,
         num_bits=16,
-        algorithm_key=names.algorithm.FLOAT_CASTING,
+        algorithm_key=AlgorithmName.FLOAT_CASTING,
     )
-    return _quantized(quantizer, None)
+    return _quantized(quantizer)
 
 
 def dynamic_int8(content: bytes) -> bytes:
     """Weights in int8 by channel; activations are quantized as they come, in and out is float."""
-    quantizer, names = _quantizer(content)
+    quantizer = Quantizer(bytearray(content))
     quantizer.add_dynamic_config(
-        regex=".*", operation_name=names.operation.ALL_SUPPORTED, num_bits=8
+        regex=".*", operation_name=TFLOperationName.ALL_SUPPORTED, num_bits=8
     )
-    return _quantized(quantizer, None)
+    return _quantized(quantizer)
 
 
 def int8(content: bytes, images: np.ndarray, integer_io: bool) -> bytes:
@@ -47,59 +49,43 @@ def int8(content: bytes, images: np.ndarray, integer_io: bool) -> bytes:
       integer_io: whether `images` and `probabilities` are int8 too; `content` must take
         float32 then.
     """
-    quantizer, names = _quantizer(content)
+    quantizer = Quantizer(bytearray(content))
     quantizer.add_static_config(
         regex=".*",
-        operation_name=names.operation.ALL_SUPPORTED,
+        operation_name=TFLOperationName.ALL_SUPPORTED,
         activation_num_bits=8,
         weight_num_bits=8,
     )
     if not integer_io:
         quantizer.update_quantization_recipe(
             regex=".*",
-            operation_name=names.operation.OUTPUT,
-            algorithm_key=names.algorithm.NO_QUANTIZE,
+            operation_name=TFLOperationName.OUTPUT,
+            algorithm_key=AlgorithmName.NO_QUANTIZE,
         )
     return _quantized(quantizer, _calibrated(quantizer, content, images))
 
 
-class _Names:
-    """The quantizer's own words."""
-
-    def __init__(self) -> None:
-        from litert_quantizer import qtyping, quantizer
-
-        self.operation: Any = qtyping.TFLOperationName
-        self.algorithm: Any = quantizer.AlgorithmName
-
-
-def _quantizer(content: bytes) -> tuple[Any, _Names]:
-    from litert_quantizer import quantizer
-
-    return quantizer.Quantizer(bytearray(content)), _Names()
-
-
-def _calibrated(quantizer: Any, content: bytes, images: np.ndarray) -> Any:
-    """The range of each activation over the images."""
-    runner = artifacts.interpreter(content).get_signature_runner(signatures.SERVING_DEFAULT.name)
-    detail = next(iter(runner.get_input_details().values()))
+def _calibrated(quantizer: Quantizer, content: bytes, images: np.ndarray) -> dict[str, Any]:
+    """The range of each activation over the images, by the tensor's name."""
+    signature = signatures.SERVING_DEFAULT.name
+    (detail,) = interpreter(content).get_signature_runner(signature).get_input_details().values()
     batch = int(detail["shape"][0])
     whole = images[: len(images) // batch * batch].astype(detail["dtype"])
     samples = [{"images": part} for part in np.split(whole, len(whole) // batch)]
     with quiet_stderr(), contextlib.redirect_stdout(io.StringIO()):
-        found = quantizer.calibrate({signatures.SERVING_DEFAULT.name: samples})
-    # Pixels have a range of their own, whatever these images hold of it: the scale of
+        ranges = quantizer.calibrate({signature: samples})
+    # Pixels have a range of their own, whichever of it these images hold: the scale of
     # an integer input is then 1, and nothing is rounded.
-    for name, ranges in found.items():
-        if name == detail["name"]:
-            ranges["min"] = np.zeros_like(ranges["min"])
-            ranges["max"] = np.full_like(ranges["max"], 255.0)
-    return found
+    if detail["name"] in ranges:
+        pixels = ranges[detail["name"]]
+        pixels["min"] = np.zeros_like(pixels["min"])
+        pixels["max"] = np.full_like(pixels["max"], 255.0)
+    return ranges
 
 
-def _quantized(quantizer: Any, calibrated: Any) -> bytes:
+def _quantized(quantizer: Quantizer, ranges: dict[str, Any] | None = None) -> bytes:
     try:
         with quiet_stderr(), contextlib.redirect_stdout(io.StringIO()):
-            return bytes(quantizer.quantize(calibrated).quantized_model)
-    except Exception as error:  # It raises whatever it likes.
+            return bytes(quantizer.quantize(ranges).quantized_model or b"")
+    except Exception as error:  # The quantizer raises errors of any kind.
         raise UserError(f"the model cannot be quantized: {first_line(error)}") from error

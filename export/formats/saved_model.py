@@ -7,71 +7,70 @@ import numpy as np
 
 from ...base import export_layout
 from ...base.tf import keras, tf
+from ...serving.artifacts import Outputs, SavedModel, read_labels
 from .. import functions, signatures
-from ..functions import Classifier
-from . import mediapipe
+from ..functions import TrainedModel
+from .artifact import Artifact, Opened
+from .mediapipe import classify_rgb
 
-# The function of each signature, from a `Classifier`.
+# The function of each signature, from a `TrainedModel`.
 FUNCTIONS = {
     signatures.SERVING_DEFAULT: functions.serving_default,
     signatures.PREDICT_IMAGES: functions.predict_images,
     signatures.PREDICT_BYTES: functions.predict_bytes,
     signatures.CLASSIFY: functions.classify,
     signatures.ACTIVATIONS: functions.activations,
-    signatures.TFLITE_DEFAULT: lambda subject: functions.serving_default(subject, tf.int32),
-    signatures.INTEGER_IO: functions.probabilities_alone,
-    signatures.CLASSIFY_RGB: mediapipe.classify_rgb,
+    signatures.TFLITE_DEFAULT: lambda trained: functions.serving_default(trained, tf.int32),
+    signatures.INTEGER_IO: functions.probabilities,
+    signatures.CLASSIFY_RGB: classify_rgb,
 }
 
 
-def write(
-    subject: Classifier,
+def write(trained: TrainedModel, folder: Path) -> None:
+    """Writes the SavedModel and its labels.
+
+    Args:
+      trained: what to export.
+      folder: to write; must not exist.
+    """
+    write_signatures(trained, folder, signatures.SAVED_MODEL)
+    write_labels(folder / export_layout.ASSETS, trained.label_names)
+
+
+def write_signatures(
+    trained: TrainedModel,
     folder: Path,
-    carried: tuple[signatures.Signature, ...] = signatures.SAVED_MODEL,
+    carried: tuple[signatures.Signature, ...],
     batch_size: int | None = None,
 ) -> None:
-    """Writes the SavedModel.
+    """Writes a SavedModel with these signatures.
 
     `ExportArchive` tracks the model's variables; a plain `tf.Module` around a
     Keras 3 model does not, and what is converted from it has no weights.
 
     Args:
-      subject: what to export.
+      trained: what to export.
       folder: to write; must not exist.
       carried: the signatures.
       batch_size: fixes N; None leaves it open.
     """
     archive: Any = keras.export.ExportArchive()
-    archive.track(subject.model)
+    archive.track(trained.model)
     for signature in carried:
-        spec = _spec(signature.input, subject.image_shape, batch_size)
-        function = FUNCTIONS[signature](subject)
+        tensor = signature.input
+        shape = tensor.sizes(trained.image_shape, len(trained.label_names), batch_size)
+        spec = tf.TensorSpec(shape, tensor.dtype, name=tensor.name)
+        function = FUNCTIONS[signature](trained)
         archive.add_endpoint(signature.name, function, input_signature=[spec])
     archive.write_out(str(folder), verbose=False)
     _name_methods(folder / export_layout.SAVED_MODEL_FILE, carried)
-    write_labels(folder / export_layout.ASSETS / export_layout.LABELS, subject.label_names)
 
 
-def write_labels(path: Path, label_names: tuple[str, ...]) -> None:
-    """Writes the label names, one a line, by class number."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{name}\n" for name in label_names), encoding="utf-8")
-
-
-def _spec(
-    tensor: signatures.Tensor, image_shape: tuple[int, int, int], batch_size: int | None
-) -> tf.TensorSpec:
-    height, width, channels = image_shape
-    sizes = {
-        signatures.N: batch_size,
-        signatures.H: height,
-        signatures.W: width,
-        signatures.C: channels,
-        signatures.RGB: 3,
-        signatures.HWC: int(np.prod(image_shape)),
-    }
-    shape = [sizes[size] for size in tensor.shape]
-    return tf.TensorSpec(shape, tensor.dtype, name=tensor.name)
+def write_labels(folder: Path, label_names: tuple[str, ...]) -> None:
+    """Writes the label names into a folder, one a line, by class number."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = "".join(f"{name}\n" for name in label_names)
+    (folder / export_layout.LABELS).write_text(lines, encoding="utf-8")
 
 
 def _name_methods(path: Path, carried: tuple[signatures.Signature, ...]) -> None:
@@ -83,3 +82,22 @@ def _name_methods(path: Path, carried: tuple[signatures.Signature, ...]) -> None
         for signature in carried:
             graph.signature_def[signature.name].method_name = signature.method
     path.write_bytes(content.SerializeToString(deterministic=True))
+
+
+def _open(folder: Path) -> Opened:
+    model = SavedModel(folder)
+
+    def run(signature: str, values: np.ndarray) -> Outputs:
+        (name,) = model.signatures[signature]
+        return model.run(signature, {name: values})
+
+    return Opened(read_labels(export_layout.labels_of(folder)), run)
+
+
+ARTIFACT = Artifact(
+    name=export_layout.SAVED_MODEL,
+    title="SavedModel",
+    path="",
+    signatures=signatures.SAVED_MODEL,
+    open=_open,
+)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ from ...base import export_layout
 from ...base.errors import UserError, first_line
 from ...base.quiet import quiet_stderr
 from ...base.tf import tf
+from ...serving.artifacts import Outputs, open_tflite
 from .. import signatures
-from ..functions import Classifier
-from . import c_header, metadata, quantize, saved_model
+from ..functions import TrainedModel
+from . import c_header, mediapipe, metadata, quantize, saved_model
+from .artifact import Artifact, Opened
 
 # LiteRT's CompiledModel and LiteRT.js refuse a batch size that is left open.
 BATCH_SIZE = 1
@@ -24,13 +27,13 @@ class Variant:
 
     Attributes:
       name: as in `--tflite_variants`.
-      what: in words.
+      meaning: in words.
       max_accuracy_change: how far its accuracy may be from the model's, 0 to 1; None
         where its probabilities must be the model's.
     """
 
     name: str
-    what: str
+    meaning: str
     max_accuracy_change: float | None
 
     @property
@@ -45,7 +48,7 @@ DYNAMIC_INT8 = Variant("dynamic_int8", "int8 weights, float32 in and out", 0.000
 INT8 = Variant("int8", "int8 weights and activations", 0.003)
 MEDIAPIPE = Variant("mediapipe", "float32, for MediaPipe's Image Classifier", None)
 USUAL = (FLOAT32, FLOAT16, DYNAMIC_INT8, INT8)
-VARIANTS = {each.name: each for each in (*USUAL, MEDIAPIPE)}
+VARIANTS = {variant.name: variant for variant in (*USUAL, MEDIAPIPE)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,95 +64,116 @@ class Options:
       c_header: the name of the model in a C header of int8; None where there is to be none.
     """
 
-    variants: tuple[Variant, ...] = USUAL
+    variants: tuple[Variant, ...]
     batch_size: int = BATCH_SIZE
     integer_io: bool = False
     calibration: np.ndarray | None = None
     c_header: str | None = None
 
+    def converted(self, variant: Variant) -> signatures.Signature:
+        """The signature of a variant's float32 file, before int8 makes integers of it."""
+        if variant is MEDIAPIPE:
+            return signatures.CLASSIFY_RGB
+        if variant is INT8 and self.integer_io:
+            return signatures.INTEGER_IO
+        return signatures.TFLITE_DEFAULT
 
-def write(subject: Classifier, folder: Path, options: Options) -> None:
-    """Writes the variants (built-in ops alone) and the labels.
+    def published(self, variant: Variant) -> signatures.Signature:
+        """The signature of a variant's file."""
+        signature = self.converted(variant)
+        return signatures.INT8_IO if signature is signatures.INTEGER_IO else signature
+
+    def batch_size_of(self, variant: Variant) -> int:
+        """Images that a variant takes at once."""
+        return BATCH_SIZE if variant is MEDIAPIPE else self.batch_size
+
+
+def artifacts(options: Options) -> tuple[Artifact, ...]:
+    """The variants' files."""
+    return tuple(
+        Artifact(
+            name="tflite" if variant is FLOAT32 else f"tflite_{variant.name}",
+            title=f"TFLite {variant.name}",
+            path=variant.file,
+            signatures=(options.published(variant),),
+            batch_size=options.batch_size_of(variant),
+            max_accuracy_change=variant.max_accuracy_change,
+            open=mediapipe.open_file if variant is MEDIAPIPE else _open,
+        )
+        for variant in options.variants
+    )
+
+
+def _open(path: Path) -> Opened:
+    classifier = open_tflite(path)
+
+    def run(signature: str, values: np.ndarray) -> Outputs:
+        del signature  # There is one.
+        outputs = classifier.run(values)
+        if outputs["classes"].dtype == np.int32:  # As the signature has it.
+            outputs["classes"] = outputs["classes"].astype(np.int64)
+        return outputs
+
+    return Opened(metadata.labels(path), run)
+
+
+def write(trained: TrainedModel, folder: Path, options: Options) -> None:
+    """Writes the variants (built-in ops only) and the labels.
 
     Args:
-      subject: what to export.
+      trained: what to export.
       folder: to write into; made if it is not there.
       options: which variants, and how.
 
     Raises:
       UserError: the model holds an op that TFLite has not.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    saved_model.write_labels(folder, trained.label_names)
+    quantizers: dict[str, Callable[[bytes], bytes]] = {
+        FLOAT16.name: quantize.float16,
+        DYNAMIC_INT8.name: quantize.dynamic_int8,
+        INT8.name: lambda content: _int8(content, options),
+    }
+    height, width, channels = trained.image_shape
+    images = f"Raw {height}x{width}x{channels} images to {len(trained.label_names)} classes"
     converted: dict[signatures.Signature, bytes] = {}
     for variant in options.variants:
-        signature = carried(variant, options)
+        signature = options.converted(variant)
         if signature not in converted:
-            batch_size = batch_size_of(variant, options)
-            converted[signature] = convert(subject, batch_size, signature, folder.parent)
-        made = _variant(variant, converted[signature], options)
-        height, width, channels = subject.image_shape
-        described = (
-            f"Raw {height}x{width}x{channels} images to {len(subject.label_names)} classes; "
-            f"{variant.what}"
-        )
-        made = metadata.add(made, signature, subject.label_names, described)
-        (folder / variant.file).write_bytes(made)
+            batch_size = options.batch_size_of(variant)
+            converted[signature] = convert(trained, batch_size, signature, folder.parent)
+        content = quantizers.get(variant.name, bytes)(converted[signature])
+        description = f"{images}; {variant.meaning}"
+        content = metadata.add(content, signature, trained.label_names, description)
+        (folder / variant.file).write_bytes(content)
         if variant is INT8 and options.c_header:
-            header = c_header.render(made, options.c_header, subject.label_names)
+            header = c_header.render(content, options.c_header, trained.label_names)
             (folder / export_layout.C_HEADER_FILE).write_text(header, encoding="ascii")
-    saved_model.write_labels(folder / export_layout.LABELS, subject.label_names)
 
 
-def carried(variant: Variant, options: Options) -> signatures.Signature:
-    """The signature that a variant carries, before int8 makes integers of it."""
-    if variant is MEDIAPIPE:
-        return signatures.CLASSIFY_RGB
-    if variant is INT8 and options.integer_io:
-        return signatures.INTEGER_IO
-    return signatures.TFLITE_DEFAULT
-
-
-def signature_of(variant: Variant, options: Options) -> signatures.Signature:
-    """What a variant's file takes and gives."""
-    signature = carried(variant, options)
-    return signatures.INT8_IO if signature is signatures.INTEGER_IO else signature
-
-
-def batch_size_of(variant: Variant, options: Options) -> int:
-    """Images that a variant takes at once."""
-    return BATCH_SIZE if variant is MEDIAPIPE else options.batch_size
-
-
-def _variant(variant: Variant, content: bytes, options: Options) -> bytes:
-    """What the quantizer makes of a float32 file."""
-    if variant is FLOAT16:
-        return quantize.float16(content)
-    if variant is DYNAMIC_INT8:
-        return quantize.dynamic_int8(content)
-    if variant is INT8:
-        if options.calibration is None:
-            raise ValueError("Expected calibration images with int8. Received: None")
-        return quantize.int8(content, options.calibration, options.integer_io)
-    return content
+def _int8(content: bytes, options: Options) -> bytes:
+    if options.calibration is None:
+        raise ValueError("Expected calibration images with int8. Received: None")
+    return quantize.int8(content, options.calibration, options.integer_io)
 
 
 def convert(
-    subject: Classifier, batch_size: int, signature: signatures.Signature, scratch: Path
+    trained: TrainedModel, batch_size: int, signature: signatures.Signature, scratch: Path
 ) -> bytes:
     """A float32 TFLite file.
 
     Args:
-      subject: what to export.
+      trained: what to export.
       batch_size: of the file.
       signature: that it carries.
-      scratch: a folder for what goes again; a killed export's leftovers are looked for there.
+      scratch: a folder for temporary files; a killed export's leftovers are looked for there.
 
     Raises:
       UserError: the model holds an op that TFLite has not; names it.
     """
     with tempfile.TemporaryDirectory(dir=scratch) as temporary:
         source = Path(temporary) / export_layout.SAVED_MODEL
-        saved_model.write(subject, source, (signature,), batch_size)
+        saved_model.write_signatures(trained, source, (signature,), batch_size)
         return from_saved_model(source, signature.name)
 
 

@@ -1,25 +1,27 @@
-"""The gate: an artifact is compared with the trained model before it is published."""
+"""How the outputs of an artifact differ from the trained model's, and how far they may."""
 
 import dataclasses
-from typing import Any
+import math
 
 import numpy as np
 
 from ...base.errors import VerificationError
+from ...base.files import JsonObject
 from ...base.tf import keras, tf
 from ...data.pipeline.preprocess import Preprocess
+from ...serving.artifacts import Outputs
 
 # Between probabilities of the artifact and of the trained model. Two runtimes
 # add up float32 in different orders; a wrong graph is off by far more.
 TOLERANCE = 1e-4
 _BATCH = 500
-# So many image indices are named in an error.
+# Image indices that an error names.
 _NAMED = 10
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """How an artifact's answers differ from the trained model's.
+    """How an artifact's outputs differ from the trained model's.
 
     Attributes:
       artifact: what was compared, in words.
@@ -28,10 +30,10 @@ class Comparison:
       accuracy: of the artifact, 0 to 1.
       reference_accuracy: of the trained model.
       agreement: share of the images that get the same class.
-      max_difference: the largest between two probabilities; infinite if one is no number.
+      max_difference: the largest between two probabilities; infinite if one is not finite.
       far: indices of images with a probability off by more than the tolerance.
-      wrong_class: indices of images that are classified otherwise though the
-        model's two best probabilities are further apart than the tolerance.
+      wrong_class: indices of images that get another class though the model's two best
+        probabilities are further apart than the tolerance.
       max_accuracy_change: how far the accuracy may be off; None where the
         probabilities must be the model's.
     """
@@ -48,9 +50,10 @@ class Comparison:
     max_accuracy_change: float | None = None
 
     @property
-    def _telling(self) -> tuple[int, ...]:
-        """Images that say what is wrong: where rounding is allowed, all are a little off."""
-        return self.far if self.max_accuracy_change is None else ()
+    def first_images(self) -> list[int]:
+        """Indices of the first images that show what is wrong."""
+        far = self.far if self.max_accuracy_change is None else ()  # Rounding moves all of them.
+        return sorted({*far, *self.wrong_class})[:_NAMED]
 
     @property
     def agrees(self) -> bool:
@@ -59,31 +62,25 @@ class Comparison:
         # One image may always differ: on small splits it is more than the limit.
         allowed = max(self.max_accuracy_change * self.examples, 1.0)
         change = abs(self.accuracy - self.reference_accuracy) * self.examples
-        return bool(np.isfinite(self.max_difference)) and change <= allowed + 1e-6
+        return math.isfinite(self.max_difference) and change <= allowed + 1e-6
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The figures as JSON can hold them; of the indices, the first few."""
         return {
-            "artifact": self.artifact,
-            "signature": self.signature,
+            **dataclasses.asdict(self),
             "agrees": self.agrees,
-            "examples": self.examples,
-            "accuracy": self.accuracy,
-            "reference_accuracy": self.reference_accuracy,
-            "agreement": self.agreement,
             "max_difference": min(self.max_difference, 1e30),  # JSON has no infinity.
             "tolerance": TOLERANCE if self.max_accuracy_change is None else None,
-            "max_accuracy_change": self.max_accuracy_change,
             "far": len(self.far),
             "wrong_class": len(self.wrong_class),
-            "first_images": sorted({*self._telling, *self.wrong_class})[:_NAMED],
+            "first_images": self.first_images,
         }
 
 
 def reference_probabilities(
     model: keras.Model, preprocess: Preprocess, images: np.ndarray
 ) -> np.ndarray:
-    """What the trained model itself says.
+    """The trained model's own probabilities.
 
     Args:
       model: as training saved it, to logits.
@@ -99,21 +96,22 @@ def reference_probabilities(
         return tf.nn.softmax(model(preprocess(batch), training=False))
 
     starts = range(0, len(images), _BATCH)
-    return np.concatenate([predict(tf.constant(images[at : at + _BATCH])).numpy() for at in starts])
+    batches = [predict(tf.constant(images[start : start + _BATCH])) for start in starts]
+    return np.concatenate([batch.numpy() for batch in batches])
 
 
 def compare(
     artifact: str,
     signature: str,
-    outputs: dict[str, np.ndarray],
+    outputs: Outputs,
     reference: np.ndarray,
     labels: np.ndarray,
     max_accuracy_change: float | None = None,
 ) -> Comparison:
-    """Compares an artifact's answers with the trained model's.
+    """Compares an artifact's outputs with the trained model's.
 
     Args:
-      artifact, signature: what gave the answers, in words.
+      artifact, signature: what gave the outputs, in words.
       outputs: `probabilities` float32 [N, K] and `classes` int64 [N].
       reference: the trained model's probabilities, float32 [N, K].
       labels: true classes, int64 [N].
@@ -125,11 +123,11 @@ def compare(
     """
     count = len(reference)
     expected = {"probabilities": ("float32", reference.shape), "classes": ("int64", (count,))}
-    found = {name: (value.dtype.name, value.shape) for name, value in outputs.items()}
-    if found != expected:
+    received = {name: (value.dtype.name, value.shape) for name, value in outputs.items()}
+    if received != expected:
         raise VerificationError(
             f"{artifact}, {signature}: expected the outputs {_described(expected)}, "
-            f"got {_described(found)}; nothing was published"
+            f"got {_described(received)}; nothing was published"
         )
     probabilities, classes = outputs["probabilities"], outputs["classes"]
     difference = np.abs(probabilities.astype(np.float64) - reference).max(axis=1)
@@ -159,8 +157,7 @@ def require_agreement(comparison: Comparison) -> None:
     """
     if comparison.agrees:
         return
-    named = comparison.to_json()
-    images = ", ".join(map(str, named["first_images"]))
+    images = ", ".join(map(str, comparison.first_images))
     if comparison.max_accuracy_change is None:
         how = (
             f"on {len(comparison.far):,} of {comparison.examples:,} images a probability is off by "
@@ -177,7 +174,7 @@ def require_agreement(comparison: Comparison) -> None:
         f"{comparison.artifact}, {comparison.signature}: disagrees with the trained model: {how}"
         f"accuracy {comparison.accuracy:.2%}, the model's is {comparison.reference_accuracy:.2%}; "
         "nothing was published",
-        details={"verification": named},
+        details={"verification": comparison.to_json()},
     )
 
 

@@ -1,4 +1,4 @@
-"""Every artifact and every signature beside the trained model, on every image of a split."""
+"""Compares every signature of every artifact with the trained model, on every image of a split."""
 
 import dataclasses
 import functools
@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ...base import progress
+from ...base import export_layout, progress
 from ...base.errors import UserError, VerificationError
-from ...serving import artifacts as runtime
-from ..formats.artifact import Artifact
-from ..functions import Classifier
-from . import comparison as verify
-from .comparison import Comparison
+from ...serving.artifacts import open_saved_model, read_labels
+from ..formats.artifact import Artifact, Opened
+from ..functions import TrainedModel
+from .comparison import Comparison, compare, reference_probabilities, require_agreement
 from .entries import ENTRIES, as_seen
 
 # Images in a call of an artifact: bounds the memory of large networks.
@@ -21,53 +20,54 @@ _BATCH = 250
 
 
 @dataclasses.dataclass(frozen=True)
-class Truth:
+class Reference:
     """What artifacts are compared with.
 
     Attributes:
-      subject: what is exported.
+      trained: the model that they were made from.
       images: uint8 [N, H, W, C].
       labels: true classes, int64 [N].
     """
 
-    subject: Classifier
+    trained: TrainedModel
     images: np.ndarray
     labels: np.ndarray
 
     @functools.cached_property
     def probabilities(self) -> np.ndarray:
         """The trained model's own, float32 [N, K]."""
-        subject = self.subject
-        return verify.reference_probabilities(subject.model, subject.preprocess, self.images)
+        return self._probabilities(self.images)
 
     @property
     def accuracy(self) -> float:
         """The trained model's, 0 to 1."""
         return float((self.probabilities.argmax(axis=1) == self.labels).mean())
 
-    def seen_by(self, signature: str) -> np.ndarray:
-        """The trained model's probabilities for what a signature shows it."""
-        seen = as_seen(signature, self.images, self.subject)
+    def probabilities_of(self, signature: str) -> np.ndarray:
+        """The trained model's for the images as a signature must show them to it."""
+        seen = as_seen(signature, self.images, self.trained)
         if seen is self.images or np.array_equal(seen, self.images):
             return self.probabilities
-        subject = self.subject
-        return verify.reference_probabilities(subject.model, subject.preprocess, seen)
+        return self._probabilities(seen)
+
+    def _probabilities(self, images: np.ndarray) -> np.ndarray:
+        return reference_probabilities(self.trained.model, self.trained.preprocess, images)
 
 
-def require_accuracy(truth: Truth, least: float) -> None:
+def require_accuracy(reference: Reference, min_accuracy: float) -> None:
     """Refuses a bad model.
 
     Raises:
-      VerificationError: its accuracy is below `least`.
+      VerificationError: its accuracy is below `min_accuracy`.
     """
-    if truth.accuracy < least:
+    if reference.accuracy < min_accuracy:
         raise VerificationError(
-            f"the model's accuracy is {truth.accuracy:.2%} on {len(truth.labels):,} images, below "
-            f"--min_accuracy={least:g}; nothing was published"
+            f"the model's accuracy is {reference.accuracy:.2%} on {len(reference.labels):,} "
+            f"images, below --min_accuracy={min_accuracy:g}; nothing was published"
         )
 
 
-def require_better(truth: Truth, folder: Path) -> None:
+def require_better(reference: Reference, folder: Path) -> None:
     """Refuses a model that is worse than a published version.
 
     Raises:
@@ -76,26 +76,25 @@ def require_better(truth: Truth, folder: Path) -> None:
     """
     if not folder.is_dir():
         raise UserError(f"--must_beat: there is no version {folder}")
-    published = runtime.open_saved_model(folder)
-    if published.image_shape != truth.subject.image_shape or published.labels != (
-        truth.subject.label_names
-    ):
+    published = open_saved_model(folder)
+    trained = reference.trained
+    if (published.image_shape, published.labels) != (trained.image_shape, trained.label_names):
         raise UserError(f"--must_beat: {folder} takes other images, or has other labels")
-    accuracy = float((published.run(truth.images)["classes"] == truth.labels).mean())
-    if truth.accuracy < accuracy:
+    accuracy = float((published.run(reference.images)["classes"] == reference.labels).mean())
+    if reference.accuracy < accuracy:
         raise VerificationError(
-            f"the model's accuracy is {truth.accuracy:.2%} on {len(truth.labels):,} images, that "
-            f"of {folder} {accuracy:.2%}; nothing was published"
+            f"the model's accuracy is {reference.accuracy:.2%} on {len(reference.labels):,} "
+            f"images, that of {folder} {accuracy:.2%}; nothing was published"
         )
 
 
-def compared(artifact: Artifact, folder: Path, truth: Truth) -> Iterator[Comparison]:
-    """Compares an artifact through each of its signatures, loaded afresh from its files alone.
+def comparisons(artifact: Artifact, folder: Path, reference: Reference) -> Iterator[Comparison]:
+    """Compares an artifact through each of its signatures, loaded from nothing but its files.
 
     Args:
       artifact: what to compare.
       folder: the version's.
-      truth: what with.
+      reference: what with.
 
     Yields:
       The comparison of each signature.
@@ -103,32 +102,44 @@ def compared(artifact: Artifact, folder: Path, truth: Truth) -> Iterator[Compari
     Raises:
       VerificationError: one disagrees.
     """
-    progress.say(
-        f"comparing {artifact.title} with the trained model on {len(truth.labels):,} images"
-    )
+    count = len(reference.labels)
+    progress.say(f"comparing {artifact.title} with the trained model on {count:,} images")
     opened = artifact.open(folder / artifact.path)
-    names = truth.subject.label_names
-    if opened.labels != names:
-        raise VerificationError(
-            f"{artifact.title}: its labels are {_named(opened.labels)}, the dataset's "
-            f"{_named(names)}; nothing was published"
-        )
+    names = reference.trained.label_names
+    _require_labels(artifact, opened, read_labels(export_layout.labels_of(folder)), names)
     for signature in artifact.signatures:
         entry = ENTRIES[signature.name]
-        parts = []
-        for at in range(0, len(truth.images), _BATCH):
-            values = entry.encode(truth.images[at : at + _BATCH], truth.subject)
-            parts.append(entry.decode(opened.run(signature.name, values), names))
-        comparison = verify.compare(
+        batches = []
+        for start in range(0, count, _BATCH):
+            images = reference.images[start : start + _BATCH]
+            outputs = opened.run(signature.name, entry.encode(images, reference.trained))
+            batches.append(entry.decode(outputs, names))
+        comparison = compare(
             artifact.title,
             signature.name,
-            {name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
-            truth.seen_by(signature.name),
-            truth.labels,
+            {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]},
+            reference.probabilities_of(signature.name),
+            reference.labels,
             artifact.max_accuracy_change,
         )
-        verify.require_agreement(comparison)
+        require_agreement(comparison)
         yield comparison
+
+
+def _require_labels(
+    artifact: Artifact, opened: Opened, beside: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
+    """Refuses labels, in the artifact or in the file beside it, that are not the dataset's."""
+    if opened.labels != beside:
+        raise VerificationError(
+            f"{artifact.path}: its labels are {_named(opened.labels)} inside, {_named(beside)} in "
+            f"{export_layout.LABELS}; nothing was published"
+        )
+    if opened.labels != expected:
+        raise VerificationError(
+            f"{artifact.title}: its labels are {_named(opened.labels)}, the dataset's are "
+            f"{_named(expected)}; nothing was published"
+        )
 
 
 def _named(labels: tuple[str, ...]) -> str:

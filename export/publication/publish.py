@@ -1,12 +1,8 @@
 """Version numbers, and the rename by which a version appears whole or not at all.
 
-    <export_dir>/saved_model/<model_name>/<version>/
-    <export_dir>/tflite/<model_name>/<version>/
-    <export_dir>/onnx/<model_name>/<version>/
-
-A server that watches `saved_model/<model_name>` never sees a version that is
-half written: it is made and verified in `<export_dir>/.staging`, on the same
-file system, and renamed into place.
+A server that watches `saved_model/<model_name>` never sees a version that is half
+written: it is made and verified in `<export_dir>/.staging`, on the same file system, and
+renamed into place.
 """
 
 import contextlib
@@ -19,7 +15,7 @@ from ...base import export_layout, files
 from ...base.errors import UserError
 
 _STAGING = ".staging"
-# Below the export folder: what was rolled back, as <kind>/<model_name>/<version>.
+# Below the export folder: what was rolled back, as <format>/<model_name>/<version>.
 ROLLED_BACK = ".rolled_back"
 
 
@@ -43,59 +39,65 @@ def staging(export_dir: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def published(export_dir: Path, model_name: str) -> dict[int, list[Path]]:
+    """The folders of each version that is there, in any format."""
+    versions: dict[int, list[Path]] = {}
+    for export_format in export_layout.FORMATS:
+        for path in (export_dir / export_format / model_name).glob("*"):
+            if path.name.isdecimal() and path.is_dir():
+                versions.setdefault(int(path.name), []).append(path)
+    return versions
+
+
 def next_version(export_dir: Path, model_name: str) -> int:
-    """One more than the highest version of the model in any kind; the first is 1.
+    """One more than the highest version of the model in any format; the first is 1.
 
     Versions that were rolled back count too: a number stands for one model for ever.
     """
-    versions = [0]
-    for root in (export_dir, export_dir / ROLLED_BACK):
-        for kind in export_layout.FORMATS:
-            for path in (root / kind / model_name).glob("*"):
-                if path.name.isdecimal():
-                    versions.append(int(path.name))
-    return max(versions) + 1
+    roots = (export_dir, export_dir / ROLLED_BACK)
+    return 1 + max((number for root in roots for number in published(root, model_name)), default=0)
 
 
 def targets(
-    export_dir: Path, model_name: str, version: int, kinds: Iterable[str]
+    export_dir: Path, model_name: str, version: int, formats: Iterable[str]
 ) -> dict[str, Path]:
-    """Where a version goes, by kind.
+    """Where a version goes, by format.
 
     Raises:
       UserError: the version is there already.
     """
-    found = {
-        kind: export_layout.version_folder(export_dir, kind, model_name, version) for kind in kinds
+    folders = {
+        name: export_layout.version_folder(export_dir, name, model_name, version)
+        for name in formats
     }
-    for target in found.values():
-        if target.exists():
-            raise UserError(f"{target} is there already; versions are never changed")
-    return found
+    for folder in folders.values():
+        if folder.exists():
+            raise UserError(f"{folder} is there already; versions are never changed")
+    return folders
 
 
 def publish(staged: Path, targets: Mapping[str, Path]) -> None:
-    """Makes the verified folders `staged/<kind>` appear at their places.
+    """Makes the verified folders `staged/<format>` appear at their places.
 
     Everything is on disk before the first rename. The SavedModel comes last:
     it is the one that servers watch. If a rename fails, those before it are
-    taken back; a kill between two leaves a version of one kind, whole and
+    taken back; a kill between two leaves a version of one format, whole and
     verified, and the next export takes the next number.
 
     Args:
       staged: a folder of folders, on the same file system.
-      targets: where each goes, by kind.
+      targets: where each goes, by format.
     """
-    for kind, target in targets.items():
+    for name, target in targets.items():
         target.parent.mkdir(parents=True, exist_ok=True)
-        files.sync_tree(staged / kind)
-    done = []
+        files.sync_tree(staged / name)
+    renamed = []
     try:
-        for kind in sorted(targets, key=lambda kind: kind == export_layout.SAVED_MODEL):
-            os.rename(staged / kind, targets[kind])
-            done.append(kind)
-            files.sync(targets[kind].parent)
+        for name in sorted(targets, key=lambda name: name == export_layout.SAVED_MODEL):
+            os.rename(staged / name, targets[name])
+            renamed.append(name)
+            files.sync(targets[name].parent)
     except OSError:
-        for kind in done:
-            os.rename(targets[kind], staged / kind)
+        for name in renamed:
+            os.rename(targets[name], staged / name)
         raise

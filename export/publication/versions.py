@@ -4,21 +4,38 @@ A version that is taken away goes by one rename, so a server sees it whole or no
 all. Its number is not used again.
 """
 
+import dataclasses
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from ...base import export_layout, files
 from ...base.errors import UserError
-from . import publish
+from .publish import ROLLED_BACK, published
 
 # In a version's folder: where its manifest is.
-MANIFESTS = (
+_MANIFESTS = (
     f"{export_layout.EXTRA}/{export_layout.SAVED_MODEL_MANIFEST}",
     export_layout.MANIFEST,
 )
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """A published file."""
+
+    bytes: int
+    sha256: str
+
+
+def digests(folder: Path) -> dict[str, File]:
+    """Each file below `folder`, by its relative path."""
+    return {
+        path.relative_to(folder).as_posix(): File(path.stat().st_size, files.sha256(path))
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def roll_back(export_dir: Path, model_name: str) -> tuple[int, int]:
@@ -32,45 +49,35 @@ def roll_back(export_dir: Path, model_name: str) -> tuple[int, int]:
     Raises:
       UserError: there is no version before it.
     """
-    found = published(export_dir, model_name)
-    if len(found) < 2:
+    folders = published(export_dir, model_name)
+    if len(folders) < 2:
         raise UserError(
-            f"{model_name} in {export_dir} has {len(found)} version{'s' * (len(found) != 1)}: "
+            f"{model_name} in {export_dir} has {len(folders)} version{'s' * (len(folders) != 1)}: "
             "nothing to roll back to"
         )
-    newest = max(found)
-    for place in sorted(
-        found[newest], key=lambda path: export_layout.SAVED_MODEL not in path.parts
-    ):
-        away = export_dir / publish.ROLLED_BACK / place.relative_to(export_dir)
+    newest = max(folders)
+    # The SavedModel first: it is the one that servers watch.
+    is_other = lambda path: path.parts[-3] != export_layout.SAVED_MODEL  # noqa: E731
+    for folder in sorted(folders[newest], key=is_other):
+        away = export_dir / ROLLED_BACK / folder.relative_to(export_dir)
         away.parent.mkdir(parents=True, exist_ok=True)
         if away.exists():  # Of an export folder that was put together by hand.
             shutil.rmtree(away)
-        os.rename(place, away)
-        files.sync(place.parent)
-    return newest, max(version for version in found if version != newest)
+        os.rename(folder, away)
+        files.sync(folder.parent)
+    return newest, max(version for version in folders if version != newest)
 
 
 def keep_newest(export_dir: Path, model_name: str, count: int) -> list[int]:
-    """Deletes all versions but the newest `count`; returns those that went, ascending."""
-    found = published(export_dir, model_name)
-    gone = sorted(found)[:-count]
-    for version in gone:
-        for place in found[version]:
-            doomed = place.with_name(f"{files.TEMPORARY}{place.name}")  # No server takes that.
-            os.rename(place, doomed)
+    """Deletes all versions but the newest `count`; returns the deleted ones, ascending."""
+    folders = published(export_dir, model_name)
+    deleted = sorted(folders)[:-count]
+    for version in deleted:
+        for folder in folders[version]:
+            doomed = folder.with_name(f"{files.TEMPORARY}{folder.name}")  # No server takes that.
+            os.rename(folder, doomed)
             shutil.rmtree(doomed)
-    return gone
-
-
-def published(export_dir: Path, model_name: str) -> dict[int, list[Path]]:
-    """The folders of each version that is there, in any kind."""
-    found: dict[int, list[Path]] = {}
-    for kind in export_layout.FORMATS:
-        for path in (export_dir / kind / model_name).glob("*"):
-            if path.name.isdecimal() and path.is_dir():
-                found.setdefault(int(path.name), []).append(path)
-    return found
+    return deleted
 
 
 def check(folder: Path) -> tuple[list[Path], list[str]]:
@@ -85,42 +92,40 @@ def check(folder: Path) -> tuple[list[Path], list[str]]:
     Raises:
       UserError: there is no version with a manifest.
     """
-    found = sorted(set(_manifests(folder)))
-    if not found:
-        raise UserError(f"{folder}: no version with a manifest in it ({' or '.join(MANIFESTS)})")
-    checked, wrong = [], []
-    for version, manifest in found:
-        checked.append(version)
-        wrong += _differences(version, manifest)
-    return checked, wrong
+    manifests = sorted(set(_manifests(folder)))
+    if not manifests:
+        raise UserError(f"{folder}: no version with a manifest in it ({' or '.join(_MANIFESTS)})")
+    wrong = [line for version, path in manifests for line in _differences(version, path)]
+    return [version for version, _ in manifests], wrong
 
 
 def _manifests(folder: Path) -> Iterator[tuple[Path, Path]]:
     """(version's folder, its manifest) of all versions below."""
-    for name in MANIFESTS:
+    for name in _MANIFESTS:
         for path in folder.rglob(name):
             version = path.parents[name.count("/")]
             if not any(part.startswith(".") for part in version.relative_to(folder).parts):
                 yield version, path
 
 
-def _differences(version: Path, manifest: Path) -> list[str]:
+def _differences(version: Path, manifest: Path) -> Iterator[str]:
     content = files.read_json(manifest)
     try:
-        stated: dict[str, Any] = content["files"]
-        expected = {name: (fact["bytes"], fact["sha256"]) for name, fact in stated.items()}
+        stated = {
+            name: File(fact["bytes"], fact["sha256"]) for name, fact in content["files"].items()
+        }
     except (KeyError, TypeError, AttributeError):
-        return [f"{manifest}: not a manifest of digitline"]
-    wrong = []
-    there = {path.relative_to(version).as_posix() for path in version.rglob("*") if path.is_file()}
-    for name, (size, digest) in expected.items():
+        yield f"{manifest}: not a manifest of digitline"
+        return
+    there = digests(version)
+    for name, file in stated.items():
         path = version / name
         if name not in there:
-            wrong.append(f"{path}: missing")
-        elif path.stat().st_size != size:
-            wrong.append(f"{path}: {path.stat().st_size:,} bytes, not {size:,}")
-        elif files.sha256(path) != digest:
-            wrong.append(f"{path}: other content than was published")
-    extra = there - set(expected) - {manifest.relative_to(version).as_posix()}
-    wrong += [f"{version / name}: was not published with it" for name in sorted(extra)]
-    return wrong
+            yield f"{path}: missing"
+        elif there[name].bytes != file.bytes:
+            yield f"{path}: {there[name].bytes:,} bytes, not {file.bytes:,}"
+        elif there[name].sha256 != file.sha256:
+            yield f"{path}: other content than was published"
+    extra = set(there) - set(stated) - {manifest.relative_to(version).as_posix()}
+    for name in sorted(extra):
+        yield f"{version / name}: was not published with it"

@@ -4,36 +4,34 @@ A TFRecord file of `PredictionLog`s in `assets.extra`, one for each signature.
 Source: https://www.tensorflow.org/tfx/serving/saved_model_warmup.
 """
 
+import importlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ...base import export_layout
 from ...base.tf import tf
 from .. import signatures
-from ..functions import Classifier
+from ..functions import TrainedModel
 from ..gate.entries import ENTRIES
 
 
-def write(subject: Classifier, model_name: str, image: np.ndarray, folder: Path) -> None:
+def write(trained: TrainedModel, model_name: str, image: np.ndarray, folder: Path) -> None:
     """Writes the file.
 
     Args:
-      subject: what was exported.
+      trained: what was exported.
       model_name: under which it is published.
       image: uint8 [H, W, C], which is sent.
       folder: `assets.extra`; made if it is not there.
     """
-    # An import that takes its time, of a package that imports TensorFlow.
-    from tensorflow_serving.apis import prediction_log_pb2
-
-    messages: Any = prediction_log_pb2  # Its classes are made when it is imported.
+    # By name: the module's classes are made when it is imported, so no type checker knows them.
+    log_messages = importlib.import_module("tensorflow_serving.apis.prediction_log_pb2")
     folder.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(folder / export_layout.WARMUP_FILE)) as writer:
         for signature in signatures.SAVED_MODEL:
-            values = ENTRIES[signature.name].encode(image[np.newaxis], subject)
-            log = messages.PredictionLog()
+            values = ENTRIES[signature.name].encode(image[np.newaxis], trained)
+            log = log_messages.PredictionLog()
             is_classify = signature.method == signatures.CLASSIFY_METHOD
             part = log.classify_log if is_classify else log.predict_log
             part.request.model_spec.name = model_name

@@ -4,10 +4,10 @@ This is the loader below TF Serving and below TensorFlow for Java, Go and Rust: 
 works here works there. It reads nothing but the SavedModel; names and dtypes come
 from the MetaGraphDef that the C API hands back.
 
-    python c_api.py SAVED_MODEL SIGNATURE INPUT.npy OUTPUTS.npz
+    python c_api.py SAVED_MODEL FOLDER SIGNATURE…
 
-runs a signature that has one input, and writes its outputs by name. Strings are
-arrays of `bytes` objects, in and out.
+runs signatures that have one input, FOLDER/SIGNATURE.npy, and writes their outputs by name
+to FOLDER/SIGNATURE.npz. Strings are arrays of `bytes` objects, in and out.
 """
 
 import ctypes
@@ -295,12 +295,14 @@ class SavedModel:
         return array
 
 
-def main(folder: str, signature: str, input_file: str, output_file: str) -> None:
-    """Runs one signature on one array."""
-    # Pickles hold the strings, since numpy's own bytes lose trailing zeros; the files are ours.
-    value = np.load(input_file, allow_pickle=True)
-    outputs: dict[str, Any] = {**SavedModel(folder).run(signature, value)}
-    np.savez(output_file, **outputs)
+def main(saved_model: str, folder: str, *signatures: str) -> None:
+    """Runs each signature on its array."""
+    model = SavedModel(saved_model)
+    for signature in signatures:
+        # Pickles hold the strings, since numpy's own bytes lose trailing zeros.
+        value = np.load(f"{folder}/{signature}.npy", allow_pickle=True)
+        outputs: dict[str, Any] = {**model.run(signature, value)}
+        np.savez(f"{folder}/{signature}.npz", **outputs)
 
 
 if __name__ == "__main__":

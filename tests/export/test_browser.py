@@ -17,7 +17,7 @@ import pytest
 from browsers import wait_for, watch
 from PIL import Image
 
-from digitline.serving import artifacts as runtime
+from digitline.serving import artifacts
 
 # LiteRT's WebAssembly writes its log to standard error, which a browser shows as errors; and it
 # asks for a GPU, which is not there.
@@ -115,7 +115,7 @@ def test_the_documents_page_gets_the_files_answers(
     for name in ("model.tflite", "labels.txt"):
         shutil.copy(exported.tflite.parent / name, site)
     (site / "node_modules").symlink_to(node_modules)
-    classifier = runtime.open_tflite(exported.tflite)
+    classifier = artifacts.open_tflite(exported.tflite)
     images, labels = test_images
     first_of_each = [int((labels == label).argmax()) for label in sorted(set(labels.tolist()))]
     page = browser.new_page()

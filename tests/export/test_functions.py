@@ -11,7 +11,6 @@ from digitline.base.examples import image_example
 from digitline.base.tf import keras, tf
 from digitline.export import functions
 from digitline.models import registry
-from digitline.models.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -75,19 +74,23 @@ def test_what_is_transparent_becomes_paper():
         np.testing.assert_array_equal(found, expected, err_msg=f"{colour} {dark_on_light}")
 
 
-def test_dark_on_light_is_inverted_by_flag_alone(test_images):
+def test_dark_on_light_is_inverted_only_by_the_flag(test_images):
+    inverting, plain = (
+        tf.function(functions.decode_picture((28, 28, 1), dark_on_light))
+        for dark_on_light in (True, False)
+    )
     for image in test_images[0][:20]:
         light, dark = (
-            encoded(PIL.Image.fromarray(each[..., 0]), "PNG") for each in (image, 255 - image)
+            encoded(PIL.Image.fromarray(pixels[..., 0]), "PNG") for pixels in (image, 255 - image)
         )
         for content in (light, dark):
-            np.testing.assert_array_equal(decode(content, (28, 28, 1), True), image)
-        np.testing.assert_array_equal(decode(dark, (28, 28, 1)), 255 - image)
+            np.testing.assert_array_equal(inverting(tf.constant(content)), image)
+        np.testing.assert_array_equal(plain(tf.constant(dark)), 255 - image)
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"BM", b"\x89PNG\r\n\x1a\n", b"GIF89a"])
 def test_a_damaged_picture_is_an_error_of_the_request(content):
-    with pytest.raises(tf.errors.InvalidArgumentError):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"decode|image|BMP|substr|pos"):
         decode(content, (28, 28, 1))
 
 
@@ -110,7 +113,7 @@ def test_activations_are_what_the_layers_say(name, test_images):
     recipe = network.RECIPES["best"]
     preprocess = network.preprocess((28, 28, 1), recipe)
     model = network.build(preprocess.output_shape, 10)
-    subject = functions.Classifier(model, preprocess, tuple("0123456789"))
+    subject = functions.TrainedModel(model, preprocess, tuple("0123456789"))
     images = test_images[0][:5]
     found = functions.activations(subject)(tf.constant(images))
     names = sorted(found)
@@ -131,16 +134,14 @@ def test_names_of_layers_do_not_depend_on_what_was_made_before():
     names = []
     for _ in range(2):
         model = network.build(preprocess.output_shape, 10)
-        subject = functions.Classifier(model, preprocess, tuple("0123456789"))
+        subject = functions.TrainedModel(model, preprocess, tuple("0123456789"))
         names.append(sorted(functions.activations(subject)(tf.zeros([1, 28, 28, 1], tf.uint8))))
     assert names[0] == names[1]
     assert names[0][0] == "01_conv2d_1"
 
 
-def test_all_ways_in_agree(loaded, well_trained, test_images):
-    images = test_images[0][:40]
-    config, model = Run(well_trained.workdir).load()
-    expected = tf.nn.softmax(model(config.preprocess(images))).numpy()
+def test_all_signatures_agree(loaded, expected, test_images):
+    images, expected = test_images[0][:40], expected[:40]
     files = [encoded(PIL.Image.fromarray(image[..., 0]), "PNG") for image in images]
     records = [image_example(image.tobytes()) for image in images]
     call = loaded.signatures

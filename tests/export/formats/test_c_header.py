@@ -4,12 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from digitline.base.errors import UsageError
-from digitline.export import exporter
 from digitline.export.formats import c_header
 from digitline.serving import artifacts
 
-from support import call
+from support import export
 
 COMPILERS = {
     "gcc": ("-x", "c", "-std=c11", "-pedantic"),
@@ -20,18 +18,10 @@ STRICT = ("-Wall", "-Wextra", "-Werror")
 NAME, PREFIX = "digitline_lenet5_int8", "DIGITLINE_LENET5_INT8"
 
 
-def export(well_trained, export_dir, *more):
-    arguments = [
-        f"--workdir={well_trained.workdir}", f"--export_dir={export_dir}",
-        "--formats=tflite", "--tflite_variants=int8", "--c_header", "--split=train[100:]", *more,
-    ]  # fmt: skip
-    return Path(call(exporter.COMMAND, arguments)["artifacts"]["tflite_int8"])
-
-
 @pytest.fixture(scope="module")
-def file(well_trained, tmp_path_factory):
+def file(for_devices):
     """The int8 file; the header is beside it."""
-    return export(well_trained, tmp_path_factory.mktemp("exports"), "--tflite_io=int8")
+    return for_devices.int8
 
 
 def compiler(name):
@@ -110,7 +100,11 @@ def test_a_program_holds_the_files_bytes(name, file, tmp_path):
 
 
 def test_pixels_in_and_probabilities_out(well_trained, tmp_path):
-    file = export(well_trained, tmp_path, "--model_name=my-digits.2")
+    result = export(
+        well_trained, tmp_path, "--model_name=my-digits.2", "--formats=tflite",
+        "--tflite_variants=int8", "--c_header", "--split=train[100:]",
+    )  # fmt: skip
+    file = Path(result["artifacts"]["tflite_int8"])
     header = (file.parent / "model_int8.h").read_text()
     found, prefix = macros(header), "DIGITLINE_MY_DIGITS_2_INT8"
     assert "const unsigned char digitline_my_digits_2_int8[] = {" in header
@@ -136,12 +130,6 @@ def test_labels_of_any_letters(file, tmp_path):
     subprocess.run(command_line, check=True)
     done = subprocess.run([str(program)], capture_output=True, check=True)
     assert done.stdout.decode().splitlines() == list(names)
-
-
-@pytest.mark.parametrize("flag", ["--tflite_variants=float32", "--formats=saved_model"])
-def test_it_needs_the_int8_file(flag, well_trained, tmp_path):
-    with pytest.raises(UsageError, match=r"--c_header needs tflite in --formats and int8 in"):
-        export(well_trained, tmp_path, flag)
 
 
 def test_there_is_none_without_the_flag(exported):

@@ -2,7 +2,6 @@
 
 import io
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,30 +9,16 @@ import pytest
 from digitline.base.errors import VerificationError
 from digitline.base.tf import keras, tf
 from digitline.data.pipeline.preprocess import Preprocess
-from digitline.export import exporter, functions
-from digitline.export.formats import mediapipe, metadata
-from digitline.models.run import Run
+from digitline.export import functions
+from digitline.export.formats import mediapipe
 from digitline.serving import artifacts
 
-from support import call, python
-
-
-def export(well_trained, export_dir):
-    arguments = [
-        f"--workdir={well_trained.workdir}", f"--export_dir={export_dir}",
-        "--formats=tflite", "--tflite_variants=mediapipe", "--tflite_batch_size=3",
-    ]  # fmt: skip
-    return call(exporter.COMMAND, arguments)
+from support import export, python
 
 
 @pytest.fixture(scope="module")
-def result(well_trained, tmp_path_factory):
-    return export(well_trained, tmp_path_factory.mktemp("exports"))
-
-
-@pytest.fixture(scope="module")
-def file(result):
-    return Path(result["artifacts"]["tflite_mediapipe"])
+def file(for_devices):
+    return for_devices.mediapipe
 
 
 def test_the_file(file):
@@ -45,9 +30,10 @@ def test_the_file(file):
     assert zipfile.ZipFile(file).read("labels.txt") == b"0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n"
 
 
-def test_it_passed_the_gate(result):
-    (row,) = result["verification"]
-    assert (row["artifact"], row["signature"]) == ("TFLite mediapipe", "classify_rgb")
+def test_it_passed_the_gate(for_devices):
+    rows = {row["artifact"]: row for row in for_devices.result["verification"]}
+    row = rows["TFLite mediapipe"]
+    assert row["signature"] == "classify_rgb"
     assert row["agrees"]
     assert row["examples"] == 300
     assert row["tolerance"] == 1e-4
@@ -57,25 +43,16 @@ def test_it_passed_the_gate(result):
 def test_the_gate_refuses_another_grey(well_trained, tmp_path, monkeypatch):
     monkeypatch.setattr(mediapipe, "_GREY", (0.29, 0.58, 0.11))
     with pytest.raises(VerificationError, match=r"^TFLite mediapipe, classify_rgb: disagrees with"):
-        export(well_trained, tmp_path)
-
-
-def test_the_gate_refuses_other_labels_inside(well_trained, tmp_path, monkeypatch):
-    add = metadata.add
-    monkeypatch.setattr(metadata, "add", lambda *given: add(*given[:2], ("7", "1"), given[3]))
-    with pytest.raises(
-        VerificationError, match=r"model_mediapipe\.tflite: its labels are 7, 1 inside, 0, 1, 2"
-    ):
-        export(well_trained, tmp_path)
+        export(well_trained, tmp_path, "--formats=tflite", "--tflite_variants=mediapipe")
 
 
 def test_images_of_three_channels_are_taken_as_they_are():
     model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2)])
     preprocess = Preprocess((4, 4, 3), 4, 4)
-    subject = functions.Classifier(model, preprocess, ("a", "b"))
+    subject = functions.TrainedModel(model, preprocess, ("a", "b"))
     images = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 3)).astype(np.float32)
     found = mediapipe.classify_rgb(subject)(tf.constant(images))
-    expected = functions.probabilities_alone(subject)(tf.constant(images))
+    expected = functions.probabilities(subject)(tf.constant(images))
     np.testing.assert_array_equal(found["probabilities"], expected["probabilities"])
 
 
@@ -113,11 +90,9 @@ def has_mediapipe():
 
 
 @pytest.mark.usefixtures("has_mediapipe")
-def test_mediapipe_gets_the_models_answers(file, well_trained, test_images, tmp_path):
+def test_mediapipe_gets_the_models_answers(file, expected, test_images, tmp_path):
     images, labels = test_images
     found = classified(file, np.repeat(images, 3, axis=3), tmp_path)
-    config, model = Run(well_trained.workdir).load()
-    expected = tf.nn.softmax(model(config.preprocess(images))).numpy()
     # MediaPipe sorts the classes by score, and leaves none out.
     scores = np.array([[row[str(number)] for number in range(10)] for row in found])
     np.testing.assert_allclose(scores, expected, atol=1e-3)

@@ -31,7 +31,7 @@ def test_every_file_carries_its_labels(variant, exported):
     assert content[4:8] == b"M001"
     for text in (b"images", b"raw pixels, 0 to 255", b"probabilities", b"classes", b"labels.txt"):
         assert text + b"\0" in content
-    assert f"Raw 28x28x1 images to 10 classes; {variant.what}".encode() in content
+    assert f"Raw 28x28x1 images to 10 classes; {variant.meaning}".encode() in content
 
 
 def test_unzip_unpacks_the_labels(exported, tmp_path):
@@ -76,22 +76,6 @@ def test_names_of_any_letters(exported, tmp_path):
     assert metadata.labels(path) == names
 
 
-def test_two_exports_of_a_run_give_the_same_file(well_trained, tmp_path):
-    found = []
-    for name in "ab":
-        result = call(
-            exporter.COMMAND,
-            [
-                f"--workdir={well_trained.workdir}",
-                f"--export_dir={tmp_path / name}",
-                "--formats=tflite",
-                "--tflite_variants=float32,mediapipe",
-            ],
-        )
-        found.append([Path(path).read_bytes() for path in result["artifacts"].values()])
-    assert found[0] == found[1]
-
-
 def test_constants_that_lie_behind_the_model_are_kept(data_dir, tmp_path):
     """The quantizer puts the weights of networks as large as `mlp` there."""
     flags = train_arguments(data_dir, tmp_path / "run", "--model=mlp", "--max_steps=30")
@@ -103,7 +87,7 @@ def test_constants_that_lie_behind_the_model_are_kept(data_dir, tmp_path):
             f"--export_dir={tmp_path}/exports",
             "--formats=tflite",
             "--tflite_variants=float16,dynamic_int8",
-            "--split=train",
+            "--split=train[:200]",
         ],
     )
     assert {row["artifact"] for row in result["verification"]} == {

@@ -7,10 +7,8 @@ import pytest
 
 from digitline.base.errors import UserError
 from digitline.base.tf import tf
-from digitline.export import functions
 from digitline.export.formats import tflite
-from digitline.models.run import Run
-from digitline.serving import artifacts as runtime
+from digitline.serving import artifacts
 
 
 @pytest.mark.parametrize(
@@ -21,7 +19,7 @@ def test_compiled_model_gives_what_the_interpreter_gives(variant, exported, test
 
     path = exported.tflite.with_name(variant.file)
     images = test_images[0][:20]
-    expected = runtime.open_tflite(path).run(images)
+    expected = artifacts.open_tflite(path).run(images)
     model = CompiledModel.from_file(str(path))
     given = model.create_input_buffers(0)
     gives = model.create_output_buffers(0)
@@ -36,19 +34,18 @@ def test_compiled_model_gives_what_the_interpreter_gives(variant, exported, test
         assert number[0] == expected["classes"][index]
 
 
-def test_what_tflite_has_no_operation_for_is_named_and_refused(well_trained, tmp_path):
-    config, model = Run(well_trained.workdir).load()
+def test_names_an_operation_that_tflite_does_not_have(trained_model, tmp_path):
 
     @dataclasses.dataclass(frozen=True)
     class Strange:
         image_shape: tuple
 
         def __call__(self, images):
-            return config.preprocess(images) + 1e-9 * tf.math.erfinv(
+            return trained_model.preprocess(images) + 1e-9 * tf.math.erfinv(
                 tf.cast(images[:1, :1, :1], tf.float32)
             )
 
-    subject = functions.Classifier(model, Strange((28, 28, 1)), config.label_names)
+    strange = dataclasses.replace(trained_model, preprocess=Strange((28, 28, 1)))
     with pytest.raises(UserError, match=r"cannot be converted to TFLite: .*ops: Erfinv"):
-        tflite.write(subject, tmp_path / "made", tflite.Options(variants=(tflite.FLOAT32,)))
+        tflite.write(strange, tmp_path / "made", tflite.Options(variants=(tflite.FLOAT32,)))
     assert not list(tmp_path.rglob("*.tflite"))

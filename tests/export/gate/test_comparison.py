@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from digitline.base.errors import VerificationError
-from digitline.export.gate import comparison as verify
+from digitline.export.gate import comparison
 
 REFERENCE = np.array([[0.9, 0.1, 0.0], [0.50001, 0.49999, 0.0], [0.2, 0.3, 0.5]], np.float32)
 LABELS = np.array([0, 1, 1])
@@ -14,32 +14,32 @@ def outputs(probabilities, classes=None):
     return {"probabilities": probabilities, "classes": classes.astype(np.int64)}
 
 
-def compare(given):
-    return verify.compare("TFLite", "serving_default", given, REFERENCE, LABELS)
+def compare(outputs):
+    return comparison.compare("TFLite", "serving_default", outputs, REFERENCE, LABELS)
 
 
 def test_equal_answers_agree():
-    found = compare(outputs(REFERENCE))
-    assert found.agrees
-    assert found.max_difference == 0
-    assert found.accuracy == found.reference_accuracy == pytest.approx(1 / 3)
-    verify.require_agreement(found)
+    result = compare(outputs(REFERENCE))
+    assert result.agrees
+    assert result.max_difference == 0
+    assert result.accuracy == result.reference_accuracy == pytest.approx(1 / 3)
+    comparison.require_agreement(result)
 
 
 def test_rounding_agrees_and_a_near_tie_may_fall_either_way():
     nudged = REFERENCE + np.array([[5e-5, -5e-5, 0], [-3e-5, 3e-5, 0], [0, 0, 0]], np.float32)
-    found = compare(outputs(nudged))
-    assert found.agrees
-    assert found.max_difference == pytest.approx(5e-5, rel=0.01)
+    result = compare(outputs(nudged))
+    assert result.agrees
+    assert result.max_difference == pytest.approx(5e-5, rel=0.01)
 
 
-def test_a_probability_that_is_off_is_refused_with_its_image_and_number():
+def test_refuses_a_probability_that_is_off_and_names_its_image():
     off = REFERENCE.copy()
     off[2] = [0.2, 0.3002, 0.4998]
-    found = compare(outputs(off))
-    assert (found.far, found.wrong_class) == ((2,), ())
-    with pytest.raises(VerificationError) as caught:
-        verify.require_agreement(found)
+    result = compare(outputs(off))
+    assert (result.far, result.wrong_class) == ((2,), ())
+    with pytest.raises(VerificationError, match="disagrees") as caught:
+        comparison.require_agreement(result)
     message = str(caught.value)
     assert "TFLite, serving_default: disagrees" in message
     assert "on 1 of 3 images a probability is off by more than 0.0001 (at most 0.0002)" in message
@@ -48,22 +48,22 @@ def test_a_probability_that_is_off_is_refused_with_its_image_and_number():
     assert caught.value.details["verification"]["far"] == 1
 
 
-def test_classes_that_do_not_belong_to_the_probabilities_are_refused():
-    found = compare(outputs(REFERENCE, classes=[0, 1, 0]))
-    assert found.far == ()
-    assert found.wrong_class == (2,)  # Image 1 is a near tie.
+def test_refuses_classes_that_do_not_fit_the_probabilities():
+    result = compare(outputs(REFERENCE, classes=[0, 1, 0]))
+    assert result.far == ()
+    assert result.wrong_class == (2,)  # Image 1 is a near tie.
 
 
-def test_numbers_that_are_none_are_refused():
+def test_refuses_probabilities_that_are_not_finite():
     broken = REFERENCE.copy()
     broken[0, 0] = np.nan
-    found = compare(outputs(broken))
-    assert found.far == (0,)
-    assert found.to_json()["max_difference"] == 1e30
+    result = compare(outputs(broken))
+    assert result.far == (0,)
+    assert result.to_json()["max_difference"] == 1e30
 
 
 @pytest.mark.parametrize(
-    "given",
+    "other",
     [
         {"probabilities": REFERENCE},
         {"scores": REFERENCE, "classes": LABELS},
@@ -72,6 +72,6 @@ def test_numbers_that_are_none_are_refused():
         {"probabilities": REFERENCE, "classes": LABELS.astype(np.int32)},
     ],
 )
-def test_other_outputs_than_the_tables_are_refused(given):
+def test_refuses_outputs_that_are_not_in_the_table(other):
     with pytest.raises(VerificationError, match="expected the outputs classes int64"):
-        compare(given)
+        compare(other)

@@ -4,7 +4,7 @@ import pytest
 
 from digitline.base import files
 from digitline.base.errors import UserError
-from digitline.export.publication import card, publish, versions
+from digitline.export.publication import publish, versions
 
 from support import python
 
@@ -94,7 +94,8 @@ def test_a_polling_server_never_sees_an_incomplete_version(tmp_path):
             for index in range(40):
                 (folder / f"part{index}").mkdir(parents=True)
                 (folder / f"part{index}" / "file").write_bytes(bytes([number]) * 1000)
-            manifest = {"files": card.digests(folder)}
+            digests = versions.digests(folder)
+            manifest = {"files": {name: vars(file) for name, file in digests.items()}}
             files.write_json(folder / "manifest.json", manifest)
             publish.publish(staged, publish.targets(tmp_path, "m", number, ["saved_model"]))
         if number % 5 == 0:
@@ -113,7 +114,7 @@ def test_a_full_disk_publishes_nothing_and_is_one_line(well_trained, tmp_path):
     )
     done = python(
         code, f"--workdir={well_trained.workdir}", f"--export_dir={tmp_path}",
-        "--tflite_variants=float32", cwd=tmp_path,
+        "--formats=saved_model", "--split=test[:60]", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 1
     (line,) = (line for line in done.stderr.splitlines() if "error:" in line)

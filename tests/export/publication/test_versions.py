@@ -3,19 +3,12 @@ import shutil
 
 import pytest
 
+from digitline.base import command as commands
 from digitline.base.errors import UsageError, UserError, VerificationError
 from digitline.export import exporter
-from digitline.export.publication import versions
+from digitline.export.publication import publish, versions
 
-from support import call, digitline
-
-
-def export(well_trained, export_dir, *more):
-    arguments = [
-        f"--workdir={well_trained.workdir}", f"--export_dir={export_dir}",
-        "--tflite_variants=float32", *more,
-    ]  # fmt: skip
-    return call(exporter.COMMAND, arguments)
+from support import call, digitline, export
 
 
 def there(export_dir, kind="saved_model", name="m"):
@@ -35,7 +28,7 @@ def test_a_roll_back_takes_the_newest_away_and_its_number_is_not_used_again(tmp_
     assert versions.roll_back(tmp_path, "m") == (10, 9)
     assert there(tmp_path) == there(tmp_path, "tflite") == ["1", "9"]
     assert (tmp_path / ".rolled_back/saved_model/m/10/file").read_text() == "10"
-    assert versions.publish.next_version(tmp_path, "m") == 11
+    assert publish.next_version(tmp_path, "m") == 11
     assert versions.roll_back(tmp_path, "m") == (9, 1)
     with pytest.raises(UserError, match=r"m in .* has 1 version: nothing to roll back to"):
         versions.roll_back(tmp_path, "m")
@@ -53,14 +46,17 @@ def test_the_newest_are_kept(tmp_path):
 
 
 def test_the_commands(well_trained, tmp_path):
-    for number in (1, 2, 3):
-        result = export(well_trained, tmp_path, "--model_name=m", "--keep_versions=2")
-        assert result["version"] == number
-    assert result["deleted_versions"] == [1]
+    for number in (1, 2):
+        version(tmp_path, number)
+    result = export(
+        well_trained, tmp_path, "--model_name=m", "--formats=saved_model", "--keep_versions=2"
+    )
+    assert (result["version"], result["deleted_versions"]) == (3, [1])
     assert there(tmp_path) == ["2", "3"]
-    done = digitline("export", "--rollback", "--model_name=m", f"--export_dir={tmp_path}")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "m: version 3 is taken away, the newest is 2\n"
+    rolled_back = commands.call(
+        exporter.COMMAND, ["--rollback", "--model_name=m", f"--export_dir={tmp_path}"]
+    )
+    assert exporter.text(rolled_back) == "m: version 3 is taken away, the newest is 2"
     assert there(tmp_path) == ["2"]
     for flags, message in (
         (["--rollback"], "--rollback needs --model_name"),
@@ -72,9 +68,8 @@ def test_the_commands(well_trained, tmp_path):
 
 def test_published_files_are_checked(exported, tmp_path):
     copy = shutil.copytree(exported.export_dir, tmp_path / "exports")
-    done = digitline("export", f"--verify_only={copy}")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "2 versions checked, 0 files are wrong\n"
+    checked = commands.call(exporter.COMMAND, [f"--verify_only={copy}"])
+    assert exporter.text(checked) == "2 versions checked, 0 files are wrong"
     size = (exported.tflite.parent / "MODEL_CARD.md").stat().st_size
     lite, saved = copy / "tflite/lenet5/1", copy / "saved_model/lenet5/1"
     content = bytearray((lite / "model_int8.tflite").read_bytes())
@@ -106,7 +101,7 @@ def test_a_worse_model_than_the_published_one_is_refused(trained, well_trained, 
     with pytest.raises(
         VerificationError, match=r"the model's accuracy is 8.*saved_model/lenet5/1 9"
     ):
-        export(trained, tmp_path, "--must_beat=1")
+        export(trained, tmp_path, "--must_beat=1", "--split=test")
     assert there(tmp_path, name="lenet5") == ["1"]
     assert export(well_trained, tmp_path, "--must_beat=1", "--formats=saved_model")["version"] == 2
     with pytest.raises(UserError, match="there is no version"):

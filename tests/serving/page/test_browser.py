@@ -47,7 +47,7 @@ def server(exported, tmp_path_factory):
     network = registry.get("softmax")
     preprocess = network.preprocess((28, 28, 1), network.RECIPES["best"])
     model = network.build(preprocess.output_shape, 10)
-    subject = functions.Classifier(model, preprocess, tuple("0123456789"))
+    subject = functions.TrainedModel(model, preprocess, tuple("0123456789"))
     saved_model.write(subject, folder / "softmax/1")
     of_export = folder / "exports" / "saved_model" / exported.saved_model.parent.name
     (folder / "models.config").write_text(

@@ -1,0 +1,126 @@
+"""The flags of `digitline export`."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+from ..base.command_flags import flag
+from ..base.errors import UsageError
+from ..base.export_layout import FORMATS, SAVED_MODEL, TFLITE
+
+# The names in formats/tflite.py, which loads TensorFlow.
+VARIANTS = ("float32", "float16", "dynamic_int8", "int8", "mediapipe")
+_WHAT = "What to export"
+_TFLITE = "TFLite"
+_GATE = "Verification"
+_AFTER = "Published versions"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """What to export, how to verify it, and what to do with published versions.
+
+    Raises:
+      UsageError: the options do not go together.
+    """
+
+    workdir: Path = flag(Path("runs/lenet5"), "Run folder of a finished training.", group=_WHAT)
+    export_dir: Path = flag(Path("exports"), "Root folder of exports.", group=_WHAT)
+    model_name: str | None = flag(
+        None, "Name to publish under (default: the network's name).", group=_WHAT
+    )
+    version: int | None = flag(None, "Version number (default: the next).", group=_WHAT, at_least=1)
+    formats: tuple[str, ...] = flag(
+        (SAVED_MODEL, TFLITE), "Formats to write.", group=_WHAT, words=FORMATS
+    )
+    dark_on_light: bool = flag(
+        False,
+        "SavedModel's predict_bytes inverts pictures with a light border, as of digits on paper.",
+        group=_WHAT,
+    )
+    samples: int = flag(
+        10,
+        "Images of each class of --split that go along with the SavedModel, for people to pick "
+        "from on the page of digitline serve; 0 for none.",
+        group=_WHAT,
+        at_least=0,
+    )
+    tflite_variants: tuple[str, ...] = flag(
+        VARIANTS[:-1], "TFLite files to write.", group=_TFLITE, words=VARIANTS
+    )
+    tflite_batch_size: int = flag(
+        1, "Images that a TFLite file takes at once.", group=_TFLITE, at_least=1
+    )
+    tflite_io: str = flag(
+        "uint8",
+        "What the int8 file takes and gives. uint8: raw pixels, and float32 probabilities, as the "
+        "others. int8: pixels - 128, and 256 p - 128: integers throughout, for microcontrollers.",
+        group=_TFLITE,
+        words=("uint8", "int8"),
+    )
+    calibration_images: int = flag(
+        500,
+        "Images that int8's ranges are taken from: the first of the training split.",
+        group=_TFLITE,
+        at_least=1,
+    )
+    c_header: bool = flag(
+        False, "Write the int8 file as a C header too, for microcontrollers.", group=_TFLITE
+    )
+    split: str = flag(
+        "test", "Split to compare every artifact and the trained model on.", group=_GATE
+    )
+    data_dir: Path | None = flag(
+        None, "Root folder of prepared datasets (default: where the run found it).", group=_GATE
+    )
+    min_accuracy: float = flag(
+        0.0,
+        "Refuse a model whose accuracy on --split is below, 0 to 1.",
+        group=_GATE,
+        at_least=0.0,
+        at_most=1.0,
+    )
+    must_beat: int | None = flag(
+        None,
+        "Refuse a model whose accuracy on --split is below that of this published version.",
+        group=_GATE,
+        at_least=1,
+    )
+    max_corrupt_records: int = flag(
+        0, "Go on without up to this many damaged records; each is named.", group=_GATE, at_least=0
+    )
+    keep_versions: int = flag(
+        0,
+        "After the export, delete all versions of the model but this many, the newest; 0 keeps "
+        "all.",
+        group=_AFTER,
+        at_least=0,
+    )
+    rollback: bool = flag(
+        False,
+        "Instead of an export: take the newest version of --model_name away, into "
+        "<export_dir>/.rolled_back; the one before is served again.",
+        group=_AFTER,
+    )
+    verify_only: Path | None = flag(
+        None,
+        "Instead of an export: check the files of all versions in this folder against their "
+        "manifests.",
+        group=_AFTER,
+    )
+
+    def __post_init__(self) -> None:
+        if self.model_name and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.model_name):
+            raise UsageError(
+                f"--model_name={self.model_name}: it is a folder's name and part of URLs; use only "
+                "letters, digits and _ . -"
+            )
+        if self.c_header and not self.has_int8:
+            raise UsageError("--c_header needs tflite in --formats and int8 in --tflite_variants")
+        if self.rollback and not self.model_name:
+            raise UsageError("--rollback needs --model_name")
+
+    @property
+    def has_int8(self) -> bool:
+        """Whether an int8 TFLite file is to be written."""
+        return TFLITE in self.formats and "int8" in self.tflite_variants
