@@ -10,10 +10,8 @@ Source: https://developers.google.com/edge/litert/conversion/tensorflow/metadata
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -47,12 +45,11 @@ _FIELDS = {
 _IMAGE, _RGB, _GREY, _NORMALIZATION, _AXIS_LABELS = 2, 1, 2, 1, 2
 
 
-@dataclasses.dataclass(frozen=True)
 class _Table:
     """A table to write: its kind in `_FIELDS`, and the fields that it has."""
 
-    kind: str
-    fields: Mapping[str, _Field]
+    def __init__(self, kind: str, **fields: _Field):
+        self.kind, self.fields = kind, fields
 
 
 _Pointed: TypeAlias = str | np.ndarray | _Table | list[_Table]
@@ -112,50 +109,48 @@ def _model(model: compact.Model, signature: signatures.Signature, description: s
     (carried,) = model.signatureDefs
     names = {output.tensorIndex: output.name.decode() for output in carried.outputs}
     tensors = {tensor.name: tensor for tensor in signature.outputs}
-    shape = subgraph.tensors[subgraph.inputs[0]].shape
+    channels = int(subgraph.tensors[subgraph.inputs[0]].shape[-1])
     return _Table(
         "model",
-        {
-            "name": "Image classifier",
-            "description": description,
-            "subgraphs": [
-                _Table(
-                    "subgraph",
-                    {
-                        "inputs": [_images(signature.input, channels=int(shape[-1]))],
-                        "outputs": [_output(tensors[names[index]]) for index in subgraph.outputs],
-                    },
-                )
-            ],
-            "min_parser_version": _MIN_PARSER,
-        },
+        name="Image classifier",
+        description=description,
+        subgraphs=[
+            _Table(
+                "subgraph",
+                inputs=[_images(signature.input, channels)],
+                outputs=[_output(tensors[names[index]]) for index in subgraph.outputs],
+            )
+        ],
+        min_parser_version=_MIN_PARSER,
     )
 
 
 def _images(tensor: signatures.Tensor, channels: int) -> _Table:
-    color = _Table("image", {"color_space": _RGB if channels == 3 else _GREY})
-    fields: dict[str, _Field] = {
-        "name": tensor.name,
-        "description": tensor.meaning,
-        "content": _Table("content", {"properties_type": _IMAGE, "properties": color}),
-    }
+    color = _Table("image", color_space=_RGB if channels == 3 else _GREY)
+    table = _Table(
+        "tensor",
+        name=tensor.name,
+        description=tensor.meaning,
+        content=_Table("content", properties_type=_IMAGE, properties=color),
+    )
     if tensor.dtype == "float32":  # (pixel - mean) / std: pixels go in as they are.
-        as_is = {"mean": np.zeros(1, np.float32), "std": np.ones(1, np.float32)}
-        unit = {"options_type": _NORMALIZATION, "options": _Table("normalization", as_is)}
-        fields["units"] = [_Table("unit", unit)]
-    return _Table("tensor", fields)
+        zero, one = np.zeros(1, np.float32), np.ones(1, np.float32)
+        normalization = _Table("normalization", mean=zero, std=one)
+        table.fields["units"] = [_Table("unit", options_type=_NORMALIZATION, options=normalization)]
+    return table
 
 
 def _output(tensor: signatures.Tensor) -> _Table:
-    fields: dict[str, _Field] = {"name": tensor.name, "description": tensor.meaning}
+    table = _Table("tensor", name=tensor.name, description=tensor.meaning)
     if tensor.name == "probabilities":
-        file = {
-            "name": export_layout.LABELS,
-            "description": "names of the classes",
-            "type": _AXIS_LABELS,
-        }
-        fields["files"] = [_Table("file", file)]
-    return _Table("tensor", fields)
+        labels = _Table(
+            "file",
+            name=export_layout.LABELS,
+            description="names of the classes",
+            type=_AXIS_LABELS,
+        )
+        table.fields["files"] = [labels]
+    return table
 
 
 def _flatbuffer(table: _Table) -> bytes:

@@ -40,7 +40,7 @@ def staging(export_dir: Path) -> Iterator[Path]:
 
 
 def published(export_dir: Path, model_name: str) -> dict[int, list[Path]]:
-    """The folders of each version that is there, in any format."""
+    """The folders of each version that is there, in the order of the formats."""
     versions: dict[int, list[Path]] = {}
     for export_format in export_layout.FORMATS:
         for path in (export_dir / export_format / model_name).glob("*"):

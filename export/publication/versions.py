@@ -56,9 +56,7 @@ def roll_back(export_dir: Path, model_name: str) -> tuple[int, int]:
             "nothing to roll back to"
         )
     newest = max(folders)
-    # The SavedModel first: it is the one that servers watch.
-    is_other = lambda path: path.parts[-3] != export_layout.SAVED_MODEL  # noqa: E731
-    for folder in sorted(folders[newest], key=is_other):
+    for folder in folders[newest]:  # The SavedModel first: it is the one that servers watch.
         away = export_dir / ROLLED_BACK / folder.relative_to(export_dir)
         away.parent.mkdir(parents=True, exist_ok=True)
         if away.exists():  # Of an export folder that was put together by hand.
