@@ -8,6 +8,7 @@ https://ai.google.dev/edge/litert/web
 """
 
 import base64
+import dataclasses
 import hashlib
 import http.client
 import io
@@ -19,11 +20,9 @@ import tarfile
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
-
-from absl import flags
 
 from ...base import command, files
+from ...base.command_flags import flag, flag_values, read
 from ...base.errors import UserError, first_line
 
 VERSION = "2.5.3"
@@ -48,15 +47,35 @@ _NPM = "https://registry.npmjs.org"
 _NPM_SETTING = "npm_config_registry"
 _TIMEOUT_S = 60
 
-FLAGS = command.new_flags()
-_WHERE = command.group(FLAGS, "Where from")
-flags.DEFINE_string(
-    "registry",
-    None,
-    "Address of an npm registry (default: what npm_config_registry or npm's settings name, "
-    f"else {_NPM}).",
-    **_WHERE,
-)
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LiteRtJsOptions:
+    """Where LiteRT.js comes from."""
+
+    registry: str | None = flag(
+        None,
+        "Address of an npm registry (default: what npm_config_registry or npm's settings name, "
+        f"else {_NPM}).",
+        group="Where from",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class LiteRtJs:
+    """LiteRT.js on this machine.
+
+    Attributes:
+      folder: of its files.
+      version: of its packages.
+      fetched: whether it was not there yet.
+    """
+
+    folder: Path
+    version: str
+    fetched: bool
+
+
+FLAGS = flag_values(LiteRtJsOptions)
 
 
 def default_folder() -> Path:
@@ -67,17 +86,20 @@ def default_folder() -> Path:
 
 def is_whole(folder: Path) -> bool:
     """Whether a folder holds all that a browser needs."""
-    return all((folder / each).is_file() for each in FILES)
+    return all((folder / name).is_file() for name in FILES)
 
 
-def run(values: Any, arguments: list[str]) -> dict[str, Any]:
-    """Fetches what is not there yet."""
-    del arguments
+def run(options: LiteRtJsOptions) -> LiteRtJs:
+    """Fetches what is not there yet.
+
+    Raises:
+      UserError: as `fetch`.
+    """
     folder = default_folder()
-    already = is_whole(folder)
-    if not already:
-        fetch(folder, values.registry or _registry())
-    return {"folder": str(folder), "version": VERSION, "fetched": not already}
+    missing = not is_whole(folder)
+    if missing:
+        fetch(folder, options.registry or _registry())
+    return LiteRtJs(folder, VERSION, missing)
 
 
 def fetch(folder: Path, registry: str) -> None:
@@ -125,14 +147,14 @@ def _download(address: str) -> bytes:
 
 def _unpack(content: bytes, package: str, folder: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
-        for each in FILES:
-            if not each.startswith(f"{package}/"):
-                continue
-            found = archive.extractfile(posixpath.join("package", each.partition("/")[2]))
-            assert found is not None  # By the digest.
-            path = folder / each
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(found.read())
+        for name in FILES:
+            folder_name, _, inner = name.partition("/")
+            if folder_name == package:
+                member = archive.extractfile(posixpath.join("package", inner))
+                assert member is not None  # By the digest.
+                path = folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(member.read())
 
 
 def _registry() -> str:
@@ -142,24 +164,25 @@ def _registry() -> str:
     npm = shutil.which("npm")
     if npm is None:
         return _NPM
-    asked = subprocess.run(
+    answer = subprocess.run(
         [npm, "config", "get", "registry"], capture_output=True, text=True, check=False
     )
-    found = asked.stdout.strip()
-    return found if found.startswith("http") else _NPM
+    address = answer.stdout.strip()
+    return address if address.startswith("http") else _NPM
 
 
-def text(result: dict[str, Any]) -> str:
+def text(result: LiteRtJs) -> str:
     """The result for a person."""
-    how = "fetched" if result["fetched"] else "there already"
-    return f"LiteRT.js {result['version']}, {how}: {result['folder']}"
+    how = "fetched" if result.fetched else "there already"
+    return f"LiteRT.js {result.version}, {how}: {result.folder}"
 
 
-COMMAND = command.from_values(
+COMMAND = command.Command(
     name="litertjs",
     summary="Fetches LiteRT.js from an npm registry, once, for the page of digitline serve: with "
     "it, the page runs the model's TFLite file inside the browser too.",
     flags=FLAGS,
+    options=lambda values, _: read(LiteRtJsOptions, values),
     run=run,
     text=text,
 )

@@ -1,0 +1,68 @@
+"""Who may load what: the page asks no other machine, and other pages do not get its files."""
+
+import base64
+import hashlib
+import ipaddress
+import re
+import urllib.parse
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from ..rest import answers
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def guarded(handler: Handler, local: bool) -> Handler:
+    """A handler that answers only this server's own page.
+
+    Args:
+      handler: of the address.
+      local: whether the server listens on a loopback address: then it is asked by an address or
+        as localhost, and by another name only where that was made to lead here (DNS rebinding).
+    """
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if local and not _is_local(request.host):
+            return answers.error(403, "ask this server by its address, or as localhost")
+        if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+            return answers.error(403, "other pages may not ask this one's addresses")
+        return await handler(request)
+
+    return handle
+
+
+def security_headers(page: str) -> dict[str, str]:
+    """The headers of the page and its files.
+
+    The content security policy (https://www.w3.org/TR/CSP3/) allows this origin only, and of
+    scripts inside the page the import map, by its digest.
+
+    Args:
+      page: its HTML.
+    """
+    scripts = ["'self'", "'wasm-unsafe-eval'"]
+    for script in re.findall(r'<script type="importmap">(.*?)</script>', page, re.DOTALL):
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        scripts.append(f"'sha256-{digest}'")
+    policy = (
+        f"default-src 'none'; script-src {' '.join(scripts)}; style-src 'self'; "
+        "connect-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    )
+    return {
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+    }
+
+
+def _is_local(host: str) -> bool:
+    """Whether a Host header names an IP address, or localhost."""
+    name = urllib.parse.urlsplit(f"//{host}").hostname or ""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name == "localhost"
+    return True

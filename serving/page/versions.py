@@ -1,0 +1,137 @@
+"""What the page shows of the models: their versions, and which files each has."""
+
+import contextlib
+import dataclasses
+from pathlib import Path
+
+from ...base import export_layout, files
+from ...base.errors import UserError
+from ...base.files import JsonObject
+from .. import picture
+from ..core.inference import Target
+from ..core.lifecycle import State
+from ..core.manager import Manager
+from ..core.servable import Servable
+from ..protocol.status import StatusError
+
+_ACTIVATIONS = "activations"  # The signature that gives the output of each layer.
+# In manifests: of one export, the SavedModel's and the TFLite file's are the same.
+_SAME = ("model_name", "version", "created", "run")
+
+
+@dataclasses.dataclass(frozen=True)
+class Version:
+    """A version that answers.
+
+    Attributes:
+      version: its number as text, since JavaScript's numbers are too short for some.
+      kind: SavedModel or TFLite.
+      labels: of its classes; empty where it states none.
+      image_shape: (height, width, channels) of the raw images that it takes; None if it does not.
+      is_of_digits: whether they are digits as MNIST's are.
+      activations: whether it gives the output of each layer.
+      tflite: whether there is a TFLite file of the same network.
+      samples: which test image is where on its sheet of them; None where there is no sheet.
+    """
+
+    version: str
+    kind: str
+    labels: tuple[str, ...]
+    image_shape: tuple[int, int, int] | None
+    is_of_digits: bool
+    activations: bool
+    tflite: bool
+    samples: JsonObject | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A model by its name on the server, and its versions that answer, the newest first."""
+
+    name: str
+    versions: tuple[Version, ...]
+
+
+def models(manager: Manager) -> list[Model]:
+    """What there is on a server."""
+    return [Model(name, tuple(_versions(manager, name))) for name in manager.names()]
+
+
+def image_shape(servable: Servable) -> tuple[int, int, int] | None:
+    """(height, width, channels) of a servable that takes raw images, grey or RGB; else None."""
+    signature = servable.signatures.get(export_layout.DEFAULT_SIGNATURE)
+    shape = signature.image_shape if signature else None
+    return shape if shape and shape[2] in (1, 3) else None
+
+
+def labels_of(folder: Path) -> tuple[str, ...]:
+    """The class names of a version; what is not UTF-8 in them is marked as such."""
+    path = export_layout.labels_of(folder)
+    if not path.is_file():
+        return ()
+    return tuple(path.read_text(encoding="utf-8", errors="replace").splitlines())
+
+
+def samples_sheet(folder: Path) -> Path:
+    """Where a version has its sheet of test images."""
+    return folder / export_layout.EXTRA / export_layout.SAMPLES_SHEET
+
+
+def tflite_of(folder: Path) -> Path | None:
+    """The TFLite file of the same network as a version, if there is one.
+
+    It is in the folder itself, or where `digitline export` puts it beside the SavedModel; then
+    both manifests must be of one export.
+
+    Args:
+      folder: of the version.
+    """
+    own = folder / export_layout.TFLITE_FILE
+    if own.is_file():
+        return own
+    folder = folder.absolute()
+    if len(folder.parents) < 3 or folder.parents[1].name != export_layout.SAVED_MODEL:
+        return None
+    beside = folder.parents[2] / export_layout.TFLITE / folder.parent.name / folder.name
+    path = beside / export_layout.TFLITE_FILE
+    if not path.is_file():
+        return None
+    here, there = (_json(export_layout.manifest_of(version)) for version in (folder, beside))
+    same = here and there and all(here.get(key) == there.get(key) for key in _SAME)
+    return path if same else None
+
+
+def _versions(manager: Manager, name: str) -> list[Version]:
+    versions = []
+    with contextlib.suppress(StatusError):  # Nothing of it is there yet.
+        for status in manager.status(Target(name)):
+            if status.state is State.AVAILABLE:
+                with contextlib.suppress(StatusError):  # It has just been unloaded.
+                    versions.append(_version(manager, Target(name, status.version)))
+    return versions
+
+
+def _version(manager: Manager, target: Target) -> Version:
+    with manager.lease(target) as lease:
+        shape = image_shape(lease.servable)
+        signatures = set(lease.servable.signatures)
+    folder = manager.folder(target)
+    labels = labels_of(folder)
+    return Version(
+        version=str(target.version),
+        kind="TFLite" if (folder / export_layout.TFLITE_FILE).is_file() else "SavedModel",
+        labels=labels,
+        image_shape=shape,
+        is_of_digits=shape is not None and picture.is_of_digits(shape, labels),
+        activations=_ACTIVATIONS in signatures,
+        tflite=tflite_of(folder) is not None,
+        samples=_json(folder / export_layout.EXTRA / export_layout.SAMPLES_FACTS),
+    )
+
+
+def _json(path: Path) -> JsonObject | None:
+    try:
+        content = files.read_json(path)
+    except (OSError, UserError):
+        return None
+    return content if isinstance(content, dict) else None
