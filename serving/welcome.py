@@ -9,7 +9,7 @@ from .core.lifecycle import State
 from .core.manager import Manager
 from .core.servable import PREDICT_METHOD, Servable
 from .flags import ServeOptions
-from .page.routes import image_shape
+from .page.versions import image_shape
 from .protocol.status import StatusError
 from .protocol.tensors import STRING
 

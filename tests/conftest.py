@@ -103,7 +103,7 @@ def on_path(tmp_path_factory):
     return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser():
     """Chromium; tests that use it are skipped where there is none."""
     import browsers

@@ -115,10 +115,8 @@ class _Page:
             response.force_close()  # What is left of it is not worth reading.
             return response
         try:
-            target = _target(request)
-            with self._manager.lease(target) as lease:
-                shape = image_shape(lease.servable)
-            folder = self._manager.folder(target)
+            with self._manager.lease(_target(request)) as lease:
+                shape, folder = image_shape(lease.servable), lease.folder
         except StatusError as error:
             return answers.error(404, error.message)
         if shape is None:
@@ -132,7 +130,8 @@ class _Page:
 
     def _folder(self, request: web.Request) -> Path | None:
         try:
-            return self._manager.folder(_target(request))
+            with self._manager.lease(_target(request)) as lease:
+                return lease.folder
         except StatusError:
             return None
 

@@ -113,9 +113,8 @@ def _versions(manager: Manager, name: str) -> list[Version]:
 
 def _version(manager: Manager, target: Target) -> Version:
     with manager.lease(target) as lease:
-        shape = image_shape(lease.servable)
+        shape, folder = image_shape(lease.servable), lease.folder
         signatures = set(lease.servable.signatures)
-    folder = manager.folder(target)
     labels = labels_of(folder)
     return Version(
         version=str(target.version),

@@ -1,4 +1,4 @@
-// What the engines say: in words, as times, and as bars.
+// The answers of the engines: in words, as times, and as bars.
 
 const NAMES = ["server", "browser"];
 const SVG = "http://www.w3.org/2000/svg";
@@ -12,14 +12,14 @@ function best(answer) {
 }
 
 export function showAnswers(state, engines, words, table) {
-  const label = (found) => state.choice.labels[found.number] ?? `${found.number}`;
-  const said = (found) => `${label(found)}, ${(found.probability * 100).toFixed(1)} %`;
-  const found = engines.map((each) => best(state.answers[each])).filter(Boolean);
+  const label = ({ number }) => state.choice.labels[number] ?? `${number}`;
+  const inWords = (top) => `${label(top)}, ${(top.probability * 100).toFixed(1)} %`;
+  const tops = engines.map((name) => best(state.answers[name])).filter(Boolean);
   let text = "Draw something.";
-  if (found.length && found.every((each) => each.number === found[0].number)) {
-    text = said(found[0]);
-  } else if (found.length) {
-    text = engines.map((each) => `${each}: ${said(best(state.answers[each]))}`).join("; ");
+  if (tops.length && tops.every(({ number }) => number === tops[0].number)) {
+    text = inWords(tops[0]);
+  } else if (tops.length) {
+    text = engines.map((name) => `${name}: ${inWords(best(state.answers[name]))}`).join("; ");
   } else if (state.pixels) {
     text = "…";
   }
@@ -28,30 +28,30 @@ export function showAnswers(state, engines, words, table) {
     const row = table.querySelector(`tr.${name}`);
     row.classList.toggle("off", !engines.includes(name));
     const answer = engines.includes(name) ? state.answers[name] : null;
-    row.cells[1].textContent = best(answer) ? said(best(answer)) : "–";
+    row.cells[1].textContent = best(answer) ? inWords(best(answer)) : "–";
     row.cells[2].textContent = best(answer) ? `${answer.milliseconds.toFixed(1)} ms` : "–";
   }
 }
 
 export function showBars(state, engines, table) {
   const body = table.tBodies[0];
-  const given = engines.map((each) => state.answers[each]?.probabilities).filter(Boolean);
-  const count = given[0]?.length ?? state.choice?.labels.length ?? 0;
+  const answers = engines.map((name) => state.answers[name]?.probabilities).filter(Boolean);
+  const count = answers[0]?.length ?? state.choice?.labels.length ?? 0;
   let order = Array.from({ length: count }, (_, number) => number);
-  if (count > MOST_BARS && given.length) { // Of many classes, the best.
-    order.sort((one, other) => given[0][other] - given[0][one]);
+  if (count > MOST_BARS && answers.length) { // Of many classes, the best.
+    order.sort((one, other) => answers[0][other] - answers[0][one]);
   }
   order = order.slice(0, MOST_BARS);
   while (body.rows.length > order.length) body.deleteRow(-1);
   while (body.rows.length < order.length) addRow(body);
-  const top = best({ probabilities: given[0] })?.number;
-  order.forEach((number, at) => {
-    const row = body.rows[at];
+  const top = best({ probabilities: answers[0] })?.number;
+  order.forEach((number, index) => {
+    const row = body.rows[index];
     row.cells[0].textContent = state.choice.labels[number] ?? `${number}`;
     row.cells[0].title = row.cells[0].textContent; // It may be cut.
     row.classList.toggle("best", number === top);
-    NAMES.forEach((name, which) => {
-      const bar = row.cells[1].children[which];
+    NAMES.forEach((name, index) => {
+      const bar = row.cells[1].children[index];
       const share = state.answers[name]?.probabilities?.[number];
       bar.hidden = !engines.includes(name);
       bar.querySelector("rect").setAttribute("width", share ?? 0);

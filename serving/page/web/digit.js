@@ -2,8 +2,8 @@
 //
 // A digit becomes as MNIST's are: light on black, in a box of 20 of 28 pixels, its aspect kept,
 // with its centre of mass at the centre of the image (Y. LeCun, C. Cortes, C. Burges, "The MNIST
-// database of handwritten digits", http://yann.lecun.com/exdb/mnist/). serving/digit.py does so
-// with pictures.
+// database of handwritten digits", http://yann.lecun.com/exdb/mnist/). serving/digit.py does
+// the same with pictures.
 
 const BOX_SHARE = 20 / 28;
 // Width of the pen, of 20 pixels of the box: however large somebody draws, strokes come out as
@@ -11,11 +11,11 @@ const BOX_SHARE = 20 / 28;
 const PEN_SHARE = 2.4 / 20;
 const LEAST_PEN = 0.05; // Of the pad, for a dot.
 const PLAIN_PEN = 1 / 14; // Of the image, where nothing is centred.
-// Strokes are drawn so much larger, then averaged.
+// Strokes are drawn this many times larger, then averaged.
 const FINE = 8;
 
 // strokes: lists of points [x, y], each 0 to 1 on the pad; height, width: of the result.
-// Gives a Uint8Array of height * width, or null if nothing is drawn.
+// Returns a Uint8Array of height * width, or null if nothing is drawn.
 export function digitOf(strokes, height, width) {
   const points = strokes.flat();
   if (!points.length) return null;
@@ -81,10 +81,10 @@ export function inkStrokes(context, strokes, pen, place) {
 
 function centred(box, rows, columns, height, width) {
   let [weight, ofRows, ofColumns] = [0, 0, 0];
-  box.forEach((value, at) => {
+  box.forEach((value, index) => {
     weight += value;
-    ofRows += value * Math.floor(at / columns);
-    ofColumns += value * (at % columns);
+    ofRows += value * Math.floor(index / columns);
+    ofColumns += value * (index % columns);
   });
   const top = between(0, Math.round(height / 2 - ofRows / weight), height - rows);
   const left = between(0, Math.round(width / 2 - ofColumns / weight), width - columns);

@@ -1,10 +1,10 @@
-// Who answers: the server's model over TF Serving's REST interface, and the same network as a
-// TFLite file inside this browser, by LiteRT.js.
+// Where the model runs: on the server, asked over TF Serving's REST interface, and inside this
+// browser, the same network as a TFLite file, by LiteRT.js.
 
-// Both take pixels, a Uint8Array of height * width * channels, and give
-// { probabilities, milliseconds }; they throw an Error that says why not.
+// Both take pixels, a Uint8Array of height * width * channels, and return
+// { probabilities, milliseconds }; they throw an Error that says what is wrong.
 
-export async function askServer(choice, pixels) {
+export async function predictOnServer(choice, pixels) {
   const start = performance.now();
   const [answer] = await predict(choice, { instances: [nested(pixels, choice.image_shape)] });
   const milliseconds = performance.now() - start;
@@ -13,11 +13,11 @@ export async function askServer(choice, pixels) {
   return { probabilities, milliseconds };
 }
 
-// What each layer answers: [[name, nested numbers], …] in their order.
-export async function askLayers(choice, pixels) {
+// The output of each layer: [[name, nested numbers], …] in their order.
+export async function layerOutputs(choice, pixels) {
   const instances = [nested(pixels, choice.image_shape)];
   const [answer] = await predict(choice, { signature_name: "activations", instances });
-  if (Array.isArray(answer)) return [["layer", answer]]; // Of a lone output REST leaves out the name.
+  if (Array.isArray(answer)) return [["layer", answer]]; // REST leaves out the name of an only output.
   return Object.entries(answer)
     .sort(([one], [other]) => (one < other ? -1 : 1))
     .map(([name, values]) => [name.replace(/^\d+_/, ""), values]);
@@ -29,16 +29,16 @@ async function predict(choice, body) {
   try {
     return JSON.parse(text).predictions;
   } catch {
-    throw new Error("the model's answer holds numbers that are none (NaN or infinite)");
+    throw new Error("the model's answer holds values that are not numbers (NaN or infinite)");
   }
 }
 
-// Where the server has a file that belongs to a version.
+// The address of a file of a version.
 export function addressOf(choice, file) {
   return `/page/models/${encodeURIComponent(choice.name)}/versions/${choice.version}/${file}`;
 }
 
-// A response that is no error.
+// The response to a request; an error is thrown.
 export async function fetched(address, options) {
   let response;
   try {
@@ -47,23 +47,23 @@ export async function fetched(address, options) {
     throw new Error("the server does not answer");
   }
   if (response.ok) return response;
-  const said = await response.json().catch(() => ({}));
-  throw new Error(said.error ?? `the server answers ${response.status}`);
+  const body = await response.json().catch(() => ({}));
+  throw new Error(body.error ?? `the server answers ${response.status}`);
 }
 
 function nested(pixels, [height, width, channels]) {
-  let at = 0;
+  let index = 0;
   const list = (size, make) => Array.from({ length: size }, make);
-  return list(height, () => list(width, () => list(channels, () => pixels[at++])));
+  return list(height, () => list(width, () => list(channels, () => pixels[index++])));
 }
 
-// LiteRT.js, on the processor, and without its log in the console: it asks for a GPU whatever one
-// wants of it, and warns where there is none.
+// LiteRT.js, on the processor, and without its log in the console: it asks for a GPU in any
+// case, and warns where there is none.
 async function loadLiteRt() {
   const warn = console.warn;
   Object.defineProperty(navigator, "gpu", { value: undefined, configurable: true });
-  console.warn = (...said) => {
-    if (!`${said[0]}`.startsWith("Failed to create default WebGPU device")) warn(...said);
+  console.warn = (...message) => {
+    if (!`${message[0]}`.startsWith("Failed to create default WebGPU device")) warn(...message);
   };
   self.Module = {
     printErr: (line) => {
@@ -86,7 +86,7 @@ let litert = null;
 let tries = 0;
 let compiled = { address: null, promise: null };
 
-export async function askBrowser(choice, pixels) {
+export async function predictInBrowser(choice, pixels) {
   litert ??= loadLiteRt().catch((error) => {
     litert = null;
     throw error;

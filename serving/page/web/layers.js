@@ -1,4 +1,4 @@
-// Pictures of what layers answer.
+// Pictures of the outputs of layers.
 
 // Cividis, made to look alike to the colour-blind (Nuñez, Anderton, Renslow, PLoS ONE 13, 2018).
 const CIVIDIS = [[0, 34, 78], [53, 69, 109], [102, 105, 112], [148, 142, 119], [200, 184, 102],
@@ -6,7 +6,7 @@ const CIVIDIS = [[0, 34, 78], [53, 69, 109], [102, 105, 112], [148, 142, 119], [
 const MOST_MAPS = 64;
 const GAP = 1;
 
-// Draws one layer below `parent`: values [h][w][c] or [n], coloured from its least to its largest.
+// Draws one layer below `parent`: values [h][w][c] or [n], coloured from the smallest to the largest.
 export function drawLayer(parent, name, values) {
   const block = parent.appendChild(document.createElement("div"));
   block.className = "layer";
@@ -52,7 +52,7 @@ function drawCells(canvas, values, share, room) {
   canvas.height = Math.ceil(values.length / columns);
   canvas.style.width = `${columns * zoom}px`;
   paint(canvas, (put) => {
-    values.forEach((value, at) => put(at % columns, Math.floor(at / columns), share(value)));
+    values.forEach((value, index) => put(index % columns, Math.floor(index / columns), share(value)));
   });
 }
 
@@ -60,14 +60,14 @@ function paint(canvas, fill) {
   const context = canvas.getContext("2d");
   const image = context.createImageData(canvas.width, canvas.height);
   fill((x, y, share) => {
-    const at = (y * canvas.width + x) * 4;
-    const place = share * (CIVIDIS.length - 1);
-    const low = Math.min(Math.floor(place), CIVIDIS.length - 2);
+    const offset = (y * canvas.width + x) * 4;
+    const position = share * (CIVIDIS.length - 1);
+    const low = Math.min(Math.floor(position), CIVIDIS.length - 2);
     for (let colour = 0; colour < 3; colour++) {
       const [one, other] = [CIVIDIS[low][colour], CIVIDIS[low + 1][colour]];
-      image.data[at + colour] = one + (place - low) * (other - one);
+      image.data[offset + colour] = one + (position - low) * (other - one);
     }
-    image.data[at + 3] = 255;
+    image.data[offset + 3] = 255;
   });
   context.putImageData(image, 0, 0);
 }

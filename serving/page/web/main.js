@@ -1,21 +1,21 @@
-// The page: what is drawn or picked goes to the engines, and what they say is shown.
+// The page: what is drawn or picked goes to the engines, and their answers are shown.
 
 import { digitOf, pictureOf } from "./digit.js";
-import { askBrowser, askLayers, askServer, fetched } from "./engines.js";
+import { fetched, layerOutputs, predictInBrowser, predictOnServer } from "./engines.js";
 import { drawLayer } from "./layers.js";
 import { makePad } from "./pad.js";
 import { pictureOfPixels, pixelsOfFile, samplesOf } from "./pictures.js";
 import { showAnswers, showBars } from "./answers.js";
 
 const $ = (id) => document.getElementById(id);
-const ENGINES = { server: askServer, browser: askBrowser };
+const ENGINES = { server: predictOnServer, browser: predictInBrowser };
 
 const state = {
   models: null, // As /page/models has them; null before they are known.
   litertjs: false,
   choice: null, // A version, as /page/models has it, with its model's name.
   strokes: [],
-  pixels: null, // What the network receives; null if nothing is there.
+  pixels: null, // The input of the network; null if there is none.
   answers: { server: null, browser: null }, // { probabilities, milliseconds } or { error }.
 };
 
@@ -36,10 +36,10 @@ function pixelsOfStrokes() {
   const make = state.choice.is_of_digits ? digitOf : pictureOf;
   const grey = make(state.strokes, height, width);
   if (!grey || channels === 1) return grey;
-  return new Uint8Array(grey.length * channels).map((_, at) => grey[Math.floor(at / channels)]);
+  return new Uint8Array(grey.length * channels).map((_, index) => grey[Math.floor(index / channels)]);
 }
 
-// New pixels, or none: shows them and asks.
+// New pixels, or none: shows them and asks the engines.
 function receive(pixels) {
   state.pixels = pixels;
   const shape = state.choice?.image_shape ?? [1, 1, 1];
@@ -50,22 +50,22 @@ function receive(pixels) {
   askAll();
 }
 
-function wanted() {
+function chosenEngines() {
   const engine = document.querySelector("input[name=engine]:checked").value;
-  return Object.keys(ENGINES).filter((each) => engine === "both" || engine === each);
+  return Object.keys(ENGINES).filter((name) => engine === "both" || engine === name);
 }
 
 // One question at a time for each engine; what was drawn meanwhile is asked next.
 const asking = { server: false, browser: false, layers: false };
 
-function setAsking(which, whether) {
-  asking[which] = whether;
+function setAsking(engine, isAsking) {
+  asking[engine] = isAsking;
   $("answer").setAttribute("aria-busy", asking.server || asking.browser);
   $("layers").setAttribute("aria-busy", asking.layers);
 }
 
 function askAll() {
-  for (const engine of wanted()) ask(engine);
+  for (const engine of chosenEngines()) ask(engine);
   askInside();
 }
 
@@ -76,14 +76,13 @@ async function ask(engine) {
   setAsking(engine, true);
   const answer = await ENGINES[engine](choice, pixels).catch((error) => ({ error: error.message }));
   setAsking(engine, false);
-  const isMeant = state.choice === choice && state.pixels;
-  if (isMeant) {
+  if (state.choice === choice && state.pixels) {
     state.answers[engine] = answer;
     show();
   }
   if (answer.error) refresh(); // The version may have gone.
   const isOld = state.pixels !== pixels || state.choice !== choice;
-  if (isOld && wanted().includes(engine)) ask(engine);
+  if (isOld && chosenEngines().includes(engine)) ask(engine);
 }
 
 async function askInside() {
@@ -93,16 +92,16 @@ async function askInside() {
   if (!pixels || !choice.activations) {
     parent.replaceChildren();
     $("inside-note").textContent = choice?.image_shape && !choice.activations
-      ? "This model was exported without the signature activations: export it anew to see them."
+      ? "This model has no signature activations: export it again to see its layers."
       : "Draw something.";
     return;
   }
   setAsking("layers", true);
-  const layers = await askLayers(choice, pixels).catch((error) => ({ error: error.message }));
+  const layers = await layerOutputs(choice, pixels).catch((error) => ({ error: error.message }));
   setAsking("layers", false);
   if (state.choice === choice && state.pixels) {
     $("inside-note").textContent = layers.error ??
-      "By the server's model. Dark is the least answer of a layer, yellow the largest.";
+      "Of the server's model. Dark is the smallest value of a layer, yellow the largest.";
     parent.replaceChildren();
     if (!layers.error) for (const [name, values] of layers) drawLayer(parent, name, values);
   }
@@ -110,7 +109,7 @@ async function askInside() {
 }
 
 function show() {
-  const engines = wanted();
+  const engines = chosenEngines();
   showAnswers(state, engines, $("answer"), $("times"));
   showBars(state, engines, $("bars"));
   $("trouble").textContent = trouble(engines);
@@ -118,35 +117,35 @@ function show() {
 }
 
 function trouble(engines) {
-  if (!state.choice) return "No model answers yet.";
+  if (!state.choice) return "No model is loaded yet.";
   if (!state.choice.image_shape) return "This model takes no images: uint8 [N, height, width, 1 or 3].";
-  const said = [];
+  const messages = [];
   if (engines.includes("browser")) {
     if (!state.choice.tflite) {
-      said.push("The browser has nothing to run: there is no TFLite file of this very version.");
+      messages.push("The browser has nothing to run: there is no TFLite file of this version.");
     } else if (!state.litertjs) {
-      said.push("The browser cannot run TFLite yet: run digitline litertjs once, then load this page anew.");
+      messages.push("The browser cannot run TFLite yet: run digitline litertjs once, then reload this page.");
     }
   }
   for (const engine of engines) {
-    if (state.answers[engine]?.error) said.push(`${engine}: ${state.answers[engine].error}`);
+    if (state.answers[engine]?.error) messages.push(`${engine}: ${state.answers[engine].error}`);
   }
-  return said.join(" ");
+  return messages.join(" ");
 }
 
 // Model and version.
 
 function choose(model, version) {
-  const found = model?.versions.find((each) => each.version === version) ?? model?.versions[0];
+  const chosen = model?.versions.find((one) => one.version === version) ?? model?.versions[0];
   const before = state.choice?.image_shape;
-  state.choice = found ? { name: model.name, ...found } : null;
+  state.choice = chosen ? { name: model.name, ...chosen } : null;
   state.answers = { server: null, browser: null };
-  $("kind").textContent = found?.kind ?? "SavedModel";
+  $("kind").textContent = chosen?.kind ?? "SavedModel";
   const shape = state.choice?.image_shape;
   $("input-note").textContent = !shape ? "" : `${shape.join("×")} pixels. ` + (state.choice.is_of_digits
-    ? "A drawing is scaled into a box of 20 of 28 pixels, and its centre of mass put at the centre, as MNIST was made."
+    ? "A drawing is scaled to a box of 20 of 28 pixels and centred by its mass, as MNIST was."
     : "A drawing is taken as it is.");
-  options($("version"), model?.versions.map((each) => each.version) ?? [], state.choice?.version);
+  options($("version"), model?.versions.map((one) => one.version) ?? [], state.choice?.version);
   showSamples(state.choice);
   // What was drawn or picked stays, so that models can be compared.
   if (state.strokes.length) receive(pixelsOfStrokes());
@@ -154,24 +153,24 @@ function choose(model, version) {
   else pad.clear();
 }
 
-// Looks what is served now; the choice stays if it is still there.
+// Asks for what is served now; the choice stays if it is still there.
 async function load() {
-  const found = await (await fetched("/page/models")).json();
-  if (JSON.stringify(found.models) === JSON.stringify(state.models)) return;
+  const served = await (await fetched("/page/models")).json();
+  if (JSON.stringify(served.models) === JSON.stringify(state.models)) return;
   const chosen = state.choice;
-  Object.assign(state, found);
-  const model = modelNamed(chosen?.name) ?? state.models.find((each) => each.versions.length) ??
+  Object.assign(state, served);
+  const model = modelNamed(chosen?.name) ?? state.models.find((one) => one.versions.length) ??
     state.models[0];
-  options($("model"), state.models.map((each) => each.name), model?.name);
-  const version = model?.versions.find((each) => each.version === chosen?.version);
-  if (chosen && version) options($("version"), model.versions.map((each) => each.version), chosen.version);
+  options($("model"), state.models.map((one) => one.name), model?.name);
+  const version = model?.versions.find((one) => one.version === chosen?.version);
+  if (chosen && version) options($("version"), model.versions.map((one) => one.version), chosen.version);
   else choose(model);
 }
 
-const refresh = () => load().catch(() => {}); // Who does not answer is told of when asked.
+const refresh = () => load().catch(() => {}); // The next request says what is wrong.
 
 function options(select, values, chosen) {
-  select.replaceChildren(...values.map((each) => new Option(each, each, false, each === chosen)));
+  select.replaceChildren(...values.map((value) => new Option(value, value, false, value === chosen)));
 }
 
 async function showSamples(choice) {
@@ -185,11 +184,11 @@ async function showSamples(choice) {
   const { split } = choice.samples;
   $("samples-title").textContent = split === "test" ? "Test images" : `Images of ${split}`;
   grid.style.gridTemplateColumns = `repeat(${choice.samples.columns}, 1fr)`;
-  samples.forEach(({ label, column, pixels }, at) => {
+  samples.forEach(({ label, column, pixels }, index) => {
     const button = grid.appendChild(document.createElement("button"));
     button.type = "button";
     button.style.gridColumn = column + 1; // A row for each class.
-    button.tabIndex = at ? -1 : 0; // One stop of the Tab key; arrows move inside.
+    button.tabIndex = index ? -1 : 0; // One stop of the Tab key; arrows move inside.
     button.setAttribute("aria-label", `${choice.labels[label] ?? label}, image ${column + 1}`);
     button.append(pictureOfPixels(pixels, choice.image_shape));
     button.addEventListener("click", () => pick(pixels));
@@ -198,13 +197,13 @@ async function showSamples(choice) {
 
 $("sample-grid").addEventListener("keydown", (event) => {
   const buttons = [...event.currentTarget.children];
-  const at = buttons.indexOf(document.activeElement);
-  const inColumn = (each) => each.style.gridColumn === buttons[at].style.gridColumn;
+  const index = buttons.indexOf(document.activeElement);
+  const inColumn = ({ style }) => style.gridColumn === buttons[index].style.gridColumn;
   const next = {
-    ArrowLeft: () => buttons[at - 1],
-    ArrowRight: () => buttons[at + 1],
-    ArrowUp: () => buttons.slice(0, at).findLast(inColumn),
-    ArrowDown: () => buttons.slice(at + 1).find(inColumn),
+    ArrowLeft: () => buttons[index - 1],
+    ArrowRight: () => buttons[index + 1],
+    ArrowUp: () => buttons.slice(0, index).findLast(inColumn),
+    ArrowDown: () => buttons.slice(index + 1).find(inColumn),
   }[event.key]?.();
   if (!next) return;
   next.focus();
@@ -212,7 +211,7 @@ $("sample-grid").addEventListener("keydown", (event) => {
 });
 
 $("sample-grid").addEventListener("focusin", ({ currentTarget, target }) => {
-  for (const each of currentTarget.children) each.tabIndex = each === target ? 0 : -1;
+  for (const button of currentTarget.children) button.tabIndex = button === target ? 0 : -1;
 });
 
 function pick(pixels) {
@@ -252,7 +251,7 @@ document.addEventListener("drop", (event) => {
   $("pad").classList.remove("dropping");
   take(event.dataTransfer.files[0]);
 });
-const modelNamed = (name) => state.models.find((each) => each.name === name);
+const modelNamed = (name) => state.models.find((one) => one.name === name);
 $("model").addEventListener("change", ({ target }) => choose(modelNamed(target.value)));
 $("version").addEventListener("change", ({ target }) =>
   choose(modelNamed($("model").value), target.value));

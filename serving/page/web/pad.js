@@ -3,13 +3,13 @@
 import { inkStrokes } from "./digit.js";
 
 const PEN = 0.07; // Of the pad's side.
-const NEAR = 0.002; // A point so near to the one before tells nothing new.
-const [STEP, FAR] = [0.02, 0.08]; // What an arrow key moves the pen, alone and with Shift.
+const NEAR = 0.002; // A point this near to the one before it is left out.
+const [STEP, FAR] = [0.02, 0.08]; // How far an arrow key moves the pen, without and with Shift.
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-// changed: is called with the strokes, lists of points [x, y] of 0 to 1, whenever they change.
-// said: is called with words for who cannot see the pen that the keys move.
-export function makePad(canvas, changed, said) {
+// onChange: called with the strokes, lists of points [x, y] of 0 to 1, whenever they change.
+// onSay: called with words for people who cannot see the pen that the keys move.
+export function makePad(canvas, onChange, onSay) {
   const context = canvas.getContext("2d");
   let strokes = [];
   let shown = null; // A picture instead of strokes.
@@ -37,7 +37,7 @@ export function makePad(canvas, changed, said) {
 
   function update() {
     paint();
-    changed(strokes);
+    onChange(strokes);
   }
 
   function begin(point) {
@@ -48,7 +48,7 @@ export function makePad(canvas, changed, said) {
   function pointOf(event) {
     const box = canvas.getBoundingClientRect();
     const point = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
-    return point.map((at) => Math.max(0, Math.min(1, at))); // What lies outside is at the edge.
+    return point.map((value) => Math.max(0, Math.min(1, value))); // What lies outside is at the edge.
   }
 
   function extend(stroke, point) {
@@ -67,7 +67,7 @@ export function makePad(canvas, changed, said) {
   canvas.addEventListener("pointermove", (event) => {
     if (event.pointerId !== pointer || !strokes.length) return;
     const events = event.getCoalescedEvents?.() ?? [];
-    for (const each of events.length ? events : [event]) extend(strokes.at(-1), pointOf(each));
+    for (const move of events.length ? events : [event]) extend(strokes.at(-1), pointOf(move));
     update();
   });
   for (const name of ["pointerup", "pointercancel"]) {
@@ -80,7 +80,7 @@ export function makePad(canvas, changed, said) {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     if (event.key in ARROWS) {
       const step = event.shiftKey ? FAR : STEP;
-      pen = pen.map((at, axis) => Math.max(0, Math.min(1, at + step * ARROWS[event.key][axis])));
+      pen = pen.map((value, axis) => Math.max(0, Math.min(1, value + step * ARROWS[event.key][axis])));
       if (penIsDown) {
         strokes.at(-1).push(pen);
         update();
@@ -102,7 +102,7 @@ export function makePad(canvas, changed, said) {
 
   function setPen(down) {
     penIsDown = down;
-    said(down ? "pen down" : "pen up");
+    onSay(down ? "pen down" : "pen up");
     if (!down) return paint();
     begin(pen);
     update();

@@ -9,11 +9,11 @@ export function pictureOfPixels(pixels, [height, width, channels], canvas) {
   canvas.height = height;
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const image = context.createImageData(width, height);
-  for (let at = 0; at < height * width; at++) {
+  for (let index = 0; index < height * width; index++) {
     for (let colour = 0; colour < 3; colour++) {
-      image.data[at * 4 + colour] = pixels[at * channels + (channels === 3 ? colour : 0)];
+      image.data[index * 4 + colour] = pixels[index * channels + (channels === 3 ? colour : 0)];
     }
-    image.data[at * 4 + 3] = 255;
+    image.data[index * 4 + 3] = 255;
   }
   context.putImageData(image, 0, 0);
   return canvas;
@@ -37,7 +37,7 @@ export async function samplesOf(choice) {
   const cut = (row, column) => {
     const { data } = context.getImageData(column * width, row * height, width, height);
     const pixels = new Uint8Array(height * width * channels);
-    return pixels.map((_, at) => data[Math.floor(at / channels) * 4 + (at % channels)]);
+    return pixels.map((_, index) => data[Math.floor(index / channels) * 4 + (index % channels)]);
   };
   return counts.flatMap((count, row) =>
     Array.from({ length: count }, (_, column) => ({ label: row, column, pixels: cut(row, column) })));

@@ -3,25 +3,19 @@
 import contextlib
 import io
 import re
-import shutil
 
 import numpy as np
 import PIL.Image
 import pytest
 from browsers import watch
-from served import serving
 from strokes import strokes_of
 
 from digitline.base.errors import UserError
-from digitline.export import functions
-from digitline.export.formats import saved_model
-from digitline.models import registry
-from digitline.serving import artifacts as runtime
+from digitline.serving import artifacts
 from digitline.serving.page import litert_js
 
 from support import call
 
-BOXED = runtime.__file__.replace("artifacts.py", "boxed")
 ENGINES = ("server", "browser")
 
 
@@ -32,34 +26,6 @@ def litertjs():
         call(litert_js.COMMAND, [])
     except UserError as error:
         pytest.skip(f"needs an npm registry: {error}")
-
-
-@pytest.fixture(scope="module")
-def server(exported, tmp_path_factory):
-    """Serves models: `tiny`, the export of the tests; `alone`, the same without TFLite; more.
-
-    `boxed` knows its digits; `softmax` is not trained.
-    """
-    folder = tmp_path_factory.mktemp("server")
-    shutil.copytree(exported.saved_model, folder / "tiny/1")
-    shutil.copytree(exported.saved_model.parents[2], folder / "exports")
-    shutil.copytree(BOXED, folder / "boxed/1")
-    network = registry.get("softmax")
-    preprocess = network.preprocess((28, 28, 1), network.RECIPES["best"])
-    model = network.build(preprocess.output_shape, 10)
-    subject = functions.TrainedModel(model, preprocess, tuple("0123456789"))
-    saved_model.write(subject, folder / "softmax/1")
-    of_export = folder / "exports" / "saved_model" / exported.saved_model.parent.name
-    (folder / "models.config").write_text(
-        "model_config_list {"
-        f'config {{ name: "boxed" base_path: "{folder}/boxed" model_platform: "tensorflow" }}'
-        f'config {{ name: "tiny" base_path: "{of_export}" model_platform: "tensorflow" }}'
-        f'config {{ name: "softmax" base_path: "{folder}/softmax" model_platform: "tensorflow" }}'
-        f'config {{ name: "alone" base_path: "{folder}/tiny" model_platform: "tensorflow" }}'
-        "}"
-    )
-    with serving(f"--model_config_file={folder}/models.config") as found:
-        yield found
 
 
 @contextlib.contextmanager
@@ -120,8 +86,10 @@ def test_ten_digits_drawn_are_recognized_by_both(browser, server, test_images):
         for digit in range(10):
             image = images[int((labels == digit).argmax())][..., 0]
             page.click("#clear")
-            strokes = strokes_of(image)
-            draw(page, [[((x + 0.5) / 28, (y + 0.5) / 28) for y, x in each] for each in strokes])
+            strokes = [[*stroke[:-1:2], stroke[-1]] for stroke in strokes_of(image)]
+            draw(
+                page, [[((x + 0.5) / 28, (y + 0.5) / 28) for y, x in stroke] for stroke in strokes]
+            )
             found = answers(page)
             wrong += [
                 (digit, each, found[each]) for each in ENGINES if found[each][0] != f"{digit}"
@@ -137,7 +105,7 @@ def test_ten_digits_drawn_are_recognized_by_both(browser, server, test_images):
 
 
 def test_test_images_get_the_models_own_answers(browser, server, exported, test_images):
-    classifier = runtime.open_saved_model(exported.saved_model)
+    classifier = artifacts.open_saved_model(exported.saved_model)
     with opened(browser, server, "tiny") as page:
         page.wait_for_selector("#sample-grid button >> nth=30")
         page.click("#inside-details summary")
@@ -158,7 +126,7 @@ def test_test_images_get_the_models_own_answers(browser, server, exported, test_
         assert "28×28×6" in page.locator(".layer p").first.inner_text()
 
 
-def test_a_picture_is_taken_and_a_file_that_is_none_is_named(browser, server, test_images):
+def test_takes_a_picture_and_rejects_a_file_that_is_not_one(browser, server, test_images):
     file = io.BytesIO()
     paper = PIL.Image.fromarray(255 - test_images[0][0, ..., 0]).resize((200, 200))
     paper.save(file, "PNG")
@@ -169,13 +137,13 @@ def test_a_picture_is_taken_and_a_file_that_is_none_is_named(browser, server, te
         assert {label for label, _ in found.values()} == {str(test_images[1][0])}
     page = browser.new_page()
     page.goto(f"http://127.0.0.1:{server.rest}/")
-    page.set_input_files("#file", {**picture, "name": "seven.txt", "buffer": b"no picture"})
+    page.set_input_files("#file", {**picture, "name": "seven.txt", "buffer": b"not a picture"})
     page.wait_for_selector("#trouble:has-text('seven.txt')")
     assert page.inner_text("#trouble").startswith("seven.txt: not a picture")
     page.close()
 
 
-def test_by_keys_alone(browser, server):
+def test_with_the_keyboard_only(browser, server):
     with opened(browser, server, "boxed") as page:
         page.focus("#version")
         page.keyboard.press("Tab")
@@ -218,13 +186,13 @@ def test_a_drawing_stays_when_the_model_changes(browser, server):
         assert "10, from " in page.locator(".layer p").inner_text()
 
 
-def test_one_engine_alone_and_what_is_missing(browser, server):
+def test_one_engine_and_what_is_missing(browser, server):
     with opened(browser, server, "tiny") as page:
         page.check("input[value=server]")
         draw(page, [[(0.5, 0.2), (0.5, 0.8)]])
         assert answers(page, ["server"])["server"][0].isdigit()
         assert page.inner_text("#times tr.browser td:last-child") == "–"
-        page.select_option("#model", "alone")  # A SavedModel with no TFLite file beside it.
+        page.select_option("#model", "no_tflite")  # A SavedModel with no TFLite file beside it.
         page.check("input[value=both]")
         assert "no TFLite file" in page.inner_text("#trouble")
         page.select_option("#model", "boxed")

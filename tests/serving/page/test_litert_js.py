@@ -15,12 +15,12 @@ from support import call
 
 def package(name):
     """A package as npm packs it, with the files that are wanted and one more."""
-    wanted = [each.partition("/")[2] for each in litert_js.FILES if each.startswith(f"{name}/")]
+    wanted = [file.partition("/")[2] for file in litert_js.FILES if file.startswith(f"{name}/")]
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for each in (*wanted, "README.md"):
-            content = f"{name} {each}".encode()
-            info = tarfile.TarInfo(f"package/{each}")
+        for file in (*wanted, "README.md"):
+            content = f"{name} {file}".encode()
+            info = tarfile.TarInfo(f"package/{file}")
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
     return packed.getvalue()
@@ -51,7 +51,7 @@ def registry(monkeypatch, tmp_path):
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/npm/", contents
         server.shutdown()
@@ -75,7 +75,7 @@ def test_it_is_fetched_once(registry, monkeypatch):
     assert fetched()["fetched"] is False
 
 
-def test_what_is_not_whole_is_fetched_anew(registry):
+def test_fetches_again_what_is_not_complete(registry):
     address, _ = registry
     fetched(f"--registry={address}")
     lost = litert_js.default_folder() / litert_js.FILES[-1]
@@ -84,7 +84,7 @@ def test_what_is_not_whole_is_fetched_anew(registry):
     assert lost.is_file()
 
 
-def test_other_bytes_are_refused_and_nothing_is_left(registry):
+def test_rejects_other_bytes_and_leaves_nothing(registry):
     address, contents = registry
     contents["wasm-utils"] += b"!"
     with pytest.raises(UserError, match=r"wasm-utils .* is not the package that was published"):
@@ -92,7 +92,7 @@ def test_other_bytes_are_refused_and_nothing_is_left(registry):
     assert list(litert_js.default_folder().parent.iterdir()) == []
 
 
-def test_a_registry_that_does_not_have_it(registry):
+def test_names_a_registry_that_does_not_have_it(registry):
     address, contents = registry
     contents.clear()
     with pytest.raises(UserError, match=r"core-.*tgz: .*Not Found.*--registry"):
@@ -100,6 +100,6 @@ def test_a_registry_that_does_not_have_it(registry):
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9/", "nonsense"])
-def test_a_registry_that_is_none(registry, address):
+def test_rejects_what_is_not_a_registry(registry, address):
     with pytest.raises(UserError, match="another registry: --registry=URL"):
         fetched(f"--registry={address}")

@@ -1,4 +1,4 @@
-"""The page's addresses; test_page_browser.py has what it does in a browser."""
+"""The page's addresses; test_browser.py has what it does in a browser."""
 
 import io
 import json
@@ -13,40 +13,36 @@ from served import serving
 from digitline.base.errors import UsageError
 from digitline.serving import picture
 from digitline.serving.flags import ServeOptions
-from digitline.serving.page import routes as page
+from digitline.serving.page import versions
+from digitline.serving.predict import BOXED
 
-VERSION = "/page/models/mnist/versions/1"
-
-
-@pytest.fixture(scope="module")
-def server(exported):
-    base = exported.saved_model.parent
-    flags = (f"--model_base_path={base}", "--model_name=mnist")
-    with serving(*flags) as found:
-        yield found
+VERSION = "/page/models/tiny/versions/1"
 
 
 def test_the_page_and_its_files(server):
     status, headers, html = server.fetch("/")
     assert status == 200
     assert headers["Content-Type"] == "text/html"
-    policy = dict(each.split(" ", 1) for each in headers["Content-Security-Policy"].split("; "))
+    policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
     assert policy["default-src"] == "'none'"
     assert policy["connect-src"] == policy["style-src"] == "'self'"
     for file, kind in (("main.js", "text/javascript"), ("page.css", "text/css")):
         assert f"/page/{file}".encode() in html
         assert server.fetch(f"/page/{file}")[1]["Content-Type"] == kind
-    for nothing in ("/page/nothing.js", "/page/..%2Fpage.py", "/page/litertjs/..%2f..%2fsecret"):
-        status, _, said = server.fetch(nothing)
+    for missing in ("/page/nothing.js", "/page/..%2Fpage.py", "/page/litertjs/..%2f..%2fsecret"):
+        status, _, said = server.fetch(missing)
         assert status == 404
         assert "error" in json.loads(said)
     assert "draw a digit at http://127.0.0.1:" in server.said()
 
 
 def test_what_the_models_are(server, exported, test_images):
-    (model,) = json.loads(server.fetch("/page/models")[2])["models"]
-    assert model["name"] == "mnist"
-    (version,) = model["versions"]
+    answer = json.loads(server.fetch("/page/models")[2])
+    models = {model["name"]: model["versions"] for model in answer["models"]}
+    assert set(models) == {"boxed", "no_tflite", "softmax", "tiny"}
+    assert models["boxed"][0]["kind"] == "TFLite"
+    assert not models["no_tflite"][0]["tflite"]
+    (version,) = models["tiny"]
     samples = version.pop("samples")
     assert version == {
         "version": "1",
@@ -62,9 +58,9 @@ def test_what_the_models_are(server, exported, test_images):
     assert sheet.shape == (10 * 28, samples["columns"] * 28)
     assert min(samples["counts"]) >= 1
     assert all(sheet[row * 28 : (row + 1) * 28, :28].any() for row in range(10))
-    for nothing in ("/page/models/mnist/versions/2", "/page/models/other/versions/1"):
-        assert server.fetch(f"{nothing}/model.tflite")[0] == 404
-        assert server.fetch(f"{nothing}/samples.png")[0] == 404
+    for missing in ("/page/models/tiny/versions/2", "/page/models/other/versions/1"):
+        assert server.fetch(f"{missing}/model.tflite")[0] == 404
+        assert server.fetch(f"{missing}/samples.png")[0] == 404
 
 
 @pytest.mark.parametrize(
@@ -83,9 +79,9 @@ def test_other_sites_do_not_get_the_models_files(server, headers, status):
         assert server.fetch(path, headers=headers)[0] == status
 
 
-def test_labels_that_are_no_utf_8_are_marked(tmp_path):
+def test_marks_labels_that_are_not_utf_8(tmp_path):
     (tmp_path / "labels.txt").write_bytes("größer\n".encode("latin-1"))
-    assert page._labels(tmp_path) == ("gr��er",)
+    assert versions.labels_of(tmp_path) == ("gr��er",)
 
 
 def test_a_picture_becomes_pixels_as_predict_makes_them(server, test_images, tmp_path):
@@ -96,9 +92,9 @@ def test_a_picture_becomes_pixels_as_predict_makes_them(server, test_images, tmp
     assert status == 200
     expected = picture.load(tmp_path / "drawn.png", (28, 28, 1), tuple("0123456789"))
     assert pixels == expected.tobytes()
-    status, _, said = server.fetch(f"{VERSION}/picture", b"no picture")
+    status, _, said = server.fetch(f"{VERSION}/picture", b"not a picture")
     assert (status, b"not a picture" in said) == (400, True)
-    assert server.fetch("/page/models/mnist/versions/2/picture", content)[0] == 404
+    assert server.fetch("/page/models/tiny/versions/2/picture", content)[0] == 404
     large = io.BytesIO()
     PIL.Image.new("1", (10_000, 6_000)).save(large, "PNG")  # A few kB.
     status, _, said = server.fetch(f"{VERSION}/picture", large.getvalue())
@@ -112,13 +108,13 @@ def test_a_tflite_file_of_another_export_is_not_offered(exported, tmp_path, chan
     root = tmp_path / "exports"
     shutil.copytree(exported.export_dir, root)
     folder = root / exported.saved_model.relative_to(exported.export_dir)
-    found = page.tflite_of(folder)
-    assert found == root / exported.tflite.relative_to(exported.export_dir)
-    manifest = found.parent / "manifest.json"
+    path = versions.tflite_of(folder)
+    assert path == root / exported.tflite.relative_to(exported.export_dir)
+    manifest = path.parent / "manifest.json"
     facts = json.loads(manifest.read_text())
     manifest.write_text(json.dumps({**facts, changed: "another"}))
-    assert page.tflite_of(folder) is None
-    assert page.tflite_of(found.parent) == found  # Served itself.
+    assert versions.tflite_of(folder) is None
+    assert versions.tflite_of(path.parent) == path  # Served itself.
 
 
 @pytest.mark.parametrize(
@@ -151,9 +147,9 @@ def test_rejects_flags_that_do_not_go_together(flags, words):
         ServeOptions(model_base_path="models", **flags).check()
 
 
-def test_without_the_page_the_address_is_tf_servings(exported):
-    base = exported.saved_model.parent
-    with serving(f"--model_base_path={base}", "--nopage") as server:
+def test_without_the_page_the_address_is_tf_servings(tmp_path):
+    shutil.copytree(BOXED, tmp_path / "boxed/1")
+    with serving(f"--model_base_path={tmp_path}/boxed", "--nopage") as server:
         assert server.fetch("/")[0] == 404
         assert server.fetch("/page/models")[0] == 404
         assert "draw a digit" not in server.said()
