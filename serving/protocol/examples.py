@@ -37,7 +37,7 @@ def serialized(request_input: messages.Input, max_bytes: int = 2**31) -> list[by
     """
     kind = request_input.WhichOneof("kind")
     if kind == "example_list":
-        return [each.SerializeToString() for each in request_input.example_list.examples]
+        return [example.SerializeToString() for example in request_input.example_list.examples]
     if kind != "example_list_with_context":
         raise invalid("Input is empty.")
     listed = request_input.example_list_with_context

@@ -83,14 +83,14 @@ _FILES_MESSAGES = {
 def __getattr__(name: str) -> Any:
     """A message's class, made at its first use."""
     if name in _MODULE_OF:
-        found = getattr(_generated(_MODULE_OF[name]), name)
+        message = getattr(_generated(_MODULE_OF[name]), name)
     elif name in _FILES_MESSAGES:
         full_name = f"tensorflow.serving.{name}"
-        found = message_factory.GetMessageClass(_files_pool().FindMessageTypeByName(full_name))
+        message = message_factory.GetMessageClass(_files_pool().FindMessageTypeByName(full_name))
     else:
         raise AttributeError(f"module {__name__} has no message {name}")
-    globals()[name] = found
-    return found
+    globals()[name] = message
+    return message
 
 
 @functools.cache

@@ -104,7 +104,7 @@ def of_value(value: Json, dtype: int, effort: Effort) -> StatusError:
         _check(value, 0, _shape(value), dtype, effort)
     except StatusError as error:
         return error
-    return invalid(f"JSON Value: {shown(value)} is no tensor of type: {tensors.cpp_name(dtype)}")
+    return invalid(f"JSON Value: {shown(value)} is not a tensor of type: {tensors.cpp_name(dtype)}")
 
 
 def _check_item(

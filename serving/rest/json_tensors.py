@@ -187,7 +187,7 @@ def _integers(values: list[int], dtype: np.dtype) -> np.ndarray | None:
 def _floats(values: list[float], dtype: int, effort: Effort) -> np.ndarray | None:
     array = np.array(values, np.float64)
     if dtype == FLOAT or int in set(map(type, values)):
-        # NaN is not within: then, as with large numbers, each is looked at.
+        # With NaN this is false; then, as with large numbers, each value is checked.
         within = not values or np.abs(array).max() <= LARGEST_EXACT[FLOAT]
         if not within:
             for value in values:

@@ -12,7 +12,7 @@ from ..core.inference import Target
 from ..protocol.status import StatusError, invalid
 from .limits import Hold
 
-# TF Serving's own expressions; but a query is no part of a name.
+# As in TF Serving; but a name ends before a query.
 _VERSION = r"(?:(?:/versions/(\d+))|(?:/labels/([^/:?]+)))?"
 _PATHS = {
     "POST": rf"/v1/models/([^/:?]+){_VERSION}:(classify|regress|predict)",

@@ -291,7 +291,7 @@ def _parsed(data: bytes, request_class: type[Message]) -> Message:
     try:
         return request_class.FromString(data)
     except DecodeError:
-        raise invalid(f"the message is no {request_class.DESCRIPTOR.name}") from None
+        raise invalid(f"the message is not a {request_class.DESCRIPTOR.name}") from None
 
 
 async def _aside(size: int, function: Callable[..., T], *arguments: object) -> T:

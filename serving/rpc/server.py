@@ -51,7 +51,7 @@ class GrpcServer:
         """Binds the addresses; nothing is answered before `start`.
 
         Raises:
-          UserError: an address is taken, or the channel arguments are none.
+          UserError: an address is taken, or a channel argument is not of the form key=value.
         """
         self._options = options
         self._server = grpc.aio.server(
