@@ -123,12 +123,8 @@ def _translated(error: json.JSONDecodeError) -> StatusError:
         words, at = "Miss exponent in number.", exponent.end()
     elif error.msg.startswith("Expecting ','"):
         is_list = _innermost(text[:at]) == b"["
-        words = (
-            "a comma or ] after an array element"
-            if is_list
-            else ("a comma or } after an object member")
-        )
-        words = f"Missing {words}."
+        where = "] after an array element" if is_list else "} after an object member"
+        words = f"Missing a comma or {where}."
     elif error.msg.startswith("Unterminated"):
         at = len(text)
     elif error.msg.startswith("Invalid \\"):
@@ -149,7 +145,7 @@ def _innermost(text: str) -> bytes:
 
 
 def _matched(token: str) -> int:
-    """How many characters of a wrong token still began a right one."""
+    """How many characters of a wrong token still agree with a right one."""
     for word in ("true", "false", "null", "-"):
         for length in range(len(word), 0, -1):
             if token.startswith(word[:length]):
