@@ -11,8 +11,9 @@ from ..base.command_flags import flag, flag_values, read
 
 if TYPE_CHECKING:  # At run time these load TensorFlow.
     from .dataset import Dataset
-    from .inspection.anomalies import Duplicates, Group, Place, SplitSurvey
+    from .inspection.anomalies import SplitSurvey
     from .inspection.checks import Check
+    from .inspection.duplicates import Duplicates, Group, Place
 
 _WHAT, _CHARTS = "What to inspect", "Charts"
 # Classes in the chart of the labels.
@@ -154,8 +155,8 @@ def to_json(inspection: Inspection) -> files.JsonObject:
                 "examples": split.examples,
                 "label_counts": split.label_counts.tolist(),
                 "missing_labels": split.missing_labels,
-                "labels_out_of_range": split.out_of_range,
-                "blank": split.blank,
+                "labels_out_of_range": split.out_of_range.count,
+                "blank": split.blank.count,
                 "repeated": duplicates.repeated[name],
                 "leaked": duplicates.leaked[name],
                 "mean": split.mean,
@@ -168,9 +169,9 @@ def to_json(inspection: Inspection) -> files.JsonObject:
         "std": splits[inspection.reference].std,
         "counts": duplicates.counts,
         **{kind: listed(groups) for kind, groups in duplicates.groups.items()},
-        "blank": listed(place for split in splits.values() for place in split.blank_places),
+        "blank": listed(place for split in splits.values() for place in split.blank.first),
         "labels_out_of_range": listed(
-            place for split in splits.values() for place in split.out_of_range_places
+            place for split in splits.values() for place in split.out_of_range.first
         ),
         "corrupt_records": list(inspection.lost),
         "checks": listed(inspection.checks),

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from ..dataset import Dataset
-from .anomalies import Duplicates, Group, Place, SplitSurvey
+from .anomalies import SplitSurvey
+from .duplicates import Duplicates, Group, Place
 
 Item = TypeVar("Item")
 # A message names the first few.
@@ -36,67 +37,62 @@ def checks(
       reference: the split that training is to use.
       lost: a line for each damaged record.
     """
-    total = sum(split.examples for split in splits.values())
+    features: Any = dataset.builder.info.features
+    dtype, shape = features["image"].np_dtype, "x".join(map(str, dataset.image_shape))
+    total = f"{sum(split.examples for split in splits.values()):,}"
     classes = f"{dataset.num_classes:,} classes"
-    blank = [place for split in splits.values() for place in split.blank_places]
-    outside = [place for split in splits.values() for place in split.out_of_range_places]
+    blank_count = sum(split.blank.count for split in splits.values())
+    outside_count = sum(split.out_of_range.count for split in splits.values())
+    blank = [place for split in splits.values() for place in split.blank.first]
+    outside = [place for split in splits.values() for place in split.out_of_range.first]
     missing = [dataset.label_names[label] for label in splits[reference].missing_labels]
     leaks, conflicts = duplicates.groups["leaks"], duplicates.groups["conflicts"]
-    return (
-        _records(dataset, total, lost),
-        Check(
+    damage = f"features.json says that images are {dtype}; pixels are read as uint8"
+    if lost:
+        damage = f"{len(lost):,} records are damaged: {_some(lost, str)}"
+    rows = (
+        (
+            "records",
+            dtype == "uint8" and not lost,
+            f"all {total} records hold an image uint8 {shape} and a label",
+            damage,
+        ),
+        (
             "label_range",
             not outside,
-            f"{sum(split.out_of_range for split in splits.values()):,} of {total:,} labels are "
-            f"none of the {classes}: {_some(outside, _place)}"
-            if outside
-            else f"every label is one of the {classes}",
+            f"every label is one of the {classes}",
+            f"{outside_count:,} of {total} labels are none of the {classes}: "
+            f"{_some(outside, _place)}",
         ),
-        Check(
+        (
             "every_class",
             not missing,
-            f"{reference} has no image of {len(missing):,} of the {classes}: {_some(missing, str)}"
-            if missing
-            else f"{reference} has images of every class",
+            f"{reference} has images of every class",
+            f"{reference} has no image of {len(missing):,} of the {classes}: {_some(missing, str)}",
         ),
-        Check(
+        (
             "leakage",
             not leaks,
+            "no image is in two splits",
             "images in more than one split, which makes figures on them too good: "
-            f"{duplicates.counts['leaks']:,} ({_some(leaks, _equation)})"
-            if leaks
-            else "no image is in two splits",
+            f"{duplicates.counts['leaks']:,} ({_some(leaks, _equation)})",
         ),
-        Check(
+        (
             "conflicting_labels",
             not conflicts,
+            "equal images have equal labels",
             f"equal images with different labels: {duplicates.counts['conflicts']:,} "
-            f"({_some(conflicts, _equation)})"
-            if conflicts
-            else "equal images have equal labels",
+            f"({_some(conflicts, _equation)})",
         ),
-        Check(
+        (
             "blank_images",
             not blank,
-            f"{sum(split.blank for split in splits.values()):,} of {total:,} images are blank "
-            f"(all their pixels are the same): {_some(blank, _place)}"
-            if blank
-            else "no image is blank",
+            "no image is blank",
+            f"{blank_count:,} of {total} images are blank (all their pixels are the same): "
+            f"{_some(blank, _place)}",
         ),
     )
-
-
-def _records(dataset: Dataset, total: int, lost: Sequence[str]) -> Check:
-    features: Any = dataset.builder.info.features
-    dtype = features["image"].np_dtype
-    if lost:
-        details = f"{len(lost):,} records are damaged: {_some(lost, str)}"
-    elif dtype != "uint8":
-        details = f"features.json says that images are {dtype}; pixels are read as uint8"
-    else:
-        shape = "x".join(map(str, dataset.image_shape))
-        details = f"all {total:,} records hold an image uint8 {shape} and a label"
-    return Check("records", dtype == "uint8" and not lost, details)
+    return tuple(Check(name, passed, good if passed else bad) for name, passed, good, bad in rows)
 
 
 def notes(

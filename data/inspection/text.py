@@ -1,11 +1,12 @@
 """A dataset in a terminal: bars of its labels, and samples of its images."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import PIL.Image
 
-from ...base.tables import short
+from ...base.tables import short, table
 from .charts import classes_shown
 from .samples import Sample
 
@@ -18,33 +19,29 @@ _SHADES, _ASPECT = " ░▒▓█", 2
 _PREVIEW_WIDTH = 28
 
 
-def text_bars(label_names: Sequence[str], counts: dict[str, list[int]]) -> list[str]:
+def text_bars(label_names: Sequence[str], counts: Mapping[str, Sequence[int]]) -> list[str]:
     """The label distribution as lines of text, the splits side by side.
 
     Args:
       label_names: by class number.
       counts: by split, the number of images of each class.
     """
-    chosen, left_out = classes_shown(counts, len(label_names), _CLASSES)
-    names = [short(label_names[label], 20) for label in chosen]
-    margin = max(map(len, [*names, "label"]))
-    figures = max(len(f"{max(each, default=0):,}") for each in counts.values())
-    width = max(4, (_WIDTH - margin) // len(counts) - figures - 3)
-    lines = ["label".ljust(margin)]
-    lines += [name.ljust(margin) for name in names]
-    for split, each in counts.items():
-        lines[0] += f"  {split.ljust(width + 1 + figures)}"
-        for row, label in enumerate(chosen, 1):
-            bar = _text_bar(each[label] / max(*each, 1), width)
-            lines[row] += f"  {f'{bar} {each[label]:,}'.lstrip()}".ljust(width + figures + 3)
-    if left_out:
-        lines.append(left_out)
-    return [line.rstrip() for line in lines]
+    shown, left_out = classes_shown(counts, len(label_names), _CLASSES)
+    digits = max(len(f"{max(by_class, default=0):,}") for by_class in counts.values())
+    names = [short(label_names[label], 20) for label in shown]
+    width = max(4, (_WIDTH - max(map(len, names))) // len(counts) - digits - 3)
+    rows = [
+        (name, *(_bar(by_class[label], max(*by_class, 1), width) for by_class in counts.values()))
+        for name, label in zip(names, shown, strict=True)
+    ]
+    lines = table(("label", *counts), rows).splitlines()
+    return [*lines, left_out] if left_out else lines
 
 
-def _text_bar(share: float, width: int) -> str:
-    whole, eighths = divmod(math.ceil(share * width * 8), 8)  # One image is seen, none is not.
-    return "█" * whole + _EIGHTHS[eighths].strip()
+def _bar(count: int, most: int, width: int) -> str:
+    """A bar and its number; one image is seen, none is not."""
+    whole, eighths = divmod(math.ceil(count / most * width * 8), 8)
+    return f"{'█' * whole}{_EIGHTHS[eighths].strip()} {count:,}".lstrip()
 
 
 def text_samples(samples: Sequence[Sample], label_names: Sequence[str]) -> list[str]:
@@ -55,24 +52,18 @@ def text_samples(samples: Sequence[Sample], label_names: Sequence[str]) -> list[
     columns = min(max(width, 12), _PREVIEW_WIDTH)
     rows = max(1, round(height * columns / width / _ASPECT))
     shown = samples[: (_WIDTH + 2) // (columns + 2)]
-    titles = [f"{short(label_names[each.label], columns - 8)} #{each.index}" for each in shown]
+    titles = [
+        f"{short(label_names[sample.label], columns - 8)} #{sample.index}" for sample in shown
+    ]
     lines = ["  ".join(title.ljust(columns) for title in titles)]
-    pictures = [_shrunk(each.image, rows, columns) for each in shown]
-    for row in range(rows):
-        shades = ("".join(_SHADES[level] for level in each[row]) for each in pictures)
-        lines.append("  ".join(shades))
-    lines = [line.rstrip() for line in lines]
-    while not lines[-1]:
-        lines.pop()
-    return lines
+    pictures = [_shades(sample.image, rows, columns) for sample in shown]
+    lines += ["  ".join(parts) for parts in zip(*pictures, strict=True)]
+    return "\n".join(line.rstrip() for line in lines).rstrip().splitlines()
 
 
-def _shrunk(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """An image uint8 [H, W, C] as shades, int64 [rows, columns]: the mean of each box."""
-    grey = image.mean(axis=2)
-    for size in (rows, columns):  # Each turn does one side, and turns the image over.
-        starts = np.arange(size) * len(grey) // size
-        ends = np.maximum(np.arange(1, size + 1) * len(grey) // size, starts + 1)
-        sums = np.cumsum(np.insert(grey, 0, 0, axis=0), axis=0)
-        grey = ((sums[ends] - sums[starts]) / (ends - starts)[:, None]).T
-    return (grey * len(_SHADES) / 256).astype(int)
+def _shades(image: np.ndarray, rows: int, columns: int) -> list[str]:
+    """An image uint8 [H, W, C] as lines of characters, each as dark as its box is on average."""
+    grey = PIL.Image.fromarray(image.mean(axis=2).astype(np.float32))
+    boxes = np.asarray(grey.resize((columns, rows), PIL.Image.Resampling.BOX))
+    levels = np.clip(boxes * len(_SHADES) / 256, 0, len(_SHADES) - 1).astype(int)
+    return ["".join(_SHADES[level] for level in line) for line in levels.tolist()]

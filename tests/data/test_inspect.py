@@ -10,7 +10,7 @@ from digitline.base import command as commands
 from digitline.base.errors import DataError
 from digitline.data import inspect
 from digitline.data.dataset import open_dataset
-from digitline.data.inspection import anomalies
+from digitline.data.inspection import anomalies, duplicates
 from digitline.data.inspection.samples import Sample
 from digitline.data.inspection.text import text_bars, text_samples
 from digitline.data.pipeline.records import load
@@ -223,12 +223,12 @@ def test_raw_images_of_another_size_are_not_taken_for_others(data_dir, tmp_path)
 
 @pytest.mark.parametrize("part", [1, 7, 50, 1 << 22])
 def test_duplicates_are_found_whatever_the_size_of_the_parts(part, monkeypatch):
-    monkeypatch.setattr(anomalies, "_PART", part)
+    monkeypatch.setattr(duplicates, "_PART", part)
     rng = np.random.default_rng(5)
     images = rng.integers(0, 2, (300, 2, 3, 1), np.uint8) * 255
-    keys = anomalies._keys(images, rng.integers(0, 2, 300))
+    keys = duplicates.keys_of(images, rng.integers(0, 2, 300))
     assert keys.itemsize == 16
-    found = {tuple(members) for members in anomalies._equal(keys)}
+    found = {tuple(members) for members in duplicates._equal(keys)}
     by_content = {}
     for index, image in enumerate(images):
         by_content.setdefault(image.tobytes(), []).append(index)
@@ -236,10 +236,10 @@ def test_duplicates_are_found_whatever_the_size_of_the_parts(part, monkeypatch):
 
 
 def test_long_lists_are_cut_and_everything_is_counted(monkeypatch):
-    monkeypatch.setattr(anomalies, "LISTED", 3)
+    monkeypatch.setattr(duplicates, "LISTED", 3)
     images = np.repeat(np.arange(20, dtype=np.uint8), 50).reshape(1000, 1, 1, 1)
-    keys = anomalies._keys(images, np.zeros(1000, np.int64))
-    found = anomalies._find_duplicates(keys, {"train": 990, "test": 10})
+    keys = duplicates.keys_of(images, np.zeros(1000, np.int64))
+    found = duplicates.find(keys, {"train": 990, "test": 10})
     assert found.counts == {"duplicates": 20, "leaks": 1, "conflicts": 0}
     assert found.repeated == {"train": 970, "test": 9}
     assert found.leaked == {"train": 40, "test": 10}
@@ -271,12 +271,12 @@ def test_text_bars_hold_the_counts_and_fit_a_terminal():
     counts = {"train": [5923, 0, 1], "test": [1, 2, 3]}
     lines = text_bars(["zero", "one", "two"], counts)
     assert lines[0].split() == ["label", "train", "test"]
-    assert lines[1].split()[2:] == ["5,923", lines[1].split()[3], "1"]
-    assert lines[2].split()[:2] == ["one", "0"]
-    assert lines[3].split()[:3] == ["two", "▏", "1"]
+    assert lines[2].split()[2:] == ["5,923", lines[2].split()[3], "1"]
+    assert lines[3].split()[:2] == ["one", "0"]
+    assert lines[4].split()[:3] == ["two", "▏", "1"]
     assert max(map(len, lines)) <= 88
     many = text_bars([str(i) for i in range(100)], {"train": list(range(100))})
-    assert len(many) == 42
+    assert len(many) == 43
     assert many[-1] == "the 20 largest and smallest of 100 classes"
 
 
