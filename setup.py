@@ -60,8 +60,7 @@ setup(
     packages=["digitline", *(f"digitline.{name}" for name in SUBPACKAGES)],
     package_dir={"digitline": "."},
     package_data={
-        "digitline.export.formats": ["*.j2"],
-        "digitline.export.publication": ["*.j2"],
+        "digitline.export": ["templates/*"],
         "digitline.models.report": ["templates/*"],
         "digitline.serving": ["boxed/*"],
         "digitline.serving.page": ["web/*"],

@@ -28,7 +28,6 @@ SAMPLES_SHEET, SAMPLES_FACTS = "samples.png", "samples.json"
 
 # In a folder of TFLite or ONNX files.
 TFLITE_FILE = "model.tflite"
-TFLITE_FILES = "model*.tflite"
 C_HEADER_FILE = "model_int8.h"
 ONNX_FILE = "model.onnx"
 MANIFEST = "manifest.json"

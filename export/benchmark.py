@@ -69,7 +69,7 @@ class Row:
     def to_json(self) -> JsonObject:
         """With the figures of one thread beside the others."""
         row = dataclasses.asdict(self)
-        return {**row, **row.pop("one_thread")}
+        return {**row.pop("one_thread"), **row}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,24 +89,20 @@ class Measured:
 
 @dataclasses.dataclass(frozen=True)
 class _Subject:
-    """Something to measure.
-
-    Attributes:
-      kind: of `latency.KINDS`.
-      title: as people call it.
-      path: its file or folder; of the trained model, the run folder.
-      files: that count as its size.
-    """
+    """Something to measure: a kind of `latency.KINDS`, what people call it, where it is."""
 
     kind: str
     title: str
     path: Path
-    files: tuple[Path, ...]
 
     @property
     def size(self) -> int:
-        """In bytes."""
-        return sum(file.stat().st_size for file in self.files)
+        """In bytes; of a SavedModel, of its graph and variables."""
+        files = [self.path]
+        if self.path.is_dir():
+            variables = (self.path / export_layout.VARIABLES).iterdir()
+            files = [self.path / export_layout.SAVED_MODEL_FILE, *variables]
+        return sum(file.stat().st_size for file in files)
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Of an artifact: uint8 [N, H, W, C] to float32 [N, K]."""
@@ -141,7 +137,7 @@ def run(options: FormatsOptions, seconds: float = latency.SECONDS) -> Measured:
     name = options.model_name or config.model
     version = options.version or _newest(options.export_dir, name)
     reference = reference_probabilities(model, config.preprocess, images)
-    trained = _Subject(latency.KERAS, "Keras", folder.workdir, (folder.model,))
+    trained = _Subject(latency.KERAS, "Keras", folder.model)
     threads = os.cpu_count() or 1
     rows = []
     with tempfile.TemporaryDirectory(prefix="digitline-") as temporary:
@@ -151,19 +147,13 @@ def run(options: FormatsOptions, seconds: float = latency.SECONDS) -> Measured:
             progress.say(f"{subject.title}: comparing on {len(images):,} images")
             probabilities = reference if subject is trained else subject.probabilities(images)
             classes = probabilities.argmax(axis=1)
+            accuracy = float((classes == labels).mean())
+            agreement = float((classes == reference.argmax(axis=1)).mean())
             progress.say(f"{subject.title}: timing")
             one_thread = _timed(subject, 1, timed, seconds)
             all_threads = one_thread if threads == 1 else _timed(subject, threads, timed, seconds)
-            rows.append(
-                Row(
-                    name=subject.title,
-                    bytes=subject.size,
-                    accuracy=float((classes == labels).mean()),
-                    agreement=float((classes == reference.argmax(axis=1)).mean()),
-                    one_thread=one_thread,
-                    all_threads=all_threads,
-                )
-            )
+            figures = (accuracy, agreement, one_thread, all_threads)
+            rows.append(Row(subject.title, subject.size, *figures))
     return Measured(name, version, options.split, threads, tuple(rows))
 
 
@@ -182,20 +172,22 @@ def _published(export_dir: Path, name: str, version: int) -> list[_Subject]:
         export_layout.version_folder(export_dir, export_format, name, version)
         for export_format in export_layout.FORMATS
     )
-    subjects = []
-    if saved_model.is_dir():
-        variables = (saved_model / export_layout.VARIABLES).iterdir()
-        files = (saved_model / export_layout.SAVED_MODEL_FILE, *variables)
-        subjects.append(_Subject(export_layout.SAVED_MODEL, "SavedModel", saved_model, files))
-    for variant in VARIANTS:
-        file = tflite / export_layout.tflite_file(variant)
-        if file.is_file() and variant != "mediapipe":
-            subjects.append(_Subject(export_layout.TFLITE, f"TFLite {variant}", file, (file,)))
-    file = onnx / export_layout.ONNX_FILE
-    if file.is_file():
-        subjects.append(_Subject(export_layout.ONNX, "ONNX", file, (file,)))
+    subjects = [
+        _Subject(export_layout.SAVED_MODEL, "SavedModel", saved_model),
+        *(
+            _Subject(
+                export_layout.TFLITE,
+                f"TFLite {variant}",
+                tflite / export_layout.tflite_file(variant),
+            )
+            for variant in VARIANTS
+            if variant != "mediapipe"
+        ),
+        _Subject(export_layout.ONNX, "ONNX", onnx / export_layout.ONNX_FILE),
+    ]
+    there = [subject for subject in subjects if subject.path.exists()]
     order = export_layout.FORMATS.index
-    return sorted(subjects, key=lambda subject: (order(subject.kind), -subject.size))
+    return sorted(there, key=lambda subject: (order(subject.kind), -subject.size))
 
 
 def _timed(subject: _Subject, threads: int, images: Path, seconds: float) -> Timing:

@@ -108,13 +108,13 @@ def _saved_model(path: Path, threads: int) -> tuple[Call, Call]:
     return call, call
 
 
-def _keras(workdir: Path, threads: int) -> tuple[Call, Call]:
-    """The trained model as a graph function: as fast as Keras gets."""
+def _keras(path: Path, threads: int) -> tuple[Call, Call]:
+    """The trained model of a run folder as a graph function: as fast as Keras gets."""
     _limit_threads(threads)
     from ..base.tf import tf
     from ..models.run import Run
 
-    config, model = Run(workdir).load()
+    config, model = Run(path.parent).load()
     function = tf.function(
         lambda images: tf.nn.softmax(model(config.preprocess(images), training=False)),
         reduce_retracing=True,

@@ -7,7 +7,6 @@ Source: https://ai.google.dev/edge/litert/microcontrollers/build_convert.
 import dataclasses
 import math
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ import numpy as np
 from ...serving.artifacts import interpreter
 from .. import signatures, template
 
-_TEMPLATE = Path(__file__).with_name("c_header.h.j2")
 _IN_A_LINE = 16
 _TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int32": "int32_t", "float32": "float"}
 
@@ -47,7 +45,7 @@ def render(content: bytes, model_name: str, label_names: tuple[str, ...]) -> str
     name = f"digitline_{re.sub(r'[^A-Za-z0-9_]', '_', model_name)}_int8"
     starts = range(0, len(content), _IN_A_LINE)
     return template.render(
-        _TEMPLATE,
+        "c_header.h",
         model_name=model_name,
         name=name,
         prefix=name.upper(),

@@ -14,8 +14,6 @@ from ..template import render
 from .manifest import Version
 from .versions import digests
 
-_TEMPLATE = Path(__file__).with_name("card.md.j2")
-
 
 def write(version: Version, artifacts: Sequence[Artifact], folder: Path) -> None:
     """Writes the card.
@@ -31,7 +29,7 @@ def write(version: Version, artifacts: Sequence[Artifact], folder: Path) -> None
             titles.setdefault(signature, []).append(artifact.title)
     evaluation, labels = version.evaluation, version.config.label_names
     text = render(
-        _TEMPLATE,
+        "model_card.md",
         version=version,
         config=version.config,
         evaluation=evaluation,

@@ -28,6 +28,7 @@ def test_rows_of_what_was_exported(exported, well_trained, tmp_path, monkeypatch
     for row in rows.values():
         assert row["accuracy"] == rows["Keras"]["accuracy"] > 0.7
         assert row["agreement"] == 1
+        assert "one_thread" not in row  # Its figures are the row's own.
         for timed in (row, row["all_threads"]):
             assert 1 < timed["p50_us"] <= timed["p99_us"] < 1e6
             assert timed["images_per_s"] > 100
