@@ -69,6 +69,8 @@ def interpreter(
     where = f"{model}: " if isinstance(model, Path) else ""
     try:
         content = model.read_bytes() if isinstance(model, Path) else model
+        if not content:
+            raise ValueError("it is empty")
         with quiet_stderr() if quiet else contextlib.nullcontext():
             opened = Interpreter(model_content=content, num_threads=threads)
             opened.allocate_tensors()
@@ -83,7 +85,7 @@ class SavedModel:
     """A SavedModel, loaded.
 
     Attributes:
-      signatures: their names, each with its inputs' `tf.TensorSpec`s by name.
+      signatures: their names.
 
     Args:
       folder: with `saved_model.pb`.
@@ -102,10 +104,11 @@ class SavedModel:
         except (OSError, ValueError, tf.errors.OpError) as error:
             message = f"{folder}: not a SavedModel that loads: {first_line(error)}"
             raise UserError(message) from error
-        self.signatures: dict[str, Mapping[str, Any]] = {
-            name: signature.structured_input_signature[1]
-            for name, signature in self._loaded.signatures.items()
-        }
+        self.signatures: tuple[str, ...] = tuple(self._loaded.signatures)
+
+    def inputs(self, signature: str) -> Mapping[str, Any]:
+        """The `tf.TensorSpec`s of a signature's inputs, by name."""
+        return self._loaded.signatures[signature].structured_input_signature[1]
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> Outputs:
         """Calls a signature."""
@@ -126,7 +129,7 @@ def open_saved_model(path: Path) -> Classifier:
     folder = _version_folder(path)
     model = SavedModel(folder)
     _require_signature(model.signatures, folder)
-    name, spec = _only_input(model.signatures[DEFAULT_SIGNATURE], folder)
+    name, spec = _only_input(model.inputs(DEFAULT_SIGNATURE), folder)
     shape = spec.shape.as_list() if spec.shape.rank is not None else []
     _check_input(spec.dtype.name, shape, folder)
     batch, height, width, channels = shape

@@ -88,7 +88,7 @@ def _open(folder: Path) -> Opened:
     model = SavedModel(folder)
 
     def run(signature: str, values: np.ndarray) -> Outputs:
-        (name,) = model.signatures[signature]
+        (name,) = model.inputs(signature)
         return model.run(signature, {name: values})
 
     return Opened(read_labels(export_layout.labels_of(folder)), run)
