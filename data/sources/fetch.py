@@ -103,18 +103,19 @@ def _from_tfds(name: str, download_dir: Path) -> RawDataset:
 
     builder = tfds.builder_cls(name.partition("/")[0])
     urls = _tfds_urls(name)
+    archive, downloads = None, {}
     try:
         manager = tfds.download.DownloadManager(
             download_dir=str(download_dir), dataset_name=name, url_infos=builder.url_infos
         )
         if _ARCHIVE in urls:
-            folder = Path(manager.download_and_extract(urls[_ARCHIVE]))
+            archive = manager.download_and_extract(urls[_ARCHIVE])
         else:
             downloads = manager.download({" ".join(key): url for key, url in urls.items()})
     except Exception as error:  # TFDS, requests and urllib3 each raise their own.
         raise _no_tfds(name, first_line(error)) from error
-    if _ARCHIVE in urls:
-        paths = find_idx_files(folder, name)
+    if archive is not None:
+        paths = find_idx_files(Path(archive), name)
     else:
         paths = {key: Path(downloads[" ".join(key)]) for key in urls}
     return _checked(name, paths, "TFDS's download")
