@@ -9,7 +9,6 @@ import functools
 import logging
 import pickle
 import shlex
-import threading
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,6 @@ from ...base.errors import DataError, UsageError, UserError, first_line
 
 T = TypeVar("T")
 
-_POLL_S = 0.3
 _RESULT = ".result"
 # The file that tells the other workers that one has failed.
 _STOP = "stop"
@@ -67,16 +65,8 @@ class BeamExecutor:
           DataError: the runner failed.
         """
         files.ensure_folder(self.folder)
-        done = threading.Event()
-        watcher = threading.Thread(
-            target=_watch, args=(self.folder, count, title, done), daemon=True
-        )
-        watcher.start()
-        try:
-            self._run(functools.partial(_work, work, self.folder), count, title)
-        finally:
-            done.set()
-            watcher.join()
+        progress.say(f"{title}: {count:,} slices for Beam's {self.runner}")
+        self._run(functools.partial(_work, work, self.folder), count, title)
         return self._results(count)
 
     def _run(self, work: Callable[[int], None], count: int, title: str) -> None:
@@ -128,16 +118,6 @@ def _work(work: Callable[[int], object], folder: Path, index: int) -> None:
     temporary = folder / f"{uuid.uuid4().hex}.part"
     temporary.write_bytes(pickle.dumps(result))
     temporary.replace(folder / f"{index}{_RESULT}")
-
-
-def _watch(folder: Path, count: int, title: str, done: threading.Event) -> None:
-    """Shows progress by the results that are there."""
-    seen = 0
-    with progress.Progress(title, count, unit="shards") as bar:
-        while not done.wait(_POLL_S):
-            results = sum(1 for _ in folder.glob(f"*{_RESULT}"))
-            bar.advance(results - seen)
-            seen = results
 
 
 def _cause(error: BaseException) -> str:

@@ -78,25 +78,20 @@ def _executor(request: Request, folder: Path, num_bytes: int) -> Executor:
 
 
 def _source(request: Request, place: Path, executor: Executor, folder: Path) -> Source:
-    plan = Plan(
-        image_size=request.size,
-        channels=request.depth,
-        num_shards=request.num_shards,
-        cut=request.cut,
-        executor=executor,
-        folder=folder,
+    from ..sources import csv_images, image_folder, tfds_folder
+
+    module = {IMAGE_FOLDER: image_folder, CSV: csv_images, RESIZED: tfds_folder}[request.kind]
+    return module.plan(
+        place,
+        Plan(
+            image_size=request.size,
+            channels=request.depth,
+            num_shards=request.num_shards,
+            cut=request.cut,
+            executor=executor,
+            folder=folder,
+        ),
     )
-    if request.kind == IMAGE_FOLDER:
-        from ..sources import image_folder
-
-        return image_folder.plan(place, plan)
-    if request.kind == CSV:
-        from ..sources import csv_images
-
-        return csv_images.plan(place, plan)
-    from ..sources import tfds_folder
-
-    return tfds_folder.plan(place, plan)
 
 
 def _made_by_tfds(request: Request) -> Path:

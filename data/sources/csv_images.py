@@ -1,13 +1,10 @@
 """CSV files of images as a source of examples.
 
-A slice is a range of bytes of a file. A first pass counts the rows and labels
-of each slice, so that the second knows each row's number, and the cut into
-splits is exact. Rows stay in the file's order.
+A slice is a range of bytes of a file.
 """
 
 import collections
 import dataclasses
-import functools
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,9 +14,9 @@ import numpy as np
 from ...base import progress
 from ...base.errors import DataError
 from . import csv_layout
+from .counted import CountedSlice, CountedSource, LabelCounts, count
 from .csv_layout import CsvFile
-from .slices import Damaged, Example, LabelCounts, Plan, counts_before
-from .stratify import Cut
+from .slices import Damaged, Example, Plan
 
 # Rows that are parsed at once.
 _BLOCK = 512
@@ -27,63 +24,35 @@ _BLOCK = 512
 _MAX_CLASSES = 10_000
 
 
-@dataclasses.dataclass(frozen=True)
-class CsvSlice:
-    """A part of a file.
-
-    Attributes:
-      file: whose part.
-      start, end: the bytes in which its lines begin.
-      before: by label, the number of rows of the file's earlier slices.
-    """
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CsvSlice(CountedSlice):
+    """A part of a file: the bytes in which its lines begin."""
 
     file: CsvFile
     start: int
     end: int
-    before: LabelCounts = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
-class CsvSource:
-    """Slices of CSV files; a `slices.Source`.
-
-    Attributes:
-      label_names: by class number.
-      image_shape: (height, width, channels).
-      slices: in order.
-      cut: of the training split.
-      totals: by label, the number of training rows in all.
-    """
-
-    label_names: tuple[str, ...]
-    image_shape: tuple[int, int, int]
-    slices: tuple[CsvSlice, ...]
-    cut: Cut
-    totals: LabelCounts
-
-    @property
-    def num_slices(self) -> int:
-        return len(self.slices)
+class CsvSource(CountedSource[CsvSlice]):
+    """Slices of CSV files; a `slices.Source`."""
 
     def read(self, index: int) -> Iterator[Example | Damaged]:
         """Parses the rows of a slice."""
         part = self.slices[index]
-        file = part.file
         numbers = {name: number for number, name in enumerate(self.label_names)}
         seen = collections.Counter(part.before)
         row = sum(part.before.values())
-        for block in _blocks(csv_layout.lines(file, part.start, part.end)):
+        for block in _blocks(csv_layout.lines(part.file, part.start, part.end)):
             labels, rows = zip(*map(_label_and_pixels, block), strict=True)
-            splits = [file.split] * len(labels)
-            if file.split == "train":
-                splits = self.cut.splits_of(labels, seen, self.totals)
+            splits = self.splits_of(part, labels, seen)
             for label, split, image in zip(labels, splits, self._pixels(rows), strict=True):
                 row += 1
-                place = f"{file.path}, row {row:,}"
+                where = f"{part.file.path}, row {row:,}"
                 if isinstance(image, str):
-                    yield Damaged(f"{place}: {image}")
+                    yield Damaged(f"{where}: {image}")
                 elif label not in numbers:
-                    yield Damaged(f"{place}: no training row has its label, '{label}'")
+                    yield Damaged(f"{where}: no training row has its label, '{label}'")
                 else:
                     yield Example(split, image, numbers[label])
 
@@ -127,17 +96,14 @@ def plan(place: Path, plan: Plan) -> CsvSource:
     slices = []
     for file in files:
         rows = (file.size - file.start) // file.row_bytes + 1  # An estimate.
-        count = plan.num_slices(rows, file.columns)
-        edges = np.linspace(file.start, file.size, count + 1).astype(np.int64).tolist()
-        slices += [CsvSlice(file, *edge) for edge in itertools.pairwise(edges)]
+        edges = np.linspace(file.start, file.size, plan.num_slices(rows, file.columns) + 1)
+        slices += [
+            CsvSlice(split=file.split, file=file, start=start, end=end)
+            for start, end in itertools.pairwise(edges.astype(np.int64).tolist())
+        ]
     cut = plan.cut({file.split for file in files})
-    counts = plan.executor(functools.partial(_count, slices), len(slices), "counting rows")
-    before, totals = counts_before([part.file.split for part in slices], counts)
-    slices = [
-        dataclasses.replace(part, before=earlier)
-        for part, earlier in zip(slices, before, strict=True)
-    ]
-    return CsvSource(_label_names(totals), shape, tuple(slices), cut, totals)
+    counted, totals = count(slices, _labels, plan.executor, "counting rows")
+    return CsvSource(_label_names(totals), shape, counted, cut, totals)
 
 
 def _open(place: Path, plan: Plan) -> tuple[list[CsvFile], tuple[int, int, int]]:
@@ -163,18 +129,22 @@ def _open(place: Path, plan: Plan) -> tuple[list[CsvFile], tuple[int, int, int]]
     return files, shapes["train"]
 
 
-def _count(slices: Sequence[CsvSlice], index: int) -> LabelCounts:
-    """The number of rows of each label in a slice."""
-    part = slices[index]
-    counts: collections.Counter[str] = collections.Counter()
+def _labels(part: CsvSlice) -> Iterator[str]:
+    """The labels of a slice.
+
+    Raises:
+      DataError: the first column holds no labels.
+    """
+    different = set()
     for line in csv_layout.lines(part.file, part.start, part.end):
-        counts[_label_and_pixels(line)[0]] += 1
-        if len(counts) > _MAX_CLASSES:
+        label = _label_and_pixels(line)[0]
+        different.add(label)
+        if len(different) > _MAX_CLASSES:
             raise DataError(
                 f"{part.file.path}: more than {_MAX_CLASSES:,} different values in the first "
                 "column: expected the labels there"
             )
-    return dict(counts)
+        yield label
 
 
 def _label_names(counts: LabelCounts) -> tuple[str, ...]:

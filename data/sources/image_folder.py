@@ -108,37 +108,32 @@ def _deal(layout: FolderLayout, cut: Cut, folder: Path, num_slices: int) -> None
                 file.writelines(lines)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class _Scanned:
-    """Headers of a slice: for each size how many and the first file, and whether any has colour."""
+    """Headers of a slice: by size the number of pictures and the first; whether any has colour."""
 
-    sizes: dict[tuple[int, int], tuple[int, str]]
-    colour: bool
+    counts: collections.Counter[tuple[int, int]]
+    firsts: dict[tuple[int, int], str]
+    colour: bool = False
 
 
 def _scan(root: Path, lists: Path, index: int) -> _Scanned:
-    counts: collections.Counter[tuple[int, int]] = collections.Counter()
-    firsts: dict[tuple[int, int], str] = {}
-    colour = False
+    scanned = _Scanned(collections.Counter(), {})
     for entry in _entries(lists, index):
         path = root / os.fsdecode(entry.split(b"\t", 2)[2])
         try:
             header = pictures.header(path)
         except DataError:
             continue  # Decoding it will fail too, and that is counted.
-        counts[header.size] += 1
-        firsts.setdefault(header.size, str(path))
-        colour = colour or header.colour
-    return _Scanned({size: (counts[size], firsts[size]) for size in counts}, colour)
+        scanned.counts[header.size] += 1
+        scanned.firsts.setdefault(header.size, str(path))
+        scanned.colour = scanned.colour or header.colour
+    return scanned
 
 
 def _common_size(scanned: list[_Scanned]) -> tuple[int, int]:
-    counts: collections.Counter[tuple[int, int]] = collections.Counter()
-    firsts: dict[tuple[int, int], str] = {}
-    for part in scanned:
-        for size, (count, path) in part.sizes.items():
-            counts[size] += count
-            firsts.setdefault(size, path)
+    counts = sum((part.counts for part in scanned), collections.Counter())
+    firsts = {size: path for part in reversed(scanned) for size, path in part.firsts.items()}
     (size, count), *others = counts.most_common()
     if others:
         other = others[0][0]

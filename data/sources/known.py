@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...base.errors import DataError
+from .raw import RawSplit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +118,7 @@ FASHION_MNIST = KnownDataset(
     "/usr/share/datasets/fashion-mnist",
 )  # fmt: skip
 
-# No verified bytes of it were at hand: the numbers of images alone are checked.
+# No verified bytes of it were at hand: only the numbers of images are checked.
 KMNIST = KnownDataset(
     name="kmnist",
     version="3.0.1",
@@ -164,21 +165,15 @@ DATASETS = {known.name: known for known in (MNIST, FASHION_MNIST, KMNIST, *map(_
 
 
 def check(
-    known: KnownDataset,
-    split: str,
-    images: np.ndarray,
-    labels: np.ndarray,
-    images_origin: str,
-    labels_origin: str,
+    known: KnownDataset, split: str, raw: RawSplit, images_origin: object, labels_origin: object
 ) -> None:
     """Refuses a split that is not, as far as that is known byte for byte, the known one.
 
     Args:
       known: what to expect.
       split: the split's name.
-      images: uint8 [N, H, W, C].
-      labels: int64 [N].
-      images_origin, labels_origin: the files they came from, for errors.
+      raw: its content.
+      images_origin, labels_origin: the files that it came from, for errors.
 
     Raises:
       DataError: counts or digests differ; says which file, what was expected and what came.
@@ -186,26 +181,26 @@ def check(
     expected = known.splits.get(split)
     if expected is None:
         return
-    if len(images) != expected.examples:
+    if len(raw.images) != expected.examples:
         raise DataError(
             f"{images_origin}: not the {split} split of {known.name}: "
-            f"expected {expected.examples:,} images, got {len(images):,}"
+            f"expected {expected.examples:,} images, got {len(raw.images):,}"
         )
-    counts = np.bincount(labels, minlength=len(known.label_names))
+    counts = np.bincount(raw.labels, minlength=len(known.label_names))
     if expected.label_counts and tuple(counts) != expected.label_counts:
         raise DataError(
             f"{labels_origin}: not the {split} labels of {known.name}: expected "
             f"{list(expected.label_counts)} images of each class, got {counts.tolist()}"
         )
     for what, array, digest, origin in (
-        ("labels", labels.astype(np.uint8), expected.labels_sha256, labels_origin),
-        ("pixels", images, expected.images_sha256, images_origin),
+        ("labels", raw.labels.astype(np.uint8), expected.labels_sha256, labels_origin),
+        ("pixels", raw.images, expected.images_sha256, images_origin),
     ):
         if digest is None:
             continue
-        found = hashlib.sha256(array.tobytes()).hexdigest()
-        if found != digest:
+        computed = hashlib.sha256(array.tobytes()).hexdigest()
+        if computed != digest:
             raise DataError(
                 f"{origin}: not the {split} {what} of {known.name}: "
-                f"expected SHA-256 {digest}, got {found}"
+                f"expected SHA-256 {digest}, got {computed}"
             )

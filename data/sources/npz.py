@@ -7,12 +7,13 @@ are from 0 to 255, or all from 0 to 1.
 Source: https://keras.io/api/datasets/mnist/.
 """
 
+import dataclasses
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 
 from ...base import progress
 from ...base.errors import DataError, first_line
@@ -39,24 +40,16 @@ def read(path: Path) -> tuple[dict[str, RawSplit], tuple[str, ...]]:
       DataError: it is not of the form; says which array, and what was expected.
     """
     with _opened(path) as file:
-        names = set(file.files)
         arrays = _arrays(file, path)
-        whole = (x for _, x, _ in arrays.values() if x.dtype.kind in "iu")
-        brightest = max((int(each.max(initial=0)) for each in whole), default=0)
-        splits, names_of_y = {}, {}
-        for split, ((x, y), images, labels) in arrays.items():
-            pixels = _images(images, f"{path}, {x}", brightest)
-            numbers = _labels(labels, f"{path}, {y}")
-            if len(pixels) != len(numbers):
-                raise DataError(
-                    f"{path}: {x} holds {len(pixels):,} images, but {y} {len(numbers):,} labels"
-                )
-            splits[split], names_of_y[split] = RawSplit(pixels, numbers), y
-        if "train" not in splits:
+        if "train" not in arrays:
+            names = ", ".join(sorted(file.files)) or "nothing"
             raise DataError(
                 f"{path}: expected arrays x_train and y_train (and x_test, y_test), or images "
-                f"and labels, that hold some; it holds {', '.join(sorted(names)) or 'nothing'}"
+                f"and labels, that hold some; it holds {names}"
             )
+        whole = (pair.images for pair in arrays.values() if pair.images.dtype.kind in "iu")
+        brightest = max((int(images.max(initial=0)) for images in whole), default=0)
+        splits = {split: pair.checked(brightest) for split, pair in arrays.items()}
         shapes = {split: raw.images.shape[1:] for split, raw in splits.items()}
         for split, shape in shapes.items():
             if shape != shapes["train"]:
@@ -64,28 +57,55 @@ def read(path: Path) -> tuple[dict[str, RawSplit], tuple[str, ...]]:
                     f"{path}: the {split} images are {list(shape)}, the training images "
                     f"{list(shapes['train'])}"
                 )
-        given = _array(file, path, "label_names").ravel() if "label_names" in names else None
-    return splits, _label_names(path, splits, names_of_y, given)
+        label_names = None
+        if "label_names" in file.files:
+            label_names = tuple(map(str, _array(file, path, "label_names").ravel()))
+    return splits, _label_names(path, splits, arrays, label_names)
 
 
-def _arrays(file: Any, path: Path) -> dict[str, tuple[tuple[str, str], np.ndarray, np.ndarray]]:
-    """By split, the names of its two arrays, and these; empty ones are left out."""
-    found = {}
+@dataclasses.dataclass(frozen=True)
+class _Pair:
+    """The two arrays of a split, and how they are called in errors."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    images_name: str
+    labels_name: str
+
+    def checked(self, brightest: int) -> RawSplit:
+        raw = RawSplit(
+            _images(self.images, self.images_name, brightest),
+            _labels(self.labels, self.labels_name),
+        )
+        if len(raw.images) != len(raw.labels):
+            raise DataError(
+                f"{self.images_name} holds {len(raw.images):,} images, but {self.labels_name} "
+                f"{len(raw.labels):,} labels"
+            )
+        return raw
+
+
+def _arrays(file: NpzFile, path: Path) -> dict[str, _Pair]:
+    """The arrays by split; empty ones are left out."""
+    pairs: dict[str, _Pair] = {}
     for split, x, y in _PAIRS:
-        if x not in file.files or split in found:
+        if x not in file.files or split in pairs:
             continue
         if y not in file.files:
             raise DataError(f"{path}: holds {x}, but no {y}")
         images, labels = _array(file, path, x), _array(file, path, y)
         if images.size or labels.size:
-            found[split] = (x, y), images, labels
-    return found
+            pairs[split] = _Pair(images, labels, f"{path}, {x}", f"{path}, {y}")
+    return pairs
 
 
 def _label_names(
-    path: Path, splits: dict[str, RawSplit], names: dict[str, str], given: np.ndarray | None
+    path: Path,
+    splits: dict[str, RawSplit],
+    arrays: dict[str, _Pair],
+    label_names: tuple[str, ...] | None,
 ) -> tuple[str, ...]:
-    """The classes' names: those that are given, or the numbers from 0 to the largest label.
+    """The classes' names: those of the file, or the numbers from 0 to the largest label.
 
     Raises:
       DataError: there is a label without a name, or one that is larger than any sensible one.
@@ -93,32 +113,34 @@ def _label_names(
     largest = max(splits, key=lambda split: splits[split].labels.max())
     labels = splits[largest].labels
     classes, images = 1 + int(labels.max()), sum(len(raw.labels) for raw in splits.values())
-    if given is not None:
-        if len(given) < classes:
-            raise DataError(f"{path}: {len(given)} label_names, but labels up to {classes - 1}")
-        return tuple(map(str, given))
+    if label_names is not None:
+        if len(label_names) < classes:
+            raise DataError(
+                f"{path}: {len(label_names)} label_names, but labels up to {classes - 1}"
+            )
+        return label_names
     if classes > images:
         raise DataError(
-            f"{path}, {names[largest]}: label {classes - 1:,} at index {labels.argmax():,} would "
-            f"make {classes:,} classes of {images:,} images; mend it, number the classes from 0 "
-            "without gaps, or give label_names"
+            f"{arrays[largest].labels_name}: label {classes - 1:,} at index {labels.argmax():,} "
+            f"would make {classes:,} classes of {images:,} images; mend it, number the classes "
+            "from 0 without gaps, or give label_names"
         )
     return tuple(map(str, range(classes)))
 
 
-def _opened(path: Path) -> Any:
+def _opened(path: Path) -> NpzFile:
     try:
         file = np.load(path, allow_pickle=False)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: no NumPy file (.npz): {first_line(error)}") from None
-    if not isinstance(file, np.lib.npyio.NpzFile):
+        raise DataError(f"{path}: not a NumPy file (.npz): {first_line(error)}") from None
+    if not isinstance(file, NpzFile):
         raise DataError(f"{path}: holds one array; expected an .npz file with images and labels")
     return file
 
 
-def _array(file: Any, path: Path, name: str) -> np.ndarray:
+def _array(file: NpzFile, path: Path, name: str) -> np.ndarray:
     try:
         return file[name]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
@@ -153,9 +175,9 @@ def _images(array: np.ndarray, name: str, brightest: int) -> np.ndarray:
         )
     if array.dtype.kind != "f":
         array = array.astype(np.uint8)
-    of_one = array.max(initial=0) <= 1 if array.dtype.kind == "f" else brightest == 1
-    if of_one:
-        progress.say(f"{name}: pixels from 0 to 1, taken times 255")
+    up_to_one = array.max(initial=0) <= 1 if array.dtype.kind == "f" else brightest == 1
+    if up_to_one:
+        progress.say(f"{name}: pixels from 0 to 1, multiplied by 255")
         array = array * np.uint8(255)
     return np.ascontiguousarray(np.rint(array) if array.dtype.kind == "f" else array, np.uint8)
 
@@ -170,9 +192,9 @@ def _labels(array: np.ndarray, name: str) -> np.ndarray:
             f"{name}: expected class numbers [N], got {array.dtype} {list(array.shape)}"
         )
     labels = array.ravel()
-    right = (labels >= 0) & (labels <= _LARGEST) & (labels == np.floor(labels))
-    if not right.all():
-        index = int(right.argmin())
+    valid = (labels >= 0) & (labels <= _LARGEST) & (labels == np.floor(labels))
+    if not valid.all():
+        index = int(valid.argmin())
         raise DataError(
             f"{name}: expected class numbers from 0, got {labels[index]:g} at index {index:,}"
         )

@@ -1,8 +1,7 @@
 """What a source of examples is, so that workers can read it slice by slice."""
 
-import collections
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -96,27 +95,3 @@ class Plan:
         """The number of slices for this many images of this size."""
         by_size = -(-images * image_bytes // _SHARD_BYTES)
         return self.num_shards or max(1, min(images, max(NUM_SHARDS, by_size)))
-
-
-LabelCounts = dict[str, int]
-
-
-def counts_before(
-    splits: Sequence[str], counts: Sequence[LabelCounts]
-) -> tuple[list[LabelCounts], LabelCounts]:
-    """What a first pass counted, as the second needs it to cut the training split exactly.
-
-    Args:
-      splits: of each slice.
-      counts: the number of examples of each label in each slice.
-
-    Returns:
-      For each slice the counts in the earlier slices of its split; and the training split's
-      counts in all.
-    """
-    totals: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
-    before = []
-    for split, in_slice in zip(splits, counts, strict=True):
-        before.append(dict(totals[split]))
-        totals[split].update(in_slice)
-    return before, dict(totals["train"])

@@ -10,10 +10,8 @@ The permutation is a Feistel network with cycle walking: J. Black, P. Rogaway,
 "Ciphers with Arbitrary Finite Domains", CT-RSA 2002, method 2.
 """
 
-import collections
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -57,27 +55,6 @@ class Cut:
         places = permuted(ranks, count, f"{self.seed} {label}")
         held_out = np.where(places < test, 2, 1)
         return np.where(places < test + validation, held_out, 0).astype(np.int8)
-
-    def splits_of(
-        self, labels: Sequence[str], seen: collections.Counter[str], totals: Mapping[str, int]
-    ) -> list[str]:
-        """The splits of training examples that are read in order; counts them in `seen`.
-
-        Args:
-          labels: the class name of each.
-          seen: by class, the number of earlier examples.
-          totals: by class, the number of examples in all.
-        """
-        if not (self.validation or self.test):
-            return ["train"] * len(labels)
-        names = np.array(labels)
-        numbers = np.zeros(len(names), np.int8)
-        for label in map(str, np.unique(names)):
-            rows = np.flatnonzero(names == label)
-            ranks = seen[label] + np.arange(len(rows))
-            numbers[rows] = self.splits(label, totals[label], ranks)
-            seen[label] += len(rows)
-        return [SPLITS[number] for number in numbers]
 
 
 def _share(count: int, fraction: float) -> int:

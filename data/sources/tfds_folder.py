@@ -1,13 +1,11 @@
 """A folder that TFDS made: read whole, or pictures of many sizes as a source of one size.
 
-A slice is a shard. A first pass counts the labels of each, so that the cut into
-splits is exact.
+A slice is a shard.
 """
 
 import collections
 import dataclasses
-import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +17,10 @@ from ...base.tf import tf, tfds
 from ..dataset import shards_of
 from ..pipeline import records
 from ..shards import Shard
+from .counted import CountedSlice, CountedSource, count
 from .raw import RawSplit
-from .slices import Damaged, Example, LabelCounts, Plan, counts_before
-from .stratify import SPLITS, Cut
+from .slices import Damaged, Example, Plan
+from .stratify import SPLITS
 
 
 def read(folder: Path) -> dict[str, RawSplit]:
@@ -35,51 +34,23 @@ def read(folder: Path) -> dict[str, RawSplit]:
     return splits
 
 
-@dataclasses.dataclass(frozen=True)
-class TfdsSlice:
-    """A shard.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TfdsSlice(CountedSlice):
+    """A whole shard."""
 
-    Attributes:
-      split: whose.
-      shard: the whole file.
-      before: by class number, the number of records in the split's earlier shards.
-    """
-
-    split: str
     shard: Shard
-    before: LabelCounts = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
-class TfdsSource:
-    """Shards of pictures; a `slices.Source`.
-
-    Attributes:
-      label_names: by class number.
-      image_shape: (height, width, channels) of all images.
-      slices: in order.
-      cut: of the training split.
-      totals: by class number, the number of training examples in all.
-    """
-
-    label_names: tuple[str, ...]
-    image_shape: tuple[int, int, int]
-    slices: tuple[TfdsSlice, ...]
-    cut: Cut
-    totals: LabelCounts
-
-    @property
-    def num_slices(self) -> int:
-        return len(self.slices)
+class TfdsSource(CountedSource[TfdsSlice]):
+    """Shards of pictures; a `slices.Source`."""
 
     def read(self, index: int) -> Iterator[Example | Damaged]:
         """Decodes the pictures of a shard, in order."""
         part = self.slices[index]
         seen = collections.Counter(part.before)
         for number, (content, label) in enumerate(_examples(part.shard)):
-            split = part.split
-            if split == "train":
-                (split,) = self.cut.splits_of([str(label)], seen, self.totals)
+            (split,) = self.splits_of(part, [str(label)], seen)
             place = Path(f"{part.shard.path}, record {number}")
             try:
                 image = pictures.decode(place, self.image_shape, content)
@@ -114,31 +85,25 @@ def plan(directory: Path, plan: Plan) -> TfdsSource:
     if left_out:
         progress.say(f"left out: the splits {', '.join(left_out)}")
     slices = [
-        TfdsSlice(split, shard)
+        TfdsSlice(split=split, shard=shard)
         for split in SPLITS
         if sizes.get(split)
         for shard in shards_of(builder, split)
     ]
     if not slices or slices[0].split != "train":
         raise DataError(f"{directory}: has no training split, but {', '.join(sizes) or 'none'}")
-    splits = [part.split for part in slices]
-    counts = plan.executor(functools.partial(_count, slices), len(slices), "counting labels")
-    before, totals = counts_before(splits, counts)
+    counted, totals = count(slices, _labels, plan.executor, "counting labels")
     return TfdsSource(
         tuple(features["label"].names),
         (*plan.image_size, plan.channels or features["image"].shape[-1] or 3),
-        tuple(
-            dataclasses.replace(part, before=earlier)
-            for part, earlier in zip(slices, before, strict=True)
-        ),
-        plan.cut(set(splits)),
+        counted,
+        plan.cut({part.split for part in slices}),
         totals,
     )
 
 
-def _count(slices: Sequence[TfdsSlice], index: int) -> LabelCounts:
-    """The number of records of each class in a shard."""
-    return dict(collections.Counter(str(label) for _, label in _examples(slices[index].shard)))
+def _labels(part: TfdsSlice) -> Iterator[str]:
+    return (str(label) for _, label in _examples(part.shard))
 
 
 def _examples(shard: Shard) -> Iterator[tuple[bytes, int]]:

@@ -7,6 +7,7 @@ import pytest
 
 from digitline.base.errors import DataError
 from digitline.data.sources import fetch, idx, known
+from digitline.data.sources.raw import RawSplit
 
 from support import idx_bytes
 
@@ -110,19 +111,19 @@ def split(counts):
 
 def test_known_content_passes_and_one_changed_pixel_does_not():
     dataset, images, labels = split((3, 4))
-    known.check(dataset, "train", images, labels, "i", "l")
+    known.check(dataset, "train", RawSplit(images, labels), "i", "l")
     images[5, 1, 1, 0] = 1
     with pytest.raises(DataError, match="i: not the train pixels of two: expected SHA-256"):
-        known.check(dataset, "train", images, labels, "i", "l")
+        known.check(dataset, "train", RawSplit(images, labels), "i", "l")
 
 
 def test_labels_in_another_order_or_number_are_refused():
     dataset, images, labels = split((3, 4))
     with pytest.raises(DataError, match="l: not the train labels of two: expected SHA-256"):
-        known.check(dataset, "train", images, labels[::-1], "i", "l")
+        known.check(dataset, "train", RawSplit(images, labels[::-1]), "i", "l")
     labels[0] = 1
     with pytest.raises(DataError, match=r"expected \[3, 4\] images of each class, got \[2, 5\]"):
-        known.check(dataset, "train", images, labels, "i", "l")
+        known.check(dataset, "train", RawSplit(images, labels), "i", "l")
 
 
 def test_probe_says_why_a_host_is_no_use(web):

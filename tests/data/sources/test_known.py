@@ -13,6 +13,7 @@ from digitline.data.dataset import open_dataset
 from digitline.data.pipeline.records import load
 from digitline.data.preparation.request import Request
 from digitline.data.sources import fetch, known
+from digitline.data.sources.raw import RawSplit
 
 from support import call, idx_bytes
 
@@ -91,8 +92,8 @@ def test_counts_are_checked_where_no_digests_are_known(emnist):
 def test_kmnist_is_checked_by_its_counts(testdata, tmp_path):
     with pytest.raises(DataError, match="split of kmnist: expected 60,000 images, got 1,200"):
         fetch.fetch("kmnist", "local", testdata, tmp_path)
-    labels = np.zeros(10_000, np.int64)
-    known.check(known.KMNIST, "test", np.zeros((10_000, 28, 28, 1), np.uint8), labels, "i", "l")
+    raw = RawSplit(np.zeros((10_000, 28, 28, 1), np.uint8), np.zeros(10_000, np.int64))
+    known.check(known.KMNIST, "test", raw, "i", "l")
 
 
 class Letters(tfds.core.GeneratorBasedBuilder, skip_registration=True):
