@@ -36,10 +36,8 @@ if TYPE_CHECKING:
 # Of more classes, a matrix shows some.
 MATRIX = 40
 _LEFT, _RIGHT = 50, 16
-# Less counts as this on a logarithmic scale.
-_LEAST = 1e-9
-# An error of none would be without end on the scale of shares: it is drawn as this.
-_SUREST = 1e-5
+# By scale, what other values are drawn as: a loss of 0 and a share of 100 % are without end.
+_DRAWN = {"linear": (0.0, math.inf), "log": (1e-9, math.inf), "nines": (1e-5, 1 - 1e-5)}
 _SHARES = (0.1, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 0.9999)
 # Columns beside the raw image and the network's input: epochs of augmentation.
 _EPOCHS = 4
@@ -80,15 +78,16 @@ def curves(
     axes.locator_params(axis="x", nbins=5)
     _set_scale(axes, scale, values)
     chart.label_axes(axes, "epochs", y_label)
-    _legend(chart, series)
+    for number, curve in enumerate(series if len(series) > 1 else ()):
+        x = WIDTH - 70 * (len(series) - number)
+        chart.rectangles([(x - 18, 33.5, 14, 2)], [curve.color])
+        chart.text(x, 38, curve.name)
     for curve in series:
         marked = curve.dots or len(curve.points) == 1
         epochs, ys = np.transpose(curve.points)
-        if scale == "nines":
-            ys = np.clip(ys, _SUREST, 1 - _SUREST)
         axes.plot(
             epochs,
-            ys,
+            np.clip(ys, *_DRAWN[scale]),
             color=curve.color,
             linewidth=1.5,
             marker="o" if marked else "",
@@ -100,28 +99,17 @@ def curves(
     return chart
 
 
-def _legend(chart: Chart, series: Sequence[Series]) -> None:
-    right = chart.width - _RIGHT
-    for curve in reversed(series) if len(series) > 1 else ():
-        chart.text(right, 38, curve.name, align="right")
-        right -= width_of(curve.name) + 18
-        chart.rectangles([(right, 33.5, 14, 2)], [curve.color])
-        right -= 10
-
-
 def _set_scale(axes: "Axes", scale: str, values: Sequence[float]) -> None:
     """Makes room for values of y, and marks round ones."""
     from matplotlib.ticker import LogitLocator, LogLocator, MaxNLocator
 
-    low, high = min(values), max(values)
+    low, high = np.clip((min(values), max(values)), *_DRAWN[scale]).tolist()
     if scale == "log":
-        low, high = max(low, _LEAST), max(high, _LEAST)
         axes.set_yscale("log")
         axes.set_ylim(low / 1.1, high * 1.1)
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 3), numticks=12))
         axes.yaxis.set_major_formatter("{x:.4g}")
     elif scale == "nines":
-        low, high = (float(np.clip(share, _SUREST, 1 - _SUREST)) for share in (low, high))
         axes.set_yscale("logit")
         axes.set_ylim(low - 0.1 * min(low, 1 - low), high + 0.1 * (1 - high))
         axes.yaxis.set_major_locator(LogitLocator(nbins=6))
