@@ -25,7 +25,7 @@ from typing import Any, Generic, NoReturn, TextIO, TypeVar
 from absl import app, flags, logging
 from absl.flags import FlagValues
 
-from . import command_flags
+from . import command_flags, configs
 from .errors import UsageError, UserError, first_line
 from .files import JsonObject
 
@@ -35,11 +35,6 @@ Result = TypeVar("Result")
 _JSON = re.compile(r"--?json(=(true|t|yes|y|1))?", re.IGNORECASE)
 # A disk, a quota or a size limit that is used up, in the system's own words.
 _FULL = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)]
-
-
-def as_json(result: Any) -> JsonObject:
-    """A dataclass as JSON holds it: paths as text, tuples as lists, fields as keys."""
-    return json.loads(json.dumps(dataclasses.asdict(result), default=os.fspath))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +61,7 @@ class Command(Generic[Options, Result]):
     options: Callable[[FlagValues, list[str]], Options]
     run: Callable[[Options], Result]
     text: Callable[[Result], str]
-    to_json: Callable[[Result], JsonObject] = as_json
+    to_json: Callable[[Result], JsonObject] = configs.to_config
     errors: Callable[[Result], Sequence[str]] = lambda _: ()
     arguments: str = ""
     program: str = "digitline"

@@ -95,7 +95,7 @@ def _keras_seconds(name: str, dataset: Dataset, options: Options) -> float:
     """As the articles' scripts do it: arrays in memory, padded and scaled, and `fit`."""
     network = registry.get(name)
     recipe = network.RECIPES[_recipe(name)]
-    preprocess = network.preprocess(dataset.image_shape, recipe)
+    preprocess = registry.preprocess(network, dataset.image_shape, recipe)
     splits = [load(dataset.split(split)) for split in (options.train_split, _VALIDATION)]
     start = time.perf_counter()
     (images, labels), validation = [

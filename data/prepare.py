@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..base import command, command_flags, files, progress
+from ..base import command, command_flags, configs, files, progress
 from ..base.files import JsonObject
 from .preparation import source_state
 from .preparation.request import NPZ, PUBLIC, Outcome, Request
@@ -136,7 +136,7 @@ def text(result: Prepared) -> str:
 
 def to_json(result: Prepared) -> JsonObject:
     """The result for `--json`: what does not apply is left out."""
-    return {key: value for key, value in command.as_json(result).items() if value is not None}
+    return {key: value for key, value in configs.to_config(result).items() if value is not None}
 
 
 COMMAND = command.Command(

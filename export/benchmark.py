@@ -126,7 +126,8 @@ def run(options: FormatsOptions, seconds: float = latency.SECONDS) -> Measured:
     import numpy as np  # The imports here load TensorFlow.
 
     from ..data.pipeline.records import load
-    from ..models.run import Run, open_run_dataset
+    from ..models.run.config import open_run_dataset
+    from ..models.run.folder import Run
     from .gate.comparison import reference_probabilities
 
     folder = Run(options.workdir)

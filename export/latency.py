@@ -112,7 +112,7 @@ def _keras(path: Path, threads: int) -> tuple[Call, Call]:
     """The trained model of a run folder as a graph function: as fast as Keras gets."""
     _limit_threads(threads)
     from ..base.tf import tf
-    from ..models.run import Run
+    from ..models.run.folder import Run
 
     config, model = Run(path.parent).load()
     function = tf.function(

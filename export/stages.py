@@ -12,7 +12,8 @@ from ..base.files import JsonObject
 from ..data.pipeline import salvage
 from ..data.pipeline.records import load
 from ..models.evaluation.metrics import of_probabilities
-from ..models.run import Run, RunConfig, open_run_dataset
+from ..models.run.config import RunConfig, open_run_dataset
+from ..models.run.folder import Run
 from .formats import onnx, tflite
 from .formats.table import Format, formats_of
 from .functions import TrainedModel
@@ -126,7 +127,7 @@ def _load(options: ExportOptions) -> _Source:
     dataset = open_run_dataset(config, data_dir)
     names = [options.split]
     if options.has_int8:
-        names.append(config.dataset["train_split"])
+        names.append(config.dataset.train_split)
     splits = [dataset.split(name) for name in names]
     with salvage.sound(splits, options.max_corrupt_records) as (splits, _):
         images, labels = (tensor.numpy() for tensor in load(splits[0]))
@@ -198,7 +199,7 @@ def _version(
 ) -> Version:
     calibration = None
     if source.calibration is not None:
-        calibration = Calibration(len(source.calibration), source.config.dataset["train_split"])
+        calibration = Calibration(len(source.calibration), source.config.dataset.train_split)
     return Version(
         model_name=source.name,
         version=number,

@@ -4,15 +4,20 @@ The network of Keras's example "mnist_cnn".
 
   digitline train --model=cnn
   python -m digitline.models.cnn
+
+Test accuracy, mean and range of 3 seeds, and training time on 2 cores:
+
+  --recipe=best     99.55 % (99.54 to 99.55)   9 min
+  --recipe=article  99.05 % (98.99 to 99.10)   2 min; its article says 99.00 %
 """
 
+from ..base import command
 from ..base.tf import keras
-from ..data.pipeline.preprocess import Preprocess
 from .recipe import Recipe
 
 NAME = "cnn"
-# What the article says that it reaches.
 ARTICLE_ACCURACY = "99.00 %"
+INPUT_SIZE = None  # Any.
 
 RECIPES = {
     "article": Recipe(optimizer="adam", learning_rate=1e-3, batch_size=128, epochs=5),
@@ -26,7 +31,7 @@ RECIPES = {
         epochs=50,
         mean=0.1307,
         std=0.3081,
-        average=0.9995,
+        ema_decay=0.9995,
         dtype="bfloat16",
         augment_shift=1.0,
         augment_rotate=8.0,
@@ -37,21 +42,8 @@ RECIPES = {
 }
 
 
-def preprocess(image_shape: tuple[int, int, int], recipe: Recipe) -> Preprocess:
-    """Images of any size, as they are."""
-    return Preprocess.as_is(image_shape, recipe.mean, recipe.std, recipe.crop)
-
-
 def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
-    """Builds the network.
-
-    Args:
-      input_shape: (height, width, channels), 6x6 at least.
-      num_classes: K.
-
-    Returns:
-      float32 [N, H, W, C] to logits float32 [N, K].
-    """
+    """The network: float32 [N, H, W, C], 6x6 at least, to logits float32 [N, num_classes]."""
     layers = keras.layers
     inputs = keras.Input(input_shape, name="images")
     x = layers.Conv2D(32, 3, activation="relu", name="conv1")(inputs)
@@ -65,6 +57,4 @@ def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
 
 
 if __name__ == "__main__":
-    from . import train
-
-    train.main(NAME)
+    command.start("models.train", model=NAME)

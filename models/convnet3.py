@@ -1,16 +1,21 @@
 """Three blocks of a 3x3 convolution and a max-pooling. 97,414 parameters on 28x28x1 images.
 
-digitline train --model=convnet3
-python -m digitline.models.convnet3
+  digitline train --model=convnet3
+  python -m digitline.models.convnet3
+
+Test accuracy, mean and range of 3 seeds, and training time on 2 cores:
+
+  --recipe=best     99.50 % (99.47 to 99.54)   4 min
+  --recipe=article  98.60 % (98.39 to 98.77)    64 s; its article says 98.68 %
 """
 
+from ..base import command
 from ..base.tf import keras
-from ..data.pipeline.preprocess import Preprocess
 from .recipe import Recipe
 
 NAME = "convnet3"
-# What the article says that it reaches.
 ARTICLE_ACCURACY = "98.68 %"
+INPUT_SIZE = None  # Any.
 
 RECIPES = {
     "article": Recipe(optimizer="rmsprop", learning_rate=1e-3, batch_size=128, epochs=10),
@@ -27,7 +32,7 @@ RECIPES = {
         mean=0.1307,
         std=0.3081,
         crop=3,
-        average=0.9995,
+        ema_decay=0.9995,
         augment_shift=1.0,
         augment_rotate=8.0,
         augment_scale=0.08,
@@ -38,21 +43,8 @@ RECIPES = {
 }
 
 
-def preprocess(image_shape: tuple[int, int, int], recipe: Recipe) -> Preprocess:
-    """Images of any size, as they are."""
-    return Preprocess.as_is(image_shape, recipe.mean, recipe.std, recipe.crop)
-
-
 def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
-    """Builds the network.
-
-    Args:
-      input_shape: (height, width, channels), 22x22 at least.
-      num_classes: K.
-
-    Returns:
-      float32 [N, H, W, C] to logits float32 [N, K].
-    """
+    """The network: float32 [N, H, W, C], 22x22 at least, to logits float32 [N, num_classes]."""
     layers = keras.layers
     inputs = x = keras.Input(input_shape, name="images")
     for block, filters in enumerate((32, 64, 64), 1):
@@ -65,6 +57,4 @@ def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
 
 
 if __name__ == "__main__":
-    from . import train
-
-    train.main(NAME)
+    command.start("models.train", model=NAME)

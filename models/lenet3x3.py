@@ -5,15 +5,20 @@ to document recognition", Proc. IEEE 86(11), 1998.
 
   digitline train --model=lenet3x3
   python -m digitline.models.lenet3x3
+
+Test accuracy, mean and range of 3 seeds, and training time on 2 cores:
+
+  --recipe=best     99.47 % (99.46 to 99.49)    56 s
+  --recipe=article  98.99 % (98.86 to 99.16)    17 s
 """
 
+from ..base import command
 from ..base.tf import keras
-from ..data.pipeline.preprocess import Preprocess
 from .recipe import Recipe
 
 NAME = "lenet3x3"
-# What the article says that it reaches.
 ARTICLE_ACCURACY = "none"
+INPUT_SIZE = None  # Any.
 
 RECIPES = {
     "article": Recipe(optimizer="adam", learning_rate=1e-3, batch_size=64, epochs=10),
@@ -26,7 +31,7 @@ RECIPES = {
         epochs=20,
         mean=0.1307,
         std=0.3081,
-        average=0.999,
+        ema_decay=0.999,
         augment_shift=1.5,
         augment_rotate=10.0,
         augment_scale=0.1,
@@ -36,21 +41,8 @@ RECIPES = {
 }
 
 
-def preprocess(image_shape: tuple[int, int, int], recipe: Recipe) -> Preprocess:
-    """Images of any size, as they are."""
-    return Preprocess.as_is(image_shape, recipe.mean, recipe.std, recipe.crop)
-
-
 def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
-    """Builds the network.
-
-    Args:
-      input_shape: (height, width, channels), 7x7 at least.
-      num_classes: K.
-
-    Returns:
-      float32 [N, H, W, C] to logits float32 [N, K].
-    """
+    """The network: float32 [N, H, W, C], 7x7 at least, to logits float32 [N, num_classes]."""
     layers = keras.layers
     inputs = keras.Input(input_shape, name="images")
     x = layers.Conv2D(6, 3, activation="relu", name="c1")(inputs)
@@ -64,6 +56,4 @@ def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
 
 
 if __name__ == "__main__":
-    from . import train
-
-    train.main(NAME)
+    command.start("models.train", model=NAME)

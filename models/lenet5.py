@@ -4,29 +4,27 @@ Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to
 document recognition", Proc. IEEE 86(11), 1998. The network is the form that
 tutorials use: average pooling without weights, every map connected, ReLU.
 
-  digitline train --model=lenet5 --workdir=runs/lenet5
-  python -m digitline.models.lenet5 --workdir=runs/lenet5
+  digitline train --model=lenet5
+  python -m digitline.models.lenet5
+
+Test accuracy, mean and range of 3 seeds, and training time on 2 cores:
+
+  --recipe=best     99.45 % (99.38 to 99.52)    46 s
+  --recipe=article  98.65 % (98.44 to 99.00)    28 s; its article says 99.26 %
 """
 
+from ..base import command
 from ..base.tf import keras
-from ..data.pipeline.preprocess import Preprocess
 from .recipe import Recipe
 
 NAME = "lenet5"
-# What the article says that it reaches.
 ARTICLE_ACCURACY = "99.26 %"
+# Smaller images are padded, larger ones resized.
+INPUT_SIZE = (32, 32)
 
 RECIPES = {
     # The article's own: constant rate, pixels scaled to 0..1.
-    "article": Recipe(
-        optimizer="adam",
-        learning_rate=1e-3,
-        schedule="constant",
-        batch_size=64,
-        epochs=5,
-        mean=0.0,
-        std=1.0,
-    ),
+    "article": Recipe(optimizer="adam", learning_rate=1e-3, batch_size=64, epochs=5),
     "best": Recipe(
         optimizer="adam",
         learning_rate=3e-3,
@@ -36,7 +34,7 @@ RECIPES = {
         epochs=15,
         mean=0.1307,
         std=0.3081,
-        average=0.998,
+        ema_decay=0.998,
         augment_shift=1.5,
         augment_rotate=10.0,
         augment_scale=0.1,
@@ -46,21 +44,8 @@ RECIPES = {
 }
 
 
-def preprocess(image_shape: tuple[int, int, int], recipe: Recipe) -> Preprocess:
-    """Padding to 32x32; images that are larger are resized."""
-    return Preprocess.to_size(image_shape, 32, 32, recipe.mean, recipe.std)
-
-
 def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
-    """Builds the network.
-
-    Args:
-      input_shape: (32, 32, channels), what `preprocess` gives.
-      num_classes: K.
-
-    Returns:
-      float32 [N, 32, 32, C] to logits float32 [N, K].
-    """
+    """The network: float32 [N, 32, 32, C] to logits float32 [N, num_classes]."""
     layers = keras.layers
     inputs = keras.Input(input_shape, name="images")
     x = layers.Conv2D(6, 5, activation="relu", name="c1")(inputs)
@@ -74,6 +59,4 @@ def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
 
 
 if __name__ == "__main__":
-    from . import train
-
-    train.main(NAME)
+    command.start("models.train", model=NAME)

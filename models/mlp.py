@@ -1,16 +1,21 @@
 """Two hidden layers of 512 with ReLU. 669,706 parameters on 28x28x1 images.
 
-digitline train --model=mlp
-python -m digitline.models.mlp
+  digitline train --model=mlp
+  python -m digitline.models.mlp
+
+Test accuracy, mean and range of 3 seeds, and training time on 2 cores:
+
+  --recipe=best     99.18 % (99.16 to 99.20)    58 s
+  --recipe=article  98.06 % (97.85 to 98.18)   6.7 s; its article says 97.82 %
 """
 
+from ..base import command
 from ..base.tf import keras
-from ..data.pipeline.preprocess import Preprocess
 from .recipe import Recipe
 
 NAME = "mlp"
-# What the article says that it reaches.
 ARTICLE_ACCURACY = "97.82 %"
+INPUT_SIZE = None  # Any.
 
 RECIPES = {
     "article": Recipe(optimizer="adam", learning_rate=1e-3, batch_size=128, epochs=5),
@@ -23,7 +28,7 @@ RECIPES = {
         epochs=20,
         mean=0.1307,
         std=0.3081,
-        average=0.999,
+        ema_decay=0.999,
         augment_shift=2.0,
         augment_rotate=10.0,
         augment_scale=0.1,
@@ -32,21 +37,8 @@ RECIPES = {
 }
 
 
-def preprocess(image_shape: tuple[int, int, int], recipe: Recipe) -> Preprocess:
-    """Images of any size, as they are."""
-    return Preprocess.as_is(image_shape, recipe.mean, recipe.std, recipe.crop)
-
-
 def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
-    """Builds the network.
-
-    Args:
-      input_shape: (height, width, channels).
-      num_classes: K.
-
-    Returns:
-      float32 [N, H, W, C] to logits float32 [N, K].
-    """
+    """The network: float32 [N, H, W, C] to logits float32 [N, num_classes]."""
     layers = keras.layers
     inputs = keras.Input(input_shape, name="images")
     x = layers.Flatten(name="flatten")(inputs)
@@ -56,6 +48,4 @@ def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
 
 
 if __name__ == "__main__":
-    from . import train
-
-    train.main(NAME)
+    command.start("models.train", model=NAME)

@@ -1,16 +1,19 @@
-"""Name to model.
+"""Name to network.
 
-A model is a module of this folder with four names: `ARTICLE_ACCURACY` (what its
-article says, in words), `RECIPES` (recipe name to `Recipe`: `best`, and `article`
-where there is one), `preprocess(image_shape, recipe)` and
-`build(input_shape, num_classes)`. Modules are imported when they are asked
-for, since they import Keras.
+A network is a module of this folder with the names of `Network`. Modules are imported when they
+are needed, since they import Keras.
 """
 
 import importlib
-from types import ModuleType
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol, cast
 
 from ..base.errors import UsageError
+from .recipe import Recipe
+
+if TYPE_CHECKING:
+    from ..base.tf import keras
+    from ..data.pipeline.preprocess import Preprocess
 
 NAMES = (
     "softmax",
@@ -26,20 +29,63 @@ NAMES = (
 )
 RECIPES = ("best", "article")
 
+# (height, width, channels).
+ImageShape = tuple[int, int, int]
 
-def get(name: str) -> ModuleType:
-    """The module of a model in `NAMES`."""
+
+class Network(Protocol):
+    """What the module of a network has.
+
+    Attributes:
+      NAME: as its file is called.
+      ARTICLE_ACCURACY: what its article says that it reaches; `none` where it says nothing,
+        `ours` where there is no article.
+      INPUT_SIZE: (height, width) of the images that it takes; None for any.
+      RECIPES: by name: `best`, and `article` where there is one.
+      build: from the shape of its input and the number of classes K to a network from float32
+        [N, H, W, C] to logits float32 [N, K].
+    """
+
+    NAME: str
+    ARTICLE_ACCURACY: str
+    INPUT_SIZE: tuple[int, int] | None
+    RECIPES: Mapping[str, Recipe]
+
+    @staticmethod
+    def build(input_shape: ImageShape, num_classes: int) -> "keras.Model": ...
+
+
+def get(name: str) -> Network:
+    """The module of a network in `NAMES`."""
     if name not in NAMES:
         raise ValueError(f"Expected one of {NAMES}. Received: {name!r}")
-    return importlib.import_module(f".{name}", __package__)
+    return cast(Network, importlib.import_module(f".{name}", __package__))
 
 
-def cannot_take(name: str, image_shape: tuple[int, int, int], crop: int, why: str) -> UsageError:
-    """The error of images that are too small for a model.
+def preprocess(network: Network, image_shape: ImageShape, recipe: Recipe) -> "Preprocess":
+    """From images of this shape to the network's input.
+
+    Raises:
+      UsageError: the recipe's crop leaves nothing, or the network takes only one size.
+    """
+    from ..data.pipeline.preprocess import Preprocess
+
+    if 2 * recipe.crop >= min(image_shape[:2]):
+        why = f": --crop={recipe.crop} cuts that many pixels from each side and leaves none"
+        raise cannot_take(network.NAME, image_shape, recipe.crop, why)
+    if network.INPUT_SIZE is None:
+        return Preprocess.as_is(image_shape, recipe.mean, recipe.std, recipe.crop)
+    if recipe.crop:
+        raise UsageError(f"--crop={recipe.crop}: {network.NAME} takes only one size of images")
+    return Preprocess.to_size(image_shape, *network.INPUT_SIZE, recipe.mean, recipe.std)
+
+
+def cannot_take(name: str, image_shape: ImageShape, crop: int, why: str) -> UsageError:
+    """The error of images that are too small for a network.
 
     Args:
-      name: of the model.
-      image_shape: (height, width, channels) of the dataset.
+      name: of the network.
+      image_shape: of the dataset.
       crop: pixels that the recipe cuts from each side.
       why: what comes after the shape, its separator included.
     """

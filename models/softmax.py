@@ -6,15 +6,20 @@ images, weights that begin at zero.
 
   digitline train --model=softmax
   python -m digitline.models.softmax
+
+Test accuracy, mean and range of 3 seeds, and training time on 2 cores:
+
+  --recipe=best     92.87 % (92.85 to 92.89)   5.2 s
+  --recipe=article  91.97 % (91.70 to 92.11)   0.8 s; its article says 91 to 92 %
 """
 
+from ..base import command
 from ..base.tf import keras
-from ..data.pipeline.preprocess import Preprocess
 from .recipe import Recipe
 
 NAME = "softmax"
-# What the article says that it reaches.
 ARTICLE_ACCURACY = "91 to 92 %"
+INPUT_SIZE = None  # Any.
 
 RECIPES = {
     "article": Recipe(
@@ -32,26 +37,13 @@ RECIPES = {
         warmup=0.05,
         batch_size=256,
         epochs=30,
-        average=0.999,
+        ema_decay=0.999,
     ),
 }
 
 
-def preprocess(image_shape: tuple[int, int, int], recipe: Recipe) -> Preprocess:
-    """Images of any size, as they are."""
-    return Preprocess.as_is(image_shape, recipe.mean, recipe.std, recipe.crop)
-
-
 def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
-    """Builds the network.
-
-    Args:
-      input_shape: (height, width, channels).
-      num_classes: K.
-
-    Returns:
-      float32 [N, H, W, C] to logits float32 [N, K].
-    """
+    """The network: float32 [N, H, W, C] to logits float32 [N, num_classes]."""
     layers = keras.layers
     inputs = keras.Input(input_shape, name="images")
     x = layers.Flatten(name="flatten")(inputs)
@@ -60,6 +52,4 @@ def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
 
 
 if __name__ == "__main__":
-    from . import train
-
-    train.main(NAME)
+    command.start("models.train", model=NAME)

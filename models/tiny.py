@@ -7,15 +7,21 @@ images, with batch normalization's moving statistics.
 
   digitline train --model=tiny
   python -m digitline.models.tiny
+
+Test accuracy, mean and range of 3 seeds, and training time on 2 cores:
+
+  --recipe=best     99.53 % (99.50 to 99.56)   4 min
 """
 
+from ..base import command
 from ..base.tf import keras
-from ..data.pipeline.preprocess import Preprocess
 from .recipe import Recipe
 from .training.layers import batch_norm
 
 NAME = "tiny"
 ARTICLE_ACCURACY = "ours"
+# Smaller images are padded, larger ones resized.
+INPUT_SIZE = (28, 28)
 
 RECIPES = {
     "best": Recipe(
@@ -24,7 +30,7 @@ RECIPES = {
         schedule="cosine",
         warmup=0.1,
         momentum=0.9,
-        average=0.999,
+        ema_decay=0.999,
         batch_size=128,
         epochs=25,
         mean=0.1307,
@@ -38,21 +44,8 @@ RECIPES = {
 }
 
 
-def preprocess(image_shape: tuple[int, int, int], recipe: Recipe) -> Preprocess:
-    """28x28: smaller images are padded, larger ones resized."""
-    return Preprocess.to_size(image_shape, 28, 28, recipe.mean, recipe.std)
-
-
 def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
-    """Builds the network.
-
-    Args:
-      input_shape: (28, 28, channels), what `preprocess` gives.
-      num_classes: K.
-
-    Returns:
-      float32 [N, 28, 28, C] to logits float32 [N, K].
-    """
+    """The network: float32 [N, 28, 28, C] to logits float32 [N, num_classes]."""
     layers = keras.layers
     inputs = keras.Input(input_shape, name="images")
     x = layers.Conv2D(16, 3, padding="same", use_bias=False)(inputs)
@@ -69,6 +62,4 @@ def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
 
 
 if __name__ == "__main__":
-    from . import train
-
-    train.main(NAME)
+    command.start("models.train", model=NAME)

@@ -1,18 +1,21 @@
 """Two 5x5 convolutions, each with a max-pooling before its ReLU. 242,062 parameters on 28x28x1.
 
-digitline train --model=twoconv
-python -m digitline.models.twoconv
+  digitline train --model=twoconv
+  python -m digitline.models.twoconv
+
+Test accuracy, mean and range of 3 seeds, and training time on 2 cores:
+
+  --recipe=best     99.66 % (99.64 to 99.69)   2 min
+  --recipe=article  98.70 % (98.58 to 98.81)    49 s; its article says 98.7 %
 """
 
-from typing import Any
-
+from ..base import command
 from ..base.tf import keras
-from ..data.pipeline.preprocess import Preprocess
 from .recipe import Recipe
 
 NAME = "twoconv"
-# What the article says that it reaches.
 ARTICLE_ACCURACY = "98.7 %"
+INPUT_SIZE = None  # Any.
 
 RECIPES = {
     "article": Recipe(
@@ -27,7 +30,7 @@ RECIPES = {
         epochs=20,
         mean=0.1307,
         std=0.3081,
-        average=0.999,
+        ema_decay=0.999,
         label_smoothing=0.05,
         augment_shift=1.5,
         augment_rotate=12.0,
@@ -38,24 +41,11 @@ RECIPES = {
 }
 
 
-def preprocess(image_shape: tuple[int, int, int], recipe: Recipe) -> Preprocess:
-    """Images of any size, as they are."""
-    return Preprocess.as_is(image_shape, recipe.mean, recipe.std, recipe.crop)
-
-
 def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
-    """Builds the network.
-
-    Args:
-      input_shape: (height, width, channels), 4x4 at least.
-      num_classes: K.
-
-    Returns:
-      float32 [N, H, W, C] to logits float32 [N, K].
-    """
+    """The network: float32 [N, H, W, C], 4x4 at least, to logits float32 [N, num_classes]."""
     layers, initializers = keras.layers, keras.initializers
 
-    def begin() -> dict[str, Any]:
+    def begin() -> dict[str, keras.Initializer]:
         return {
             "kernel_initializer": initializers.TruncatedNormal(stddev=0.05),
             "bias_initializer": initializers.Constant(0.05),
@@ -72,6 +62,4 @@ def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
 
 
 if __name__ == "__main__":
-    from . import train
-
-    train.main(NAME)
+    command.start("models.train", model=NAME)

@@ -77,3 +77,19 @@ def train_arguments(data_dir, workdir, *more):
         "--noreport",
         *more,
     ]
+
+
+def quick_arguments(data_dir, workdir, *more):
+    """The same with softmax regression, which is traced and trained in a second."""
+    return train_arguments(data_dir, workdir, "--model=softmax", "--optimizer=adam", *more)
+
+
+def damage(data_dir, split, *records):
+    """Flips a byte in some records of the second shard of a split; returns the shard's path."""
+    shard = next(data_dir.glob(f"{DATASET}/*/*-{split}.tfrecord-00001-*"))
+    content = bytearray(shard.read_bytes())
+    size = len(content) // {"train": 400, "test": 100}[split]
+    for record in records:
+        content[record * size + 100] ^= 0xFF
+    shard.write_bytes(content)
+    return shard

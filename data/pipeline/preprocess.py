@@ -5,8 +5,8 @@ It is made once, when a model meets a dataset, and stored in the run's
 """
 
 import dataclasses
-from typing import Any
 
+from ...base import configs
 from ...base.errors import DataError
 from ...base.tf import tf
 
@@ -104,19 +104,14 @@ class Preprocess:
         resizing = "none" if given == (height, width) else "pad" if small else "resize"
         return cls(image_shape, height, width, resizing, mean, std)
 
-    def to_config(self) -> dict[str, Any]:
-        """What `from_config` takes, as JSON can hold it."""
-        return {**dataclasses.asdict(self), "image_shape": list(self.image_shape)}
-
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "Preprocess":
-        """The object back from its configuration.
+    def from_config(cls, config: object) -> "Preprocess":
+        """The object back from what `configs.to_config` made of it.
 
         Raises:
           DataError: the configuration is not one of ours.
         """
         try:
-            height, width, channels = config["image_shape"]
-            return cls(**{**config, "image_shape": (height, width, channels)})
-        except (KeyError, TypeError, ValueError) as error:
+            return configs.from_config(cls, config)
+        except DataError as error:
             raise DataError(f"the preprocessing in the configuration is wrong: {error}") from None

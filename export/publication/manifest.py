@@ -7,7 +7,7 @@ from pathlib import Path
 from ...base import export_layout, files
 from ...base.files import JsonObject
 from ...models.evaluation.metrics import Evaluation
-from ...models.run import RunConfig
+from ...models.run.config import RunConfig
 from .. import signatures
 from ..formats.artifact import Artifact
 from ..gate.comparison import Comparison
@@ -60,7 +60,7 @@ class Version:
     def to_json(self) -> JsonObject:
         """As it is in the manifests of all formats."""
         calibration = self.calibration
-        figures = self.evaluation.to_json()
+        figures = self.evaluation.figures().to_config()
         return {
             "format": _FORMAT,
             "model_name": self.model_name,

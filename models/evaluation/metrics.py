@@ -3,12 +3,12 @@
 import dataclasses
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import numpy as np
 
 from ...base.errors import DataError
 from ...base.tf import keras, tf
+from ..run.records import ClassFigures, Figures
 
 # Two-sided 95 % of the normal distribution.
 _Z95 = 1.959964
@@ -59,7 +59,7 @@ class Evaluation:
 
     @property
     def misclassified(self) -> np.ndarray:
-        """The places of the wrongly classified images in the split, from 0, ascending."""
+        """The indices of the wrongly classified images in the split, from 0, ascending."""
         return np.flatnonzero(self.predicted != self.labels)
 
     @property
@@ -75,35 +75,40 @@ class Evaluation:
         gaps = np.bincount(bins, weights=right - confidence, minlength=BINS)
         return float(np.abs(gaps).sum() / self.examples)
 
-    def by_class(self) -> list[dict[str, Any]]:
-        """Precision, recall and F1 of each class, 0 to 1; null where there is nothing to divide."""
+    def by_class(self) -> tuple[ClassFigures, ...]:
+        """The figures of each class, by its number."""
         confusion = self.confusion
-        rows = []
-        for number, right in enumerate(np.diag(confusion).tolist()):
-            images, predicted = int(confusion[number].sum()), int(confusion[:, number].sum())
-            rows.append(
-                {
-                    "images": images,
-                    "precision": right / predicted if predicted else None,
-                    "recall": right / images if images else None,
-                    "f1": 2 * right / (images + predicted) if images + predicted else None,
-                }
+        images, predicted = confusion.sum(axis=1).tolist(), confusion.sum(axis=0).tolist()
+        return tuple(
+            ClassFigures(
+                of_class,
+                right / taken_for_it if taken_for_it else None,
+                right / of_class if of_class else None,
+                2 * right / (of_class + taken_for_it) if of_class + taken_for_it else None,
             )
-        return rows
+            for right, of_class, taken_for_it in zip(
+                np.diag(confusion).tolist(), images, predicted, strict=True
+            )
+        )
 
-    def to_json(self) -> dict[str, Any]:
-        """The figures as JSON can hold them."""
-        return {
-            "accuracy": self.accuracy,
-            "accuracy_interval_95": list(wilson_interval(self.correct, self.examples)),
-            "loss": self.loss,
-            "calibration_error": self.calibration_error,
-            "examples": self.examples,
-            "correct": self.correct,
-            "by_class": self.by_class(),
-            "confusion": self.confusion.tolist(),
-            "misclassified": self.misclassified.tolist(),
-        }
+    def figures(self, corrupt_records: int = 0) -> Figures:
+        """The figures, without what they are of.
+
+        Args:
+          corrupt_records: damaged records that were left out.
+        """
+        return Figures(
+            accuracy=self.accuracy,
+            accuracy_interval_95=wilson_interval(self.correct, self.examples),
+            loss=self.loss,
+            calibration_error=self.calibration_error,
+            examples=self.examples,
+            correct=self.correct,
+            by_class=self.by_class(),
+            confusion=tuple(map(tuple, self.confusion.tolist())),
+            misclassified=tuple(self.misclassified.tolist()),
+            corrupt_records=corrupt_records,
+        )
 
 
 def wilson_interval(correct: int, examples: int) -> tuple[float, float]:
@@ -140,9 +145,9 @@ def evaluator(
     def evaluate(batches: Iterable[tuple[tf.Tensor, tf.Tensor]]) -> Evaluation:
         labels, probabilities, loss = [], [], 0.0
         for images, numbers in batches:
-            found, batch_loss = figures(images, numbers)
+            batch_probabilities, batch_loss = figures(images, numbers)
             labels.append(numbers.numpy())
-            probabilities.append(found.numpy())
+            probabilities.append(batch_probabilities.numpy())
             loss += float(batch_loss)
         all_labels = np.concatenate(labels)
         return Evaluation(all_labels, np.concatenate(probabilities), loss / len(all_labels))

@@ -1,32 +1,38 @@
 """Figures of a model in a terminal: a table by class, and the confusion matrix."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from ...base.tables import short, table
+from ..run.records import ClassFigures
 
 # Wider matrices are for pages and for --json.
 _WIDTH = 120
 _NAME = 14
 # Longer names are for the rows; columns have numbers then.
 _HEAD = 5
-_SHARES = ("precision", "recall", "f1")
 
 
-def class_table(label_names: Sequence[str], rows: Sequence[Mapping[str, float | None]]) -> str:
+def class_table(label_names: Sequence[str], rows: Sequence[ClassFigures]) -> str:
     """Images, precision, recall and F1 of each class.
 
     Args:
       label_names: by class number.
-      rows: as `Evaluation.by_class` has them.
+      rows: by class number.
     """
 
     def share(value: float | None) -> str:
         return "-" if value is None else f"{value:.2%}"
 
     cells = [
-        (short(name, 60), f"{row['images']:,}", *(share(row[key]) for key in _SHARES))
+        (
+            short(name, 60),
+            f"{row.images:,}",
+            share(row.precision),
+            share(row.recall),
+            share(row.f1),
+        )
         for name, row in zip(label_names, rows, strict=True)
     ]
     return table(("class", "images", "precision", "recall", "F1"), cells, range(1, 5))

@@ -98,7 +98,7 @@ class RunReport:
         if result is not None:
             evaluated = {
                 "split": result.split,
-                **result.evaluation.to_json(),
+                **result.evaluation.figures().to_config(),
                 "misclassified": [
                     {
                         "index": mistake.index,
@@ -112,7 +112,7 @@ class RunReport:
         return {
             "workdir": str(facts.run.workdir),
             "model": facts.config.model,
-            "dataset": facts.config.dataset["name"],
+            "dataset": facts.config.dataset.name,
             "finished": facts.record is not None,
             "report": str(self.written.page),
             "figures": [str(path) for path in self.written.figures],
@@ -214,7 +214,7 @@ def run(options: ReportOptions) -> Report:
 
 
 def _report(options: ReportOptions, workdir: Path) -> RunReport:
-    from ..run import Run  # The imports here load TensorFlow.
+    from ..run.folder import Run  # The imports here load TensorFlow.
     from ..training import metrics_log
     from . import exports, facts, write
 
@@ -239,13 +239,13 @@ def _report(options: ReportOptions, workdir: Path) -> RunReport:
 def _evaluated(options: ReportOptions, known: "Facts") -> "tuple[Facts, Path | None]":
     """The facts with the figures of a split, and the folder for TensorBoard where it is wanted."""
     from ...data.pipeline import salvage
-    from ..run import open_run_dataset
+    from ..run.config import open_run_dataset
     from . import boards, facts
 
     config, model = known.run.load()
     data_dir = None if options.data_dir is None else str(options.data_dir)
     dataset = open_run_dataset(config, data_dir)
-    split = options.split or config.dataset["validation_split"]
+    split = options.split or config.dataset.validation_split
     splits = facts.splits(config, dataset, split)
     with salvage.sound(splits, options.max_corrupt_records) as ((train, evaluated), _):
         known = facts.with_result(known, model, train, evaluated)

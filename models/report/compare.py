@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ...base import files, progress
+from ...base import configs, files, progress
 from ...base.charts import Chart
 from ...base.errors import UserError
 from ...base.files import JsonObject
 from ...base.tables import table
-from ..run import Run
+from ..run.folder import Run
+from ..run.records import Figures, TrainingRecord
 from . import figures
-from .facts import Record, metrics
+from .facts import metrics
 from .page import render, share
 from .run_figures import both
 
@@ -46,18 +47,17 @@ class Measured:
     loss: float
     calibration_error: float
     confusion: np.ndarray
-    record: Record
+    record: TrainingRecord
 
     @classmethod
-    def of(cls, evaluation: JsonObject, record: Record) -> "Measured":
+    def of(cls, figures: Figures, record: TrainingRecord) -> "Measured":
         """From the figures of a split and the record of the training."""
-        low, high = evaluation["accuracy_interval_95"]
         return cls(
-            evaluation["accuracy"],
-            (low, high),
-            evaluation["loss"],
-            evaluation["calibration_error"],
-            np.array(evaluation["confusion"]),
+            figures.accuracy,
+            figures.accuracy_interval_95,
+            figures.loss,
+            figures.calibration_error,
+            np.array(figures.confusion),
             record,
         )
 
@@ -103,17 +103,17 @@ def read(workdirs: Sequence[Path], split: str | None) -> tuple[Compared, ...]:
 def _read(workdir: Path, name: str, split: str | None) -> Compared:
     run = Run(workdir)
     config = run.load_config()
-    split = split or str(config.dataset["validation_split"])
-    recorded = {**files.read_json(run.config), "recipe": config.recipe.to_config()}
+    split = split or config.dataset.validation_split
+    recorded = {**files.read_json(run.config), "recipe": configs.to_config(config.recipe)}
     measured = None
     if run.finished:
-        by_split = files.read_json(run.evaluation) if run.evaluation.exists() else {}
-        if split not in by_split:
+        figures = run.evaluation_of(split)
+        if figures is None:
             raise UserError(
                 f"{workdir} has no figures of {split}: run digitline evaluate "
                 f"--workdir={workdir} --split={split}"
             )
-        measured = Measured.of(by_split[split], Record.of_run(run))
+        measured = Measured.of(figures, run.load_record())
     return Compared(name, workdir, recorded, metrics(run), split, measured)
 
 

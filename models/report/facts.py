@@ -15,8 +15,10 @@ from ...data.inspection.samples import Sample, SamplePicker
 from ...data.pipeline.batches import evaluation_batches
 from ...data.pipeline.records import decoded
 from ..evaluation.metrics import Evaluation, evaluator
-from ..run import Run, RunConfig
-from ..training import selection
+from ..run.config import RunConfig
+from ..run.folder import Run
+from ..run.records import TrainingRecord
+from ..training.selection import training_split
 from .exports import Artifact
 
 _SAMPLES = 40
@@ -71,41 +73,6 @@ class Data:
 
 
 @dataclasses.dataclass(frozen=True)
-class Record:
-    """How a training went, of `training.json`.
-
-    Attributes:
-      parameters: of the network.
-      steps, seconds, images_per_s: of the whole training.
-      ended_by: why it ended.
-      best_accuracy, best_step: of the best validation, if the recipe looks for it.
-    """
-
-    parameters: int
-    steps: int
-    seconds: float
-    images_per_s: float
-    ended_by: str
-    best_accuracy: float | None = None
-    best_step: int | None = None
-
-    @classmethod
-    def of_run(cls, run: Run) -> "Record":
-        """The record of a finished run."""
-        recorded = files.read_json(run.training_record)
-        best = recorded.get("best") or {}
-        return cls(
-            recorded["parameters"],
-            recorded["steps"],
-            recorded["seconds"],
-            recorded["images_per_s"],
-            recorded["ended_by"],
-            best.get("validation_accuracy"),
-            best.get("step"),
-        )
-
-
-@dataclasses.dataclass(frozen=True)
 class Facts:
     """All that a report of a run says.
 
@@ -125,7 +92,7 @@ class Facts:
     config: RunConfig
     recorded: JsonObject
     rows: tuple[dict[str, float], ...]
-    record: Record | None = None
+    record: TrainingRecord | None = None
     model: keras.Model | None = None
     data: Data | None = None
     result: Result | None = None
@@ -143,7 +110,7 @@ def of_run(run: Run) -> Facts:
     recorded = files.read_json(run.config)
     rows = metrics(run)
     if run.finished:
-        return Facts(run, config, recorded, rows, Record.of_run(run))
+        return Facts(run, config, recorded, rows, run.load_record())
     last = f"step {rows[-1]['step']:,}" if rows else "the first logged step"
     note = (
         f"The run is not finished: it has reached {last}. Only its curves are here; the same "
@@ -168,8 +135,7 @@ def metrics(run: Run) -> tuple[dict[str, float], ...]:
 
 def splits(config: RunConfig, dataset: Dataset, evaluated: str) -> tuple[Split, Split]:
     """The part of the training split that the run was trained on, and the split to evaluate."""
-    train, pipeline = dataset.split(config.dataset["train_split"]), config.pipeline
-    train = selection.part(train, pipeline["skip"], pipeline["take"], pipeline["shard"])
+    train = training_split(dataset, config.dataset.train_split, config.pipeline)
     return train, dataset.split(evaluated)
 
 

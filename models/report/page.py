@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...base import progress
+from ...base import configs, progress
 from ...base.charts import Chart, png_file
 from ...base.tables import short
 from ...data.inspection.charts import thumbnail
@@ -135,7 +135,7 @@ def report(facts: Facts, drawn: dict[str, Chart]) -> str:
     }
     return render(
         "report.html",
-        title=f"{config.model} on {config.dataset['name']}",
+        title=f"{config.model} on {config.dataset.name}",
         sections=[name for name, there in shown.items() if there],
         facts=facts,
         names=config.label_names,
@@ -143,7 +143,7 @@ def report(facts: Facts, drawn: dict[str, Chart]) -> str:
         drawn=lambda *names: [drawn[name] for name in names if name in drawn],
         sprite=pictures,
         pictures={"samples": positions[: len(samples)], "mistakes": positions[len(samples) :]},
-        train_split=config.dataset["train_split"],
+        train_split=config.dataset.train_split,
         augmentation=_augmentation(facts),
         scaling=_scaling(facts),
         training=_training(facts),
@@ -183,7 +183,7 @@ def _numbers(facts: Facts) -> list[tuple[str, str]]:
 def _augmentation(facts: Facts) -> str:
     return ", ".join(
         f"{name.removeprefix('augment_')} {value:g}"
-        for name, value in facts.config.recipe.to_config().items()
+        for name, value in configs.to_config(facts.config.recipe).items()
         if name.startswith("augment_") and value
     )
 
@@ -207,10 +207,10 @@ def _training(facts: Facts) -> str:
         f"{record.steps:,} steps in {progress.duration(record.seconds)}, "
         f"{record.images_per_s:,.0f} images/s in all; ended by {record.ended_by}."
     )
-    if record.best_step is not None:
+    if record.best is not None:
         words += (
-            f" Best validation accuracy {share(record.best_accuracy)} at step "
-            f"{record.best_step:,}; the weights kept are the {facts.config.recipe.keep}."
+            f" Best validation accuracy {share(record.best.validation_accuracy)} at step "
+            f"{record.best.step:,}; the weights kept are the {facts.config.recipe.select}."
         )
     return words
 
@@ -230,8 +230,8 @@ def _classes(result: Result, names: tuple[str, ...]) -> list[tuple[str, ...]]:
     for name, row, wrong in zip(names, result.evaluation.by_class(), mistakes, strict=True):
         most = int(wrong.argmax())
         taken = f"{names[most]} ({wrong[most]:,})" if wrong[most] else "–"
-        shares = (share(row[key]) for key in ("precision", "recall", "f1"))
-        rows.append((name, f"{row['images']:,}", *shares, taken))
+        shares = (share(value) for value in (row.precision, row.recall, row.f1))
+        rows.append((name, f"{row.images:,}", *shares, taken))
     return rows
 
 
@@ -266,13 +266,13 @@ def _provenance(facts: Facts) -> list[tuple[str, object]]:
         ("network", recorded["model"]),
         ("recipe", recorded["recipe_name"]),
         ("seed", recorded["seed"]),
-        ("dataset", f"{dataset['name']} {dataset['version']}"),
-        ("dataset's fingerprint", dataset["fingerprint"]),
-        ("training split", dataset["train_split"]),
-        ("validation split", dataset["validation_split"]),
+        ("dataset", f"{dataset.name} {dataset.version}"),
+        ("dataset's fingerprint", dataset.fingerprint),
+        ("training split", dataset.train_split),
+        ("validation split", dataset.validation_split),
         *(
-            ("mixed in", f"{mixed['name']} {mixed['split']}, weight {mixed['weight']:g}")
-            for mixed in dataset.get("mix", [])
+            ("mixed in", f"{mixed.name} {mixed.split}, weight {mixed.weight:g}")
+            for mixed in dataset.mix
         ),
         ("digitline", recorded.get("digitline", "–")),
         *sorted(recorded.get("packages", {}).items()),

@@ -71,7 +71,7 @@ def _data(facts: Facts, data: Data) -> dict[str, Chart]:
         name = "labels-training" if number == 0 and len(data.counts) > 1 else "labels-evaluated"
         drawn[name] = charts.bars("Images of each class", names, {split: counts})
     if data.samples:
-        title = f"Samples of {facts.config.dataset['train_split']}"
+        title = f"Samples of {facts.config.dataset.train_split}"
         drawn["samples"] = charts.sheet(title, charts.captioned(data.samples, names))
         drawn["seen"] = figures.seen(
             "What the network sees",

@@ -21,7 +21,7 @@ _NAME = 14
 def of_run(facts: Facts) -> list[str]:
     """All of it."""
     config = facts.config
-    lines = [f"{config.model} on {config.dataset['name']}", *facts.notes]
+    lines = [f"{config.model} on {config.dataset.name}", *facts.notes]
     lines += ["", *curves(facts.rows)]
     if facts.result is not None:
         lines += ["", *result(facts.result.split, facts.result.evaluation, config.label_names)]

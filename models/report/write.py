@@ -9,7 +9,7 @@ from ...base.errors import first_line
 from ...base.tf import keras
 from ...data.dataset import Split
 from ..evaluation.metrics import Evaluation
-from ..run import Run
+from ..run.folder import Run
 from . import boards, page, run_figures
 from .facts import Facts, of_run, with_result
 

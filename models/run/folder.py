@@ -11,73 +11,16 @@ What lies in it:
 """
 
 import contextlib
-import dataclasses
-import importlib.metadata
 import json
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from .. import __version__
-from ..base import files, progress
-from ..base.errors import UsageError, UserError, first_line
-from ..base.tf import keras
-from ..data.dataset import Dataset, open_dataset
-from ..data.pipeline.preprocess import Preprocess
-from .recipe import Recipe
-
-_FORMAT = 1
-# What decides the weights; versions and paths may change between two sessions of one run.
-_IDENTITY = ("format", "model", "recipe", "preprocess", "dataset", "pipeline", "seed")
-_PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy", "absl-py")
-
-
-@dataclasses.dataclass(frozen=True)
-class RunConfig:
-    """What a run is: enough to train it again, and to feed its model.
-
-    Attributes:
-      model: a name in the registry.
-      recipe_name: the recipe that the flags started from.
-      recipe: the hyperparameters after the flags.
-      preprocess: from raw pixels to the network's input.
-      dataset: name, version, fingerprint, label_names, train_split, validation_split.
-      pipeline: cache and shuffle_buffer, on which the order of the images depends.
-      data_dir: where the dataset lay.
-      seed: of weights and order.
-    """
-
-    model: str
-    recipe_name: str
-    recipe: Recipe
-    preprocess: Preprocess
-    dataset: dict[str, Any]
-    pipeline: dict[str, Any]
-    data_dir: str
-    seed: int
-
-    def to_json(self) -> dict[str, Any]:
-        """The content of `config.json`."""
-        return {
-            "format": _FORMAT,
-            "model": self.model,
-            "recipe_name": self.recipe_name,
-            "recipe": self.recipe.to_config(),
-            "preprocess": self.preprocess.to_config(),
-            "dataset": self.dataset,
-            "pipeline": self.pipeline,
-            "data_dir": self.data_dir,
-            "seed": self.seed,
-            "digitline": __version__,
-            "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
-            "git_commit": git_commit(),
-        }
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        return tuple(self.dataset["label_names"])
+from ...base import configs, files
+from ...base.errors import DataError, UsageError, UserError, first_line
+from ...base.tf import keras
+from .config import RunConfig, differences, is_ours
+from .records import Figures, MetricsRow, TrainingRecord
 
 
 class Run:
@@ -112,48 +55,46 @@ class Run:
         """
         with files.owned(self.workdir, "training"):
             self._refuse_foreign()
-            wanted = config.to_json()
             if overwrite:
                 self._delete()
             elif self.config.exists():
-                self._refuse_other(files.read_json(self.config), wanted)
+                self._refuse_other(config)
             files.remove_leftovers(self.workdir, f"{files.TEMPORARY}*")
             files.remove_leftovers(self.checkpoints, "*_temp")
             if not self.config.exists():
-                files.write_json(self.config, wanted)
+                files.write_json(self.config, config.to_config())
             try:
                 yield
             except UsageError:
                 begun = self.finished or self.metrics.exists()
                 if not begun and not any(self.checkpoints.glob("*.index")):
-                    self.config.unlink()  # The command, mended, may have the folder.
+                    self.config.unlink()  # The corrected command may use the folder.
                 raise
 
     def _refuse_foreign(self) -> None:
         """Other people's files may have our names; they are neither used nor deleted."""
         if self.config.exists():
-            found = files.read_json(self.config)
-            if isinstance(found, dict) and found.keys() >= {*_IDENTITY, "digitline"}:
+            if is_ours(files.read_json(self.config)):
                 return
             foreign = self.config
         elif self.checkpoints.exists() or self.model.exists():
             foreign = self.checkpoints if self.checkpoints.exists() else self.model
         else:
             return
-        raise UsageError(f"{foreign} is not of a run of digitline: choose another --workdir")
-
-    def _refuse_other(self, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-        difference = _difference(
-            {key: found.get(key) for key in _IDENTITY}, {key: wanted[key] for key in _IDENTITY}
+        raise UsageError(
+            f"{foreign} does not belong to a run of digitline: choose another --workdir"
         )
-        if difference:
+
+    def _refuse_other(self, config: RunConfig) -> None:
+        different = differences(self.load_config(), config)
+        if different:
             raise UsageError(
-                f"{self.workdir} holds another run ({'; '.join(difference)}): choose another "
+                f"{self.workdir} holds another run ({'; '.join(different)}): choose another "
                 "--workdir, or add --overwrite to delete that run"
             )
 
     def _delete(self) -> None:
-        """Deletes our own files alone: the folder may hold others."""
+        """Deletes only our own files: the folder may hold others."""
         self.model.unlink(missing_ok=True)  # First, so that a kill leaves no finished run.
         report = self.workdir / "report.html"
         for path in (self.evaluation, self.training_record, self.metrics, report):
@@ -175,25 +116,40 @@ class Run:
                 break  # The kill came in the middle of this line.
         files.write_text(self.metrics, "".join(kept))
 
-    def log_metrics(self, row: dict[str, Any]) -> None:
+    def log_metrics(self, row: MetricsRow) -> None:
         """Appends a row to `metrics.jsonl`."""
         try:
             with open(self.metrics, "a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
+                file.write(json.dumps(row.to_config()) + "\n")
         except OSError as error:
             error.filename = str(self.metrics)
             raise
 
-    def add_evaluation(self, split: str, figures: dict[str, Any]) -> None:
+    def add_evaluation(self, split: str, figures: Figures) -> None:
         """Writes the figures of a split into `evaluation.json`, beside those of others."""
         known = files.read_json(self.evaluation) if self.evaluation.exists() else {}
-        files.write_json(self.evaluation, {**known, split: figures})
+        files.write_json(self.evaluation, {**known, split: figures.to_config()})
 
-    def finish(self, model: keras.Model, record: dict[str, Any]) -> None:
+    def evaluation_of(self, split: str) -> Figures | None:
+        """The figures of a split in `evaluation.json`, if they are there."""
+        known = files.read_json(self.evaluation) if self.evaluation.exists() else {}
+        try:
+            return configs.from_config(Figures, known[split]) if split in known else None
+        except DataError as error:
+            raise DataError(f"{self.evaluation}: the figures of {split}: {error}") from None
+
+    def finish(self, model: keras.Model, record: TrainingRecord) -> None:
         """Writes `training.json`, then `model.keras`: the run is finished."""
-        files.write_json(self.training_record, record)
+        files.write_json(self.training_record, configs.to_config(record))
         with files.replacing(self.model) as temporary:
             model.save(temporary)
+
+    def load_record(self) -> TrainingRecord:
+        """What `training.json` holds."""
+        try:
+            return configs.from_config(TrainingRecord, files.read_json(self.training_record))
+        except DataError as error:
+            raise DataError(f"{self.training_record}: {error}") from None
 
     def load(self) -> tuple[RunConfig, keras.Model]:
         """The configuration and the model of a finished run.
@@ -222,80 +178,8 @@ class Run:
         """
         if not self.config.exists():
             raise UserError(f"{self.workdir} holds no run (no config.json): train one first")
-        found = files.read_json(self.config)
-        if not isinstance(found, dict) or found.get("format") != _FORMAT:
-            raise UserError(f"{self.config} is not a configuration of this version of digitline")
+        config = files.read_json(self.config)
         try:
-            return RunConfig(
-                model=found["model"],
-                recipe_name=found["recipe_name"],
-                recipe=Recipe.from_config(found["recipe"]),
-                preprocess=Preprocess.from_config(found["preprocess"]),
-                dataset=found["dataset"],
-                pipeline=found["pipeline"],
-                data_dir=found["data_dir"],
-                seed=found["seed"],
-            )
-        except KeyError as error:
-            raise UserError(f"{self.config} lacks {error}; restore it or train anew") from None
-
-
-def open_run_dataset(config: RunConfig, data_dir: str | None) -> Dataset:
-    """The dataset that a run was trained on.
-
-    Args:
-      config: of the run.
-      data_dir: where to look; by default where it lay when the run was trained.
-
-    Raises:
-      UserError: it is not there, or it is not the same dataset.
-    """
-    name = config.dataset["name"]
-    dataset = open_dataset(Path(data_dir or config.data_dir), name)
-    wanted = config.dataset["fingerprint"]
-    if dataset.fingerprint != wanted:
-        progress.say(
-            f"note: {dataset.directory} is not byte for byte the dataset of the run "
-            f"(fingerprint {dataset.fingerprint}, the run's is {wanted})"
-        )
-    if list(dataset.label_names) != config.dataset["label_names"] or (
-        dataset.image_shape != config.preprocess.image_shape
-    ):
-        raise UserError(
-            f"{dataset.directory} does not fit the run: it has {dataset.num_classes} classes and "
-            f"images {list(dataset.image_shape)}, the run {len(config.label_names)} and "
-            f"{list(config.preprocess.image_shape)}; give the right --data_dir"
-        )
-    return dataset
-
-
-def git_commit() -> str | None:
-    """The commit of the checkout that this code runs from; None where it is no checkout."""
-    root = Path(__file__).resolve().parent.parent
-    if not (root / ".git").exists():
-        return None
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), "rev-parse", "HEAD"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None
-
-
-def _difference(found: Any, wanted: Any, name: str = "") -> list[str]:
-    """Where two configurations differ: `recipe.epochs is 5.0 there, 3.0 here`."""
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        lines = []
-        for key in {**found, **wanted}:
-            path = f"{name}.{key}" if name else key
-            lines += _difference(found.get(key), wanted.get(key), path)
-        return lines
-    # Through JSON, since that is how `found` came here: a tuple is a list there.
-    if found == json.loads(json.dumps(wanted)):
-        return []
-    return [f"{name} is {found} there, {wanted} here"]
+            return RunConfig.from_config(config if isinstance(config, dict) else {})
+        except DataError as error:
+            raise UserError(f"{self.config}: {error}; restore it or train again") from None

@@ -6,12 +6,16 @@ it, or where a digest differs, the checkpoint does not count.
 """
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ...base import files, progress
 from ...base.errors import UserError, first_line
+from ...base.files import JsonObject
 from ...base.tf import tf
+
+# What TensorFlow tracks: its annotations know it only as a private class.
+Trackable = tf.Variable | Sequence[tf.Variable]
 
 
 class Checkpoints:
@@ -24,11 +28,11 @@ class Checkpoints:
       state: keywords for `tf.train.Checkpoint`.
     """
 
-    def __init__(self, folder: Path, name: str, keep: int, **state: Any):
+    def __init__(self, folder: Path, name: str, keep: int, **state: Trackable):
         self._folder, self._name, self._keep = folder, name, keep
         self._checkpoint = tf.train.Checkpoint(**state)
 
-    def save(self, step: int, record: dict[str, Any] | None = None) -> None:
+    def save(self, step: int, record: JsonObject | None = None) -> None:
         """Writes a checkpoint of a step, then removes the oldest.
 
         Args:
@@ -36,16 +40,16 @@ class Checkpoints:
           record: what to remember beside it, as JSON can hold it.
         """
         files.ensure_folder(self._folder)
-        prefix = self._folder / f"{self._name}-{step}"
+        prefix = self._prefix(step)
         record_path = prefix.with_suffix(".json")
-        record_path.unlink(missing_ok=True)  # What it was of is overwritten now.
+        record_path.unlink(missing_ok=True)  # Its checkpoint is about to be overwritten.
         self._checkpoint.write(str(prefix))
-        digests = {path.name: files.sha256(path) for path in self._parts(step)}
+        digests = {path.name: files.sha256(path) for path in self._files(step)}
         files.write_json(record_path, {**(record or {}), "step": step, "sha256": digests})
         for old in self._steps()[: -self._keep]:
             self._remove(old)
 
-    def restore(self) -> dict[str, Any] | None:
+    def restore(self) -> JsonObject | None:
         """Restores the newest whole checkpoint; names those that are damaged.
 
         Returns:
@@ -55,31 +59,33 @@ class Checkpoints:
           UserError: there are some, and all are damaged or do not fit.
         """
         self._remove_unfinished()
-        causes = []
+        causes: list[str] = []
         steps = self._steps()[::-1]
         for number, step in enumerate(steps):
-            prefix = self._folder / f"{self._name}-{step}"
             record = self._whole(step)
-            if record is not None:
-                try:
-                    status = self._checkpoint.read(str(prefix))
-                    status.assert_existing_objects_matched()
-                    if causes:
-                        progress.say(f"using the checkpoint before it, of step {step:,}")
-                    # Else they would count as the newest, and this one go as the oldest.
-                    for damaged in steps[:number]:
-                        self._remove(damaged)
-                    return record
-                except (AssertionError, ValueError, tf.errors.OpError) as error:
-                    causes.append(f"the checkpoint {prefix} does not fit: {first_line(error)}")
-            else:
-                causes.append(f"the checkpoint {prefix} is damaged")
+            damage = self._read(step) if record is not None else "is damaged"
+            if damage is None:
+                if causes:
+                    progress.say(f"using the checkpoint before it, of step {step:,}")
+                # Else they would count as the newest, and this one go as the oldest.
+                for damaged in steps[:number]:
+                    self._remove(damaged)
+                return record
+            causes.append(f"the checkpoint {self._prefix(step)} {damage}")
             progress.say(causes[-1])
         if causes:
-            raise UserError(f"{causes[0]}, and no other is there; start anew with --overwrite")
+            raise UserError(f"{causes[0]}, and there is no other; train again with --overwrite")
         return None
 
-    def record(self) -> dict[str, Any] | None:
+    def _read(self, step: int) -> str | None:
+        """Restores a checkpoint; returns why it cannot be, if so."""
+        try:
+            self._checkpoint.read(str(self._prefix(step))).assert_existing_objects_matched()
+        except (AssertionError, ValueError, tf.errors.OpError) as error:
+            return f"does not fit: {first_line(error)}"
+        return None
+
+    def record(self) -> JsonObject | None:
         """The record of the newest whole checkpoint, None if there is none; nothing is restored.
 
         Damaged ones are named and removed.
@@ -89,14 +95,14 @@ class Checkpoints:
             record = self._whole(step)
             if record is not None:
                 return record
-            progress.say(f"the checkpoint {self._folder / f'{self._name}-{step}'} is damaged")
+            progress.say(f"the checkpoint {self._prefix(step)} is damaged")
             self._remove(step)
         return None
 
-    def _whole(self, step: int) -> dict[str, Any] | None:
+    def _whole(self, step: int) -> JsonObject | None:
         """The record of a checkpoint, if all its files are as they were written."""
         try:
-            record = files.read_json(self._folder / f"{self._name}-{step}.json")
+            record = files.read_json(self._prefix(step).with_suffix(".json"))
             for name, digest in record["sha256"].items():
                 if files.sha256(self._folder / name) != digest:
                     return None
@@ -105,13 +111,16 @@ class Checkpoints:
             return None
 
     def _steps(self) -> list[int]:
-        found = (path.stem.rpartition("-") for path in self._folder.glob(f"{self._name}-*.json"))
+        names = (path.stem.rpartition("-") for path in self._folder.glob(f"{self._name}-*.json"))
         return sorted(
-            int(step) for name, _, step in found if name == self._name and step.isdecimal()
+            int(step) for name, _, step in names if name == self._name and step.isdecimal()
         )
 
-    def _parts(self, step: int) -> list[Path]:
-        prefix = f"{self._name}-{step}"
+    def _prefix(self, step: int) -> Path:
+        return self._folder / f"{self._name}-{step}"
+
+    def _files(self, step: int) -> list[Path]:
+        prefix = self._prefix(step).name
         return [*self._folder.glob(f"{prefix}.index"), *self._folder.glob(f"{prefix}.data-*")]
 
     def _remove_unfinished(self) -> None:
@@ -124,6 +133,6 @@ class Checkpoints:
 
     def _remove(self, step: int) -> None:
         # The record first: without it the rest does not count.
-        (self._folder / f"{self._name}-{step}.json").unlink(missing_ok=True)
-        for path in self._parts(step):
+        self._prefix(step).with_suffix(".json").unlink(missing_ok=True)
+        for path in self._files(step):
             path.unlink(missing_ok=True)

@@ -1,38 +1,41 @@
-"""What feeds the loop: the devices it runs on, and the batches."""
+"""What the loop trains and validates on: the devices, and the batches."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from ...base.tf import tf
+from ...base.tf import keras, tf
 from ...data.dataset import Split
 from ...data.pipeline.augment import Augment
-from ...data.pipeline.batches import Batching, training_batches
-from ..run import RunConfig
+from ...data.pipeline.batches import Batching, evaluation_batches, training_batches
+from ..evaluation.metrics import Evaluation, evaluator
+from ..run.config import RunConfig
+from .steps import Batch
+
+EVALUATION_BATCH = 500
 
 
-def strategy() -> tf.distribute.Strategy:
+def local_strategy() -> tf.distribute.Strategy:
     """All local GPUs where there is more than one, else TensorFlow's default device."""
     if len(tf.config.list_physical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
 
 
-def iterator(
-    under: tf.distribute.Strategy,
+def run_batches(
+    strategy: tf.distribute.Strategy,
     config: RunConfig,
     splits: Sequence[Split],
     cache_dir: Path | None,
     start_step: int,
-) -> Any:
+) -> Iterator[Batch]:
     """The batches of a run, for `run_steps`.
 
     Args:
-      under: the strategy; a batch is cut among its replicas.
+      strategy: a batch is cut among its replicas.
       config: of the run.
       splits: what to train on.
-      cache_dir: the folder of the cache file, if the configuration asks for one.
+      cache_dir: the folder of the cache file, if the configuration has one.
       start_step: the first batch is the one of this step.
     """
     names = (field.name for field in dataclasses.fields(Augment))
@@ -41,13 +44,34 @@ def iterator(
         batch_size=config.recipe.batch_size,
         seed=config.seed,
         augment=augment,
-        balance_classes=config.pipeline["balance_classes"],
-        cache=config.pipeline["cache"],
+        balance_classes=config.pipeline.balance_classes,
+        cache=config.pipeline.cache,
         cache_dir=cache_dir,
-        shuffle_buffer=config.pipeline["shuffle_buffer"] or 1,
+        shuffle_buffer=config.pipeline.shuffle_buffer or 1,
     )
     batches = training_batches(splits, config.preprocess, batching, start_step)
     # The stream is the same for every worker.
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return iter(under.experimental_distribute_dataset(batches.with_options(options)))
+    return iter(strategy.experimental_distribute_dataset(batches.with_options(options)))
+
+
+def validation_batches(config: RunConfig, validation: Split) -> Iterator[Batch]:
+    """What a run is validated on, preprocessed: see `evaluation_batches`."""
+    return evaluation_batches(validation, config.preprocess, EVALUATION_BATCH)
+
+
+class Validator:
+    """Evaluates the model on the validation split."""
+
+    def __init__(self, config: RunConfig, validation: Split, model: keras.Model):
+        self._config, self._validation = config, validation
+        self._evaluate = evaluator(model)
+        # Read once, since it is seen after every epoch; unless images are not to be held.
+        in_memory = config.pipeline.cache == "memory"
+        self._held = list(validation_batches(config, validation)) if in_memory else None
+
+    def __call__(self) -> Evaluation:
+        if self._held is not None:
+            return self._evaluate(self._held)
+        return self._evaluate(validation_batches(self._config, self._validation))

@@ -1,16 +1,17 @@
-"""Ctrl-C and SIGTERM in training: noted, so that the loop can save before it leaves."""
+"""Ctrl-C and SIGTERM in training: noted, so that the loop can save before it ends."""
 
 import contextlib
 import signal
 import threading
-from typing import Any
+import types
+from collections.abc import Callable
 
 from ...base.errors import UserError
 
 _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
-class Stopped(UserError):  # noqa: N818 (it is no error)
+class Stopped(UserError):  # noqa: N818 (it is not an error)
     """The run was asked to stop, and has saved its state. Exit status 128 + signal, as shells do.
 
     Args:
@@ -32,10 +33,10 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.number: int | None = None
-        self._before: dict[int, Any] = {}
+        self._before: dict[int, Callable[..., object] | int | None] = {}
 
     def __enter__(self) -> "Interrupts":
-        if threading.current_thread() is threading.main_thread():  # Python allows it there alone.
+        if threading.current_thread() is threading.main_thread():  # Python allows it only there.
             for number in _NAMES:
                 # What the caller has ignored stays so: Ctrl-C, of a script's background job.
                 if signal.getsignal(number) != signal.SIG_IGN:
@@ -47,7 +48,7 @@ class Interrupts:
             signal.signal(number, handler)
         self._before.clear()
 
-    def _note(self, number: int, frame: Any) -> None:
+    def _note(self, number: int, frame: types.FrameType | None) -> None:
         del frame
         self.number = number
         handler = self._before.get(number)

@@ -8,7 +8,6 @@ float32 and of Keras's own layers, whose variables follow the network's.
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from ...base.tf import keras, tf
 from ..recipe import Recipe
@@ -21,18 +20,18 @@ class Networks:
 
     Attributes:
       trained: the network whose weights the optimizer changes.
-      model: float32, to be evaluated and kept.
+      model: float32, to be evaluated and saved.
       pairs: variables of `model` and those of `trained` that they follow.
-      average: decay of the moving average; 0 to follow at once.
+      ema_decay: decay of the moving average; 0 to follow at once.
     """
 
     trained: keras.Model
     model: keras.Model
-    pairs: tuple[tuple[Any, Any], ...]
-    average: float
+    pairs: tuple[tuple[keras.Variable, keras.Variable], ...]
+    ema_decay: float
 
     @property
-    def variables(self) -> list[Any]:
+    def variables(self) -> list[tf.Variable]:
         """All variables, for checkpoints; dropout's state too."""
         own = self.model.variables if self.model is not self.trained else []
         return [variable.value for variable in (*self.trained.variables, *own)]
@@ -43,18 +42,18 @@ class Networks:
         The decay climbs to its value, so that the first weights, which are
         random, are soon forgotten; as in `tf.train.ExponentialMovingAverage`.
         """
-        if not self.average:
+        if not self.ema_decay:
             return
-        at = tf.cast(step, tf.float32)
-        decay = tf.minimum(self.average, (1.0 + at) / (10.0 + at))
-        for mine, followed in self.pairs:
-            mine.assign(mine - (mine - followed) * (1.0 - decay))
+        steps = tf.cast(step, tf.float32)
+        decay = tf.minimum(self.ema_decay, (1.0 + steps) / (10.0 + steps))
+        for own, followed in self.pairs:
+            own.assign(own - (own - followed) * (1.0 - decay))
 
     def catch_up(self) -> None:
         """Before an evaluation: a model that is not an average takes the weights over."""
-        if not self.average:
-            for mine, followed in self.pairs:
-                mine.assign(followed.value)
+        if not self.ema_decay:
+            for own, followed in self.pairs:
+                own.assign(followed.value)
 
 
 def make(build: Callable[[], keras.Model], recipe: Recipe) -> Networks:
@@ -69,17 +68,17 @@ def make(build: Callable[[], keras.Model], recipe: Recipe) -> Networks:
     is_plain = recipe.dtype == "float32" and not any(
         isinstance(layer, layers.FusedBatchNorm) for layer in trained.layers
     )
-    if is_plain and not recipe.average:
+    if is_plain and not recipe.ema_decay:
         return Networks(trained, trained, (), 0.0)
     model = build()
     pairs = tuple(
-        (mine, followed)
-        for mine, followed in zip(model.variables, trained.variables, strict=True)
-        if mine.dtype == "float32"  # Not the state of random numbers.
+        (own, followed)
+        for own, followed in zip(model.variables, trained.variables, strict=True)
+        if own.dtype == "float32"  # Not the state of random numbers.
     )
-    for mine, followed in pairs:
-        mine.assign(followed.value)
-    return Networks(trained, model, pairs, recipe.average)
+    for own, followed in pairs:
+        own.assign(followed.value)
+    return Networks(trained, model, pairs, recipe.ema_decay)
 
 
 @contextlib.contextmanager

@@ -1,23 +1,24 @@
 """A recipe's optimizer and its learning rate by step."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from ...base.tf import keras, tf
 from ..recipe import Recipe
-from . import fused_adam as fused
 
+_schedules = keras.optimizers.schedules
 # The rate that a one-cycle schedule begins with, as a share of its peak.
 _ONE_CYCLE_START = 1 / 25
 
 
 def make_optimizer(
-    recipe: Recipe, total_steps: int, examples: int, variables: list[Any]
+    recipe: Recipe, total_steps: int, examples: int, variables: Sequence[keras.Variable]
 ) -> keras.optimizers.Optimizer:
     """The recipe's optimizer, built for `variables`.
 
     Weight decay is decoupled from the gradient (I. Loshchilov, F. Hutter,
-    "Decoupled weight decay regularization", ICLR 2019), and applies to kernels
-    alone: vectors are biases and the scales of batch normalization.
+    "Decoupled weight decay regularization", ICLR 2019), and applies only to
+    kernels: vectors are biases and the scales of batch normalization.
 
     Args:
       recipe: how to train.
@@ -25,21 +26,19 @@ def make_optimizer(
       examples: in an epoch.
       variables: the network's trainable ones.
     """
-    rate: Any = make_schedule(recipe, total_steps, examples)
-    common = {
-        "learning_rate": rate,
+    common: dict[str, Any] = {
+        "learning_rate": make_schedule(recipe, total_steps, examples),
         "weight_decay": recipe.weight_decay or None,
         "global_clipnorm": recipe.clip_norm or None,
     }
-    kind = recipe.optimizer
-    if kind == "sgd":
+    if recipe.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(momentum=recipe.momentum, nesterov=True, **common)
-    elif kind == "rmsprop":
+    elif recipe.optimizer == "rmsprop":
         optimizer = keras.optimizers.RMSprop(**common)
-    elif kind == "adamw" and recipe.weight_decay:
-        optimizer = fused.AdamW(**common)
+    elif recipe.optimizer == "adamw" and recipe.weight_decay:
+        optimizer = AdamW(**common)
     else:  # AdamW without decay is Adam.
-        optimizer = fused.Adam(**common)
+        optimizer = Adam(**common)
     if recipe.weight_decay:
         vectors = [variable for variable in variables if len(variable.shape) < 2]
         optimizer.exclude_from_weight_decay(var_list=vectors)
@@ -47,73 +46,99 @@ def make_optimizer(
     return optimizer
 
 
-def make_schedule(recipe: Recipe, total_steps: int, examples: int) -> Any:
-    """The learning rate by step: a number, or a Keras schedule.
+def make_schedule(
+    recipe: Recipe, total_steps: int, examples: int
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    """The learning rate by step, from 0: one number, or a Keras schedule.
+
+    `cosine`: I. Loshchilov, F. Hutter, "SGDR: stochastic gradient descent with
+    warm restarts", ICLR 2017 (one period, no restart). `one_cycle`: L. Smith, N.
+    Topin, "Super-convergence: very fast training of neural networks using large
+    learning rates", 2018.
 
     Args:
       recipe: how to train.
       total_steps: of the whole run.
       examples: in an epoch.
     """
-    if recipe.schedule == "constant" and not recipe.warmup:
-        return recipe.learning_rate
-    return Schedule(
-        kind=recipe.schedule,
-        peak=recipe.learning_rate,
-        total_steps=total_steps,
-        warmup_steps=round(recipe.warmup * total_steps),
-        decay_rate=recipe.decay_rate,
-        decay_steps=recipe.decay_epochs * examples / recipe.batch_size,
-    )
+    peak, warmup = recipe.learning_rate, round(recipe.warmup * total_steps)
+    rest = max(1, total_steps - warmup)
+    if recipe.schedule == "constant":
+        return _schedules.PolynomialDecay(0.0, warmup, peak) if warmup else peak
+    if recipe.schedule == "cosine":
+        if warmup:
+            return _schedules.CosineDecay(0.0, rest, warmup_target=peak, warmup_steps=warmup)
+        return _schedules.CosineDecay(peak, rest)
+    if recipe.schedule == "one_cycle":
+        # The line down goes through the peak at the end of the warm-up.
+        fall = _schedules.PolynomialDecay(peak * (warmup + rest) / rest, warmup + rest, 0.0)
+        return WarmUp(warmup, peak * _ONE_CYCLE_START, peak, fall) if warmup else fall
+    steps = recipe.decay_epochs * examples / recipe.batch_size
+    fall = _schedules.ExponentialDecay(peak, steps, recipe.decay_rate, staircase=True)
+    return WarmUp(warmup, 0.0, peak, fall) if warmup else fall
 
 
-class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A climb to the peak, then what `kind` says.
-
-    `cosine`: I. Loshchilov, F. Hutter, "SGDR: stochastic gradient descent with
-    warm restarts", ICLR 2017 (one period, no restart). `one_cycle`: L. Smith, N.
-    Topin, "Super-convergence: very fast training of neural networks using large
-    learning rates", 2018 (a line up from a 25th, and one down to 0).
-    """
+class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
+    """A line from `start` up to `peak` within `steps`; from there on what `after` gives."""
 
     def __init__(
         self,
-        kind: str,
+        steps: int,
+        start: float,
         peak: float,
-        total_steps: int,
-        warmup_steps: int,
-        decay_rate: float,
-        decay_steps: float,
+        after: keras.optimizers.schedules.LearningRateSchedule,
     ):
         super().__init__()
-        self._config = {
-            "kind": kind,
-            "peak": peak,
-            "total_steps": total_steps,
-            "warmup_steps": warmup_steps,
-            "decay_rate": decay_rate,
-            "decay_steps": decay_steps,
-        }
+        self._config = {"steps": steps, "start": start, "peak": peak, "after": after}
 
     def __call__(self, step: Any) -> tf.Tensor:
         """The rate of a step, from 0."""
-        c = self._config
-        at = tf.cast(step, tf.float32)
-        peak, warmup = c["peak"], c["warmup_steps"]
-        share = tf.clip_by_value((at - warmup) / max(1, c["total_steps"] - warmup), 0.0, 1.0)
-        if c["kind"] == "cosine":
-            rate = peak * 0.5 * (1.0 + tf.cos(3.14159265 * share))
-        elif c["kind"] == "one_cycle":
-            rate = peak * (1.0 - share)
-        elif c["kind"] == "step":
-            rate = peak * c["decay_rate"] ** tf.floor(at / c["decay_steps"])
-        else:
-            rate = tf.fill(tf.shape(at), peak)
-        if not warmup:
-            return rate
-        start = peak * _ONE_CYCLE_START if c["kind"] == "one_cycle" else 0.0
-        return tf.where(at < warmup, start + (peak - start) * at / warmup, rate)
+        steps, start, peak, after = self._config.values()
+        rising = start + (peak - start) * tf.cast(step, tf.float32) / steps
+        return tf.where(step < steps, rising, after(step))
 
     def get_config(self) -> dict[str, Any]:
         """What the constructor takes."""
         return dict(self._config)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "WarmUp":
+        """The schedule back from its configuration, in which Keras has serialized `after`."""
+        return cls(**{**config, "after": _schedules.deserialize(config["after"])})
+
+
+class _FusedUpdate:
+    """Each variable's update in one kernel of TensorFlow.
+
+    Keras writes an update as a dozen small ops, each of which goes over all weights once: a fifth
+    of a step of `mlp` on a processor. The formula is the same (D. Kingma, J. Ba, "Adam: a method
+    for stochastic optimization", ICLR 2015, with the bias corrections in the rate), and so are the
+    slots and the checkpoints.
+    """
+
+    def update_step(
+        self: Any, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor
+    ) -> None:
+        """One variable's update, in place."""
+        index = self._get_variable_index(variable)
+        step = tf.cast(self.iterations.value, tf.float32) + 1.0
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].handle,
+            v=self._velocities[index].handle,
+            beta1_power=tf.pow(self.beta_1, step),
+            beta2_power=tf.pow(self.beta_2, step),
+            lr=tf.cast(learning_rate, tf.float32),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=gradient,
+        )
+
+
+class Adam(_FusedUpdate, keras.optimizers.Adam):
+    """Adam."""
+
+
+class AdamW(_FusedUpdate, keras.optimizers.AdamW):
+    """Adam with decoupled weight decay."""

@@ -1,98 +1,127 @@
-"""Which images a run trains on and validates on, by its flags."""
+"""Which images a run trains on and validates on."""
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 from ...base.errors import UsageError
 from ...data import shards
 from ...data.dataset import Dataset, Split, open_dataset
+from ..run.config import DatasetConfig
+from ..run.pipeline import PipelineConfig
+from .options import TrainOptions
 
 
-def require_classes(dataset: Dataset) -> None:
-    """Refuses a dataset of one class: any network is right about it, and has learnt nothing.
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """The images of a run.
+
+    Attributes:
+      training: the part of the dataset to train on.
+      mixed: parts of other datasets to train on too.
+      validation: of the dataset.
+    """
+
+    training: Split
+    mixed: tuple[Split, ...]
+    validation: Split
+
+    @property
+    def trained_on(self) -> tuple[Split, ...]:
+        """All splits to train on."""
+        return self.training, *self.mixed
+
+    @property
+    def config(self) -> DatasetConfig:
+        """As the run's configuration has it."""
+        return DatasetConfig.of(self.training, self.mixed, self.validation)
+
+    def first_batches(self, training: int, validation: int) -> "Selection":
+        """Only the first images of each split."""
+        return Selection(
+            self.training.cut(0, training),
+            tuple(split.cut(0, training) for split in self.mixed),
+            self.validation.cut(0, validation),
+        )
+
+
+def select(options: TrainOptions, dataset: Dataset) -> Selection:
+    """What to train and to validate on.
 
     Raises:
-      UsageError: names the class.
+      UsageError: there is nothing to train on or to learn, or the splits do not fit.
     """
-    if dataset.num_classes < 2:
+    if dataset.num_classes < 2:  # Any network is right about it, and has learnt nothing.
         raise UsageError(
-            f"{dataset.name} in {dataset.directory} has one class alone "
+            f"{dataset.name} in {dataset.directory} has only one class "
             f"({', '.join(dataset.label_names)}): there is nothing to tell apart; add images of "
-            "another class and prepare it anew"
+            "another class and prepare it again"
         )
-
-
-def splits(values: Any, dataset: Dataset) -> tuple[str, str]:
-    """The training and the validation split, by the flags or by default.
-
-    Raises:
-      UsageError: one is empty, or they share images: the validation figure would be false.
-    """
-    defaults = dataset.default_splits()
-    train_split, validation_split = (
-        given or default
-        for given, default in zip(
-            (values.train_split, values.validation_split), defaults, strict=True
-        )
-    )
-    for flag, split in (("train", train_split), ("validation", validation_split)):
-        if not dataset.num_examples(split):
-            raise UsageError(f"--{flag}_split={split} of {dataset.name} holds no images")
-    common = shards.common(
-        dataset.split(train_split).shards, dataset.split(validation_split).shards
-    )
-    if common:
-        raise UsageError(
-            f"--train_split={train_split} and --validation_split={validation_split} share "
-            f"{common:,} images; give both so that they share none"
-        )
-    return train_split, validation_split
-
-
-def sources(values: Any, dataset: Dataset, train_split: str) -> list[Split]:
-    """What to train on: the dataset, and those that are mixed in.
-
-    Raises:
-      UsageError: a mix is not name:weight, or its dataset does not fit.
-    """
-    index, number = _shard(values.shard)
-    found = [part(dataset.split(train_split), values.skip, values.take, values.shard)]
-    for each in values.mix:
-        name, _, word = each.rpartition(":")
-        try:
-            weight = float(word)
-        except ValueError:
-            weight = 0.0
-        if not name or not 0 < weight < float("inf"):
-            raise UsageError(f"--mix={each}: name:weight was expected, the weight above 0")
-        other = open_dataset(Path(values.data_dir), name)
-        if (other.image_shape, other.num_classes) != (dataset.image_shape, dataset.num_classes):
-            raise UsageError(
-                f"--mix={each}: {name} has images {list(other.image_shape)} and "
-                f"{other.num_classes} classes, {dataset.name} {list(dataset.image_shape)} and "
-                f"{dataset.num_classes}"
-            )
-        split = other.split(other.default_splits()[0]).of_worker(index, number)
-        found.append(dataclasses.replace(split, weight=weight))
-    for split in found:
+    train_name, validation_name = dataset.default_splits()
+    train_name = options.train_split or train_name
+    validation_name = options.validation_split or validation_name
+    validation = dataset.split(validation_name)
+    _check_splits(dataset.split(train_name), validation)
+    mixed = tuple(_mixed(word, dataset, options) for word in options.mix)
+    selection = Selection(training_split(dataset, train_name, options.pipeline), mixed, validation)
+    for split in selection.trained_on:
         if not split.examples:
             raise UsageError(
-                f"--skip={values.skip} --shard={values.shard} leave no images of {split.name} "
-                f"of {split.dataset.name}"
+                f"--skip={options.pipeline.skip} --shard={options.pipeline.shard} leave no images "
+                f"of {split.name} of {split.dataset.name}"
             )
-    return found
+    return selection
 
 
-def part(split: Split, skip: int, take: int, shard: str) -> Split:
-    """The images of a training split that --skip, --take and --shard leave."""
-    index, number = _shard(shard)
-    stop = skip + take if take else split.examples
-    return split.cut(skip, stop).of_worker(index, number)
+def training_split(dataset: Dataset, name: str, pipeline: PipelineConfig) -> Split:
+    """The part of a split that a run trains on.
+
+    Args:
+      dataset: of the run.
+      name: of the split, in TFDS's syntax.
+      pipeline: tells the part.
+
+    Raises:
+      UsageError: there is no such split or part.
+    """
+    split = dataset.split(name)
+    stop = pipeline.skip + pipeline.take if pipeline.take else split.examples
+    return split.cut(pipeline.skip, stop).of_worker(*_shard(pipeline.shard))
+
+
+def _check_splits(training: Split, validation: Split) -> None:
+    """Refuses splits that are empty or share images: the validation figure would be false."""
+    for flag, split in (("train_split", training), ("validation_split", validation)):
+        if not split.examples:
+            raise UsageError(f"--{flag}={split.name} of {split.dataset.name} holds no images")
+    common = shards.common(training.shards, validation.shards)
+    if common:
+        raise UsageError(
+            f"--train_split={training.name} and --validation_split={validation.name} share "
+            f"{common:,} images; give both so that they share none"
+        )
+
+
+def _mixed(word: str, dataset: Dataset, options: TrainOptions) -> Split:
+    """The training split of a dataset that is mixed in, given as `name:weight`."""
+    name, _, number = word.rpartition(":")
+    try:
+        weight = float(number)
+    except ValueError:
+        weight = 0.0
+    if not name or not 0 < weight < float("inf"):
+        raise UsageError(f"--mix={word}: expected name:weight, with a weight above 0")
+    other = open_dataset(Path(options.data_dir), name)
+    if (other.image_shape, other.num_classes) != (dataset.image_shape, dataset.num_classes):
+        raise UsageError(
+            f"--mix={word}: {name} has images {list(other.image_shape)} and {other.num_classes} "
+            f"classes, {dataset.name} {list(dataset.image_shape)} and {dataset.num_classes}"
+        )
+    split = other.split(other.default_splits()[0]).of_worker(*_shard(options.pipeline.shard))
+    return dataclasses.replace(split, weight=weight)
 
 
 def _shard(text: str) -> tuple[int, int]:
-    """Which of how many parts.
+    """Which part, of how many.
 
     Raises:
       UsageError: it is not i/n with i below n.
@@ -101,8 +130,3 @@ def _shard(text: str) -> tuple[int, int]:
     if index.isdecimal() and number.isdecimal() and int(index) < int(number):
         return int(index), int(number)
     raise UsageError(f"--shard={text}: expected i/n, such as 0/4 to 3/4")
-
-
-def first_batches(splits: list[Split], batch_size: int, batches: int) -> list[Split]:
-    """Of each split, only this many batches."""
-    return [split.cut(0, batches * batch_size) for split in splits]

@@ -1,18 +1,21 @@
 """Optimizer steps as one graph function."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from ...base.tf import keras, tf
 from ..recipe import Recipe
 from .network import Networks
+
+# Images float32 [N, H, W, C], preprocessed, and labels int64 [N].
+Batch = tuple[tf.Tensor, tf.Tensor]
 
 
 class StepFigures(NamedTuple):
     """What some steps gave.
 
     Attributes:
-      steps: how many were done: fewer than asked for if a loss is not finite.
+      steps: how many were done: fewer than requested if a loss is not finite.
       loss, accuracy: sums over the steps of each batch's mean.
       gradient_norm: global norm of the last step's gradients, before clipping.
     """
@@ -29,7 +32,7 @@ def step_function(
     optimizer: keras.optimizers.Optimizer,
     recipe: Recipe,
     num_classes: int,
-) -> Callable[[Any, tf.Tensor], StepFigures]:
+) -> Callable[[Iterator[Batch], tf.Tensor], StepFigures]:
     """A graph function of (iterator, count) that does up to `count` steps.
 
     It ends early, after the step, where the loss is not finite.
@@ -61,17 +64,17 @@ def step_function(
         optimizer.apply(gradients, variables)
         networks.follow(step)
         right = tf.reduce_sum(tf.cast(tf.equal(tf.argmax(logits, axis=-1), labels), tf.float32))
-        # Asked for once in a while: not worth computing at each step. (Of several
+        # Logged once in a while: not worth computing at each step. (Of several
         # replicas' gradients, the sum of their norms, which is at least the norm.)
-        asked = tf.logical_or(is_last, tf.logical_not(tf.math.is_finite(loss)))
-        norm = tf.cond(asked, lambda: tf.linalg.global_norm(gradients), lambda: tf.zeros([]))
+        is_logged = tf.logical_or(is_last, tf.logical_not(tf.math.is_finite(loss)))
+        norm = tf.cond(is_logged, lambda: tf.linalg.global_norm(gradients), lambda: tf.zeros([]))
         return loss, right / recipe.batch_size, norm
 
-    def total(value: Any) -> tf.Tensor:
+    def total(value: tf.Tensor) -> tf.Tensor:
         return strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
 
     @tf.function
-    def run_steps(iterator: Any, count: tf.Tensor) -> StepFigures:
+    def run_steps(iterator: Iterator[Batch], count: tf.Tensor) -> StepFigures:
         done = tf.zeros([], tf.int64)
         loss, accuracy, norm = tf.zeros([]), tf.zeros([]), tf.zeros([])
         while done < count and tf.math.is_finite(loss):

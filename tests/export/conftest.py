@@ -7,7 +7,7 @@ import pytest
 
 from digitline.base.tf import tf
 from digitline.export.functions import TrainedModel
-from digitline.models.run import Run
+from digitline.models.run.folder import Run
 
 from support import export
 

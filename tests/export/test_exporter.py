@@ -12,7 +12,7 @@ import pytest
 from digitline.base.errors import DataError, UsageError, UserError, VerificationError
 from digitline.export import exporter, options, signatures
 from digitline.export.formats import quantize, tflite
-from digitline.models.run import Run
+from digitline.models.run.folder import Run
 from digitline.serving import artifacts
 
 from support import call, export, python

@@ -12,7 +12,7 @@ import pytest
 from digitline.base.errors import UsageError, UserError
 from digitline.base.tf import keras
 from digitline.models import evaluate, lenet5, train
-from digitline.models.run import Run
+from digitline.models.run.folder import Run
 from digitline.models.training import loop, pace
 
 from support import DATASET, call, digitline, python, train_arguments

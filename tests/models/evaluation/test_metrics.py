@@ -8,7 +8,7 @@ from digitline.data.pipeline.batches import evaluation_batches
 from digitline.data.pipeline.records import load
 from digitline.models import evaluate, train
 from digitline.models.evaluation.metrics import evaluator, of_probabilities, wilson_interval
-from digitline.models.run import Run
+from digitline.models.run.folder import Run
 
 from support import call, digitline, train_arguments
 

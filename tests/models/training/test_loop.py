@@ -12,7 +12,7 @@ import pytest
 
 from digitline.base.errors import UsageError, UserError
 from digitline.models import train
-from digitline.models.run import Run
+from digitline.models.run.folder import Run
 from digitline.models.training import loop
 
 from support import call, digitline, train_arguments

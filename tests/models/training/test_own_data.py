@@ -9,7 +9,7 @@ from digitline.base.errors import DataError, UsageError
 from digitline.data import prepare
 from digitline.data.dataset import open_dataset
 from digitline.models import train
-from digitline.models.run import Run
+from digitline.models.run.folder import Run
 
 from support import call
 

@@ -1,0 +1,76 @@
+"""Evaluates an exported model: a SavedModel or a TFLite file, ours or another's."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ...base import progress
+from ...base.errors import UsageError, UserError
+from ...data.dataset import Dataset, Split, open_dataset
+from ...data.pipeline.records import decoded
+from ...serving.artifacts import OPENERS, Classifier, manifest
+from .data import Data
+from .metrics import Evaluation, of_probabilities
+from .result import Result
+
+_DATA_DIR = Path("datasets")
+
+
+def evaluate(kind: str, path: Path, dataset_name: str | None, data: Data) -> Result:
+    """The figures of an artifact.
+
+    Args:
+      kind: `saved_model` or `tflite`.
+      path: of the artifact.
+      dataset_name: by default of the dataset that its manifest names.
+      data: what to evaluate it on.
+
+    Raises:
+      UserError: the artifact or the dataset does not open, or they do not fit.
+    """
+    classifier = OPENERS[kind](path)
+    dataset = _dataset(classifier, dataset_name, data.data_dir)
+    with data.of(dataset) as (split, lost):
+        figures = _evaluated(classifier, split).figures(lost)
+    return Result(
+        model=str(classifier.path),
+        dataset=dataset.name,
+        split=data.split,
+        label_names=dataset.label_names,
+        figures=figures,
+        kind=kind,
+        artifact=classifier.path,
+    )
+
+
+def _dataset(classifier: Classifier, name: str | None, data_dir: Path | None) -> Dataset:
+    """The dataset with that name, or else the one that the artifact's manifest names."""
+    run = manifest(classifier).get("run", {})
+    name = name or run.get("dataset", {}).get("name")
+    if not name:
+        raise UsageError(f"{classifier.path} does not say what it was trained on: give --dataset")
+    dataset = open_dataset(Path(data_dir or run.get("data_dir") or _DATA_DIR), name)
+    if classifier.image_shape != dataset.image_shape:
+        raise UserError(
+            f"{classifier.path} takes images {list(classifier.image_shape)}, those of {name} are "
+            f"{list(dataset.image_shape)}"
+        )
+    return dataset
+
+
+def _evaluated(classifier: Classifier, split: Split) -> Evaluation:
+    labels, probabilities = [], []
+    with progress.Progress(f"evaluating on {split.name}", split.examples) as bar:
+        for images, numbers in decoded(split):
+            outputs = classifier.run(images.numpy())
+            if "probabilities" not in outputs:
+                raise UserError(f"{classifier.path}: it gives {sorted(outputs)}, no probabilities")
+            labels.append(numbers.numpy())
+            probabilities.append(outputs["probabilities"])
+            bar.advance(len(labels[-1]))
+    known, classes = probabilities[0].shape[1], split.dataset.num_classes
+    if known != classes:
+        raise UserError(
+            f"{classifier.path} knows {known} classes, {split.dataset.name} has {classes}"
+        )
+    return of_probabilities(np.concatenate(labels), np.concatenate(probabilities))

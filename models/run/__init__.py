@@ -1,0 +1,1 @@
+"""A run: its configuration, its folder, and what is recorded in it."""

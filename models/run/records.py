@@ -1,0 +1,124 @@
+"""What is recorded in a run folder: rows of metrics.jsonl, training.json, evaluation.json."""
+
+import dataclasses
+
+from ...base import configs
+from ...base.files import JsonObject
+
+
+@dataclasses.dataclass(frozen=True)
+class MetricsRow:
+    """A row of metrics.jsonl: means over the steps since the row before.
+
+    Attributes:
+      step: the last of them, counted from 1.
+      epoch: passes over the training images up to it.
+      loss: training loss, in nats.
+      accuracy: share of the training images that were classified rightly, 0 to 1.
+      gradient_norm: global norm of the step's gradients, before clipping.
+      images_per_s: trained on; without validations and checkpoints.
+      learning_rate: of the step.
+      weight_norm: global norm of the trainable weights.
+      validation_loss, validation_accuracy: where the step was validated.
+    """
+
+    step: int
+    epoch: float
+    loss: float
+    accuracy: float
+    gradient_norm: float
+    images_per_s: float
+    learning_rate: float
+    weight_norm: float
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+
+    def to_config(self) -> dict[str, float]:
+        """The figures that there are, by name."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+@dataclasses.dataclass(frozen=True)
+class Validation:
+    """Figures of the weights after a step on the validation split."""
+
+    step: int
+    validation_accuracy: float
+    validation_loss: float
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingRecord:
+    """training.json: how the training went.
+
+    Attributes:
+      parameters: of the network.
+      corrupt_records: damaged records that were left out.
+      steps: optimizer steps in all.
+      resumed_from: the step at which the last session began.
+      seconds: of training, in all sessions.
+      images_per_s: in all.
+      ended_by: `epochs`, `max_steps`, `max_minutes` or `patience`.
+      best: the best validation.
+    """
+
+    parameters: int
+    corrupt_records: int
+    steps: int
+    resumed_from: int
+    seconds: float
+    images_per_s: float
+    ended_by: str
+    best: Validation | None
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassFigures:
+    """Figures of a class, 0 to 1; None where there is nothing to divide by.
+
+    Attributes:
+      images: of the class.
+      precision: share of the images taken for it that are of it.
+      recall: share of its images that are taken for it.
+      f1: harmonic mean of the two.
+    """
+
+    images: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Figures:
+    """A model's figures on a split, as evaluation.json has them by split.
+
+    Attributes:
+      accuracy: share of the images that are classified rightly, 0 to 1.
+      accuracy_interval_95: its 95 % confidence interval, after Wilson.
+      loss: mean cross-entropy, in nats.
+      calibration_error: the expected calibration error, 0 to 1.
+      examples, correct: images, and those that are classified rightly.
+      by_class: by class number.
+      confusion: [K][K], images by true class (row) and predicted class.
+      misclassified: indices in the split, from 0, ascending.
+      corrupt_records: damaged records that were left out.
+    """
+
+    accuracy: float
+    accuracy_interval_95: tuple[float, float]
+    loss: float
+    calibration_error: float
+    examples: int
+    correct: int
+    by_class: tuple[ClassFigures, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    misclassified: tuple[int, ...]
+    corrupt_records: int = 0
+
+    def to_config(self) -> JsonObject:
+        """As JSON holds it; `corrupt_records` only where there are some."""
+        config = configs.to_config(self)
+        if not self.corrupt_records:
+            del config["corrupt_records"]
+        return config

@@ -1,0 +1,103 @@
+"""The state of a run: networks, optimizer and validations, as the last checkpoint has them."""
+
+import dataclasses
+import random
+
+from ...base import progress
+from ...base.tf import keras, tf
+from .. import registry
+from ..run.config import RunConfig
+from ..run.folder import Run
+from . import network
+from .checkpoints import Checkpoints
+from .optimizer import make_optimizer
+from .plan import Plan
+from .validations import Validations
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """What a step changes, and where it is saved.
+
+    Attributes:
+      networks: what is trained, and the model that comes of it.
+      optimizer: built for their variables.
+      validations: what they have found so far.
+      first_step: steps that are done already.
+    """
+
+    networks: network.Networks
+    optimizer: keras.optimizers.Optimizer
+    validations: Validations
+    first_step: int
+    _step: tf.Variable
+    _seconds: tf.Variable
+    _checkpoints: Checkpoints
+
+    @property
+    def seconds(self) -> float:
+        """Of training, up to the last checkpoint."""
+        return float(self._seconds)
+
+    def save(self, step: int, seconds: float) -> None:
+        """Writes a checkpoint."""
+        self._step.assign(step)
+        self._seconds.assign(seconds)
+        self._checkpoints.save(step, self.validations.record())
+
+
+def restore(run: Run, config: RunConfig, plan: Plan, strategy: tf.distribute.Strategy) -> State:
+    """The state of a run at its last checkpoint; new weights if there is none.
+
+    Raises:
+      UsageError: the network cannot take images of that size.
+      UserError: all checkpoints are damaged.
+    """
+    # Keras draws the seeds of initializers and dropout from Python's generator.
+    # TensorFlow's global seed is left alone: tf.data would mix it into the order.
+    random.seed(config.seed)
+    with strategy.scope():
+        networks = network.make(lambda: _build(config), config.recipe)
+        variables = networks.trained.trainable_variables
+        optimizer = make_optimizer(config.recipe, plan.total_steps, plan.examples, variables)
+    step = tf.Variable(tf.constant(0, tf.int64), trainable=False, name="step")
+    seconds = tf.Variable(tf.constant(0.0, tf.float64), trainable=False, name="seconds")
+    # All variables by their order: tracking the model itself would leave out the
+    # state of dropout's random numbers.
+    checkpoints = Checkpoints(
+        run.checkpoints,
+        "ckpt",
+        plan.settings.keep_checkpoints,
+        networks=networks.variables,
+        optimizer=[variable.value for variable in optimizer.variables],
+        step=step,
+        seconds=seconds,
+    )
+    record = checkpoints.restore() or {}
+    selected = [variable.value for variable in networks.model.variables]
+    validations = Validations(run.checkpoints, selected, record)
+    if int(step):
+        progress.say(f"resuming {run.workdir} at step {int(step):,} of {plan.total_steps:,}")
+    run.rewind_metrics(int(step))
+    return State(networks, optimizer, validations, int(step), step, seconds, checkpoints)
+
+
+def _build(config: RunConfig) -> keras.Model:
+    """The network, with new weights.
+
+    Raises:
+      UsageError: it cannot take images of that size.
+    """
+    preprocess = config.preprocess
+    try:
+        network_module = registry.get(config.model)
+        return network_module.build(preprocess.output_shape, len(config.label_names))
+    except ValueError as error:
+        if "output size would be zero or negative" not in str(error):
+            raise
+        crop, cut = config.recipe.crop, ""
+        if crop:
+            seen = "x".join(map(str, preprocess.output_shape))
+            cut = f" ({seen} after --crop={crop})"
+        why = f"{cut}: they are too small, no pixel is left for one of its layers"
+        raise registry.cannot_take(config.model, preprocess.image_shape, crop, why) from error
