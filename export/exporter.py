@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from ..base import command, export_layout, files
+from ..base import command, configs, export_layout, files
 from ..base.command_flags import flag_values, read
 from ..base.errors import UsageError
 from ..base.files import JsonObject
@@ -103,9 +103,9 @@ def text(result: Result) -> str:
 def to_json(result: Result) -> JsonObject:
     """The result for programs."""
     if isinstance(result, (Checked, RolledBack)):
-        return command.as_json(result)
+        return configs.to_config(result)
     rows = [comparison.to_json() for comparison in result.verification]
-    return {**command.as_json(dataclasses.replace(result, verification=())), "verification": rows}
+    return {**configs.to_config(dataclasses.replace(result, verification=())), "verification": rows}
 
 
 FLAGS = flag_values(ExportOptions)

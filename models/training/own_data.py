@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ...base import command, progress
 from ...base.errors import UsageError, UserError
-from ...data import prepare as preparation
 from ...data.preparation.request import Request
 from ...data.preparation.source_state import ChangedError
+from ...data.prepare import run
 
 
 def prepare(data: Path, data_dir: Path) -> str:
@@ -28,10 +28,10 @@ def prepare(data: Path, data_dir: Path) -> str:
     request = _request(data, data_dir)
     try:
         try:
-            return preparation.run(request).dataset
+            return run(request).dataset
         except ChangedError:
             progress.say(f"{data} has changed since it was prepared: preparing it again")
-            return preparation.run(dataclasses.replace(request, overwrite=True)).dataset
+            return run(dataclasses.replace(request, overwrite=True)).dataset
     except UserError as error:
         if error.option is None:
             raise

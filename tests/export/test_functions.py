@@ -111,7 +111,7 @@ def test_one_bad_picture_fails_its_request_alone(loaded, test_images):
 def test_activations_are_what_the_layers_say(name, test_images):
     network = registry.get(name)
     recipe = network.RECIPES["best"]
-    preprocess = network.preprocess((28, 28, 1), recipe)
+    preprocess = registry.preprocess(network, (28, 28, 1), recipe)
     model = network.build(preprocess.output_shape, 10)
     subject = functions.TrainedModel(model, preprocess, tuple("0123456789"))
     images = test_images[0][:5]
@@ -130,7 +130,7 @@ def test_activations_are_what_the_layers_say(name, test_images):
 
 def test_names_of_layers_do_not_depend_on_what_was_made_before():
     network = registry.get("tiny")
-    preprocess = network.preprocess((28, 28, 1), network.RECIPES["best"])
+    preprocess = registry.preprocess(network, (28, 28, 1), network.RECIPES["best"])
     names = []
     for _ in range(2):
         model = network.build(preprocess.output_shape, 10)

@@ -2,24 +2,37 @@ import dataclasses
 
 import pytest
 
-from digitline.base import command
+from digitline.base import configs
 from digitline.base.errors import DataError
-from digitline.models import recipe as recipes
 from digitline.models.recipe import Recipe
+from digitline.models.training import options
 
 
 def parsed(*arguments):
-    values = command.new_flags()
-    recipes.define_flags(**command.group(values, "Recipe"))
-    values(["program", *arguments])
-    return values
+    options.FLAGS.unparse_flags()
+    options.FLAGS(["program", *arguments])
+    return options.from_flags(options.FLAGS, [])
 
 
-def test_every_field_is_a_flag_and_only_given_flags_override():
-    base = Recipe(optimizer="sgd", learning_rate=0.1, batch_size=32)
-    values = parsed("--learning_rate=0.5", "--epochs=2")
-    assert {field.name for field in dataclasses.fields(Recipe)} <= set(values)
-    assert recipes.override(base, values) == dataclasses.replace(base, learning_rate=0.5, epochs=2)
+def test_every_field_is_a_flag_and_only_flags_that_are_given_change_the_recipe():
+    assert {field.name for field in dataclasses.fields(Recipe)} <= set(options.FLAGS)
+    assert parsed("--learning_rate=0.5", "--epochs=2").changes == {
+        "learning_rate": 0.5,
+        "epochs": 2.0,
+    }
+
+
+def test_the_former_names_of_flags_are_understood():
+    assert parsed("--average=0.9", "--keep=best").changes == {"ema_decay": 0.9, "select": "best"}
+
+
+def test_flags_become_the_values_that_a_caller_gives():
+    assert parsed() == options.TrainOptions()
+    given = parsed("--cache=off", "--max_minutes=2", "--mix=a:1,b:2", "--workdir=here")
+    assert given.pipeline.cache == "off"
+    assert given.settings.max_minutes == 2.0
+    assert given.mix == ("a:1", "b:2")
+    assert given.workdir.name == "here"
 
 
 def test_steps_of_a_run():
@@ -32,6 +45,11 @@ def test_steps_of_a_run():
 
 def test_configuration():
     recipe = Recipe(optimizer="sgd", warmup=0.2)
-    assert Recipe.from_config(recipe.to_config()) == recipe
-    with pytest.raises(DataError, match="recipe in the configuration is wrong"):
-        Recipe.from_config({"speed": 3})
+    assert Recipe.from_config(configs.to_config(recipe)) == recipe
+    older = {"optimizer": "sgd", "average": 0.9, "keep": "best", "epochs": 3}
+    assert Recipe.from_config(older) == Recipe(
+        optimizer="sgd", ema_decay=0.9, select="best", epochs=3.0
+    )
+    for wrong in ({"speed": 3}, {"epochs": "many"}, 5):
+        with pytest.raises(DataError, match="recipe in the configuration is wrong"):
+            Recipe.from_config(wrong)

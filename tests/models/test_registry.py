@@ -1,14 +1,15 @@
 import dataclasses
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from digitline.base.errors import UsageError
-from digitline.models import lenet5, registry, train
+from digitline.models import lenet5, registry
 from digitline.models.recipe import Recipe
 
-from support import call, train_arguments
-
+ROOT = Path(__file__).parents[2]
+RESULTS = sorted((ROOT / "benchmarks" / "results").glob("accuracy-*.json"))
 # Layers with their output shapes on MNIST, and the number of parameters, as the articles have it.
 ARTICLES = {
     "softmax": (7_850, "flatten 784, logits 10"),
@@ -37,7 +38,7 @@ ARTICLES = {
         "relu2 7x7x36, flatten 1764, hidden 128, logits 10",
     ),
 }
-# What the articles set; everything else is as a recipe is by default.
+# What the articles set; everything else has a recipe's default.
 RECIPES = {
     "softmax": Recipe(
         optimizer="sgd", momentum=0.0, learning_rate=0.5, batch_size=100, epochs=2, max_steps=1000
@@ -56,7 +57,7 @@ RECIPES = {
 def built(name, image_shape=(28, 28, 1), classes=10):
     module = registry.get(name)
     recipe = module.RECIPES.get("article", module.RECIPES["best"])
-    preprocess = module.preprocess(image_shape, recipe)
+    preprocess = registry.preprocess(module, image_shape, recipe)
     return preprocess, module.build(preprocess.output_shape, classes)
 
 
@@ -64,10 +65,10 @@ def built(name, image_shape=(28, 28, 1), classes=10):
 def test_layers_and_parameters_are_the_articles(name):
     parameters, layers = ARTICLES[name]
     preprocess, model = built(name)
-    found = ", ".join(
+    shapes = ", ".join(
         f"{layer.name} {'x'.join(map(str, layer.output.shape[1:]))}" for layer in model.layers[1:]
     )
-    assert found == layers
+    assert shapes == layers
     assert model.count_params() == parameters
     logits = model(preprocess(np.zeros((3, 28, 28, 1), np.uint8)))
     assert logits.shape == (3, 10)
@@ -77,7 +78,7 @@ def test_layers_and_parameters_are_the_articles(name):
 @pytest.mark.parametrize(
     ("name", "parameters"), [("swift", 69_722), ("tiny", 5_490), ("sharp", 445_482)]
 )
-def test_ours(name, parameters):
+def test_our_networks_have_their_size(name, parameters):
     _, model = built(name)
     assert model.count_params() == parameters
     assert name != "tiny" or parameters <= 6_000  # Its goal; moving statistics count.
@@ -95,7 +96,7 @@ def test_both_recipes_train_the_same_layers(name):
     assert dataclasses.replace(best, mean=0.0, std=1.0) != RECIPES[name]
 
 
-def test_twoconv_begins_as_its_article():
+def test_twoconv_starts_with_its_articles_weights():
     _, model = built("twoconv")
     for layer in model.layers:
         if layer.weights:
@@ -105,7 +106,7 @@ def test_twoconv_begins_as_its_article():
             assert 0.03 < kernel.std() < 0.05
 
 
-def test_softmax_begins_at_zero():
+def test_softmax_starts_at_zero():
     assert not built("softmax")[1].get_weights()[0].any()
 
 
@@ -115,31 +116,8 @@ def test_other_sizes_channels_and_classes(name):
     assert model(preprocess(np.zeros((2, 32, 36, 3), np.uint8))).shape == (2, 4)
 
 
-def test_a_network_that_cannot_take_the_images_says_so(tmp_path):
-    np.savez(tmp_path / "small.npz", images=np.zeros((40, 8, 8)), labels=np.arange(40) % 4)
-    arguments = [
-        "--model=convnet3", f"--data={tmp_path / 'small.npz'}", f"--data_dir={tmp_path}",
-        f"--workdir={tmp_path / 'run'}",
-    ]  # fmt: skip
-    with pytest.raises(UsageError, match=r"--model=convnet3 cannot take images 8x8x1"):
-        call(train.COMMAND, arguments)
-
-
-@pytest.mark.parametrize(
-    ("model", "crop", "message"),
-    [
-        ("mlp", 14, "--crop=14 cuts so many pixels"),
-        ("lenet5", 2, "lenet5 takes one size of images alone"),
-    ],
-)
-def test_a_crop_that_cannot_be(model, crop, message, data_dir, tmp_path):
-    arguments = train_arguments(data_dir, tmp_path / "run", f"--model={model}", f"--crop={crop}")
-    with pytest.raises(UsageError, match=message):
-        call(train.COMMAND, arguments)
-
-
 def test_images_larger_than_the_network_are_resized():
-    preprocess = lenet5.preprocess((64, 48, 3), lenet5.RECIPES["best"])
+    preprocess = registry.preprocess(lenet5, (64, 48, 3), lenet5.RECIPES["best"])
     assert preprocess.resizing == "resize"
     assert preprocess.output_shape == (32, 32, 3)
 
@@ -151,9 +129,20 @@ def test_every_model_keeps_the_convention(name):
     assert set(module.RECIPES) <= set(registry.RECIPES)
     assert module.ARTICLE_ACCURACY
     for recipe in module.RECIPES.values():
-        assert module.preprocess((28, 28, 1), recipe).image_shape == (28, 28, 1)
+        assert registry.preprocess(module, (28, 28, 1), recipe).image_shape == (28, 28, 1)
 
 
-def test_an_unknown_model():
+def test_rejects_an_unknown_model():
     with pytest.raises(ValueError, match="Received: 'lenet'"):
         registry.get("lenet")
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
+def test_a_network_states_what_was_measured(path):
+    measured = json.loads(path.read_text())
+    accuracies = [run["accuracy"] for run in measured["runs"]]
+    stated = (
+        f"--recipe={measured['recipe_name']:<7}  {measured['accuracy_mean'] * 100:.2f} % "
+        f"({min(accuracies) * 100:.2f} to {max(accuracies) * 100:.2f})"
+    )
+    assert stated in registry.get(measured["model"]).__doc__

@@ -102,7 +102,7 @@ def test_the_same_model_gives_the_same_bytes(file, well_trained, tmp_path):
 @pytest.mark.parametrize("name", registry.NAMES)
 def test_every_network_converts(name, tmp_path):
     network = registry.get(name)
-    preprocess = network.preprocess((28, 28, 1), network.RECIPES["best"])
+    preprocess = registry.preprocess(network, (28, 28, 1), network.RECIPES["best"])
     model = network.build(preprocess.output_shape, 10)
     subject = functions.TrainedModel(model, preprocess, tuple("0123456789"))
     onnx.write(subject, tmp_path)

@@ -226,7 +226,7 @@ def test_a_killed_report_leaves_no_half(facts, dataset, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", registry.NAMES)
 def test_every_network_has_an_embedding(name):
     module = registry.get(name)
-    preprocess = module.preprocess((28, 28, 3), module.RECIPES["best"])
+    preprocess = registry.preprocess(module, (28, 28, 3), module.RECIPES["best"])
     model = module.build(preprocess.output_shape, 26)
     raw = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 3), np.uint8)
     inputs = preprocess(raw).numpy()

@@ -8,7 +8,7 @@ from digitline.models.report import network
 @pytest.mark.parametrize("name", registry.NAMES)
 def test_shows_every_network(name):
     module = registry.get(name)
-    preprocess = module.preprocess((28, 28, 3), module.RECIPES["best"])
+    preprocess = registry.preprocess(module, (28, 28, 3), module.RECIPES["best"])
     model = module.build(preprocess.output_shape, 26)
     rows = network.layers(model)
     assert sum(row.parameters for row in rows) == model.count_params()

@@ -10,8 +10,8 @@ def value():
     return tf.Variable([0.0, 0.0])
 
 
-def fill(folder, value, steps, keep=3):
-    checkpoints = Checkpoints(folder, "ckpt", keep, value=value)
+def fill(folder, value, steps, count=3):
+    checkpoints = Checkpoints(folder, "ckpt", count, value=value)
     for step in steps:
         value.assign([step, step])
         checkpoints.save(step, {"score": step / 10})
@@ -63,15 +63,17 @@ def test_damaged_ones_do_not_push_out_the_good_one(value, tmp_path):
     assert Checkpoints(tmp_path, "ckpt", 1, value=value).restore()["step"] == 210
 
 
-def test_where_all_are_damaged_it_says_so(value, tmp_path):
+def test_says_that_all_are_damaged(value, tmp_path):
     fill(tmp_path, value, (1, 2))
     for step in (1, 2):
         (tmp_path / f"ckpt-{step}.index").write_bytes(b"")
-    with pytest.raises(UserError, match=r"ckpt-2 is damaged, and no other .* --overwrite"):
+    with pytest.raises(
+        UserError, match=r"ckpt-2 is damaged, and there is no other; .* --overwrite"
+    ):
         Checkpoints(tmp_path, "ckpt", 2, value=value).restore()
 
 
-def test_what_a_kill_left_unfinished_does_not_count_and_goes(value, tmp_path):
+def test_an_unfinished_one_is_removed(value, tmp_path):
     fill(tmp_path, value, (1, 2))
     (tmp_path / "ckpt-2.json").unlink()  # Killed before the record was written.
     (tmp_path / "best-5.index").write_bytes(b"another's")
@@ -81,7 +83,7 @@ def test_what_a_kill_left_unfinished_does_not_count_and_goes(value, tmp_path):
     assert (tmp_path / "best-5.index").exists()
 
 
-def test_one_of_another_network_does_not_fit(value, tmp_path):
+def test_rejects_one_of_another_network(value, tmp_path):
     fill(tmp_path, value, (1,))
     with pytest.raises(UserError, match="does not fit"):
         Checkpoints(tmp_path, "ckpt", 2, value=tf.Variable([0.0]), more=value).restore()

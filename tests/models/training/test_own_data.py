@@ -126,7 +126,7 @@ def test_data_and_a_dataset_are_one_too_many(tmp_path):
     run(tmp_path, path)
 
 
-def test_one_class_alone_is_refused(tmp_path):
-    with pytest.raises(UsageError, match=r"toy in .* has one class alone \(0\): .*another class"):
+def test_rejects_a_dataset_of_one_class(tmp_path):
+    with pytest.raises(UsageError, match=r"toy in .* has only one class \(0\): .*another class"):
         run(tmp_path, save(tmp_path / "toy.npz", classes=1))
     assert not (tmp_path / "run").exists()

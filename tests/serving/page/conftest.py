@@ -21,7 +21,7 @@ def server(exported, tmp_path_factory):
     shutil.copytree(exported.saved_model, folder / "no_tflite/1")
     shutil.copytree(BOXED, folder / "boxed/1")
     network = registry.get("softmax")
-    preprocess = network.preprocess((28, 28, 1), network.RECIPES["best"])
+    preprocess = registry.preprocess(network, (28, 28, 1), network.RECIPES["best"])
     model = network.build(preprocess.output_shape, 10)
     subject = functions.TrainedModel(model, preprocess, tuple("0123456789"))
     saved_model.write(subject, folder / "softmax/1")

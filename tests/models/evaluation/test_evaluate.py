@@ -1,0 +1,84 @@
+import json
+import re
+
+import pytest
+
+from digitline.base.errors import UsageError, UserError
+from digitline.data.pipeline.batches import evaluation_batches
+from digitline.models import evaluate
+from digitline.models.evaluation.metrics import evaluator
+from digitline.models.run.folder import Run
+
+from support import call
+
+
+def test_evaluate_adds_the_split_to_the_run(trained, dataset):
+    result = call(evaluate.COMMAND, [f"--workdir={trained.workdir}"])
+    # Guessing gets 0.1; a short training on 1,100 images gets far more.
+    assert result["accuracy"] > 0.7
+    assert result["examples"] == 300
+    recorded = json.loads(Run(trained.workdir).evaluation.read_text())
+    assert set(recorded) >= {"train[:100]", "test"}
+    assert recorded["test"]["accuracy"] == result["accuracy"]
+    low, high = result["accuracy_interval_95"]
+    assert low < result["accuracy"] < high
+
+
+def test_an_export_has_the_figures_of_its_run(well_trained, exported):
+    run = call(evaluate.COMMAND, [f"--workdir={well_trained.workdir}"])
+    for kind in ("saved_model", "tflite"):
+        path = exported.result["artifacts"][kind]
+        found = call(evaluate.COMMAND, [f"--{kind}={path}"])
+        assert found["misclassified"] == run["misclassified"]
+        assert found["loss"] == pytest.approx(run["loss"], rel=1e-4)
+        assert found["dataset"] == "tiny_digits"
+
+
+def test_an_ensemble_is_the_mean_of_the_probabilities(trained, quick, dataset):
+    other = quick.workdir
+    found = call(evaluate.COMMAND, [f"--workdir={trained.workdir},{other}"])
+    means, singles = 0, []
+    for workdir in (trained.workdir, other):
+        config, model = Run(workdir).load()
+        batches = evaluation_batches(dataset.split("test"), config.preprocess, 300)
+        figures = evaluator(model)(batches)
+        means = means + figures.probabilities / 2
+        singles.append(figures.accuracy)
+    assert found["single_accuracies"] == singles
+    assert found["accuracy"] == (means.argmax(1) == figures.labels).mean()
+    assert found["model"] == "ensemble of 2 (lenet5, softmax)"
+
+
+def test_text_shows_classes_and_confusion(trained):
+    options = evaluate.EvaluateOptions(workdir=(str(trained.workdir),), split="test[:50]")
+    text = evaluate.COMMAND.text(evaluate.run(options))
+    assert re.search(r"class +images +precision +recall +F1", text)
+    assert "true class by row, predicted by column:" in text
+    assert "misclassified, by index in test[:50]: " in text
+    assert "export --workdir=" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (["--tflite=a.tflite"], UsageError, "--workdir and --tflite: give one of them"),
+        (["--dataset=mnist"], UsageError, "--dataset goes with --saved_model and --tflite"),
+        (["--split=tset"], UsageError, "no split 'tset'"),
+        (["--split=test[:0]"], UsageError, r"the split test\[:0\] of tiny_digits holds no images"),
+        (["--workdir=none"], UserError, "none holds no run"),
+        (["--data_dir=none"], UserError, "tiny_digits is not prepared in none"),
+    ],
+)
+def test_mistakes(arguments, error, message, trained):
+    with pytest.raises(error, match=message):
+        call(evaluate.COMMAND, [f"--workdir={trained.workdir}", *arguments])
+
+
+def test_a_damaged_model_is_named(trained, tmp_path):
+    run = Run(tmp_path)
+    run.config.write_text(Run(trained.workdir).config.read_text())
+    whole = Run(trained.workdir).model.read_bytes()
+    for damaged in (whole[:1000], b"", whole[:5000] + b"x" * 5000 + whole[10_000:]):
+        run.model.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"model\.keras cannot be loaded"):
+            call(evaluate.COMMAND, [f"--workdir={tmp_path}"])

@@ -1,0 +1,77 @@
+import pytest
+
+from digitline.base.errors import UsageError, UserError
+from digitline.models.run.pipeline import PipelineConfig
+from digitline.models.training.options import TrainOptions
+from digitline.models.training.selection import select
+
+
+@pytest.fixture
+def selected(dataset, data_dir):
+    """What options select of the tiny dataset."""
+
+    def selected(pipeline=None, **options):
+        pipeline = PipelineConfig(**(pipeline or {}))
+        return select(TrainOptions(data_dir=data_dir, pipeline=pipeline, **options), dataset)
+
+    return selected
+
+
+def test_the_dataset_decides_by_default(selected):
+    selection = selected()
+    assert (selection.training.name, selection.training.examples) == ("train[100:]", 1100)
+    assert (selection.validation.name, selection.validation.examples) == ("train[:100]", 100)
+    assert selection.mixed == ()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"train_split": "train"}, {"validation_split": "train[1000:]+test"}]
+)
+def test_rejects_splits_that_share_images(wrong, selected):
+    with pytest.raises(UsageError, match=r"share \d+ images"):
+        selected(**wrong)
+
+
+def test_rejects_an_empty_split(selected):
+    with pytest.raises(UsageError, match=r"--validation_split=train\[:0\] .* holds no images"):
+        selected(validation_split="train[:0]")
+
+
+def test_skip_and_take(selected):
+    training = selected({"skip": 50, "take": 640}).training
+    assert training.examples == 640
+    assert training.shards[0].skip == 150
+    with pytest.raises(UsageError, match=r"--skip=5000 .* leave no images"):
+        selected({"skip": 5000})
+
+
+def test_shards_of_a_split_are_disjoint_and_complete(selected):
+    records = [
+        (shard.path, record)
+        for index in range(3)
+        for shard in selected({"shard": f"{index}/3"}).training.shards
+        for record in range(shard.skip, shard.skip + shard.take)
+    ]
+    assert len(records) == len(set(records)) == 1100
+    for wrong in ("3/3", "0", "a/b", "0/9999"):
+        with pytest.raises(UsageError, match=f"shard={wrong}"):
+            selected({"shard": wrong})
+
+
+def test_a_mix(selected):
+    selection = selected(mix=("tiny_digits:0.5",))
+    assert [split.weight for split in selection.trained_on] == [1.0, 0.5]
+    assert selection.config.mix[0].weight == 0.5
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("other", "expected name:weight"),
+        ("other:x", "expected name:weight"),
+        ("none:1", "not prep"),
+    ],
+)
+def test_rejects_a_mix_that_is_not_name_and_weight(wrong, message, selected):
+    with pytest.raises(UserError, match=message):
+        selected(mix=(wrong,))
