@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ...base import files, progress
 from ...base.errors import DataError, UsageError
-from ..sources.slices import NUM_SHARDS, Executor, Plan, Source
+from ..sources.slices import NUM_SHARDS, Executor, ReadOptions, Source
 from . import beam, local
 from .request import CSV, IMAGE_FOLDER, RESIZED, Outcome, Request
 from .source_state import FILES
@@ -83,7 +83,7 @@ def _source(request: Request, place: Path, executor: Executor, folder: Path) -> 
     module = {IMAGE_FOLDER: image_folder, CSV: csv_images, RESIZED: tfds_folder}[request.kind]
     return module.plan(
         place,
-        Plan(
+        ReadOptions(
             image_size=request.size,
             channels=request.depth,
             num_shards=request.num_shards,

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -98,6 +97,7 @@ def _worker() -> Iterator[Connection]:
         pass_fds=[theirs.fileno()],
         stdin=subprocess.DEVNULL,
         stdout=2,  # What libraries print.
+        start_new_session=True,  # Ctrl-C reaches only the parent, which ends the workers.
         env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},  # A GPU is for one process.
     )
     theirs.close()
@@ -111,7 +111,6 @@ def _worker() -> Iterator[Connection]:
 
 def serve(descriptor: int) -> None:
     """What a worker runs: receives a function, then numbers, and sends what it returns for each."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends the workers.
     connection = Connection(descriptor)
     work = connection.recv()
     indices: queue.SimpleQueue[int] = queue.SimpleQueue()

@@ -16,7 +16,7 @@ from ...base.errors import DataError
 from . import csv_layout
 from .counted import CountedSlice, CountedSource, LabelCounts, count
 from .csv_layout import CsvFile
-from .slices import Damaged, Example, Plan
+from .slices import Damaged, Example, ReadOptions
 
 # Rows that are parsed at once.
 _BLOCK = 512
@@ -82,37 +82,37 @@ class CsvSource(CountedSource[CsvSlice]):
         return values.astype(np.uint8).reshape(self.image_shape)
 
 
-def plan(place: Path, plan: Plan) -> CsvSource:
+def plan(place: Path, options: ReadOptions) -> CsvSource:
     """Opens a file or the files of a folder, cuts them into slices and counts their labels.
 
     Args:
       place: a CSV file, or a folder of train.csv and perhaps validation.csv and test.csv.
-      plan: how to read them.
+      options: how to read them.
 
     Raises:
       UserError: a file is missing or not of the form, or the images differ in shape.
     """
-    files, shape = _open(place, plan)
+    files, shape = _open(place, options)
     slices = []
     for file in files:
         rows = (file.size - file.start) // file.row_bytes + 1  # An estimate.
-        edges = np.linspace(file.start, file.size, plan.num_slices(rows, file.columns) + 1)
+        edges = np.linspace(file.start, file.size, options.num_slices(rows, file.columns) + 1)
         slices += [
             CsvSlice(split=file.split, file=file, start=start, end=end)
             for start, end in itertools.pairwise(edges.astype(np.int64).tolist())
         ]
-    cut = plan.cut({file.split for file in files})
-    counted, totals = count(slices, _labels, plan.executor, "counting rows")
+    cut = options.cut({file.split for file in files})
+    counted, totals = count(slices, _labels, options.executor, "counting rows")
     return CsvSource(_label_names(totals), shape, counted, cut, totals)
 
 
-def _open(place: Path, plan: Plan) -> tuple[list[CsvFile], tuple[int, int, int]]:
+def _open(place: Path, options: ReadOptions) -> tuple[list[CsvFile], tuple[int, int, int]]:
     """The files that have labels, one for each split, and the shape of their images."""
     paths = csv_layout.find(place) if place.is_dir() else {"train": place}
     files, shapes = [], {}
     for split, path in paths.items():
         file = csv_layout.look(path, split)
-        shape = csv_layout.image_shape(file, plan.image_size, plan.channels)
+        shape = csv_layout.image_shape(file, options.image_size, options.channels)
         if shape is None and split == "train":
             raise DataError(f"{path}: its rows have no label column: expected label,pixel0,…")
         if shape is None:

@@ -22,7 +22,7 @@ from ...base import pictures, progress
 from ...base.errors import DataError, UsageError
 from . import folder_layout
 from .folder_layout import FolderLayout
-from .slices import Damaged, Example, Plan
+from .slices import Damaged, Example, ReadOptions
 from .stratify import SPLITS, Cut
 
 
@@ -51,12 +51,12 @@ class FolderSource:
                 yield Example(split.decode(), image, int(label))
 
 
-def plan(root: Path, plan: Plan) -> FolderSource:
+def plan(root: Path, options: ReadOptions) -> FolderSource:
     """Deals the pictures out, and finds their size.
 
     Args:
       root: the folder of class folders, or of split folders that hold them.
-      plan: how to read it.
+      options: how to read it.
 
     Raises:
       DataError: it is not of the form, or sizes differ; names two files.
@@ -69,22 +69,22 @@ def plan(root: Path, plan: Plan) -> FolderSource:
             f"{len(others):,} files are not pictures by their suffix and are left out, such as "
             f"{root / others[0]}"
         )
-    cut = plan.cut(set(layout.roots))
+    cut = options.cut(set(layout.roots))
     total = sum(len(layout.names("train", label)) for label in layout.label_names)
     first = folder_layout.first_header(layout)
-    height, width = plan.image_size or first.size
-    num_slices = plan.num_slices(total, height * width * (plan.channels or 3))
+    height, width = options.image_size or first.size
+    num_slices = options.num_slices(total, height * width * (options.channels or 3))
     if num_slices > total:
         raise UsageError(f"--num_shards={num_slices} is more than the {total:,} pictures")
-    _deal(layout, cut, plan.folder, num_slices)
-    image_size, channels = plan.image_size, plan.channels
+    _deal(layout, cut, options.folder, num_slices)
+    image_size, channels = options.image_size, options.channels
     if image_size is None or channels is None:
-        work = functools.partial(_scan, root, plan.folder)
-        scanned = plan.executor(work, num_slices, "reading headers")
+        work = functools.partial(_scan, root, options.folder)
+        scanned = options.executor(work, num_slices, "reading headers")
         image_size = image_size or _common_size(scanned)
         channels = channels or (3 if any(part.colour for part in scanned) else 1)
     return FolderSource(
-        root, plan.folder, layout.label_names, (*image_size, channels), num_slices, cut.seed
+        root, options.folder, layout.label_names, (*image_size, channels), num_slices, cut.seed
     )
 
 

@@ -72,8 +72,8 @@ class Executor(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
-    """How a source is to be read: what its `plan` function takes.
+class ReadOptions:
+    """How a source is to be read.
 
     Attributes:
       image_size: (height, width) of all images; None: their own, which must be equal.

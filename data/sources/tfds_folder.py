@@ -19,7 +19,7 @@ from ..pipeline import records
 from ..shards import Shard
 from .counted import CountedSlice, CountedSource, count
 from .raw import RawSplit
-from .slices import Damaged, Example, Plan
+from .slices import Damaged, Example, ReadOptions
 from .stratify import SPLITS
 
 
@@ -63,12 +63,12 @@ class TfdsSource(CountedSource[TfdsSlice]):
             yield Example(split, image, label)
 
 
-def plan(directory: Path, plan: Plan) -> TfdsSource:
+def plan(directory: Path, options: ReadOptions) -> TfdsSource:
     """Finds the shards and counts their labels.
 
     Args:
       directory: that TFDS made.
-      plan: how to read it; with an image size.
+      options: how to read it; with an image size.
 
     Raises:
       DataError: there is no training split, or a record is not of images and labels.
@@ -76,7 +76,7 @@ def plan(directory: Path, plan: Plan) -> TfdsSource:
     builder = tfds.builder_from_directory(str(directory))
     features: Any = builder.info.features
     image: Any = features["image"]
-    if plan.image_size is None:
+    if options.image_size is None:
         raise UsageError("pictures that differ in size need --image_size=HxW")
     if not isinstance(image, tfds.features.Image):
         raise DataError(f"{directory}: its images are not pictures (PNG, JPEG), but {image}")
@@ -92,12 +92,12 @@ def plan(directory: Path, plan: Plan) -> TfdsSource:
     ]
     if not slices or slices[0].split != "train":
         raise DataError(f"{directory}: has no training split, but {', '.join(sizes) or 'none'}")
-    counted, totals = count(slices, _labels, plan.executor, "counting labels")
+    counted, totals = count(slices, _labels, options.executor, "counting labels")
     return TfdsSource(
         tuple(features["label"].names),
-        (*plan.image_size, plan.channels or features["image"].shape[-1] or 3),
+        (*options.image_size, options.channels or features["image"].shape[-1] or 3),
         counted,
-        plan.cut({part.split for part in slices}),
+        options.cut({part.split for part in slices}),
         totals,
     )
 

@@ -117,7 +117,7 @@ def test_a_folder_that_tfds_made_is_used_as_it_is(tmp_path):
     assert call(train.COMMAND, [*arguments, *where])["dataset"] == "tiny_colour"
 
 
-def test_what_has_a_source_is_downloaded_after_a_probe(web, tmp_path, monkeypatch):
+def test_downloads_once_the_host_answers(web, tmp_path, monkeypatch):
     (tmp_path / "web" / "shade.txt").write_text("150")
     address = f"{web}shade.txt"
     digest = hashlib.sha256(b"150").hexdigest()
@@ -137,7 +137,7 @@ def test_what_has_a_source_is_downloaded_after_a_probe(web, tmp_path, monkeypatc
     assert colours(tmp_path)
 
 
-def test_a_source_that_does_not_answer_is_not_waited_for(tmp_path, monkeypatch):
+def test_does_not_wait_for_a_host_that_does_not_answer(tmp_path, monkeypatch):
     monkeypatch.setattr(TinyColour, "url_infos", {"http://127.0.0.1:9/x": None}, raising=False)
     with pytest.raises(DataError, match=r"could not prepare tiny_colour: 127.0.0.1:9 cannot be"):
         run(tmp_path, "tiny_colour")
@@ -145,7 +145,7 @@ def test_a_source_that_does_not_answer_is_not_waited_for(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, OSError])  # requests' errors are of the latter.
-def test_what_tfds_raises_is_one_line(kind, tmp_path, monkeypatch):
+def test_an_error_of_tfds_is_one_line(kind, tmp_path, monkeypatch):
     def fails(*_):
         raise kind("the page has changed\nand more")
 
@@ -169,7 +169,7 @@ def test_what_tfds_raises_is_one_line(kind, tmp_path, monkeypatch):
         ("tiny_colour/large", "--dataset=tiny_colour/large: "),
     ],
 )
-def test_what_is_no_dataset_of_images(name, message, tmp_path):
+def test_rejects_datasets_that_are_not_images_and_labels(name, message, tmp_path):
     with pytest.raises(UsageError, match=message):
         run(tmp_path, name)
 
@@ -194,7 +194,7 @@ def test_pictures_of_many_sizes_get_one(tmp_path):
         open_dataset(tmp_path, "mixed_sizes")
 
 
-def test_a_damaged_picture_among_them(tmp_path, monkeypatch):
+def test_a_damaged_picture_is_named_or_left_out(tmp_path, monkeypatch):
     MixedSizes(data_dir=tmp_path).download_and_prepare()
     (shard,) = (tmp_path / "mixed_sizes" / "2.1.0").glob("*.tfrecord-*")
     contents = list(tfds_folder.tf.data.TFRecordDataset(str(shard)).as_numpy_iterator())

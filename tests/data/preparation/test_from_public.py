@@ -82,7 +82,7 @@ def test_a_failed_overwrite_leaves_the_dataset(tmp_path, testdata):
     assert [p.name for p in (tmp_path / DATASET).iterdir() if p.is_dir()] == ["1.0.0"]
 
 
-def test_something_else_in_its_place_is_refused(tmp_path, testdata):
+def test_rejects_something_else_in_its_place(tmp_path, testdata):
     (tmp_path / DATASET / "1.0.0").mkdir(parents=True)
     arguments = prepare_arguments(tmp_path, testdata)
     with pytest.raises(DataError, match="exists, but is not a dataset"):
@@ -131,7 +131,7 @@ def test_a_kill_leaves_nothing_that_looks_finished(tmp_path, testdata, capsys):
         ("--data_dir=taken", UserError, "cannot use taken.* as a folder"),
     ],
 )
-def test_mistakes(flag, error, message, tmp_path, testdata, monkeypatch):
+def test_rejects_wrong_flags(flag, error, message, tmp_path, testdata, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "taken").touch()
     with pytest.raises(error, match=message):

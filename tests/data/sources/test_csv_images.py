@@ -85,7 +85,7 @@ def test_one_file_without_header_whole_and_any_number_of_shards(digits, tmp_path
         assert np.array_equal(found_labels, labels)
 
 
-def test_given_test_file_words_as_labels_and_fractions(digits, tmp_path):
+def test_a_test_file_words_as_labels_and_fractions(digits, tmp_path):
     folder = tmp_path / "words"
     words = [("even", "odd")[label % 2] for label in digits[1]]
     small = digits[0][:, ::4, ::4].astype(str)
@@ -100,7 +100,7 @@ def test_given_test_file_words_as_labels_and_fractions(digits, tmp_path):
     assert examples(tmp_path, "parity", "train")[0][0, 0, 0] == 3
 
 
-def test_bad_rows_are_named_or_passed_over(kaggle, tmp_path):
+def test_bad_rows_are_named_or_left_out(kaggle, tmp_path):
     lines = (kaggle / "train.csv").read_text().splitlines()
     lines[7] = lines[7].rpartition(",")[0]
     lines[900] = lines[900].rpartition(",")[0] + ",256"
@@ -158,7 +158,7 @@ def test_every_line_belongs_to_one_slice(tmp_path):
         ("1" + ",1" * 15, DataError, "no label column"),
     ],
 )
-def test_files_of_another_form(content, error, message, tmp_path):
+def test_rejects_files_of_another_form(content, error, message, tmp_path):
     path = tmp_path / "odd.csv"
     path.write_text(content)
     with pytest.raises(error, match=message):

@@ -117,7 +117,7 @@ def test_known_content_passes_and_one_changed_pixel_does_not():
         known.check(dataset, "train", RawSplit(images, labels), "i", "l")
 
 
-def test_labels_in_another_order_or_number_are_refused():
+def test_rejects_labels_in_another_order_or_number():
     dataset, images, labels = split((3, 4))
     with pytest.raises(DataError, match="l: not the train labels of two: expected SHA-256"):
         known.check(dataset, "train", RawSplit(images, labels[::-1]), "i", "l")
@@ -126,7 +126,7 @@ def test_labels_in_another_order_or_number_are_refused():
         known.check(dataset, "train", RawSplit(images, labels), "i", "l")
 
 
-def test_probe_says_why_a_host_is_no_use(web):
+def test_probe_says_why_a_host_cannot_be_used(web):
     assert fetch.probe(web) is None
     assert "404" in fetch.probe(f"{web}none")
     with socket.socket() as silent:  # It takes connections and never answers.
@@ -152,7 +152,7 @@ def tfds_at(web, monkeypatch):
     monkeypatch.setattr(known, "DATASETS", {"mnist": known.MNIST, "kmnist": known.MNIST})
 
 
-def test_tfds_that_does_not_answer_is_not_waited_for(tfds_at, tmp_path, monkeypatch):
+def test_does_not_wait_for_a_host_that_does_not_answer(tfds_at, tmp_path, monkeypatch):
     monkeypatch.setattr(fetch, "probe", lambda url: "host did not answer within 4 s")
     with pytest.raises(DataError, match=r"could not download mnist: host did .* --source=pypi"):
         fetch.fetch("mnist", "tfds", None, tmp_path)
@@ -167,7 +167,7 @@ def test_tfds_downloads_and_what_came_is_checked(tfds_at, tmp_path, testdata, mo
     assert raw.splits["train"].images.shape == (1200, 28, 28, 1)
 
 
-def test_a_page_in_place_of_the_data_is_said_to_be_one(tfds_at, tmp_path, testdata):
+def test_rejects_an_html_page_in_place_of_the_data(tfds_at, tmp_path, testdata):
     shutil.copytree(testdata, tmp_path / "web", dirs_exist_ok=True)
     page = tmp_path / "web" / "train-images-idx3-ubyte.gz"
     page.write_text("<!DOCTYPE html><html>Blocked by the proxy</html>")

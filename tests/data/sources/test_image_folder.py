@@ -120,7 +120,7 @@ def test_colour_pictures_are_trained_on(colour, tmp_path):
     assert json.loads((tmp_path / "run" / "config.json").read_text())["dataset"]["name"] == "shapes"
 
 
-def test_a_bad_file_is_named_or_passed_over(grey, tmp_path):
+def test_a_damaged_picture_is_named_or_left_out(grey, tmp_path):
     root = shutil.copytree(grey, tmp_path / "bad")
     bad = root / "digit 0" / "zz.png"
     bad.write_bytes(b"\x89PNG\r\n\x1a\n and then nothing of the kind")
@@ -147,7 +147,7 @@ def test_a_bad_file_is_named_or_passed_over(grey, tmp_path):
         assert str(path) in "\n".join(prepare.to_json(result)["corrupt_files"])
 
 
-def test_one_name_is_not_taken_for_two_folders(grey, colour, tmp_path):
+def test_rejects_one_name_for_two_folders(grey, colour, tmp_path):
     run(grey, tmp_path, "--name=mine")
     assert run(grey, tmp_path, "--name=mine")["reused"]
     with pytest.raises(DataError, match=r"prepared with another place .* --overwrite"):
@@ -165,7 +165,7 @@ def test_one_name_is_not_taken_for_two_folders(grey, colour, tmp_path):
         (("train/a/1.png", "val/a/1.png", "valid/a/1.png"), "two folders for one split"),
     ],
 )
-def test_folders_of_another_form(files, message, tmp_path):
+def test_rejects_folders_of_another_form(files, message, tmp_path):
     root = tmp_path / "root"
     root.mkdir()
     for name in files:
@@ -185,7 +185,7 @@ def test_folders_of_another_form(files, message, tmp_path):
         (["--source_file=x.csv"], "needs --source_dir"),
     ],
 )
-def test_flags_that_are_wrong(flags, message, grey, tmp_path):
+def test_rejects_wrong_flags(flags, message, grey, tmp_path):
     with pytest.raises(UsageError, match=message):
         run(grey, tmp_path, *flags)
 

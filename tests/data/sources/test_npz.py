@@ -36,7 +36,7 @@ def loaded(folder, name, split):
     return images.numpy(), labels.numpy()
 
 
-def test_keras_form_comes_back_as_it_was(arrays, tmp_path):
+def test_arrays_in_keras_form_are_prepared_unchanged(arrays, tmp_path):
     path = save(tmp_path, **arrays)
     result = run(tmp_path, path, "--validation_fraction=0")
     assert result["dataset"] == "digits"
@@ -47,7 +47,7 @@ def test_keras_form_comes_back_as_it_was(arrays, tmp_path):
     assert run(tmp_path, path, "--validation_fraction=0")["reused"]
 
 
-def test_validation_is_of_all_classes_though_the_images_are_sorted(arrays, tmp_path):
+def test_the_validation_split_of_sorted_images_has_all_classes(arrays, tmp_path):
     order = np.argsort(arrays["y_train"], kind="stable")
     changed = {name: arrays[name][order] for name in ("x_train", "y_train")}
     run(tmp_path, save(tmp_path, **{**arrays, **changed}))
@@ -59,7 +59,7 @@ def test_validation_is_of_all_classes_though_the_images_are_sorted(arrays, tmp_p
     assert len(loaded(tmp_path, "digits", "test")[1]) == 100
 
 
-def test_a_file_that_changed_is_not_taken_for_what_it_was(arrays, tmp_path):
+def test_rejects_a_file_that_changed_since_it_was_prepared(arrays, tmp_path):
     path = save(tmp_path, **arrays)
     first = run(tmp_path, path)
     save(tmp_path, **{**arrays, "y_train": (arrays["y_train"] + 1) % 10})
@@ -70,7 +70,7 @@ def test_a_file_that_changed_is_not_taken_for_what_it_was(arrays, tmp_path):
     assert run(tmp_path, path)["reused"]
 
 
-def test_the_name_of_a_public_dataset_is_not_taken(arrays, tmp_path):
+def test_rejects_the_name_of_a_public_dataset(arrays, tmp_path):
     path = save(tmp_path, **arrays).rename(tmp_path / "mnist.npz")
     with pytest.raises(UsageError, match=r"would be called mnist, as a public one is; .*--name"):
         run(tmp_path, path)
@@ -85,7 +85,7 @@ def test_splits_without_images_are_left_out(arrays, tmp_path):
 
 
 @pytest.mark.parametrize("kind", [bool, np.uint8, np.int64, np.float32])
-def test_black_and_white_is_of_full_contrast(kind, arrays, tmp_path, capsys):
+def test_pixels_of_0_and_1_are_scaled_to_255(kind, arrays, tmp_path, capsys):
     for name in ("x_train", "x_test"):
         arrays[name] = (arrays[name] > 127).astype(kind)
     splits, _ = npz.read(save(tmp_path, **arrays))
@@ -99,7 +99,7 @@ def test_one_nearly_black_split_stays_as_it_is(arrays, tmp_path):
     np.testing.assert_array_equal(splits["test"].images[..., 0], dark)
 
 
-def test_one_set_is_cut_by_class(few_digits, tmp_path):
+def test_one_set_is_split_by_class(few_digits, tmp_path):
     images, labels = few_digits
     path = save(tmp_path, images=images, labels=labels)
     result = run(tmp_path, path, "--test_fraction=0.2", "--validation_fraction=0.1")
@@ -150,7 +150,7 @@ def test_other_types_and_shapes(arrays, tmp_path):
         ({"x_train": np.array([{}] * 200)}, "x_train: cannot be read"),
     ],
 )
-def test_what_is_not_of_the_form(change, message, arrays, tmp_path):
+def test_rejects_arrays_of_another_form(change, message, arrays, tmp_path):
     changed = {name: each for name, each in {**arrays, **change}.items() if each is not None}
     if "x_train" in change and change["x_train"] is None:
         del changed["y_train"]
@@ -159,7 +159,7 @@ def test_what_is_not_of_the_form(change, message, arrays, tmp_path):
     assert not list((tmp_path / "data").glob("digits/1.0.0"))
 
 
-def test_files_that_are_none(tmp_path):
+def test_rejects_files_that_are_not_npz(tmp_path):
     (tmp_path / "a.npz").write_bytes(b"PK\x03\x04 and so on")
     np.save(tmp_path / "b.npz.npy", np.zeros(3))
     (tmp_path / "b.npz.npy").rename(tmp_path / "b.npz")

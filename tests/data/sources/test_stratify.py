@@ -9,7 +9,7 @@ def test_a_permutation_of_any_size(count):
     assert sorted(permuted(np.arange(count), count, "key")) == list(range(count))
 
 
-def test_the_cut_is_exact_reproducible_and_by_seed():
+def test_the_cut_is_exact_and_depends_only_on_the_seed():
     cut = Cut(validation=0.1, test=0.2, seed=3)
     found = cut.splits("seven", 5923, np.arange(5923))
     assert np.bincount(found).tolist() == [5923 - 592 - 1185, 592, 1185]
@@ -22,7 +22,7 @@ def test_the_cut_is_exact_reproducible_and_by_seed():
     assert tests.max() < 0.26
 
 
-def test_one_example_at_least_is_left_to_train_on():
+def test_at_least_one_example_is_left_to_train_on():
     assert Cut(0.4, 0.5, 0).sizes(1) == (0, 0)
     assert Cut(0.4, 0.5, 0).sizes(2) == (0, 1)
     assert Cut(0.4, 0.5, 0).sizes(100) == (40, 50)

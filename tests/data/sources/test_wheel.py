@@ -36,7 +36,7 @@ class Attack:
         return os.system, ("touch attacked",)
 
 
-def test_a_pickle_that_would_run_code_is_refused(tmp_path, monkeypatch):
+def test_rejects_a_pickle_that_would_run_code(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = write_wheel(tmp_path / "a.whl", pickle.dumps(Attack()))
     with pytest.raises(DataError, match=r"refers to posix\.system"):
@@ -45,12 +45,12 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("content", [pickle.dumps(3), pickle.dumps((1, 2, 3)), b"no pickle"])
-def test_other_content_is_refused(content, tmp_path):
+def test_rejects_other_content(content, tmp_path):
     with pytest.raises(DataError, match="not the wheel"):
         wheel.read_mnist(write_wheel(tmp_path / "a.whl", content))
 
 
-def test_a_file_that_is_no_wheel_is_refused(tmp_path):
+def test_rejects_a_file_that_is_not_a_wheel(tmp_path):
     (tmp_path / "a.whl").write_bytes(b"<html>")
     with pytest.raises(DataError, match="not the wheel"):
         wheel.read_mnist(tmp_path / "a.whl")
