@@ -75,7 +75,7 @@ setup(
         "ai-edge-litert>=2.1,<3",
         # LiteRT's quantizer: the converter's own is being retired.
         "litert-quantizer>=0.11,<1",
-        # The messages of TF Serving, for warm-up requests.
+        # TF Serving's messages: gRPC and warm-up requests.
         "tensorflow-serving-api>=2.20,<2.22",
         # tensorflow-datasets imports it for downloads, but does not declare it.
         "importlib_resources",

@@ -16,7 +16,7 @@ from ..protocol import tensors
 from ..protocol.models import VersionStatus
 from ..protocol.status import StatusError, from_exception, invalid
 from .executor import Lease
-from .servable import CLASSIFY_METHOD, REGRESS_METHOD, Signature, string_array, type_name
+from .servable import CLASSIFY_METHOD, REGRESS_METHOD, Signature, type_name
 
 # Names that signatures of these methods must have.
 CLASSIFY_INPUT, CLASSES, SCORES = "inputs", "classes", "scores"
@@ -200,7 +200,7 @@ def _check_input(signature: Signature, name: str, what: str) -> None:
 def _examples(examples: Sequence[bytes]) -> np.ndarray:
     if not examples:
         raise invalid("Input is empty.")
-    return string_array(examples)
+    return tensors.string_array(examples)
 
 
 def _text(label: object) -> str:

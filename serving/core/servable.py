@@ -135,13 +135,6 @@ def type_name(dtype: np.dtype) -> str:
     return "string" if dtype.kind == "O" else dtype.name
 
 
-def string_array(values: Sequence[bytes]) -> np.ndarray:
-    """An array of dtype object [N]; numpy's own strings would lose zero bytes at their end."""
-    array = np.empty(len(values), object)
-    array[:] = values
-    return array
-
-
 def _shape(info: messages.TensorInfo) -> tuple[int | None, ...] | None:
     if info.tensor_shape.unknown_rank:
         return None

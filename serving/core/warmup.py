@@ -16,7 +16,7 @@ from ...base.tf import tf
 from ..protocol import examples, messages, tensors
 from ..protocol.status import StatusError, invalid
 from .inference import check_names
-from .servable import Servable, Signature, string_array
+from .servable import Servable, Signature
 
 FILE = Path(export_layout.EXTRA) / export_layout.WARMUP_FILE
 MAX_RECORDS = 1000
@@ -112,7 +112,7 @@ def _predict(request: messages.PredictRequest) -> _Call:
 
 def _examples(spec: messages.ModelSpec, request_input: messages.Input) -> _Call:
     """A call with `tf.Example`s, the way of Classify, Regress and MultiInference."""
-    serialized = string_array(examples.serialized(request_input))
+    serialized = tensors.string_array(examples.serialized(request_input))
 
     def call(servable: Servable) -> None:
         name, signature = _signature(servable, spec)

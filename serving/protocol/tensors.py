@@ -6,6 +6,7 @@ What is read follows TensorFlow's `Tensor::FromProto`.
 
 import functools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -132,6 +133,13 @@ def _described(dtype: np.dtype) -> tuple[str, int]:
     return name, number
 
 
+def string_array(values: Sequence[bytes]) -> np.ndarray:
+    """An array of dtype object [N]; numpy's own strings would lose zero bytes at their end."""
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
+
+
 def decode(message: messages.TensorProto, limit: int = _MAX_BYTES) -> np.ndarray:
     """The array in a TensorProto.
 
@@ -158,9 +166,7 @@ def decode(message: messages.TensorProto, limit: int = _MAX_BYTES) -> np.ndarray
         )
     content = message.tensor_content
     if message.dtype == STRING:
-        strings = _split(content, count) if content else list(message.string_val)
-        values = np.empty(len(strings), object)
-        values[:] = strings
+        values = string_array(_split(content, count) if content else list(message.string_val))
         return _filled(values, count, dtype).reshape(shape)
     if content:
         if len(content) != count * dtype.itemsize:

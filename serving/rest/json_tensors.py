@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..core.servable import TensorInfo
+from ..protocol import tensors
 from ..protocol.status import StatusError, invalid
 from . import json_errors
 from .json_errors import BOOL, DOUBLE, FLOAT, INTEGERS, LARGEST_EXACT, STRING
@@ -198,18 +199,18 @@ def _floats(values: list[float], dtype: int, effort: Effort) -> np.ndarray | Non
 
 
 def _strings(values: list[Any], effort: Effort) -> np.ndarray | None:
-    array = np.empty(len(values), object)  # numpy would cut trailing zero bytes otherwise.
     if dict not in set(map(type, values)):
         with contextlib.suppress(UnicodeEncodeError):  # There are bytes that are not UTF-8.
-            array[:] = list(map(str.encode, values))
-            return array
-    for index, value in enumerate(values):
+            return tensors.string_array(list(map(str.encode, values)))
+    strings = []
+    for value in values:
         effort.tick()
         is_text = isinstance(value, str)
-        array[index] = encoded(value) if is_text else json_errors.unpack_base64(value)
-        if array[index] is None:
+        string = encoded(value) if is_text else json_errors.unpack_base64(value)
+        if string is None:
             return None
-    return array
+        strings.append(string)
+    return tensors.string_array(strings)
 
 
 def encoded(text: str) -> bytes:

@@ -53,18 +53,20 @@ def test_connections_with_a_request_stay_open():
 
         until(is_full)
         assert all(b" 504 " in connection.recv(100) for connection in slow)  # None was cut off.
+        for connection in slow:
+            connection.close()
         until(lambda: not is_full())
 
 
 def test_closes_a_connection_whose_request_head_does_not_arrive():
-    with serving(runner_options={"seconds": 0.3}) as server, contextlib.ExitStack() as stack:
+    with serving(runner_options={"seconds": 0.15}) as server, contextlib.ExitStack() as stack:
         silent, begun, later = (stack.enter_context(connected(server)) for _ in range(3))
         begun.sendall(b"GET /healthz HTTP/1.1\r\nHo")
         later.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
         assert later.recv(1000).endswith(b"ok")
         assert is_closed(silent)
         assert is_closed(begun)
-        time.sleep(0.35)  # A connection with a finished request may be idle for longer,
+        time.sleep(0.2)  # A connection with a finished request may be idle for longer,
         later.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
         assert later.recv(1000).endswith(b"ok")
         later.sendall(b"GET /hea")  # but not start a request and stop.
