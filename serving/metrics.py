@@ -10,6 +10,7 @@ from collections.abc import Callable, Container
 import prometheus_client
 
 from .access_log import Answered
+from .protocol.models import State
 from .protocol.status import CODES
 
 PREFIX = ":tensorflow:serving:"
@@ -17,7 +18,6 @@ PREFIX = ":tensorflow:serving:"
 _LATENCY = tuple(10 * 1.8**power for power in range(25))
 # The name of a counter at the beginning of a line.
 _TOTAL = re.compile(rb"^((?:# (?:HELP|TYPE) )?:tensorflow:serving:[a-z_:]+)_total(?=[ {])", re.M)
-_AVAILABLE, _END = 30, 50  # Of `ModelVersionStatus.State`.
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 prometheus_client.disable_created_metrics()  # Samples that TF Serving does not have.
@@ -138,14 +138,14 @@ class Metrics:
           state: of `ModelVersionStatus.State`.
           error_code: of gRPC, if it could not be loaded; else 0.
         """
-        if state == _END:
+        if state == State.END:
             with contextlib.suppress(KeyError):  # It was shown no more.
                 self._state.remove(model, str(version))
         else:
             self._state.labels(model, str(version)).set(state)
-        if state == _AVAILABLE:
+        if state == State.AVAILABLE:
             self._loads.labels(model, "OK").inc()
-        elif state == _END and error_code:
+        elif state == State.END and error_code:
             self._loads.labels(model, CODES[error_code].name).inc()
 
     def follow_models(self, names: Callable[[], Container[str]]) -> None:

@@ -17,7 +17,7 @@ from .access_log import Answered, Observe, access_log
 from .core import config, loading
 from .core.batching import Batcher
 from .core.executor import MakeRun, Run, direct, in_own_thread, threads, timed
-from .core.lifecycle import ManagerOptions, VersionStatus
+from .core.lifecycle import ManagerOptions
 from .core.manager import Manager
 from .core.saved_model import SessionOptions
 from .core.servable import Servable
@@ -25,6 +25,7 @@ from .flags import ServeOptions
 from .metrics import Metrics
 from .page import litert_js, routes
 from .protocol import messages
+from .protocol.models import VersionStatus
 from .protocol.status import StatusError
 from .rest.api import application
 from .rest.limits import Limits

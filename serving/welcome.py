@@ -5,11 +5,11 @@ import shlex
 
 from ..base.command import program
 from .core.inference import Target
-from .core.lifecycle import State
 from .core.manager import Manager
 from .core.servable import PREDICT_METHOD, Servable
 from .flags import ServeOptions
 from .page.versions import image_shape
+from .protocol.models import State
 from .protocol.status import StatusError
 from .protocol.tensors import STRING
 

@@ -3,7 +3,6 @@
 import asyncio
 import concurrent.futures
 import contextlib
-import enum
 import http.client
 import json
 import socket
@@ -16,13 +15,13 @@ from aiohttp import web
 
 from digitline.serving.core.executor import direct
 from digitline.serving.core.servable import PREDICT_METHOD, Servable, Signature, TensorInfo
+from digitline.serving.protocol.models import State, VersionStatus
 from digitline.serving.protocol.status import StatusError, invalid
 from digitline.serving.rest import api as rest_api
 from digitline.serving.rest import server as rest_server
 
 NAME = "/v1/models/toy"
 PREDICT = f"{NAME}:predict"
-State = enum.IntEnum("State", {"LOADING": 20, "AVAILABLE": 30})
 _FLOAT, _STRING = 1, 7
 
 
@@ -74,8 +73,8 @@ class Models:
                 grpc.StatusCode.NOT_FOUND, f"Could not find any versions of model {target.name}"
             )
         return [
-            SimpleNamespace(version=4, state=State.LOADING, error_code=0, error_message=""),
-            SimpleNamespace(version=3, state=State.AVAILABLE, error_code=0, error_message=""),
+            VersionStatus(4, State.LOADING),
+            VersionStatus(3, State.AVAILABLE),
         ]
 
     def names(self):

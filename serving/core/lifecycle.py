@@ -1,10 +1,10 @@
 """The life of a version from START to END, and what is known of it and of its model."""
 
 import dataclasses
-import enum
 import threading
 from pathlib import Path
 
+from ..protocol.models import State, VersionStatus
 from ..protocol.status import StatusError
 from .config import ModelConfig
 from .executor import Lease
@@ -32,33 +32,6 @@ class ManagerOptions:
     max_num_load_retries: int = 5
     load_retry_interval_seconds: float = 60.0
     allow_version_labels_for_unavailable_models: bool = False
-
-
-class State(enum.IntEnum):
-    """Of a version, numbered as `ModelVersionStatus.State` of TF Serving."""
-
-    START = 10
-    LOADING = 20
-    AVAILABLE = 30
-    UNLOADING = 40
-    END = 50
-
-
-@dataclasses.dataclass(frozen=True)
-class VersionStatus:
-    """What GetModelStatus says of a version.
-
-    Attributes:
-      version: its number.
-      state: where it is in its life.
-      error_code: gRPC's number; 0 where nothing is wrong.
-      error_message: why it did not load, or "".
-    """
-
-    version: int
-    state: State
-    error_code: int = 0
-    error_message: str = ""
 
 
 @dataclasses.dataclass(eq=False)

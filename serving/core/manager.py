@@ -12,12 +12,13 @@ from pathlib import Path
 import grpc
 from absl import logging
 
+from ..protocol.models import VersionStatus
 from ..protocol.status import StatusError, invalid
 from . import loading, reload, versions
 from .config import ModelConfig
 from .executor import Lease, MakeRun
 from .inference import Target
-from .lifecycle import ManagerOptions, Model, Version, VersionStatus
+from .lifecycle import ManagerOptions, Model, Version
 from .servable import Servable
 from .swap import Swapper
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import grpc
 from absl import logging
 
+from ..protocol.models import State, VersionStatus
 from ..protocol.status import StatusError, from_exception
 from . import loading
 from .executor import Lease, MakeRun
-from .lifecycle import ManagerOptions, Model, State, Version, VersionStatus
+from .lifecycle import ManagerOptions, Model, Version
 from .servable import Servable
 
 # Versions that have ended are still named in the status; this many of each model.

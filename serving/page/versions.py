@@ -9,9 +9,9 @@ from ...base.errors import UserError
 from ...base.files import JsonObject
 from .. import picture
 from ..core.inference import Target
-from ..core.lifecycle import State
 from ..core.manager import Manager
 from ..core.servable import Servable
+from ..protocol.models import State
 from ..protocol.status import StatusError
 
 _ACTIVATIONS = "activations"  # The signature that gives the output of each layer.

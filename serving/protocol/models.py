@@ -1,22 +1,37 @@
 """What the server says of its models: the answers of GetModelStatus and GetModelMetadata."""
 
+import dataclasses
+import enum
 from collections.abc import Iterable, Mapping
-from typing import Protocol, SupportsInt
 
 from . import messages
 
 
-class VersionStatus(Protocol):
-    """The state of one version of a model."""
+class State(enum.IntEnum):
+    """Of a version, numbered as `ModelVersionStatus.State` of TF Serving."""
 
-    @property
-    def version(self) -> int: ...
-    @property
-    def state(self) -> SupportsInt: ...
-    @property
-    def error_code(self) -> int: ...
-    @property
-    def error_message(self) -> str: ...
+    START = 10
+    LOADING = 20
+    AVAILABLE = 30
+    UNLOADING = 40
+    END = 50
+
+
+@dataclasses.dataclass(frozen=True)
+class VersionStatus:
+    """What GetModelStatus says of a version.
+
+    Attributes:
+      version: its number.
+      state: where it is in its life.
+      error_code: gRPC's number; 0 where nothing is wrong.
+      error_message: why it did not load, or "".
+    """
+
+    version: int
+    state: State
+    error_code: int = 0
+    error_message: str = ""
 
 
 def status(versions: Iterable[VersionStatus]) -> messages.GetModelStatusResponse:

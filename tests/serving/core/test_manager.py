@@ -15,8 +15,9 @@ from digitline.base.tf import tf
 from digitline.serving.core import executor, loading, warmup
 from digitline.serving.core.config import All, Latest, ModelConfig, Specific
 from digitline.serving.core.inference import Target
-from digitline.serving.core.lifecycle import ManagerOptions, State
+from digitline.serving.core.lifecycle import ManagerOptions
 from digitline.serving.core.manager import Manager
+from digitline.serving.protocol.models import State
 from digitline.serving.protocol.status import StatusError
 
 FAST = {"file_system_poll_wait_seconds": 0.05, "load_retry_interval_seconds": 0.05}
