@@ -5,6 +5,7 @@ when the first chart is made. One unit of a chart is a pixel of a page, and a po
 matplotlib's. y grows downward.
 """
 
+import base64
 import functools
 import html
 import io
@@ -62,7 +63,7 @@ class Chart:
         )
         self._paper = self._figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
         self._paper.set_axis_off()
-        # The images, as RGBA pixels of the PNG file: to matplotlib they are one image.
+        # All images as RGBA pixels of the PNG file: to matplotlib each would take its time.
         self._images: np.ndarray | None = None
         self._tips: list[str] = []
         self.text(8, 16, title, 12, bold=True)
@@ -171,14 +172,15 @@ class Chart:
         """The content of a PNG file, on white paper."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-        self._place_images()
         canvas = FigureCanvasAgg(self._figure)
         with warnings.catch_warnings():
             # A letter that the font lacks is drawn as a box, which everybody sees.
             warnings.filterwarnings("ignore", "Glyph .* missing")
             canvas.draw()
-        pixels = PIL.Image.fromarray(np.asarray(canvas.buffer_rgba()))
-        return _encoded(pixels.convert("RGB"))
+        picture = PIL.Image.fromarray(np.asarray(canvas.buffer_rgba()))
+        if self._images is not None:
+            picture.alpha_composite(PIL.Image.fromarray(self._images))
+        return _encoded(picture.convert("RGB"))
 
     def svg(self, inline: bool = False) -> str:
         """The chart as an SVG element whose colours are CSS variables.
@@ -201,18 +203,19 @@ class Chart:
         import matplotlib
         from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-        self._place_images()
         written = io.StringIO()
         style = matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "digitline"})
         with style, warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing")
             FigureCanvasSVG(self._figure).print_svg(written, metadata={"Date": None})
-        return _themed(written.getvalue())
-
-    def _place_images(self) -> None:
-        if self._images is not None and not self._paper.images:
-            extent = (0, self.width, self.height, 0)
-            self._paper.imshow(self._images, interpolation="none", extent=extent, aspect="auto")
+        drawn = _themed(written.getvalue())
+        if self._images is None:
+            return drawn
+        content = _encoded(PIL.Image.fromarray(self._images))
+        return (
+            f'{drawn}<image width="{self.width}" height="{self.height}" '
+            f'style="image-rendering: pixelated" xlink:href="{uri(content)}"/>'
+        )
 
 
 def _themed(svg: str) -> str:
@@ -220,8 +223,8 @@ def _themed(svg: str) -> str:
     inside = svg[svg.index('<g id="figure_1">') : svg.rindex("</svg>")]
     inside = re.sub(r"<!--.*?-->", "", inside, flags=re.DOTALL)
     # Several charts are in one page: what no part refers to loses its name.
-    inside = re.sub(r' id="(?:\w+_\d+|image\w+)"', "", inside)
-    inside = re.sub(r"\s*\n\s*", " ", inside.replace("base64,\n", "base64,"))
+    inside = re.sub(r' id="\w+_\d+"', "", inside)
+    inside = re.sub(r"\s*\n\s*", " ", inside)
     inside = re.sub(r"font: (?:(bold|\d+) )?([\d.]+px) [^;\"]*", _font, inside)
     inside = re.sub(r" font-family: [^;\"]*;| transform=\"rotate\(-0[^)]*\)\"", "", inside)
     for name, color in COLORS.items():
@@ -238,6 +241,11 @@ def png_file(pixels: np.ndarray) -> bytes:
     if (pixels == pixels[..., :1]).all():
         pixels = pixels[..., 0]  # Grey takes a third of the bytes.
     return _encoded(PIL.Image.fromarray(np.ascontiguousarray(pixels)))
+
+
+def uri(png: bytes) -> str:
+    """The content of a PNG file as an address that holds it."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def _encoded(picture: PIL.Image.Image) -> bytes:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ...base import configs, progress
-from ...base.charts import Chart, png_file
+from ...base.charts import Chart, png_file, uri
 from ...base.tables import short
 from ...data.inspection.charts import thumbnail
 from ..evaluation.metrics import wilson_interval
@@ -90,10 +90,10 @@ def sprite(images: Sequence[np.ndarray]) -> Sprite:
     small = [thumbnail(image) for image in images] or [np.zeros((1, 1, 3), np.uint8)]
     height, width = small[0].shape[:2]
     columns = math.ceil(math.sqrt(len(small)))
-    content = png_file(tiled(np.stack(small), math.ceil(len(small) / columns), columns))
+    sheet = png_file(tiled(np.stack(small), math.ceil(len(small) / columns), columns))
     scale = _SIDE / max(height, width)
     return Sprite(
-        f"data:image/png;base64,{base64.b64encode(content).decode()}",
+        uri(sheet),
         max(round(width * scale), 1),
         max(round(height * scale), 1),
         columns,
