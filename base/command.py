@@ -72,48 +72,6 @@ class Command(Generic[Options, Result]):
         return f"{self.program} {self.name}"
 
 
-def from_values(
-    name: str,
-    summary: str,
-    flags: FlagValues,
-    run: Callable[[Any, list[str]], dict[str, Any]],
-    text: Callable[[dict[str, Any]], str],
-    arguments: str = "",
-) -> Command[Any, dict[str, Any]]:
-    """A command whose `run` takes flag values. TODO: goes when the last command has options."""
-    return Command(
-        name,
-        summary,
-        flags,
-        lambda values, rest: (values, rest),
-        lambda options: run(*options),
-        text,
-        dict,
-        lambda result: result.get("errors", []),
-        arguments,
-    )
-
-
-def new_flags() -> FlagValues:
-    """TODO: goes when the last command has options."""
-    return command_flags.flag_values()
-
-
-def group(values: FlagValues, title: str) -> dict[str, Any]:
-    """TODO: goes when the last command has options."""
-    return {"flag_values": values, "module_name": title}
-
-
-def define_one_of(
-    name: str, default: str | None, words: Sequence[str], help_text: str, **where: Any
-) -> None:
-    """TODO: goes when the last command has options."""
-    flags.DEFINE(command_flags.OneOf(name, words), name, default, help_text, **where)
-
-
-nearest = command_flags.nearest
-
-
 def program() -> str:
     """How a person types `digitline` here: with its path where the shell would not find it."""
     started = sys.argv[0]

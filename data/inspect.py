@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..base import command, files, progress
 from ..base.command_flags import flag, flag_values, read
+from . import flags
 
 if TYPE_CHECKING:  # At run time these load TensorFlow.
     from .dataset import Dataset
@@ -26,12 +27,7 @@ class InspectOptions:
 
     dataset: str = flag("mnist", "Name of the dataset, as it was prepared.", group=_WHAT)
     data_dir: Path = flag(Path("datasets"), "Root folder of prepared datasets.", group=_WHAT)
-    max_corrupt_records: int = flag(
-        0,
-        "Go on without up to this many damaged records; each is named.",
-        group=_WHAT,
-        at_least=0,
-    )
+    max_corrupt_records: int = flags.max_corrupt_records(_WHAT)
     output_dir: Path | None = flag(
         None,
         "Folder of the PNG files: the label distribution, and a sheet of samples for each split "

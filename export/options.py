@@ -7,6 +7,7 @@ from pathlib import Path
 from ..base.command_flags import flag
 from ..base.errors import UsageError
 from ..base.export_layout import FORMATS, SAVED_MODEL, TFLITE
+from ..data import flags
 
 # The names in formats/tflite.py, which loads TensorFlow.
 VARIANTS = ("float32", "float16", "dynamic_int8", "int8", "mediapipe")
@@ -86,9 +87,7 @@ class ExportOptions:
         group=_GATE,
         at_least=1,
     )
-    max_corrupt_records: int = flag(
-        0, "Go on without up to this many damaged records; each is named.", group=_GATE, at_least=0
-    )
+    max_corrupt_records: int = flags.max_corrupt_records(_GATE)
     keep_versions: int = flag(
         0,
         "After the export, delete all versions of the model but this many, the newest; 0 keeps "

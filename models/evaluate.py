@@ -6,7 +6,7 @@ from pathlib import Path
 from ..base import command, command_flags, export_layout
 from ..base.command_flags import flag
 from ..base.errors import UsageError
-from ..data.flags import max_corrupt_records_flag
+from ..data import flags
 from .evaluation.result import Result, text
 
 _WHAT, _DATA = "What to evaluate (one of these)", "Data"
@@ -47,7 +47,7 @@ class EvaluateOptions:
     batch_size: int = flag(
         500, "Images in a batch; no influence on the figures.", group=_DATA, at_least=1
     )
-    max_corrupt_records: int = max_corrupt_records_flag(_DATA)
+    max_corrupt_records: int = flags.max_corrupt_records(_DATA)
 
 
 FLAGS = command_flags.flag_values(EvaluateOptions)

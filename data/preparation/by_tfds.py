@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...base import progress
-from ...base.command import nearest
+from ...base.command_flags import nearest
 from ...base.errors import DataError, UsageError, first_line
 from ...base.tf import tfds
 from ..sources import known

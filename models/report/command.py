@@ -10,6 +10,7 @@ from ...base import command, files
 from ...base.command_flags import flag, flag_values, read
 from ...base.errors import UsageError, UserError
 from ...base.files import JsonObject
+from ...data import flags
 from .. import registry
 from . import results
 
@@ -65,12 +66,7 @@ class ReportOptions:
         "misclassified images as pictures, and the split's images in the projector.",
         group=_RUN,
     )
-    max_corrupt_records: int = flag(
-        0,
-        "Go on without up to this many damaged records; each is named.",
-        group=_RUN,
-        at_least=0,
-    )
+    max_corrupt_records: int = flags.max_corrupt_records(_RUN)
     output: Path | None = flag(
         None, "The page (default: compare.html beside the first run).", group=_COMPARISON
     )

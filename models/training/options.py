@@ -13,7 +13,7 @@ from absl.flags import FlagValues
 from ...base import command_flags
 from ...base.command_flags import flag
 from ...base.errors import UsageError
-from ...data.flags import max_corrupt_records_flag
+from ...data import flags
 from .. import registry
 from ..recipe import Recipe
 from ..run.pipeline import PipelineConfig
@@ -117,7 +117,7 @@ class TrainOptions:
         "Their shapes and classes must be the same.",
         group=_DATA,
     )
-    max_corrupt_records: int = max_corrupt_records_flag(_DATA)
+    max_corrupt_records: int = flags.max_corrupt_records(_DATA)
 
     report: bool = flag(
         True,

@@ -1,45 +1,57 @@
+import dataclasses
 import json
 import textwrap
 
 import pytest
-from absl import flags
 
-from digitline.base import command
+from digitline.base import command, command_flags
 from digitline.base.errors import UsageError
 
-from support import python
+from support import call, python
 
 # A command in a file of its own, so that whole processes can be looked at.
 PROGRAM = textwrap.dedent(
     """
-    import os, sys
-    from absl import flags
-    from digitline.base import command
+    import dataclasses, os, sys
+    from digitline.base import command, command_flags
+    from digitline.base.command_flags import flag
     from digitline.base.errors import UserError
 
-    FLAGS = command.new_flags()
-    WHERE = command.group(FLAGS, "What to do")
-    flags.DEFINE_integer("count", 3, "How many.", lower_bound=1, **WHERE)
-    flags.DEFINE_float("weight", 1.0, "Of each.", lower_bound=0.0, **WHERE)
-    command.define_one_of("shape", "round", ("round", "square"), "Which shape.", **WHERE)
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Options:
+        count: int = flag(3, "How many.", group="What to do", at_least=1)
+        weight: float = flag(1.0, "Weight.", group="What to do", at_least=0.0)
+        shape: str = flag("round", "Shape.", group="What to do", words=("round", "square"))
 
-    def run(values, arguments):
+    @dataclasses.dataclass(frozen=True)
+    class Result:
+        count: int
+        shape: str
+        errors: tuple[str, ...] = ()
+
+    def run(options):
         print("chatter of a library")
         os.system("echo chatter of a child process")
-        if values.count == 13:
+        if options.count == 13:
             raise UserError("thirteen is taken", {"taken": 13})
-        if values.count == 14:
+        if options.count == 14:
             open("/proc/none/file", "w")
-        if values.count == 15:
+        if options.count == 15:
             raise RuntimeError("a fault of ours")
-        if values.count == 16:
-            return {"count": 16, "errors": ["one was bad"]}
-        return {"count": values.count, "shape": values.shape}
+        if options.count == 16:
+            return Result(16, "round", ("one was bad",))
+        return Result(options.count, options.shape)
 
-    def text(result):
-        return f"count {result['count']}"
-
-    COMMAND = command.from_values("demo", "Shows.", FLAGS, run, text)
+    COMMAND = command.Command(
+        "demo",
+        "Shows.",
+        command_flags.flag_values(Options),
+        lambda values, _: command_flags.read(Options, values),
+        run,
+        lambda result: f"count {result.count}",
+        lambda result: {"count": result.count, "shape": result.shape},
+        lambda result: result.errors,
+    )
     command.main(COMMAND)
     """
 )
@@ -130,17 +142,27 @@ def test_help_groups_flags_with_their_defaults(tmp_path):
     [("--log", ""), ("--lr", ""), ("--epoch", "; did you mean --epochs?"), ("--Json", "--json?")],
 )
 def test_nearest_does_not_count_the_dashes(word, expected):
-    assert command.nearest(word, ["--json", "--model", "--epochs"]).endswith(expected)
+    assert command_flags.nearest(word, ["--json", "--model", "--epochs"]).endswith(expected)
     if not expected:
-        assert command.nearest(word, ["--json", "--model", "--epochs"]) == ""
+        assert command_flags.nearest(word, ["--json", "--model", "--epochs"]) == ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    count: int = command_flags.flag(3, "How many.", group="What")
 
 
 def test_call_starts_from_the_defaults_each_time():
-    values = command.new_flags()
-    flags.DEFINE_integer("count", 3, "How many.", **command.group(values, "What"))
-    demo = command.from_values("demo", "", values, lambda v, _: {"count": v.count}, str)
-    assert command.call(demo, ["--count=8"]) == {"count": 8}
-    assert command.call(demo, []) == {"count": 3}
+    demo = command.Command(
+        "demo",
+        "",
+        command_flags.flag_values(Options),
+        lambda values, _: command_flags.read(Options, values),
+        lambda options: options,
+        str,
+    )
+    assert call(demo, ["--count=8"]) == {"count": 8}
+    assert call(demo, []) == {"count": 3}
     with pytest.raises(UsageError, match="unknown flag --other"):
         command.call(demo, ["--other=1"])
 
