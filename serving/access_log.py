@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import IO
+from typing import TextIO
 
 from absl import logging
 
@@ -78,28 +78,27 @@ def access_log(where: str) -> Iterator[Observe | None]:
     Args:
       where: a file, which is appended to; `-` for standard error; empty for no log.
     """
-    if not where:
-        yield None
+    if not where or where == "-":
+        yield _writer(sys.stderr) if where else None
         return
-    with contextlib.ExitStack() as stack:
-        out: IO[str] = sys.stderr
-        if where != "-":
-            out = open(where, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
-            stack.callback(_close, out)
-        has_failed = False
-
-        def write(request: Answered) -> None:
-            nonlocal has_failed
-            try:
-                print(request.to_line(), file=out)
-            except OSError as error:  # A full disk must not fail requests.
-                if not has_failed:
-                    logging.error("The access log cannot be written: %s", error)
-                has_failed = True
-
-        yield write
+    file = open(where, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
+    try:
+        yield _writer(file)
+    finally:
+        with contextlib.suppress(OSError):  # What did not fit on the disk.
+            file.close()
 
 
-def _close(file: IO[str]) -> None:
-    with contextlib.suppress(OSError):  # What did not fit on the disk.
-        file.close()
+def _writer(file: TextIO) -> Observe:
+    has_failed = False
+
+    def write(request: Answered) -> None:
+        nonlocal has_failed
+        try:
+            print(request.to_line(), file=file)
+        except OSError as error:  # A full disk must not fail requests.
+            if not has_failed:
+                logging.error("The access log cannot be written: %s", error)
+            has_failed = True
+
+    return write

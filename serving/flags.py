@@ -160,12 +160,6 @@ class ServeOptions:
             raise UsageError("nothing to listen at: --port, --rest_api_port, --grpc_socket_path")
         if self.page and not self.rest_api_port:
             raise UsageError("--page needs --rest_api_port")
-        from .page import litert_js
-
-        if self.litertjs and not litert_js.is_whole(self.litertjs):
-            raise UsageError(
-                f"--litertjs={self.litertjs}: LiteRT.js is missing or incomplete there"
-            )
         if self.port and self.port == self.rest_api_port:
             raise UsageError(f"--port and --rest_api_port are both {self.port}")
 

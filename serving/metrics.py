@@ -1,17 +1,21 @@
-"""Figures for Prometheus, under the names that TF Serving gives them, and some that it lacks.
+"""Metrics for Prometheus, under the names that TF Serving gives them, and some that it lacks.
 
 Latencies are in microseconds, as TF Serving has them.
 """
 
 import contextlib
+import functools
 import re
 from collections.abc import Callable, Container
+from typing import TypeVar
 
 import prometheus_client
 
 from .access_log import Answered
 from .protocol.models import State
 from .protocol.status import CODES
+
+Metric = TypeVar("Metric")
 
 PREFIX = ":tensorflow:serving:"
 # Of time, from 10 microseconds to 13 s, each bound 1.8 times the one before: TF Serving's.
@@ -24,7 +28,7 @@ prometheus_client.disable_created_metrics()  # Samples that TF Serving does not 
 
 
 class Metrics:
-    """The figures of one server. Safe to call from any thread."""
+    """The metrics of one server. Safe to call from any thread."""
 
     def __init__(self):
         self.registry = prometheus_client.CollectorRegistry()
@@ -35,44 +39,31 @@ class Metrics:
         ] = {}
         self._names: Callable[[], Container[str]] = lambda: ()
 
-        def counter(name: str, text: str, *labels: str) -> prometheus_client.Counter:
-            return prometheus_client.Counter(PREFIX + name, text, labels, registry=self.registry)
-
-        def gauge(name: str, text: str, *labels: str) -> prometheus_client.Gauge:
-            return prometheus_client.Gauge(PREFIX + name, text, labels, registry=self.registry)
-
-        def histogram(
-            name: str, text: str, buckets: tuple[float, ...], *labels: str
-        ) -> prometheus_client.Histogram:
-            return prometheus_client.Histogram(
-                PREFIX + name, text, labels, buckets=buckets, registry=self.registry
-            )
-
+        counter = functools.partial(self._made, prometheus_client.Counter)
+        gauge = functools.partial(self._made, prometheus_client.Gauge)
+        latency = functools.partial(self._made, prometheus_client.Histogram, buckets=_LATENCY)
+        rows = functools.partial(self._made, prometheus_client.Histogram, buckets=_ROWS)
         self._requests = counter(
             "request_count", "The total number of requests.", "model_name", "status"
         )
-        self._request_latency = histogram(
+        self._request_latency = latency(
             "request_latency",
             "Distribution of wall time (in microseconds) for Tensorflow Serving request.",
-            _LATENCY,
             *("model_name", "API", "entrypoint"),
         )
-        self._runtime_latency = histogram(
+        self._runtime_latency = latency(
             "runtime_latency",
             "Distribution of wall time (in microseconds) for Tensorflow runtime.",
-            _LATENCY,
             *("model_name", "runtime"),
         )
-        self._queuing = histogram(
+        self._queuing = latency(
             "batching_session:queuing_latency",
             "Microseconds that the first request of a batch waited.",
-            _LATENCY,
             "model_name",
         )
-        self._batch_size = histogram(
+        self._batch_size = rows(
             "batching_session:processed_batch_size",
             "Rows in a batch, without filling.",
-            _ROWS,
             "model_name",
         )
         self._padding = counter(
@@ -89,6 +80,11 @@ class Metrics:
             "State of a version: 10 start, 20 loading, 30 available, 40 unloading, 50 end.",
             *("model_name", "version"),
         )
+
+    def _made(
+        self, kind: Callable[..., Metric], name: str, text: str, *labels: str, **options: object
+    ) -> Metric:
+        return kind(PREFIX + name, text, labels, registry=self.registry, **options)
 
     def request(self, answered: Answered) -> None:
         """A request that was answered; one that asks for no API is not counted."""
@@ -139,7 +135,7 @@ class Metrics:
           error_code: of gRPC, if it could not be loaded; else 0.
         """
         if state == State.END:
-            with contextlib.suppress(KeyError):  # It was shown no more.
+            with contextlib.suppress(KeyError):  # It was no longer shown.
                 self._state.remove(model, str(version))
         else:
             self._state.labels(model, str(version)).set(state)
@@ -157,7 +153,7 @@ class Metrics:
         self._queued.set_function(rows)
 
     def text(self) -> bytes:
-        """All figures in Prometheus's text format, version 0.0.4."""
+        """All metrics in Prometheus's text format, version 0.0.4."""
         text = prometheus_client.generate_latest(self.registry)
-        # The library ends the names of counters in _total; TF Serving's have no such end.
+        # The library ends the names of counters in _total; TF Serving's do not end so.
         return _TOTAL.sub(rb"\1", text)

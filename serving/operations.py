@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from absl import logging
@@ -90,23 +90,21 @@ async def follow_config(
             complaint = str(error)
 
 
-async def until(
-    stopping: "asyncio.Future[str]", following: Sequence[Coroutine[None, None, None]]
-) -> None:
-    """Runs what follows the server's state until it stops.
+async def before(stopping: "asyncio.Future[str]", work: Awaitable[object]) -> bool:
+    """Awaits the work unless the server must stop first; returns whether it was done.
 
     Raises:
-      Exception: what one of them raises: they do not end by themselves.
+      Exception: what the work raises.
     """
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in following]
+    task = asyncio.ensure_future(work)
     try:
-        await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            if task.done():
-                task.result()
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if stopping.done():
+            return False
+        task.result()
+        return True
     finally:
-        for task in tasks:
-            task.cancel()
+        task.cancel()
 
 
 def stop_signal(grace_s: float) -> "asyncio.Future[str]":

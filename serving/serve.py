@@ -8,7 +8,7 @@ import time
 from typing import NoReturn
 
 from ..base import command, command_flags
-from ..base.errors import UserError
+from ..base.errors import UsageError, UserError
 from ..base.files import JsonObject
 from .flags import FLAGS, ServeOptions
 
@@ -35,8 +35,12 @@ def run(options: ServeOptions) -> Versions | Served:
     if options.version:
         names = ("digitline", "tensorflow", "tensorflow-serving-api")
         return Versions(*map(importlib.metadata.version, names))
+    from .page import litert_js
+
     try:
         options.check()
+        if options.litertjs and not litert_js.is_whole(options.litertjs):
+            raise UsageError(f"--litertjs={options.litertjs}: LiteRT.js is missing or incomplete")
         for line in options.notices():
             print(line, file=sys.stderr)
         from . import service  # Imports TensorFlow.

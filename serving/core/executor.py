@@ -6,7 +6,6 @@
 import asyncio
 import concurrent.futures
 import dataclasses
-import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -42,13 +41,6 @@ class Lease:
     folder: Path
     servable: Servable
     run: Run
-
-
-def threads() -> concurrent.futures.ThreadPoolExecutor:
-    """Threads for calls: two for each core, since one call can leave cores idle."""
-    return concurrent.futures.ThreadPoolExecutor(
-        2 * (os.cpu_count() or 1), thread_name_prefix="call"
-    )
 
 
 def direct(servable: Servable, pool: concurrent.futures.Executor) -> Run:

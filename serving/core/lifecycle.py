@@ -11,29 +11,6 @@ from .executor import Lease
 from .loading import Fingerprint
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ManagerOptions:
-    """How versions are found, loaded and unloaded: flags of TF Serving.
-
-    Attributes:
-      file_system_poll_wait_seconds: between two looks at the folders; 0 to look
-        only when a configuration is applied, negative to never look.
-      num_load_threads: how many versions load at once; 0 for up to 4.
-      num_unload_threads: the same of unloading; 0 for one.
-      max_num_load_retries: after a first load that failed.
-      load_retry_interval_seconds: between two loads of a version that fails.
-      allow_version_labels_for_unavailable_models: whether a new label may name a
-        version that is not loaded.
-    """
-
-    file_system_poll_wait_seconds: float = 1.0
-    num_load_threads: int = 0
-    num_unload_threads: int = 0
-    max_num_load_retries: int = 5
-    load_retry_interval_seconds: float = 60.0
-    allow_version_labels_for_unavailable_models: bool = False
-
-
 @dataclasses.dataclass(eq=False)
 class Version:
     """One version, loaded or not. The swapper's lock guards it.

@@ -12,13 +12,14 @@ from pathlib import Path
 import grpc
 from absl import logging
 
+from ..flags import ServeOptions
 from ..protocol.models import VersionStatus
 from ..protocol.status import StatusError, invalid
 from . import loading, reload, versions
 from .config import ModelConfig
 from .executor import Lease, MakeRun
 from .inference import Target
-from .lifecycle import ManagerOptions, Model, Version
+from .lifecycle import Model, Version
 from .servable import Servable
 from .swap import Swapper
 
@@ -30,7 +31,7 @@ class Manager:
         self,
         load: Callable[[Path, str], Servable],
         make_run: MakeRun,
-        options: ManagerOptions,
+        options: ServeOptions,
         on_change: Callable[[str, VersionStatus], None] = lambda name, status: None,
     ):
         """Serves nothing yet: `apply` says what.
@@ -39,7 +40,7 @@ class Manager:
           load: opens a version of a folder and a platform, and warms it up. Called in load
             threads.
           make_run: gives what runs the calls of a model's version. Called in load threads.
-          options: see there.
+          options: those of versions, labels and loads are used.
           on_change: told of each version's new state, with the model's name. Called in order
             while requests wait: it must be quick, and not call the manager.
         """
@@ -155,8 +156,9 @@ class Manager:
                 reload.check(configs, self._models, labels_for_unavailable)
                 known = {(name, model.config.base_path) for name, model in self._models.items()}
             for config in configs:
-                if (config.name, config.base_path) not in known:
-                    reload.check_folder(config)
+                name, path = config.name, config.base_path
+                if (name, path) not in known and not path.is_dir():
+                    raise invalid(f"Could not find base path {path} for servable {name}")
             with self._lock:
                 awaited = self._install(configs)
             if self._options.file_system_poll_wait_seconds >= 0:

@@ -42,16 +42,6 @@ def check(
                 )
 
 
-def check_folder(config: ModelConfig) -> None:
-    """Refuses a model whose folder is missing.
-
-    Raises:
-      StatusError: INVALID_ARGUMENT.
-    """
-    if not config.base_path.is_dir():
-        raise invalid(f"Could not find base path {config.base_path} for servable {config.name}")
-
-
 def check_loaded(models: Sequence[Model]) -> None:
     """Names models of which no version loads. Under their lock.
 

@@ -6,7 +6,6 @@ a context that all models of the process share.
 """
 
 import contextlib
-import dataclasses
 import gc
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ...base.tf import tf
+from ..flags import ServeOptions
 from ..protocol import messages
 from .servable import Servable, Signature
 
@@ -23,55 +23,23 @@ _Call = Callable[[Mapping[str, np.ndarray], Sequence[str]], list[np.ndarray]]
 _INIT = "__saved_model_init_op"
 
 
-@dataclasses.dataclass(frozen=True)
-class SessionOptions:
-    """How sessions run; TF Serving's flags of the same names state them.
-
-    Attributes:
-      tags: of the MetaGraph in the SavedModel.
-      intra_op: threads inside an op; 0 for as many as cores.
-      inter_op: ops at once; 0 for as many as cores.
-      xla: whether XLA compiles what it can.
-      mixed_precision: "bfloat16" to compute so where TensorFlow deems it safe; or "".
-    """
-
-    tags: tuple[str, ...] = ("serve",)
-    intra_op: int = 0
-    inter_op: int = 0
-    xla: bool = False
-    mixed_precision: str = ""
-
-    def to_proto(self) -> tf.compat.v1.ConfigProto:
-        """As `tensorflow.ConfigProto`."""
-        config = tf.compat.v1.ConfigProto(
-            intra_op_parallelism_threads=self.intra_op,
-            inter_op_parallelism_threads=self.inter_op,
-        )
-        graph = config.graph_options
-        if self.xla:
-            graph.optimizer_options.global_jit_level = tf.compat.v1.OptimizerOptions.ON_1
-            graph.optimizer_options.cpu_global_jit = True
-        if self.mixed_precision == "bfloat16":
-            graph.rewrite_options.auto_mixed_precision_onednn_bfloat16 = 1  # ON
-        return config
-
-
-def load(folder: Path, options: SessionOptions, *, strict: bool = False) -> Servable:
+def load(folder: Path, options: ServeOptions) -> Servable:
     """Loads one version.
 
     Args:
       folder: with `saved_model.pb` and `variables/`.
-      options: of its session.
-      strict: see `Signature`.
+      options: the runtime's are used, the tags, and whether signatures are strict.
 
     Raises:
       Exception: what TensorFlow raises of a file that is no such model or does not load.
     """
     graph = tf.Graph()
     with graph.as_default():
-        session = tf.compat.v1.Session(graph=graph, config=options.to_proto())
+        session = tf.compat.v1.Session(graph=graph, config=_session_config(options))
         try:
-            meta_graph = tf.compat.v1.saved_model.load(session, list(options.tags), str(folder))
+            meta_graph = tf.compat.v1.saved_model.load(
+                session, list(options.saved_model_tags), str(folder)
+            )
         except BaseException:
             session.close()
             raise
@@ -79,8 +47,24 @@ def load(folder: Path, options: SessionOptions, *, strict: bool = False) -> Serv
         name: definition for name, definition in meta_graph.signature_def.items() if name != _INIT
     }
     model = _Model(session, defs)
+    strict = options.enable_signature_method_name_check
     signatures = {name: Signature.from_def(definition, strict) for name, definition in defs.items()}
     return Servable(signatures, defs, model.run, model.close)
+
+
+def _session_config(options: ServeOptions) -> tf.compat.v1.ConfigProto:
+    both = options.tensorflow_session_parallelism
+    config = tf.compat.v1.ConfigProto(
+        intra_op_parallelism_threads=options.tensorflow_intra_op_parallelism or both,
+        inter_op_parallelism_threads=options.tensorflow_inter_op_parallelism or both,
+    )
+    graph = config.graph_options
+    if options.xla_cpu_compilation_enabled:
+        graph.optimizer_options.global_jit_level = tf.compat.v1.OptimizerOptions.ON_1
+        graph.optimizer_options.cpu_global_jit = True
+    if options.mixed_precision == "bfloat16":
+        graph.rewrite_options.auto_mixed_precision_onednn_bfloat16 = 1  # ON
+    return config
 
 
 class _Model:

@@ -10,11 +10,12 @@ from pathlib import Path
 import grpc
 from absl import logging
 
+from ..flags import ServeOptions
 from ..protocol.models import State, VersionStatus
 from ..protocol.status import StatusError, from_exception
 from . import loading
 from .executor import Lease, MakeRun
-from .lifecycle import ManagerOptions, Model, Version
+from .lifecycle import Model, Version
 from .servable import Servable
 
 # Versions that have ended are still named in the status; this many of each model.
@@ -36,7 +37,7 @@ class Swapper:
         load: Callable[[Path, str], Servable],
         make_run: MakeRun,
         on_change: Callable[[str, VersionStatus], None],
-        options: ManagerOptions,
+        options: ServeOptions,
     ):
         """As `manager.Manager` says."""
         self._open, self._make_run, self._on_change = load, make_run, on_change
@@ -173,7 +174,7 @@ class Swapper:
             version.error, version.tried = error, tried
             when = ""
             if version.aspired and version.failures <= self._options.max_num_load_retries:
-                seconds = self._options.load_retry_interval_seconds
+                seconds = self._options.load_retry_interval_micros / 1e6
                 when = f"; it is tried again in {seconds:g} s"
                 version.retry = threading.Timer(seconds, self._retry, [version])
                 version.retry.daemon = True

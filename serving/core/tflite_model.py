@@ -11,6 +11,7 @@ import numpy as np
 
 from ...base.export_layout import DEFAULT_SIGNATURE
 from .. import artifacts
+from ..flags import ServeOptions
 from ..protocol import messages, tensors
 from ..protocol.status import invalid
 from .servable import PREDICT_METHOD, Servable, Signature
@@ -64,7 +65,7 @@ class _Entry:
         return {name: np.concatenate([row[name] for row in rows]) for name in self.outputs}
 
 
-def load(path: Path, interpreters: int = 1, threads: int = 1, *, strict: bool = False) -> Servable:
+def load(path: Path, options: ServeOptions) -> Servable:
     """Loads a TFLite file.
 
     A file whose tensors all have a first axis of 1 takes one example at a time. It
@@ -72,22 +73,24 @@ def load(path: Path, interpreters: int = 1, threads: int = 1, *, strict: bool = 
 
     Args:
       path: of the file.
-      interpreters: how many calls may run at once, each with memory of its own.
-      threads: of each call.
-      strict: see `Signature`.
+      options: how many interpreters (calls at once, each with memory of its own), threads
+        of each call, and whether signatures are strict.
 
     Raises:
       UserError: LiteRT cannot load it.
     """
     content = path.read_bytes()
+    both = options.tensorflow_session_parallelism
+    threads = options.tensorflow_intra_op_parallelism or both or 1
     opened = [
         _entries(artifacts.interpreter(content, threads, quiet=False))
-        for _ in range(max(1, interpreters))
+        for _ in range(options.num_tflite_pools * options.num_tflite_interpreters_per_pool)
     ]
     pool: queue.SimpleQueue[dict[str, _Entry]] = queue.SimpleQueue()
     for entries in opened:
         pool.put(entries)
     defs = {name: _signature_def(entry) for name, entry in opened[0].items()}
+    strict = options.enable_signature_method_name_check
     signatures = {name: Signature.from_def(definition, strict) for name, definition in defs.items()}
 
     def run(

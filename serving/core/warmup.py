@@ -4,7 +4,7 @@ Source of the format: https://www.tensorflow.org/tfx/serving/saved_model_warmup.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -20,8 +20,6 @@ from .servable import Servable, Signature
 
 FILE = Path(export_layout.EXTRA) / export_layout.WARMUP_FILE
 MAX_RECORDS = 1000
-
-_Call = Callable[[Servable], None]
 
 
 def replay(folder: Path, servable: Servable, iterations: int = 1) -> int:
@@ -48,12 +46,15 @@ def replay(folder: Path, servable: Servable, iterations: int = 1) -> int:
         count += 1
         if count > MAX_RECORDS:
             raise invalid(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {path}")
-        calls = _calls(record, count, path)
         try:
-            for call in calls * iterations:
-                call(servable)
+            log = messages.PredictionLog.FromString(record)
+        except DecodeError as error:
+            raise invalid(f"Failed to parse warmup record: number {count} from {path}") from error
+        try:
+            for _ in range(iterations):
+                _run(log, servable)
         except StatusError as error:
-            message = f"warmup record {count} of {path}: {error.message}"
+            message = f"{error.message} (warmup record {count} of {path})"
             raise StatusError(error.code, message) from error
     logging.info(
         "Finished reading warmup data for model at %s. Number of warmup records read: %d. "
@@ -78,50 +79,40 @@ def _records(path: Path) -> Iterator[bytes]:
         ) from error
 
 
-def _calls(record: bytes, number: int, path: Path) -> list[_Call]:
-    """What a record asks for; several calls where it is a MultiInference."""
-    try:
-        log = messages.PredictionLog.FromString(record)
-    except DecodeError as error:
-        raise invalid(f"Failed to parse warmup record: number {number} from {path}") from error
+def _run(log: messages.PredictionLog, servable: Servable) -> None:
+    """Runs what a record asks for."""
     kind = log.WhichOneof("log_type")
     if kind == "predict_log":
-        return [_predict(log.predict_log.request)]
-    if kind in ("classify_log", "regress_log"):
+        _predict(log.predict_log.request, servable)
+    elif kind in ("classify_log", "regress_log"):
         request = getattr(log, kind).request
-        return [_examples(request.model_spec, request.input)]
-    if kind == "multi_inference_log":
+        _run_examples(request.model_spec, request.input, servable)
+    elif kind == "multi_inference_log":
         request = log.multi_inference_log.request
-        return [_examples(task.model_spec, request.input) for task in request.tasks]
-    raise StatusError(
-        grpc.StatusCode.UNIMPLEMENTED,
-        f"Unsupported log_type for warmup: {kind} (record {number} of {path})",
+        for task in request.tasks:
+            _run_examples(task.model_spec, request.input, servable)
+    else:
+        raise StatusError(grpc.StatusCode.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")
+
+
+def _predict(request: messages.PredictRequest, servable: Servable) -> None:
+    name, signature = _signature(servable, request.model_spec)
+    check_names(signature, request.inputs, request.output_filter)
+    inputs = {key: tensors.decode(tensor) for key, tensor in request.inputs.items()}
+    servable.run(name, inputs, list(request.output_filter or signature.outputs))
+
+
+def _run_examples(
+    spec: messages.ModelSpec, request_input: messages.Input, servable: Servable
+) -> None:
+    """Runs `tf.Example`s, the way of Classify, Regress and MultiInference."""
+    name, signature = _signature(servable, spec)
+    if len(signature.inputs) != 1:
+        raise invalid(f"Expected one input Tensor. Got {len(signature.inputs)}.")
+    inputs = dict.fromkeys(
+        signature.inputs, tensors.string_array(examples.serialized(request_input))
     )
-
-
-def _predict(request: messages.PredictRequest) -> _Call:
-    inputs = {name: tensors.decode(tensor) for name, tensor in request.inputs.items()}
-
-    def call(servable: Servable) -> None:
-        name, signature = _signature(servable, request.model_spec)
-        check_names(signature, inputs, request.output_filter)
-        servable.run(name, inputs, list(request.output_filter or signature.outputs))
-
-    return call
-
-
-def _examples(spec: messages.ModelSpec, request_input: messages.Input) -> _Call:
-    """A call with `tf.Example`s, the way of Classify, Regress and MultiInference."""
-    serialized = tensors.string_array(examples.serialized(request_input))
-
-    def call(servable: Servable) -> None:
-        name, signature = _signature(servable, spec)
-        if len(signature.inputs) != 1:
-            raise invalid(f"Expected one input Tensor. Got {len(signature.inputs)}.")
-        (only,) = signature.inputs
-        servable.run(name, {only: serialized}, list(signature.outputs))
-
-    return call
+    servable.run(name, inputs, list(signature.outputs))
 
 
 def _signature(servable: Servable, spec: messages.ModelSpec) -> tuple[str, Signature]:

@@ -19,6 +19,7 @@ from ..access_log import Answered, Observe
 from ..core import inference
 from ..core.inference import Lease, Models
 from ..core.servable import CLASSIFY_METHOD, REGRESS_METHOD
+from ..flags import ServeOptions
 from ..protocol import examples, messages, models, tensors
 from ..protocol.status import StatusError, from_exception, invalid
 from .requests import decoded, fill_spec, model_name, spec_of, target_of
@@ -45,9 +46,7 @@ class Services(grpc.GenericRpcHandler):
         served: Models,
         reload: Callable[[messages.ModelServerConfig], Awaitable[None]],
         observe: Observe,
-        tensor_content: bool = False,
-        max_bytes: int = 2**27,
-        max_calls: int = 1000,
+        options: ServeOptions,
     ):
         """Makes the table of methods.
 
@@ -56,17 +55,16 @@ class Services(grpc.GenericRpcHandler):
           reload: applies a configuration and waits for its models. Raises StatusError or
             UserError.
           observe: is told of each request.
-          tensor_content: whether answers hold tensors as bytes instead of typed fields.
-          max_bytes: of a request's tensors or examples once they are unpacked: a message of
-            a few bytes can state any number of them.
-          max_calls: that are answered at once; more are RESOURCE_EXHAUSTED.
+          options: how answers hold tensors, how many bytes a request's tensors or examples
+            may take once they are unpacked (a message of a few bytes can state any number of
+            them), and how many calls are answered at once.
         """
         self._models = served
         self._reload = reload
         self._observe = observe
-        self._typed = not tensor_content
-        self._max_bytes = max_bytes
-        self._max_calls = max_calls
+        self._typed = not options.enable_serialization_as_tensor_content
+        self._max_bytes = options.max_request_bytes
+        self._max_calls = options.max_concurrent_requests
         self._running = 0
         methods: tuple[tuple[str, str, _Method, type[Message]], ...] = (
             (f"{PREDICTION_SERVICE}/Predict", "predict", self._predict, messages.PredictRequest),

@@ -1,6 +1,5 @@
 """The gRPC server: its addresses, TLS, limits, health checks and reflection."""
 
-import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from ...base.errors import UserError
-from ..settings import Tls
+from .. import settings
+from ..flags import ServeOptions
 from .api import SERVICES, Services
 
 # Made when they are imported: type checkers do not see what is in them.
@@ -19,48 +19,24 @@ _MESSAGES: Any = health_pb2
 _STATUS = _MESSAGES.HealthCheckResponse
 
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """Where and how the server listens.
-
-    Attributes:
-      host: address of the port.
-      port: 0 for none; TF Serving's `port`.
-      socket_path: of a Unix socket; empty for none.
-      channel_arguments: of gRPC, "key=value,key=value".
-      max_request_bytes: a larger message is RESOURCE_EXHAUSTED.
-      max_streams: of one connection at once; more wait.
-      health: whether the health service answers.
-      tls: of the port; None for none.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8500
-    socket_path: str = ""
-    channel_arguments: str = ""
-    max_request_bytes: int = 2**27
-    max_streams: int = 1000
-    health: bool = True
-    tls: Tls | None = None
-
-
 class GrpcServer:
     """A server that runs on the event loop."""
 
-    def __init__(self, services: Services, options: Options):
+    def __init__(self, services: Services, options: ServeOptions):
         """Binds the addresses; nothing is answered before `start`.
 
         Raises:
-          UserError: an address is taken, or a channel argument is not of the form key=value.
+          UserError: an address is taken, a channel argument is not of the form key=value, or
+            the file of TLS is wrong.
         """
-        self._options = options
+        self._tls = settings.tls(options.ssl_config_file)
         self._server = grpc.aio.server(
             options=[
-                *_channel_arguments(options.channel_arguments),
+                *_channel_arguments(options.grpc_channel_arguments),
                 ("grpc.max_receive_message_length", options.max_request_bytes),
                 ("grpc.max_send_message_length", -1),
                 # Of a connection; what is answered at once, `services` limits.
-                ("grpc.max_concurrent_streams", options.max_streams),
+                ("grpc.max_concurrent_streams", options.max_concurrent_requests),
                 # Else a second server could take half of the requests of the same port.
                 ("grpc.so_reuseport", 0),
             ],
@@ -68,18 +44,18 @@ class GrpcServer:
         self._server.add_generic_rpc_handlers((services,))
         names = [*SERVICES, reflection.SERVICE_NAME]
         self._health = _HEALTH.aio.HealthServicer()
-        if options.health:
+        if options.enable_grpc_healthcheck_service:
             health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
             names.append(health.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         if options.port:
             host = f"[{options.host}]" if ":" in options.host else options.host  # IPv6.
             self._bind(f"{host}:{options.port}")
-        if options.socket_path:
-            self._bind(f"unix:{Path(options.socket_path).absolute()}")
+        if options.grpc_socket_path:
+            self._bind(f"unix:{Path(options.grpc_socket_path).absolute()}")
 
     def _bind(self, address: str) -> None:
-        tls = self._options.tls
+        tls = self._tls
         try:
             if tls is None or address.startswith("unix:"):
                 self._server.add_insecure_port(address)

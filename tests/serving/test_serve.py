@@ -85,7 +85,7 @@ class Constant(tf.Module):
 
 
 def save(module, folder):
-    """With method names as TF Serving's: Keras and `tf.saved_model` know Predict alone."""
+    """With method names as TF Serving's: Keras and `tf.saved_model` know only Predict."""
     calls = {"serving_default": module.call} if isinstance(module, Constant) else {
         "serving_default": module.predict, "classify": module.classify,
         "regress": module.regress, "slow": module.slow,
@@ -168,7 +168,7 @@ def fill_examples(given, *scores):
 
 
 def refused(call, request):
-    with pytest.raises(grpc.RpcError) as caught:
+    with pytest.raises(grpc.RpcError, match="status = ") as caught:
         call(request, timeout=30)
     return caught.value.code().name, caught.value.details()
 
@@ -241,11 +241,11 @@ def test_versions_and_labels(prediction):
         (predict_pb2.PredictRequest(), "INVALID_ARGUMENT", "Missing ModelSpec"),
     ],
 )
-def test_what_predict_refuses(prediction, request_, code, words):
+def test_predict_rejects(prediction, request_, code, words):
     assert refused(prediction.Predict, request_) == (code, words)
 
 
-def test_a_tensor_that_is_none(prediction):
+def test_rejects_bytes_that_are_not_a_tensor(prediction):
     request = predict_request(**GOOD)
     request.inputs["x"].tensor_content = b"12345"
     code, words = refused(prediction.Predict, request)
@@ -334,7 +334,7 @@ def test_health_reflection_and_the_unix_socket(server):
     assert "tensorflow.serving.ModelService" in services
 
 
-def test_rest_probes_and_figures(server, prediction):
+def test_rest_probes_and_metrics(server, prediction):
     body = {"inputs": {"x": [[1, 2]], "name": ["a"]}}
     status, text = server.get("/v1/models/several:predict", json.dumps(body).encode())
     assert (status, json.loads(text)["outputs"]["named"]) == (200, ["a!"])

@@ -6,6 +6,7 @@ import grpc
 import numpy as np
 import pytest
 
+from digitline.serving.core import batching
 from digitline.serving.core.batch_queue import Parameters
 from digitline.serving.core.batching import Batcher
 from digitline.serving.core.servable import Servable, Signature, TensorInfo
@@ -43,9 +44,9 @@ async def held(model, call, *requests):
     """Answers of requests that come in while the only thread is busy with another."""
     model.may_run.clear()
     first = asyncio.ensure_future(ask(call, 1))
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0)
     rest = [asyncio.ensure_future(request) for request in requests]
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0)
     model.may_run.set()
     await first
     return await asyncio.gather(*rest, return_exceptions=True)
@@ -65,7 +66,7 @@ def run(parameters, scenario, model=None, shape=(None, 3)):
     return asyncio.run(main()), model, seen
 
 
-def test_what_waits_is_answered_by_one_call_and_each_gets_its_own():
+def test_one_call_answers_all_requests_that_wait():
     def scenario(model, call):
         return held(model, call, *(ask(call, rows, float(rows)) for rows in (1, 2, 3)))
 
@@ -76,7 +77,7 @@ def test_what_waits_is_answered_by_one_call_and_each_gets_its_own():
     assert [batch[:3] for batch in seen] == [("m", 1, 1), ("m", 6, 6)]
 
 
-def test_a_batch_has_no_more_rows_than_it_may_and_is_filled_up():
+def test_a_batch_is_limited_and_padded_to_an_allowed_size():
     def scenario(model, call):
         return held(model, call, *(ask(call, 2, float(n)) for n in range(5)))
 
@@ -150,7 +151,7 @@ def test_a_cut_request_that_is_refused_leaves_nothing_behind():
     assert calls == len(model.sizes)  # When it is answered, no part of it still runs.
 
 
-def test_no_rows_are_no_batch():
+def test_a_request_without_rows_is_not_batched():
     async def scenario(model, call):
         return await ask(call, 0)
 
@@ -158,7 +159,7 @@ def test_no_rows_are_no_batch():
     assert answer.shape == (0, 3)
 
 
-def test_other_shapes_wait_in_queues_of_their_own_or_are_filled_up():
+def test_other_shapes_wait_in_other_queues_or_are_padded():
     def scenario(model, call):
         wide = call("s", {"x": np.ones((1, 5), np.float32)}, ["y"])
         return held(model, call, ask(call, 1), wide, ask(call, 1))
@@ -171,7 +172,7 @@ def test_other_shapes_wait_in_queues_of_their_own_or_are_filled_up():
     np.testing.assert_array_equal(answers[0][0], [[2, 2, 2, 0, 0]])
 
 
-def test_a_model_whose_first_axis_is_no_batch_runs_request_by_request():
+def test_a_model_without_a_batch_axis_runs_request_by_request():
     def scenario(model, call):
         return held(model, call, *(ask(call, 4) for _ in range(3)))
 
@@ -179,14 +180,14 @@ def test_a_model_whose_first_axis_is_no_batch_runs_request_by_request():
     assert model.sizes == [1, 4, 4, 4]
 
 
-def test_whoever_has_gone_is_not_answered():
+def test_requests_of_clients_that_have_left_do_not_run():
     async def scenario(model, call):
         model.may_run.clear()
         first = asyncio.ensure_future(ask(call, 1))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0)
         gone = [asyncio.ensure_future(ask(call, 1)) for _ in range(3)]
         stays = asyncio.ensure_future(ask(call, 1))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0)
         for each in gone:
             each.cancel()
         model.may_run.set()
@@ -208,7 +209,7 @@ def test_a_thousand_requests_at_once_get_their_own_answers():
 
 
 @pytest.mark.parametrize("rows", [0, 2])
-def test_inputs_of_other_numbers_of_rows_are_refused(rows):
+def test_rejects_inputs_with_different_numbers_of_rows(rows):
     signature = Signature(
         "",
         {"a": TensorInfo(FLOAT, (None,)), "b": TensorInfo(FLOAT, (None,))},
@@ -239,12 +240,18 @@ class Placed(Model):
         return super().__call__(signature, inputs, outputs)
 
 
+@pytest.fixture
+def quick(monkeypatch):
+    """Any call counts as quick, however busy this machine is."""
+    monkeypatch.setattr(batching, "_QUICK_S", 10.0)
+
+
 async def one_by_one(model, call):
     for _ in range(35):
         await ask(call, 1)
 
 
-def test_a_lone_client_of_a_quick_model_is_answered_on_the_event_loop():
+def test_a_lone_client_of_a_quick_model_is_answered_on_the_event_loop(quick):
     _, model, seen = run(Parameters(num_batch_threads=2), one_by_one, Placed())
     # The first shows that it is quick; later ones by a thread, that nobody else is there.
     assert [at for at, is_there in enumerate(model.in_place) if not is_there] == [0, 17, 34]
@@ -274,7 +281,7 @@ class Words(Placed):
 
 
 @pytest.mark.parametrize("kind", ["two rows", "strings"])
-def test_several_rows_and_strings_of_any_length_are_not_taken_for_quick(kind):
+def test_several_rows_and_strings_never_count_as_quick(kind):
     async def scenario(model, call):
         for _ in range(3):
             if kind == "strings":
@@ -286,7 +293,7 @@ def test_several_rows_and_strings_of_any_length_are_not_taken_for_quick(kind):
     assert model.in_place == [False, False, False]
 
 
-def test_an_error_on_the_event_loop_is_its_requests_alone():
+def test_an_error_on_the_event_loop_reaches_only_its_request(quick):
     async def scenario(model, call):
         await ask(call, 1)
         with pytest.raises(StatusError, match="a negative number"):

@@ -3,6 +3,7 @@ import contextlib
 import functools
 import gc
 import os
+import re
 import shutil
 import threading
 import time
@@ -10,17 +11,18 @@ import weakref
 
 import numpy as np
 import pytest
+from served import wait
 
 from digitline.base.tf import tf
 from digitline.serving.core import executor, loading, warmup
 from digitline.serving.core.config import All, Latest, ModelConfig, Specific
 from digitline.serving.core.inference import Target
-from digitline.serving.core.lifecycle import ManagerOptions
 from digitline.serving.core.manager import Manager
+from digitline.serving.flags import ServeOptions
 from digitline.serving.protocol.models import State
 from digitline.serving.protocol.status import StatusError
 
-FAST = {"file_system_poll_wait_seconds": 0.05, "load_retry_interval_seconds": 0.05}
+FAST = {"file_system_poll_wait_seconds": 0.05, "load_retry_interval_micros": 50_000}
 
 
 class Add(tf.Module):
@@ -77,7 +79,7 @@ def start():
             manager = Manager(
                 loader,
                 lambda _, servable: executor.direct(servable, pool),
-                ManagerOptions(**{**FAST, **options}),
+                ServeOptions(**{**FAST, **options}),
                 on_change,
             )
             stack.callback(manager.close)
@@ -89,7 +91,7 @@ def start():
 
 
 def load(folder, platform="tensorflow"):
-    return loading.load(folder, platform, loading.LoadOptions())
+    return loading.load(folder, platform, ServeOptions())
 
 
 def break_version(folder):
@@ -106,13 +108,6 @@ def answer(manager, name="m", **which):
 
 def states(manager, name="m"):
     return {each.version: each.state for each in manager.status(Target(name))}
-
-
-def until(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it took too long"
-        time.sleep(0.005)
 
 
 @pytest.fixture
@@ -159,12 +154,12 @@ def test_no_request_fails_or_goes_back_while_versions_are_swapped(publish, start
         thread.start()
     for version in (2, 3, 4, 5):
         publish(version)
-        until(lambda version=version: seen[-1:] == [version])
+        wait(lambda version=version: seen[-1:] == [version])
     stop.set()
     for thread in threads:
         thread.join()
     assert wrong == []
-    until(lambda: states(manager)[4] is State.END)
+    wait(lambda: states(manager)[4] is State.END)
     assert states(manager) == {
         5: State.AVAILABLE,
         4: State.END,
@@ -180,24 +175,24 @@ def test_a_version_that_is_held_runs_on_until_it_is_released(publish, start, con
     manager = start([config()])
     with manager.lease(Target("m")) as lease:
         publish(2)
-        until(lambda: states(manager)[1] is State.UNLOADING)
+        wait(lambda: states(manager)[1] is State.UNLOADING)
         assert answer(manager) == (2, 2)
         with pytest.raises(StatusError, match="NOT_FOUND"):
             answer(manager, version=1)
         (y,) = lease.servable.run("serving_default", {"x": np.float32([5])}, ["y"])
         assert y.tolist() == [6]
         assert states(manager)[1] is State.UNLOADING
-    until(lambda: states(manager)[1] is State.END)
+    wait(lambda: states(manager)[1] is State.END)
 
 
-def test_state_changes_are_told_in_their_order(publish, start, config):
+def test_state_changes_are_reported_in_order(publish, start, config):
     changes = []
     publish(1)
     manager = start(
         [config()], on_change=lambda name, each: changes.append((name, each.version, each.state))
     )
     publish(2)
-    until(lambda: changes[-1][1:] == (1, State.END))
+    wait(lambda: changes[-1][1:] == (1, State.END))
     manager.close()
     life = [State.START, State.LOADING, State.AVAILABLE, State.UNLOADING, State.END]
     for version in (1, 2):
@@ -209,7 +204,7 @@ def test_a_broken_version_leaves_the_old_one_answering(publish, start, config):
     publish(1)
     manager = start([config()], max_num_load_retries=1)
     break_version(publish(2))
-    until(lambda: states(manager).get(2) is State.END)
+    wait(lambda: states(manager).get(2) is State.END)
     broken = manager.status(Target("m"))[0]
     assert broken.error_code != 0
     assert broken.error_message
@@ -219,16 +214,16 @@ def test_a_broken_version_leaves_the_old_one_answering(publish, start, config):
 
 def test_a_broken_version_that_is_completed_is_taken_at_once(publish, start, config, templates):
     publish(1)
-    manager = start([config()], load_retry_interval_seconds=3600.0)
+    manager = start([config()], load_retry_interval_micros=3_600_000_000)
     half = publish(2)
     break_version(half)
     manager_status = functools.partial(states, manager)
-    until(lambda: manager_status().get(2) is State.LOADING)
+    wait(lambda: manager_status().get(2) is State.LOADING)
     shutil.copytree(templates / "2", half, dirs_exist_ok=True)
-    until(lambda: answer(manager) == (2, 2))
+    wait(lambda: answer(manager) == (2, 2))
 
 
-def test_a_folder_that_is_still_empty_is_no_version(publish, start, config, templates, tmp_path):
+def test_a_folder_without_a_model_is_not_a_version(publish, start, config, templates, tmp_path):
     publish(1)
     manager = start([config()])
     (tmp_path / "m" / "2" / "variables").mkdir(parents=True)
@@ -236,7 +231,7 @@ def test_a_folder_that_is_still_empty_is_no_version(publish, start, config, temp
     manager.apply([config(), config("other")])  # Looks at all folders once more.
     assert states(manager) == {1: State.AVAILABLE}
     shutil.copytree(templates / "2", tmp_path / "m" / "2", dirs_exist_ok=True)
-    until(lambda: answer(manager) == (2, 2))
+    wait(lambda: answer(manager) == (2, 2))
 
 
 def test_a_load_is_retried_as_often_as_the_flag_says_and_others_do_not_wait(publish, start, config):
@@ -251,12 +246,12 @@ def test_a_load_is_retried_as_often_as_the_flag_says_and_others_do_not_wait(publ
     publish(1, model="bad")
     publish(1)
     manager = start(loader=loader, num_load_threads=1, max_num_load_retries=2)
-    with pytest.raises(StatusError) as caught:
-        manager.apply([config("bad"), config()])
-    assert str(caught.value) == (
+    message = (
         "UNKNOWN: 1 model(s) did not become available: "
         "{{{name: bad version: 1} due to error: INTERNAL: no luck}}"
     )
+    with pytest.raises(StatusError, match=f"^{re.escape(message)}$"):
+        manager.apply([config("bad"), config()])
     assert len(tries) == 3
     assert answer(manager) == (1, 1)
     assert not manager.ready()
@@ -291,11 +286,11 @@ def test_a_version_is_warmed_up_before_it_answers(publish, start, config, monkey
     monkeypatch.setattr(warmup, "replay", warm)
     manager = start([config()])
     publish(2)
-    until(lambda: warmed == ["1", "2"])
+    wait(lambda: warmed == ["1", "2"])
     assert answer(manager) == (1, 1)
     assert states(manager)[2] is State.LOADING
     go.set()
-    until(lambda: answer(manager) == (2, 2))
+    wait(lambda: answer(manager) == (2, 2))
 
 
 def test_a_warm_up_that_fails_is_a_load_that_fails(publish, start, config):
@@ -308,7 +303,7 @@ def test_a_warm_up_that_fails_is_a_load_that_fails(publish, start, config):
     with pytest.raises(StatusError, match="INVALID_ARGUMENT: Failed to parse warmup record"):
         manager.apply([config(policy=Latest(2)), config("n", base="m")])
     assert answer(manager) == (1, 1)
-    until(lambda: manager.status(Target("m", version=2))[0].error_code == 3)
+    wait(lambda: manager.status(Target("m", version=2))[0].error_code == 3)
 
 
 def test_taking_the_newest_version_away_brings_the_one_before_back(publish, start, config):
@@ -317,8 +312,8 @@ def test_taking_the_newest_version_away_brings_the_one_before_back(publish, star
     manager = start([config()])
     assert states(manager) == {2: State.AVAILABLE}
     shutil.rmtree(newest)
-    until(lambda: answer(manager) == (1, 1))
-    until(lambda: states(manager) == {1: State.AVAILABLE, 2: State.END})
+    wait(lambda: answer(manager) == (1, 1))
+    wait(lambda: states(manager) == {1: State.AVAILABLE, 2: State.END})
 
 
 @pytest.mark.parametrize("vanishes", ["version", "base path"])
@@ -329,27 +324,27 @@ def test_what_is_loaded_answers_on_when_its_folder_is_gone(
     manager = start([config()])
     shutil.rmtree(tmp_path / "m" / ("1" if vanishes == "version" else ""))
     words = "No versions of servable m" if vanishes == "version" else "Could not find base path"
-    until(lambda: words in caplog.text)
+    wait(lambda: words in caplog.text)
     publish(1, model="other")
     manager.apply([config(), config("other")])
     assert answer(manager) == (1, 1)
     assert caplog.text.count(words) == 1
     publish(2)
-    until(lambda: answer(manager) == (2, 2))
+    wait(lambda: answer(manager) == (2, 2))
 
 
 def test_policies_say_which_versions_answer(publish, start, config):
     for version in (1, 2, 3):
         publish(version)
     manager = start([config(policy=Specific((1, 2)))])
-    until(lambda: states(manager) == {1: State.AVAILABLE, 2: State.AVAILABLE})
+    wait(lambda: states(manager) == {1: State.AVAILABLE, 2: State.AVAILABLE})
     assert answer(manager) == (2, 2)
     assert answer(manager, version=1) == (1, 1)
     manager.apply([config(policy=All())])
-    until(lambda: answer(manager) == (3, 3))
+    wait(lambda: answer(manager) == (3, 3))
     assert answer(manager, version=1) == (1, 1)
     manager.apply([config(policy=Latest(2))])
-    until(lambda: states(manager)[1] is State.END)
+    wait(lambda: states(manager)[1] is State.END)
     assert answer(manager, version=2) == (2, 2)
 
 
@@ -364,37 +359,38 @@ def test_errors_have_the_words_of_tf_serving(publish, start, config):
         Target(""): "INVALID_ARGUMENT: ModelSpec has no name specified.",
     }
     for target, words in expected.items():
-        with pytest.raises(StatusError) as caught, manager.lease(target):
+        with (
+            pytest.raises(StatusError, match=f"^{re.escape(words)}$"),
+            manager.lease(target),
+        ):
             pass
-        assert str(caught.value) == words
     expected = {
         Target("gone"): "NOT_FOUND: Could not find any versions of model gone",
         Target("m", version=9): "NOT_FOUND: Could not find version 9 of model m",
         Target("m", label="x"): "INVALID_ARGUMENT: Unrecognized servable version label: x",
     }
     for target, words in expected.items():
-        with pytest.raises(StatusError) as caught:
+        with pytest.raises(StatusError, match=f"^{re.escape(words)}$"):
             manager.status(target)
-        assert str(caught.value) == words
 
 
 def test_labels_name_versions_that_are_available(publish, start, config):
     publish(1)
     publish(2)
     manager = start([config(policy=All())])
-    until(lambda: len(states(manager)) == 2 and set(states(manager).values()) == {State.AVAILABLE})
+    wait(lambda: len(states(manager)) == 2 and set(states(manager).values()) == {State.AVAILABLE})
     manager.apply([config(policy=All(), stable=1, canary=2)])
     assert answer(manager, label="stable") == (1, 1)
     assert answer(manager, label="canary") == (2, 2)
     assert [each.version for each in manager.status(Target("m", label="stable"))] == [1]
 
     publish(1, model="new")
-    with pytest.raises(StatusError) as caught:
-        manager.apply([config(policy=Latest(), stable=777), config("new")])
-    assert str(caught.value) == (
+    message = (
         "FAILED_PRECONDITION: Request to assign label to version 777 of model m, which is not "
         "currently available for inference"
     )
+    with pytest.raises(StatusError, match=f"^{message}$"):
+        manager.apply([config(policy=Latest(), stable=777), config("new")])
     assert answer(manager, label="stable") == (1, 1)
     assert answer(manager, version=1) == (1, 1)
     assert manager.names() == ["m"]
@@ -409,7 +405,7 @@ def test_with_the_flag_a_new_label_waits_for_its_version(publish, start, config)
     with pytest.raises(StatusError, match="FAILED_PRECONDITION"):
         manager.apply([config(stable=2, next=2)])
     publish(2)
-    until(lambda: answer(manager) == (2, 2))
+    wait(lambda: answer(manager) == (2, 2))
     assert answer(manager, label="next") == (2, 2)
 
 
@@ -425,7 +421,7 @@ def test_models_come_and_go_without_touching_the_others(publish, start, config):
         answer(manager, "old")
     with manager.lease(Target("m")) as after:
         assert after.servable is before.servable
-    until(lambda: states(manager, "old") == {1: State.END})
+    wait(lambda: states(manager, "old") == {1: State.END})
     manager.apply([config("old"), config(), config("new")])
     assert answer(manager, "old") == (1, 1)
 
@@ -435,7 +431,7 @@ def test_a_base_path_can_move_under_a_version_number(publish, start, config):
     publish(1, 3, model="elsewhere")
     manager = start([config()])
     manager.apply([config(base="elsewhere")])
-    until(lambda: answer(manager) == (1, 3))
+    wait(lambda: answer(manager) == (1, 3))
     assert states(manager) == {1: State.AVAILABLE}
 
 
@@ -458,7 +454,7 @@ def test_a_model_without_versions_is_waited_for_but_not_by_apply(
     assert not manager.ready()
     assert "No versions of servable m found under base path" in caplog.text
     publish(1)
-    until(manager.ready)
+    wait(manager.ready)
     assert answer(manager) == (1, 1)
 
 
@@ -474,8 +470,8 @@ def test_without_polling_folders_are_looked_at_once_or_never(publish, start, con
     time.sleep(0.2)  # Longer than any poll of these tests.
     assert list(states(manager)) == first
     manager.apply([config(), config("other")])
-    until(lambda: answer(manager) == (2, 2))
-    until(lambda: states(manager)[1] is State.END)
+    wait(lambda: answer(manager) == (2, 2))
+    wait(lambda: states(manager)[1] is State.END)
 
 
 def test_versions_that_were_replaced_leave_nothing_behind(publish, start, config):
@@ -495,9 +491,9 @@ def test_versions_that_were_replaced_leave_nothing_behind(publish, start, config
     manager = start([config()], loader=loader)
     for version in range(2, 12):
         publish(version)
-        until(lambda version=version: answer(manager) == (version, version % 4))
-    until(lambda: len(closed) == 10)
-    until(lambda: states(manager)[10] is State.END)
+        wait(lambda version=version: answer(manager) == (version, version % 4))
+    wait(lambda: len(closed) == 10)
+    wait(lambda: states(manager)[10] is State.END)
     assert closed == [str(version) for version in range(1, 11)]
     gc.collect()
     assert [reference() is not None for reference in alive] == [False] * 10 + [True]
@@ -514,6 +510,6 @@ def test_closing_unloads_all_but_what_is_still_held(publish, start, config):
         assert y.tolist() == [2]
         with pytest.raises(StatusError, match="NOT_FOUND"):
             answer(manager)
-    until(lambda: states(manager) == {1: State.END})
+    wait(lambda: states(manager) == {1: State.END})
     with pytest.raises(StatusError, match="UNAVAILABLE"):
         manager.apply([config()])

@@ -7,7 +7,7 @@ from digitline.base.errors import UserError
 from digitline.base.tf import tf
 from digitline.serving.core import loading, tflite_model
 from digitline.serving.core.config import TENSORFLOW, TFLITE
-from digitline.serving.core.loading import LoadOptions
+from digitline.serving.flags import ServeOptions
 from digitline.serving.protocol.status import StatusError
 
 
@@ -52,7 +52,7 @@ def several(tmp_path_factory):
 
 @pytest.fixture
 def model(several):
-    return tflite_model.load(several)
+    return tflite_model.load(several, ServeOptions())
 
 
 def numbers(*shape, dtype=np.float32):
@@ -125,7 +125,7 @@ def test_inputs_that_do_not_fit_are_refused_and_the_next_ones_run(model, signatu
 
 
 def test_many_threads_share_the_interpreters(several):
-    model = tflite_model.load(several, interpreters=2)
+    model = tflite_model.load(several, ServeOptions(num_tflite_pools=2))
     wrong = []
 
     def work(seed):
@@ -147,7 +147,7 @@ def test_a_file_without_signatures_gets_one_from_its_tensors(tmp_path):
     concrete = Several().double.get_concrete_function()
     content = tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
     (tmp_path / "model.tflite").write_bytes(content)
-    model = tflite_model.load(tmp_path / "model.tflite")
+    model = tflite_model.load(tmp_path / "model.tflite", ServeOptions())
     signature = model.signatures["serving_default"]
     (name,) = signature.inputs
     assert len(signature.outputs) == 2
@@ -158,13 +158,13 @@ def test_a_file_without_signatures_gets_one_from_its_tensors(tmp_path):
 def test_a_damaged_file_does_not_load(tmp_path, several):
     (tmp_path / "model.tflite").write_bytes(several.read_bytes()[:100])
     with pytest.raises(UserError, match="not a TFLite file that loads"):
-        tflite_model.load(tmp_path / "model.tflite")
+        tflite_model.load(tmp_path / "model.tflite", ServeOptions())
 
 
 def test_our_own_export_answers_alike_in_both_kinds(exported, test_images):
     images = test_images[0][:5]
-    saved = loading.load(exported.saved_model, TENSORFLOW, LoadOptions(warmup_iterations=0))
-    small = loading.load(exported.tflite.parent, TENSORFLOW, LoadOptions())
+    saved = loading.load(exported.saved_model, TENSORFLOW, ServeOptions(enable_model_warmup=False))
+    small = loading.load(exported.tflite.parent, TENSORFLOW, ServeOptions())
     assert small.signatures["serving_default"].batched
     (expected,) = saved.run("serving_default", {"images": images}, ["probabilities"])
     (probabilities,) = small.run("serving_default", {"images": images}, ["probabilities"])
@@ -176,11 +176,11 @@ def test_our_own_export_answers_alike_in_both_kinds(exported, test_images):
 def test_flag_and_platform_choose_between_the_files_of_a_folder(several, tmp_path):
     tf.saved_model.save(Several(), str(tmp_path), {"only_here": Several().double})
     (tmp_path / "model.tflite").write_bytes(several.read_bytes())
-    saved = loading.load(tmp_path, TENSORFLOW, LoadOptions())
+    saved = loading.load(tmp_path, TENSORFLOW, ServeOptions())
     assert set(saved.signatures) == {"only_here"}
     saved.close()
-    preferred = loading.load(tmp_path, TENSORFLOW, LoadOptions(prefer_tflite=True))
+    preferred = loading.load(tmp_path, TENSORFLOW, ServeOptions(prefer_tflite_model=True))
     assert "echo" in preferred.signatures
-    assert "echo" in loading.load(tmp_path, TFLITE, LoadOptions()).signatures
+    assert "echo" in loading.load(tmp_path, TFLITE, ServeOptions()).signatures
     with pytest.raises(StatusError, match=r"Could not find SavedModel .pb or .pbtxt"):
-        loading.load(tmp_path / "assets", TENSORFLOW, LoadOptions())
+        loading.load(tmp_path / "assets", TENSORFLOW, ServeOptions())

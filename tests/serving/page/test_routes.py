@@ -3,7 +3,6 @@
 import io
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -11,10 +10,12 @@ import pytest
 from served import serving
 
 from digitline.base.errors import UsageError
-from digitline.serving import picture
+from digitline.serving import picture, serve
 from digitline.serving.flags import ServeOptions
 from digitline.serving.page import versions
 from digitline.serving.predict import BOXED
+
+from support import call
 
 VERSION = "/page/models/tiny/versions/1"
 
@@ -138,13 +139,13 @@ def test_where_the_page_is_by_default(flags, expected):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ({"page": True, "rest_api_port": 0}, "--page needs --rest_api_port"),
-        ({"litertjs": Path("/nowhere")}, "--litertjs=/nowhere"),
+        (["--page"], "--page needs --rest_api_port"),
+        (["--litertjs=/nowhere"], "--litertjs=/nowhere"),
     ],
 )
 def test_rejects_flags_that_do_not_go_together(flags, words):
     with pytest.raises(UsageError, match=words):
-        ServeOptions(model_base_path="models", **flags).check()
+        call(serve.COMMAND, ["--model_base_path=models", *flags])
 
 
 def test_without_the_page_the_address_is_tf_servings(tmp_path):

@@ -9,6 +9,7 @@ import tensorflow as tf
 from rest_serving import NAME, PREDICT, answer, ask, post, refusal, serving
 
 from digitline.serving.core import saved_model
+from digitline.serving.flags import ServeOptions
 from digitline.serving.rest.limits import Limits
 
 NAN = float("nan")
@@ -70,7 +71,7 @@ def servable(tmp_path_factory):
             "spread": toy.spread,
         },
     )
-    return saved_model.load(folder, saved_model.SessionOptions())
+    return saved_model.load(folder, ServeOptions())
 
 
 @pytest.fixture(scope="module")

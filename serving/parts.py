@@ -1,0 +1,141 @@
+"""The parts of a server, made from its options: models, calls, gRPC and REST."""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import functools
+import os
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from ..base.errors import UserError
+from . import operations, settings
+from .access_log import Answered, access_log
+from .core import config, loading
+from .core.batching import Batcher
+from .core.executor import MakeRun, Run, direct, in_own_thread, timed
+from .core.manager import Manager
+from .core.servable import Servable
+from .flags import ServeOptions
+from .metrics import Metrics
+from .page import litert_js, routes
+from .protocol import messages
+from .protocol.models import VersionStatus
+from .rest.api import application
+from .rest.limits import Limits
+from .rest.server import Runner, allow_files, most_connections
+from .rpc.api import Services
+from .rpc.server import GrpcServer
+
+
+class Parts:
+    """What a server is made of; `stack` takes the parts down again, the last one first.
+
+    Attributes:
+      metrics: of all parts.
+      manager: of the models; there are none yet.
+    """
+
+    def __init__(self, options: ServeOptions, stack: contextlib.AsyncExitStack):
+        """Makes the metrics, the manager and the access log."""
+        self._options, self._stack = options, stack
+        self.metrics = Metrics()
+        self.manager = Manager(
+            functools.partial(loading.load, options=options),
+            self._make_run(),
+            options,
+            self._changed,
+        )
+        stack.push_async_callback(in_own_thread, self.manager.close)
+        self.metrics.follow_models(self.manager.names)
+        self._applying = asyncio.Lock()
+        self._log = stack.enter_context(access_log(options.access_log))
+
+    def _make_run(self) -> MakeRun:
+        """How calls of models run: joined into batches, or each by itself; and timed."""
+        if self._options.enable_batching:
+            batcher = Batcher(
+                settings.batching(self._options.batching_parameters_file), self.metrics.batch
+            )
+            self._stack.callback(batcher.close)
+            self.metrics.follow_queue(lambda: batcher.queued)
+            make_run = batcher.run
+        else:
+            # Two threads for each core, since one call can leave cores idle.
+            pool = concurrent.futures.ThreadPoolExecutor(2 * (os.cpu_count() or 1), "call")
+            self._stack.callback(functools.partial(pool.shutdown, wait=False))
+
+            def make_run(_: str, servable: Servable) -> Run:
+                return direct(servable, pool)
+
+        return lambda model, servable: timed(
+            make_run(model, servable), functools.partial(self.metrics.runtime, model)
+        )
+
+    def _changed(self, model: str, version: VersionStatus) -> None:
+        self.metrics.version(model, version.version, version.state, version.error_code)
+
+    def _observe(self, request: Answered) -> None:
+        self.metrics.request(request)
+        if self._log:
+            self._log(request)
+
+    async def apply(self, models: Sequence[config.ModelConfig]) -> None:
+        """Puts configurations in force, one after the other; waits for models to load."""
+        async with self._applying:
+            await in_own_thread(self.manager.apply, models)
+
+    async def _reload(self, message: messages.ModelServerConfig) -> None:
+        await self.apply(config.from_message(message))
+
+    def grpc(self) -> GrpcServer:
+        """The gRPC server, bound to its addresses."""
+        services = Services(self.manager, self._reload, self._observe, self._options)
+        server = GrpcServer(services, self._options)
+        self._stack.push_async_callback(server.stop, 0)
+        return server
+
+    async def rest(self) -> Runner | None:
+        """The REST server, which listens; None if there is no port for it."""
+        options = self._options
+        if not options.rest_api_port:
+            return None
+        limits = Limits(
+            body_bytes=options.max_request_bytes,
+            depth=options.max_json_depth,
+            seconds=options.rest_api_timeout_in_ms / 1000,
+            requests=options.max_concurrent_requests,
+            bytes_in_flight=2 * options.max_request_bytes,
+        )
+        metrics_path = settings.metrics_path(options.monitoring_config_file)
+        more = operations.routes(self.manager, self.metrics, metrics_path)
+        if options.has_page:
+            litert = options.litertjs or litert_js.default_folder()
+            more += routes.routes(self.manager, litert, options.is_local)
+        app = application(
+            self.manager,
+            limits=limits,
+            cors=options.rest_api_enable_cors_support,
+            routes=more,
+            observe=self._observe,
+        )
+        most = most_connections(allow_files())
+        runner = Runner(
+            app,
+            connections=most,
+            seconds=limits.seconds,
+            shutdown_timeout=options.shutdown_grace_seconds,
+        )
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        # As many as this are taken from the system at a time, before they are counted.
+        backlog = min(most, 128)
+        try:
+            await web.TCPSite(runner, options.host, options.rest_api_port, backlog=backlog).start()
+        except OSError as error:
+            raise UserError(
+                f"REST cannot listen at {options.host}:{options.rest_api_port}: {error.strerror} "
+                "(another port: --rest_api_port=N)"
+            ) from error
+        return runner
