@@ -12,7 +12,7 @@ from typing import TypeVar
 import prometheus_client
 
 from .access_log import Answered
-from .protocol.models import State
+from .protocol.models import State, VersionStatus
 from .protocol.status import CODES
 
 Metric = TypeVar("Metric")
@@ -125,24 +125,18 @@ class Metrics:
         if padded > rows:
             self._padding.labels(model).inc(padded - rows)
 
-    def version(self, model: str, version: int, state: int, error_code: int) -> None:
-        """A version has come into a state.
-
-        Args:
-          model: whose version it is.
-          version: its number.
-          state: of `ModelVersionStatus.State`.
-          error_code: of gRPC, if it could not be loaded; else 0.
-        """
-        if state == State.END:
+    def version(self, model: str, status: VersionStatus) -> None:
+        """A version of a model has come into a state."""
+        number = str(status.version)
+        if status.state == State.END:
             with contextlib.suppress(KeyError):  # It was no longer shown.
-                self._state.remove(model, str(version))
-        else:
-            self._state.labels(model, str(version)).set(state)
-        if state == State.AVAILABLE:
+                self._state.remove(model, number)
+            if status.error_code:
+                self._loads.labels(model, CODES[status.error_code].name).inc()
+            return
+        self._state.labels(model, number).set(status.state)
+        if status.state == State.AVAILABLE:
             self._loads.labels(model, "OK").inc()
-        elif state == State.END and error_code:
-            self._loads.labels(model, CODES[error_code].name).inc()
 
     def follow_models(self, names: Callable[[], Container[str]]) -> None:
         """Where to look for the names of the models that are served."""

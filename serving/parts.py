@@ -21,7 +21,6 @@ from .flags import ServeOptions
 from .metrics import Metrics
 from .page import litert_js, routes
 from .protocol import messages
-from .protocol.models import VersionStatus
 from .rest.api import application
 from .rest.limits import Limits
 from .rest.server import Runner, allow_files, most_connections
@@ -45,7 +44,7 @@ class Parts:
             functools.partial(loading.load, options=options),
             self._make_run(),
             options,
-            self._changed,
+            self.metrics.version,
         )
         stack.push_async_callback(in_own_thread, self.manager.close)
         self.metrics.follow_models(self.manager.names)
@@ -66,15 +65,13 @@ class Parts:
             pool = concurrent.futures.ThreadPoolExecutor(2 * (os.cpu_count() or 1), "call")
             self._stack.callback(functools.partial(pool.shutdown, wait=False))
 
-            def make_run(_: str, servable: Servable) -> Run:
+            def make_run(model: str, servable: Servable) -> Run:
+                del model
                 return direct(servable, pool)
 
         return lambda model, servable: timed(
             make_run(model, servable), functools.partial(self.metrics.runtime, model)
         )
-
-    def _changed(self, model: str, version: VersionStatus) -> None:
-        self.metrics.version(model, version.version, version.state, version.error_code)
 
     def _observe(self, request: Answered) -> None:
         self.metrics.request(request)

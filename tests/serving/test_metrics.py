@@ -1,5 +1,6 @@
 from digitline.serving.access_log import Answered, Http
 from digitline.serving.metrics import Metrics
+from digitline.serving.protocol.models import State, VersionStatus
 
 
 def lines(metrics):
@@ -40,8 +41,8 @@ def test_names_that_clients_make_up_are_not_kept():
 def test_versions_that_have_ended_are_not_shown():
     metrics = Metrics()
     for version in range(50):
-        metrics.version("m", version, 30, 0)
-        metrics.version("m", version, 50, 0)
-    metrics.version("m", 50, 30, 0)
+        metrics.version("m", VersionStatus(version, State.AVAILABLE))
+        metrics.version("m", VersionStatus(version, State.END))
+    metrics.version("m", VersionStatus(50, State.AVAILABLE))
     states = [line for line in lines(metrics) if ":model_version_state{" in line]
     assert states == [':tensorflow:serving:model_version_state{model_name="m",version="50"} 30.0']
