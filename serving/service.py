@@ -61,16 +61,16 @@ async def serve(
       UserError: the server cannot start.
     """
     tf.get_logger().setLevel("ERROR")  # Of sessions it says that they are old.
+    path, content = Path(options.model_config_file), b""
+    if options.model_config_file:
+        content = config.read(path)
+        models = config.parse(content, path)
+    else:
+        models = config.from_flags(options.model_name, options.model_base_path)
     async with contextlib.AsyncExitStack() as stack:
         parts = Parts(options, stack)
         grpc_server = parts.grpc()
         rest = await parts.rest()
-        path, content = Path(options.model_config_file), b""
-        if options.model_config_file:
-            content = config.read(path)
-            models = config.parse(content, path)
-        else:
-            models = config.from_flags(options.model_name, options.model_base_path)
         try:
             loaded = await operations.before(stopping, parts.apply(models))
         except StatusError as error:

@@ -626,7 +626,7 @@ def test_an_export_of_ours(exported, test_images, tmp_path):
 )
 def test_rejects_flags_that_do_not_go_together(flags, code, words):
     with pytest.raises(UserError, match=re.escape(words)) as caught:
-        call(serve.COMMAND, ["--port=1", *flags])
+        call(serve.COMMAND, [f"--port={free_port()}", *flags])
     assert caught.value.exit_code == code
 
 
