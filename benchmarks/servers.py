@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from digitline.base.errors import UserError
 from digitline.base.files import JsonObject
@@ -70,8 +71,10 @@ class Running:
     def rss_mb(self) -> float | None:
         """Memory of the process and its children; None where the system does not tell."""
         try:
-            return sum(_rss(pid) for pid in _family(self.process.pid)) / 2**20
-        except OSError:
+            first = psutil.Process(self.process.pid)
+            processes = [first, *first.children(recursive=True)]
+            return sum(process.memory_info().rss for process in processes) / 2**20
+        except psutil.Error:
             return None
 
 
@@ -193,15 +196,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def _family(pid: int) -> list[int]:
-    children = [
-        int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    ]
-    return [pid, *(process for child in children for process in _family(child))]
-
-
-def _rss(pid: int) -> int:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
