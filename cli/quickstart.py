@@ -103,10 +103,10 @@ def run(options: Options) -> Result:
 
     picture, label = _write_test_image(options, evaluated["dataset"])
     for kind, title in ((SAVED_MODEL, "SavedModel"), (TFLITE, "TFLite")):
-        seconds, answer = _timed(predict.COMMAND, f"--{kind}={artifacts[kind]}", str(picture))
-        best = answer["predictions"][0]
-        found = f"a {best['label']} ({best['probability']:.2%}); it is a {label}"
-        stages.append(Stage(f"predict, {title}", seconds, found))
+        seconds, predicted = _timed(predict.COMMAND, f"--{kind}={artifacts[kind]}", str(picture))
+        best = predicted["predictions"][0]
+        answer = f"a {best['label']} ({best['probability']:.2%}); it is a {label}"
+        stages.append(Stage(f"predict, {title}", seconds, answer))
     progress.say("")
     program = command.program()
     return Result(
