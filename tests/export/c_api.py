@@ -121,10 +121,10 @@ def load_library() -> ctypes.CDLL:
     for name in ("tensorflow", "keras", "digitline"):
         assert name not in sys.modules, name
         sys.modules[name] = None  # type: ignore[assignment]
-    found = sorted(Path(spec.origin).parent.glob("libtensorflow_cc.*"))
-    if not found:
+    libraries = sorted(Path(spec.origin).parent.glob("libtensorflow_cc.*"))
+    if not libraries:
         raise FileNotFoundError(f"no libtensorflow_cc beside {spec.origin}")
-    library = ctypes.CDLL(str(found[0]))
+    library = ctypes.CDLL(str(libraries[0]))
     for name, (result, *arguments) in FUNCTIONS.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
@@ -162,13 +162,13 @@ def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 def entries(message: bytes, number: int) -> dict[str, bytes]:
     """A `map<string, Message>` field of an encoded protocol buffer."""
-    found = {}
+    fields = {}
     for field, value in fields(message):
         if field == number:
             assert isinstance(value, bytes)
             entry: dict[int, Any] = dict(fields(value))
-            found[entry[1].decode()] = entry[2]
-    return found
+            fields[entry[1].decode()] = entry[2]
+    return fields
 
 
 def tensor_infos(meta_graph: bytes, signature: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -180,11 +180,11 @@ def tensor_infos(meta_graph: bytes, signature: str) -> tuple[dict[str, Any], dic
     signature_def = entries(meta_graph, 5)[signature]  # MetaGraphDef.signature_def
 
     def infos(number: int) -> dict[str, Any]:
-        found = {}
+        infos = {}
         for name, message in entries(signature_def, number).items():
             info: dict[int, Any] = dict(fields(message))  # TensorInfo: 1 name, 2 dtype.
-            found[name] = (info[1].decode(), info[2])
-        return found
+            infos[name] = (info[1].decode(), info[2])
+        return infos
 
     return infos(1), infos(2)
 
@@ -256,13 +256,13 @@ class SavedModel:
 
     def _outputs(self, tensor_names: Sequence[str]) -> Any:
         """TF_Outputs by names such as `StatefulPartitionedCall:1`."""
-        found = []
+        outputs = []
         for name in tensor_names:
             operation_name, _, index = name.partition(":")
             operation = self._tf.TF_GraphOperationByName(self._graph, operation_name.encode())
             assert operation, f"the graph has no operation {operation_name}"
-            found.append(Output(operation, int(index or 0)))
-        return (Output * len(found))(*found)
+            outputs.append(Output(operation, int(index or 0)))
+        return (Output * len(outputs))(*outputs)
 
     def _tensor(self, dtype: int, value: np.ndarray) -> int:
         """An array as a TF_Tensor."""

@@ -23,7 +23,7 @@ def published(export_dir):
     return [path for path in export_dir.glob("*/*/*") if ".staging" not in path.parts]
 
 
-def test_the_export_folder(exported):
+def test_the_export_folder_holds_these_files(exported):
     root = exported.export_dir
     names = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
     assert names - {".lock"} == {

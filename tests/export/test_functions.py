@@ -41,26 +41,26 @@ def test_every_kind_of_file_gives_its_pixels(mode, kind, picture):
     expected = np.asarray(image.convert("RGB"))
     np.testing.assert_array_equal(decode(encoded(image, kind), (9, 7, 3)), expected)
     grey = np.asarray(image.convert("RGB").convert("L"), np.int64)
-    found = decode(encoded(image, kind), (9, 7, 1))[..., 0]
-    np.testing.assert_allclose(found, grey, atol=1)
+    pixels = decode(encoded(image, kind), (9, 7, 1))[..., 0]
+    np.testing.assert_allclose(pixels, grey, atol=1)
 
 
 def test_jpeg_and_sixteen_bits(picture):
     smooth = PIL.Image.fromarray(picture).resize((40, 50), PIL.Image.Resampling.BICUBIC)
-    found = decode(encoded(smooth, "JPEG", quality=95), (50, 40, 3)).astype(int)
-    assert np.abs(found - np.asarray(smooth)).mean() < 8
+    pixels = decode(encoded(smooth, "JPEG", quality=95), (50, 40, 3)).astype(int)
+    assert np.abs(pixels - np.asarray(smooth)).mean() < 8
     deep = PIL.Image.fromarray(picture[..., 0].astype(np.uint16) * 257)
     np.testing.assert_array_equal(decode(encoded(deep, "PNG"), (9, 7, 1))[..., 0], picture[..., 0])
 
 
 def test_other_sizes_are_resized_with_all_pixels_counting(picture):
     large = PIL.Image.fromarray(np.kron(picture, np.ones((10, 10, 1), np.uint8)))
-    found = decode(encoded(large, "PNG"), (9, 7, 3)).astype(int)
-    assert np.abs(found - picture).mean() < 30
+    pixels = decode(encoded(large, "PNG"), (9, 7, 3)).astype(int)
+    assert np.abs(pixels - picture).mean() < 30
     assert decode(encoded(large, "PNG"), (3, 50, 1)).shape == (3, 50, 1)
 
 
-def test_what_is_transparent_becomes_paper():
+def test_transparent_pixels_become_paper():
     ink = np.zeros((8, 8), np.uint8)
     ink[2:6, 3:5] = 255
     for colour, dark_on_light, expected in (
@@ -70,8 +70,8 @@ def test_what_is_transparent_becomes_paper():
     ):
         image = PIL.Image.new("RGBA", (8, 8), colour)
         image.putalpha(PIL.Image.fromarray(ink))
-        found = decode(encoded(image, "PNG"), (8, 8, 1), dark_on_light)[..., 0]
-        np.testing.assert_array_equal(found, expected, err_msg=f"{colour} {dark_on_light}")
+        pixels = decode(encoded(image, "PNG"), (8, 8, 1), dark_on_light)[..., 0]
+        np.testing.assert_array_equal(pixels, expected, err_msg=f"{colour} {dark_on_light}")
 
 
 def test_dark_on_light_is_inverted_only_by_the_flag(test_images):
@@ -89,7 +89,7 @@ def test_dark_on_light_is_inverted_only_by_the_flag(test_images):
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"BM", b"\x89PNG\r\n\x1a\n", b"GIF89a"])
-def test_a_damaged_picture_is_an_error_of_the_request(content):
+def test_rejects_a_damaged_picture(content):
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"decode|image|BMP|substr|pos"):
         decode(content, (28, 28, 1))
 
@@ -99,7 +99,7 @@ def loaded(exported):
     return tf.saved_model.load(str(exported.saved_model))
 
 
-def test_one_bad_picture_fails_its_request_alone(loaded, test_images):
+def test_one_bad_picture_fails_only_its_request(loaded, test_images):
     signature = loaded.signatures["predict_bytes"]
     good = encoded(PIL.Image.fromarray(test_images[0][0, ..., 0]), "PNG")
     with pytest.raises(tf.errors.InvalidArgumentError):
@@ -108,24 +108,24 @@ def test_one_bad_picture_fails_its_request_alone(loaded, test_images):
 
 
 @pytest.mark.parametrize("name", ["softmax", "cnn", "sharp", "tiny", "swift"])
-def test_activations_are_what_the_layers_say(name, test_images):
+def test_activations_are_the_outputs_of_the_layers(name, test_images):
     network = registry.get(name)
     recipe = network.RECIPES["best"]
     preprocess = registry.preprocess(network, (28, 28, 1), recipe)
     model = network.build(preprocess.output_shape, 10)
-    subject = functions.TrainedModel(model, preprocess, tuple("0123456789"))
+    trained = functions.TrainedModel(model, preprocess, tuple("0123456789"))
     images = test_images[0][:5]
-    found = functions.activations(subject)(tf.constant(images))
-    names = sorted(found)
+    outputs = functions.activations(trained)(tf.constant(images))
+    names = sorted(outputs)
     logits = model(preprocess(images), training=False).numpy()
-    np.testing.assert_allclose(found[names[-1]], logits, atol=1e-5)
+    np.testing.assert_allclose(outputs[names[-1]], logits, atol=1e-5)
     kinds = (keras.layers.Conv2D, keras.layers.SeparableConv2D, keras.layers.Dense)
     own = [layer for layer in model.layers if isinstance(layer, kinds)]
     said = [each for each in names if re.search("conv|dense|logits|hidden", each)]
     assert len(said) == len(own)
     if name != "swift":  # Its layers are pooled before they are normalized.
         for each in said[:-1]:  # After normalization and ReLU.
-            assert found[each].numpy().min() >= 0
+            assert outputs[each].numpy().min() >= 0
 
 
 def test_names_of_layers_do_not_depend_on_what_was_made_before():
@@ -134,8 +134,8 @@ def test_names_of_layers_do_not_depend_on_what_was_made_before():
     names = []
     for _ in range(2):
         model = network.build(preprocess.output_shape, 10)
-        subject = functions.TrainedModel(model, preprocess, tuple("0123456789"))
-        names.append(sorted(functions.activations(subject)(tf.zeros([1, 28, 28, 1], tf.uint8))))
+        trained = functions.TrainedModel(model, preprocess, tuple("0123456789"))
+        names.append(sorted(functions.activations(trained)(tf.zeros([1, 28, 28, 1], tf.uint8))))
     assert names[0] == names[1]
     assert names[0][0] == "01_conv2d_1"
 
@@ -145,25 +145,25 @@ def test_all_signatures_agree(loaded, expected, test_images):
     files = [encoded(PIL.Image.fromarray(image[..., 0]), "PNG") for image in images]
     records = [image_example(image.tobytes()) for image in images]
     call = loaded.signatures
-    found = call["serving_default"](images=tf.constant(images))["probabilities"]
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-    found = call["predict_bytes"](image_bytes=tf.constant(files))["probabilities"]
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    outputs = call["serving_default"](images=tf.constant(images))["probabilities"]
+    np.testing.assert_allclose(outputs, expected, atol=1e-5)
+    outputs = call["predict_bytes"](image_bytes=tf.constant(files))["probabilities"]
+    np.testing.assert_allclose(outputs, expected, atol=1e-5)
     floats = images.reshape(40, 784).astype(np.float32) / 255
-    found = call["predict_images"](images=tf.constant(floats))["scores"]
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-    found = call["classify"](inputs=tf.constant(records))
-    np.testing.assert_allclose(found["scores"], -np.sort(-expected, 1), atol=1e-5)
-    assert found["classes"].numpy()[:, 0].tolist() == [
+    outputs = call["predict_images"](images=tf.constant(floats))["scores"]
+    np.testing.assert_allclose(outputs, expected, atol=1e-5)
+    outputs = call["classify"](inputs=tf.constant(records))
+    np.testing.assert_allclose(outputs["scores"], -np.sort(-expected, 1), atol=1e-5)
+    assert outputs["classes"].numpy()[:, 0].tolist() == [
         str(number).encode() for number in expected.argmax(1)
     ]
     for number in range(0, 40, 2):  # Picture files are fine too.
         records[number] = image_example(files[number])
     again = call["classify"](inputs=tf.constant(records))
-    np.testing.assert_array_equal(again["classes"], found["classes"])
+    np.testing.assert_array_equal(again["classes"], outputs["classes"])
 
 
-def test_an_example_of_another_size_is_an_error(loaded):
+def test_rejects_an_example_of_another_size(loaded):
     record = image_example(b"\0" * 2 * 784)
     with pytest.raises(tf.errors.InvalidArgumentError):
         loaded.signatures["classify"](inputs=tf.constant([record]))

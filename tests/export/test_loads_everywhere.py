@@ -43,13 +43,13 @@ def images(test_images, tmp_path_factory) -> SimpleNamespace:
     return SimpleNamespace(array=test_images[0], file=file)
 
 
-def assert_equal_to_the_model(found, expected: np.ndarray) -> None:
-    assert {name: found[name].dtype.name for name in found} == {
+def assert_equal_to_the_model(outputs, expected: np.ndarray) -> None:
+    assert {name: outputs[name].dtype.name for name in outputs} == {
         "probabilities": "float32",
         "classes": "int64",
     }
-    np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
-    np.testing.assert_array_equal(found["classes"], expected.argmax(1))
+    np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-5)
+    np.testing.assert_array_equal(outputs["classes"], expected.argmax(1))
 
 
 def strings(contents: Iterable[bytes]) -> np.ndarray:
@@ -85,21 +85,21 @@ def c_api_outputs(exported, images, tmp_path_factory) -> Path:
 @pytest.mark.parametrize("signature", SENT)
 def test_the_c_api_gets_the_models_answers(signature, c_api_outputs, expected):
     with np.load(c_api_outputs / f"{signature}.npz", allow_pickle=True) as file:
-        found = dict(file)
+        outputs = dict(file)
     if signature == "predict_images":
-        assert list(found) == ["scores"]
-        np.testing.assert_allclose(found["scores"], expected, atol=1e-5)
+        assert list(outputs) == ["scores"]
+        np.testing.assert_allclose(outputs["scores"], expected, atol=1e-5)
     elif signature == "classify":
-        assert sorted(found) == ["classes", "scores"]
-        np.testing.assert_allclose(found["scores"], np.sort(expected)[:, ::-1], atol=1e-5)
+        assert sorted(outputs) == ["classes", "scores"]
+        np.testing.assert_allclose(outputs["scores"], np.sort(expected)[:, ::-1], atol=1e-5)
         best = [str(number).encode() for number in expected.argmax(1)]
-        assert found["classes"][:, 0].tolist() == best
-        assert sorted(found["classes"][0]) == [str(number).encode() for number in range(10)]
+        assert outputs["classes"][:, 0].tolist() == best
+        assert sorted(outputs["classes"][0]) == [str(number).encode() for number in range(10)]
     elif signature == "activations":
-        odds = np.exp(found["07_logits"])
+        odds = np.exp(outputs["07_logits"])
         np.testing.assert_allclose(odds / odds.sum(1, keepdims=True), expected, atol=1e-5)
     else:
-        assert_equal_to_the_model(found, expected)
+        assert_equal_to_the_model(outputs, expected)
 
 
 def test_saved_model_cli_runs_it(exported, images, expected, tmp_path):
@@ -110,8 +110,8 @@ def test_saved_model_cli_runs_it(exported, images, expected, tmp_path):
         *("--inputs", f"images={images.file}", "--outdir", "outputs"),
         cwd=tmp_path,
     )
-    found = {file.stem: np.load(file) for file in (tmp_path / "outputs").iterdir()}
-    assert_equal_to_the_model(found, expected)
+    outputs = {file.stem: np.load(file) for file in (tmp_path / "outputs").iterdir()}
+    assert_equal_to_the_model(outputs, expected)
 
 
 # Plain TensorFlow and plain LiteRT, in a process that has neither digitline nor Keras.
@@ -140,14 +140,14 @@ def test_plain_runtimes_get_the_models_answers_from_wherever_it_is_moved(
 ):
     moved = tmp_path / "moved" / "00000001"
     shutil.copytree(exported.saved_model, moved)
-    outputs = (tmp_path / "outputs.npz", tmp_path / "lite.npz")
-    done = python(PLAIN, moved, exported.tflite, images.file, *outputs, cwd=tmp_path)
+    files = (tmp_path / "outputs.npz", tmp_path / "lite.npz")
+    done = python(PLAIN, moved, exported.tflite, images.file, *files, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    with np.load(outputs[0]) as found:
-        assert_equal_to_the_model(found, expected)
-        assert (found["classes"] == test_images[1]).mean() > 0.7
-    with np.load(outputs[1]) as found:
-        np.testing.assert_allclose(found["probabilities"], expected, atol=1e-4)
-        np.testing.assert_array_equal(found["classes"].astype(np.int64), expected.argmax(1))
-        assert found["classes"].dtype == np.int32
+    with np.load(files[0]) as outputs:
+        assert_equal_to_the_model(outputs, expected)
+        assert (outputs["classes"] == test_images[1]).mean() > 0.7
+    with np.load(files[1]) as outputs:
+        np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-4)
+        np.testing.assert_array_equal(outputs["classes"].astype(np.int64), expected.argmax(1))
+        assert outputs["classes"].dtype == np.int32
     assert (moved / "assets/labels.txt").read_text().split() == list("0123456789")

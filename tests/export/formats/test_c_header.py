@@ -36,19 +36,19 @@ def macros(header):
     return {parts[1]: parts[2] for parts in lines if len(parts) == 3}
 
 
-def test_the_header(file):
+def test_the_header_describes_the_file(file):
     header = (file.parent / "model_int8.h").read_text()
-    found = macros(header)
-    assert found[f"{PREFIX}_INPUT_TYPE"] == found[f"{PREFIX}_OUTPUT_TYPE"] == "int8_t"
-    assert found[f"{PREFIX}_INPUT_SHAPE"] == "{1, 28, 28, 1}"
-    assert found[f"{PREFIX}_INPUT_SIZE"] == "784"
-    assert found[f"{PREFIX}_INPUT_SCALE"] == "1.0f"
-    assert found[f"{PREFIX}_INPUT_ZERO_POINT"] == "(-128)"
-    assert found[f"{PREFIX}_OUTPUT_INDEX"] == "0"
-    assert found[f"{PREFIX}_OUTPUT_SHAPE"] == "{1, 10}"
-    assert found[f"{PREFIX}_OUTPUT_SCALE"] == "0.00390625f"
-    assert found[f"{PREFIX}_OUTPUT_ZERO_POINT"] == "(-128)"
-    assert found[f"{PREFIX}_CLASSES"] == "10"
+    values = macros(header)
+    assert values[f"{PREFIX}_INPUT_TYPE"] == values[f"{PREFIX}_OUTPUT_TYPE"] == "int8_t"
+    assert values[f"{PREFIX}_INPUT_SHAPE"] == "{1, 28, 28, 1}"
+    assert values[f"{PREFIX}_INPUT_SIZE"] == "784"
+    assert values[f"{PREFIX}_INPUT_SCALE"] == "1.0f"
+    assert values[f"{PREFIX}_INPUT_ZERO_POINT"] == "(-128)"
+    assert values[f"{PREFIX}_OUTPUT_INDEX"] == "0"
+    assert values[f"{PREFIX}_OUTPUT_SHAPE"] == "{1, 10}"
+    assert values[f"{PREFIX}_OUTPUT_SCALE"] == "0.00390625f"
+    assert values[f"{PREFIX}_OUTPUT_ZERO_POINT"] == "(-128)"
+    assert values[f"{PREFIX}_CLASSES"] == "10"
     assert f"const unsigned int {NAME}_len = {file.stat().st_size};" in header
     assert "model_int8.h" in (file.parent / "manifest.json").read_text()
     assert max(map(len, header.splitlines())) <= 100
@@ -99,21 +99,21 @@ def test_a_program_holds_the_files_bytes(name, file, tmp_path):
     assert done.stderr.decode().split() == list("0123456789")
 
 
-def test_pixels_in_and_probabilities_out(well_trained, tmp_path):
+def test_the_header_of_a_file_with_pixels_in_and_probabilities_out(well_trained, tmp_path):
     result = export(
         well_trained, tmp_path, "--model_name=my-digits.2", "--formats=tflite",
         "--tflite_variants=int8", "--c_header", "--split=train[100:]",
     )  # fmt: skip
     file = Path(result["artifacts"]["tflite_int8"])
     header = (file.parent / "model_int8.h").read_text()
-    found, prefix = macros(header), "DIGITLINE_MY_DIGITS_2_INT8"
+    values, prefix = macros(header), "DIGITLINE_MY_DIGITS_2_INT8"
     assert "const unsigned char digitline_my_digits_2_int8[] = {" in header
-    assert (found[f"{prefix}_INPUT_TYPE"], found[f"{prefix}_OUTPUT_TYPE"]) == ("uint8_t", "float")
+    assert (values[f"{prefix}_INPUT_TYPE"], values[f"{prefix}_OUTPUT_TYPE"]) == ("uint8_t", "float")
     for tensor in ("INPUT", "OUTPUT"):
-        assert found[f"{prefix}_{tensor}_SCALE"] == "1.0f"
-        assert found[f"{prefix}_{tensor}_ZERO_POINT"] == "(0)"
+        assert values[f"{prefix}_{tensor}_SCALE"] == "1.0f"
+        assert values[f"{prefix}_{tensor}_ZERO_POINT"] == "(0)"
     details = artifacts.interpreter(file).get_output_details()
-    probabilities = details[int(found[f"{prefix}_OUTPUT_INDEX"])]
+    probabilities = details[int(values[f"{prefix}_OUTPUT_INDEX"])]
     assert list(probabilities["shape"]) == [1, 10]
 
 
@@ -132,5 +132,5 @@ def test_labels_of_any_letters(file, tmp_path):
     assert done.stdout.decode().splitlines() == list(names)
 
 
-def test_there_is_none_without_the_flag(exported):
+def test_writes_no_header_without_the_flag(exported):
     assert not (exported.tflite.parent / "model_int8.h").exists()

@@ -57,7 +57,7 @@ def test_names_are_short_and_differ(content):
     assert [graph.tensors[place].name for place in graph.inputs] == inputs
 
 
-def test_a_published_file_is_so(content):
+def test_a_published_file_is_compact(content):
     names = [tensor.name for tensor in model_of(content).subgraphs[0].tensors]
     assert not [name for name in names if b";" in name]
     assert compact.packed(model_of(content), b"TFL3", len(content)) in content

@@ -21,12 +21,12 @@ def file(for_devices):
     return for_devices.mediapipe
 
 
-def test_the_file(file):
+def test_the_file_takes_one_colour_image_and_carries_its_labels(file):
     assert file.name == "model_mediapipe.tflite"
     interpreter = artifacts.interpreter(file)
-    (given,), (gives,) = interpreter.get_input_details(), interpreter.get_output_details()
-    assert (given["dtype"], list(given["shape"])) == (np.float32, [1, 28, 28, 3])
-    assert (gives["dtype"], list(gives["shape"])) == (np.float32, [1, 10])
+    (images,), (probabilities,) = interpreter.get_input_details(), interpreter.get_output_details()
+    assert (images["dtype"], list(images["shape"])) == (np.float32, [1, 28, 28, 3])
+    assert (probabilities["dtype"], list(probabilities["shape"])) == (np.float32, [1, 10])
     assert zipfile.ZipFile(file).read("labels.txt") == b"0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n"
 
 
@@ -49,11 +49,11 @@ def test_the_gate_refuses_another_grey(well_trained, tmp_path, monkeypatch):
 def test_images_of_three_channels_are_taken_as_they_are():
     model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2)])
     preprocess = Preprocess((4, 4, 3), 4, 4)
-    subject = functions.TrainedModel(model, preprocess, ("a", "b"))
+    trained = functions.TrainedModel(model, preprocess, ("a", "b"))
     images = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 3)).astype(np.float32)
-    found = mediapipe.classify_rgb(subject)(tf.constant(images))
-    expected = functions.probabilities(subject)(tf.constant(images))
-    np.testing.assert_array_equal(found["probabilities"], expected["probabilities"])
+    outputs = mediapipe.classify_rgb(trained)(tf.constant(images))
+    expected = functions.probabilities(trained)(tf.constant(images))
+    np.testing.assert_array_equal(outputs["probabilities"], expected["probabilities"])
 
 
 # MediaPipe alone, without digitline.
@@ -65,12 +65,12 @@ from mediapipe import Image, ImageFormat
 from mediapipe.tasks.python import vision
 images = np.load(sys.argv[2])
 with vision.ImageClassifier.create_from_model_path(sys.argv[1]) as classifier:
-    found = []
+    rows = []
     for image in images:
         result = classifier.classify(Image(image_format=ImageFormat.SRGB, data=image.copy()))
         (head,) = result.classifications
-        found.append({each.category_name: each.score for each in head.categories})
-json.dump(found, open(sys.argv[3], "w"))
+        rows.append({each.category_name: each.score for each in head.categories})
+json.dump(rows, open(sys.argv[3], "w"))
 """
 
 
@@ -92,11 +92,11 @@ def has_mediapipe():
 @pytest.mark.usefixtures("has_mediapipe")
 def test_mediapipe_gets_the_models_answers(file, expected, test_images, tmp_path):
     images, labels = test_images
-    found = classified(file, np.repeat(images, 3, axis=3), tmp_path)
+    rows = classified(file, np.repeat(images, 3, axis=3), tmp_path)
     # MediaPipe sorts the classes by score, and leaves none out.
-    scores = np.array([[row[str(number)] for number in range(10)] for row in found])
+    scores = np.array([[row[str(number)] for number in range(10)] for row in rows])
     np.testing.assert_allclose(scores, expected, atol=1e-3)
-    best = [int(next(iter(row))) for row in found]
+    best = [int(next(iter(row))) for row in rows]
     assert best == expected.argmax(axis=1).tolist()
     assert (np.array(best) == labels).mean() > 0.7
 
@@ -105,8 +105,8 @@ def test_mediapipe_gets_the_models_answers(file, expected, test_images, tmp_path
 def test_mediapipe_takes_coloured_pictures_of_any_size(file, test_images, tmp_path):
     images, labels = test_images
     large = np.kron(np.repeat(images[:50], 3, axis=3), np.ones((1, 4, 4, 1), np.uint8))
-    found = classified(file, large, tmp_path)
-    best = np.array([int(next(iter(row))) for row in found])
+    rows = classified(file, large, tmp_path)
+    best = np.array([int(next(iter(row))) for row in rows])
     assert (best == labels[:50]).mean() > 0.7
 
 
@@ -121,9 +121,9 @@ def test_mediapipes_own_reader_reads_the_metadata(file):
     (number,) = [each.Buffer() for each in entries if each.Name() == b"TFLITE_METADATA"]
     content = model.Buffers(number).DataAsNumpy().tobytes()
     assert words.ModelMetadata.ModelMetadataBufferHasIdentifier(content, 0)
-    found = words.ModelMetadataT.InitFromObj(words.ModelMetadata.GetRootAs(content, 0))
-    assert found.minParserVersion == b"1.0.0"
-    (subgraph,) = found.subgraphMetadata
+    model_metadata = words.ModelMetadataT.InitFromObj(words.ModelMetadata.GetRootAs(content, 0))
+    assert model_metadata.minParserVersion == b"1.0.0"
+    (subgraph,) = model_metadata.subgraphMetadata
     (images,), (probabilities,) = subgraph.inputTensorMetadata, subgraph.outputTensorMetadata
     assert images.name == b"images"
     assert images.content.contentProperties.colorSpace == words.ColorSpaceType.RGB

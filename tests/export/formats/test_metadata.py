@@ -17,9 +17,10 @@ def entries(content):
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.Model.GetRootAs(content, 0)
-    found = [model.Metadata(number) for number in range(model.MetadataLength())]
+    entries_of_file = [model.Metadata(number) for number in range(model.MetadataLength())]
     return {
-        each.Name().decode(): model.Buffers(each.Buffer()).DataAsNumpy().tobytes() for each in found
+        each.Name().decode(): model.Buffers(each.Buffer()).DataAsNumpy().tobytes()
+        for each in entries_of_file
     }
 
 

@@ -60,15 +60,15 @@ def test_onnx_runtime_without_tensorflow_gets_the_models_answers(
     np.save(tmp_path / "images.npy", images)
     done = python(RUN, file, tmp_path / "images.npy", tmp_path / "found.npz", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    found = np.load(tmp_path / "found.npz")
-    assert (found["probabilities"].dtype, found["classes"].dtype) == (np.float32, np.int64)
-    np.testing.assert_allclose(found["probabilities"], expected, atol=1e-4)
-    np.testing.assert_array_equal(found["classes"], expected.argmax(axis=1))
-    assert (found["classes"] == labels).mean() > 0.7
+    outputs = np.load(tmp_path / "found.npz")
+    assert (outputs["probabilities"].dtype, outputs["classes"].dtype) == (np.float32, np.int64)
+    np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-4)
+    np.testing.assert_array_equal(outputs["classes"], expected.argmax(axis=1))
+    assert (outputs["classes"] == labels).mean() > 0.7
 
 
 @installed
-def test_the_folder(file):
+def test_the_folder_holds_the_file_its_labels_and_its_manifest(file):
     assert [*file.parts[-4:]] == ["onnx", "lenet5", "1", "model.onnx"]
     names = sorted(path.name for path in file.parent.iterdir())
     assert names == ["labels.txt", "manifest.json", "model.onnx"]
@@ -104,12 +104,12 @@ def test_every_network_converts(name, tmp_path):
     network = registry.get(name)
     preprocess = registry.preprocess(network, (28, 28, 1), network.RECIPES["best"])
     model = network.build(preprocess.output_shape, 10)
-    subject = functions.TrainedModel(model, preprocess, tuple("0123456789"))
-    onnx.write(subject, tmp_path)
+    trained = functions.TrainedModel(model, preprocess, tuple("0123456789"))
+    onnx.write(trained, tmp_path)
     images = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1), np.uint8)
-    found = onnx.open_file(tmp_path / "model.onnx").run("serving_default", images)
-    expected = functions.serving_default(subject)(tf.constant(images))["probabilities"]
-    np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
+    outputs = onnx.open_file(tmp_path / "model.onnx").run("serving_default", images)
+    expected = functions.serving_default(trained)(tf.constant(images))["probabilities"]
+    np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-5)
 
 
 @installed
@@ -118,22 +118,22 @@ def test_resized_coloured_images(tmp_path):
         [keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(3)]
     )
     preprocess = Preprocess((12, 10, 3), 8, 8, "resize", 0.5, 0.25)
-    subject = functions.TrainedModel(model, preprocess, ("a", "b", "c"))
-    onnx.write(subject, tmp_path)
+    trained = functions.TrainedModel(model, preprocess, ("a", "b", "c"))
+    onnx.write(trained, tmp_path)
     images = np.random.default_rng(0).integers(0, 256, (4, 12, 10, 3), np.uint8)
-    found = onnx.open_file(tmp_path / "model.onnx").run("serving_default", images)
-    expected = functions.serving_default(subject)(tf.constant(images))["probabilities"]
-    np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
+    outputs = onnx.open_file(tmp_path / "model.onnx").run("serving_default", images)
+    expected = functions.serving_default(trained)(tf.constant(images))["probabilities"]
+    np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-5)
 
 
 @installed
 def test_the_gate_refuses_a_file_without_the_weights(well_trained, tmp_path, monkeypatch):
     real = onnx._convert
 
-    def convert(subject):
-        model = keras.models.clone_model(subject.model)
+    def convert(trained):
+        model = keras.models.clone_model(trained.model)
         model.set_weights([np.zeros_like(value) for value in model.get_weights()])
-        return real(functions.TrainedModel(model, subject.preprocess, subject.label_names))
+        return real(functions.TrainedModel(model, trained.preprocess, trained.label_names))
 
     monkeypatch.setattr(onnx, "_convert", convert)
     with pytest.raises(VerificationError, match=r"^ONNX, serving_default: disagrees with the"):

@@ -19,12 +19,14 @@ def signature_defs(folder):
     return graph.signature_def
 
 
-def test_names_dtypes_shapes_and_methods_are_the_tables(exported):
-    found = signature_defs(exported.saved_model)
-    assert set(found) - {"__saved_model_init_op"} == {each.name for each in signatures.SAVED_MODEL}
+def test_signatures_are_those_of_the_table(exported):
+    definitions = signature_defs(exported.saved_model)
+    assert set(definitions) - {"__saved_model_init_op"} == {
+        each.name for each in signatures.SAVED_MODEL
+    }
     sizes = {"N": -1, "H": 28, "W": 28, "C": 1, "K": 10, "H·W·C": 784}
     for signature in signatures.SAVED_MODEL:
-        made = found[signature.name]
+        made = definitions[signature.name]
         assert made.method_name == signature.method
         for stated, tensors in (
             ((signature.input,), made.inputs), (signature.outputs, made.outputs)
@@ -40,9 +42,10 @@ def test_names_dtypes_shapes_and_methods_are_the_tables(exported):
 
 
 def test_each_layer_answers_in_order(exported):
-    found = signature_defs(exported.saved_model)["activations"].outputs
+    outputs = signature_defs(exported.saved_model)["activations"].outputs
     shapes = {
-        name: [size.size for size in tensor.tensor_shape.dim][1:] for name, tensor in found.items()
+        name: [size.size for size in tensor.tensor_shape.dim][1:]
+        for name, tensor in outputs.items()
     }
     assert sorted(shapes.items()) == [
         ("01_c1", [28, 28, 6]),

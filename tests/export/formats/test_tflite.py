@@ -21,16 +21,16 @@ def test_compiled_model_gives_what_the_interpreter_gives(variant, exported, test
     images = test_images[0][:20]
     expected = artifacts.open_tflite(path).run(images)
     model = CompiledModel.from_file(str(path))
-    given = model.create_input_buffers(0)
-    gives = model.create_output_buffers(0)
+    inputs = model.create_input_buffers(0)
+    outputs = model.create_output_buffers(0)
     names = list(model.get_signature_by_index(0)["outputs"])
     for index, image in enumerate(images):
-        given[0].write(image)
-        model.run_by_index(0, given, gives)
-        at = names.index("probabilities")
-        found = gives[at].read(10, np.float32)
-        np.testing.assert_allclose(found, expected["probabilities"][index], atol=1e-5)
-        number = gives[1 - at].read(1, np.int32)
+        inputs[0].write(image)
+        model.run_by_index(0, inputs, outputs)
+        first = names.index("probabilities")
+        probabilities = outputs[first].read(10, np.float32)
+        np.testing.assert_allclose(probabilities, expected["probabilities"][index], atol=1e-5)
+        number = outputs[1 - first].read(1, np.int32)
         assert number[0] == expected["classes"][index]
 
 

@@ -9,13 +9,13 @@ from digitline.export.publication import publish, versions
 from support import python
 
 
-def stage(staged, *kinds):
-    for kind in kinds:
-        (staged / kind).mkdir(parents=True)
-        (staged / kind / "file").write_text("whole")
+def stage(staged, *formats):
+    for name in formats:
+        (staged / name).mkdir(parents=True)
+        (staged / name / "file").write_text("whole")
 
 
-def test_versions_count_up_over_all_kinds(tmp_path):
+def test_versions_count_up_over_all_formats(tmp_path):
     assert publish.next_version(tmp_path, "m") == 1
     (tmp_path / "tflite" / "m" / "7").mkdir(parents=True)
     (tmp_path / "saved_model" / "m" / "00000003").mkdir(parents=True)
@@ -24,16 +24,16 @@ def test_versions_count_up_over_all_kinds(tmp_path):
     assert publish.next_version(tmp_path, "m") == 8
 
 
-KINDS = ("saved_model", "tflite")
+FORMATS = ("saved_model", "tflite")
 
 
 def test_publishing_moves_whole_folders(tmp_path):
     with publish.staging(tmp_path) as staged:
-        stage(staged, *KINDS)
-        found = publish.targets(tmp_path, "m", 2, KINDS)
-        publish.publish(staged, found)
-    assert found == {kind: tmp_path / kind / "m" / "2" for kind in KINDS}
-    for path in found.values():
+        stage(staged, *FORMATS)
+        targets = publish.targets(tmp_path, "m", 2, FORMATS)
+        publish.publish(staged, targets)
+    assert targets == {name: tmp_path / name / "m" / "2" for name in FORMATS}
+    for path in targets.values():
         assert (path / "file").read_text() == "whole"
     assert not (tmp_path / ".staging").exists()
 
@@ -41,18 +41,18 @@ def test_publishing_moves_whole_folders(tmp_path):
 def test_a_version_that_is_there_is_never_changed(tmp_path):
     (tmp_path / "tflite" / "m" / "2").mkdir(parents=True)
     with pytest.raises(UserError, match="is there already"):
-        publish.targets(tmp_path, "m", 2, KINDS)
+        publish.targets(tmp_path, "m", 2, FORMATS)
 
 
-def test_if_one_kind_cannot_appear_none_does(tmp_path):
+def test_publishes_no_format_if_one_cannot_be(tmp_path):
     with publish.staging(tmp_path) as staged:
-        stage(staged, *KINDS)
-        found = publish.targets(tmp_path, "m", 2, KINDS)
-        found["saved_model"].mkdir(parents=True)
-        (found["saved_model"] / "in the way").touch()
+        stage(staged, *FORMATS)
+        targets = publish.targets(tmp_path, "m", 2, FORMATS)
+        targets["saved_model"].mkdir(parents=True)
+        (targets["saved_model"] / "in the way").touch()
         with pytest.raises(OSError, match="not empty"):
-            publish.publish(staged, found)
-    assert not found["tflite"].exists()
+            publish.publish(staged, targets)
+    assert not targets["tflite"].exists()
 
 
 def test_leftovers_of_a_killed_export_are_removed(tmp_path):
@@ -81,7 +81,7 @@ def test_a_polling_server_never_sees_an_incomplete_version(tmp_path):
                     try:
                         broken.extend(versions.check(version)[1])
                     except (UserError, OSError) as error:
-                        # It may be deleted while it is read, but never be found half written.
+                        # It may be deleted while it is read, but never be targets half written.
                         if version.exists():
                             broken.append(str(error))
                     seen.add(version.name)

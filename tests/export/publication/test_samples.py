@@ -38,7 +38,7 @@ def test_many_classes_of_large_images_have_fewer(tmp_path):
     assert {len(row) for row in samples.of_classes(labels[:1], 20, 10, 2000 * 2000)} == {0}
 
 
-def test_none_are_written_if_none_are_wanted(tmp_path):
+def test_writes_nothing_if_no_samples_are_wanted(tmp_path):
     labels = np.arange(10)
     samples.write(images_of(labels), samples.of_classes(labels, 10, 0, 784), "test", tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -45,7 +45,7 @@ def test_the_newest_are_kept(tmp_path):
     assert versions.keep_newest(tmp_path, "m", 2) == []
 
 
-def test_the_commands(well_trained, tmp_path):
+def test_the_commands_keep_and_roll_back_versions(well_trained, tmp_path):
     for number in (1, 2):
         version(tmp_path, number)
     result = export(
