@@ -76,7 +76,7 @@ class ExportOptions:
     )
     min_accuracy: float = flag(
         0.0,
-        "Refuse a model whose accuracy on --split is below, 0 to 1.",
+        "Refuse a model whose accuracy on --split is below this, 0 to 1.",
         group=_GATE,
         at_least=0.0,
         at_most=1.0,
@@ -90,8 +90,7 @@ class ExportOptions:
     max_corrupt_records: int = flags.max_corrupt_records(_GATE)
     keep_versions: int = flag(
         0,
-        "After the export, delete all versions of the model but this many, the newest; 0 keeps "
-        "all.",
+        "After the export, keep only this many versions of the model, the newest; 0 keeps all.",
         group=_AFTER,
         at_least=0,
     )
