@@ -162,13 +162,13 @@ def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 def entries(message: bytes, number: int) -> dict[str, bytes]:
     """A `map<string, Message>` field of an encoded protocol buffer."""
-    fields = {}
+    by_key = {}
     for field, value in fields(message):
         if field == number:
             assert isinstance(value, bytes)
             entry: dict[int, Any] = dict(fields(value))
-            fields[entry[1].decode()] = entry[2]
-    return fields
+            by_key[entry[1].decode()] = entry[2]
+    return by_key
 
 
 def tensor_infos(meta_graph: bytes, signature: str) -> tuple[dict[str, Any], dict[str, Any]]:
