@@ -180,11 +180,11 @@ def tensor_infos(meta_graph: bytes, signature: str) -> tuple[dict[str, Any], dic
     signature_def = entries(meta_graph, 5)[signature]  # MetaGraphDef.signature_def
 
     def infos(number: int) -> dict[str, Any]:
-        infos = {}
+        by_name = {}
         for name, message in entries(signature_def, number).items():
             info: dict[int, Any] = dict(fields(message))  # TensorInfo: 1 name, 2 dtype.
-            infos[name] = (info[1].decode(), info[2])
-        return infos
+            by_name[name] = (info[1].decode(), info[2])
+        return by_name
 
     return infos(1), infos(2)
 
