@@ -73,21 +73,21 @@ def measure(one: Call, many: Call | None, images: np.ndarray, seconds: float = S
     return Timing(p50, p99, _BATCH * _BATCHES / (time.perf_counter() - start))
 
 
-def _tflite(path: Path, threads: int) -> tuple[Call, None]:
+def _tflite(path: Path, threads: int) -> Call:
+    """Takes one image; a file of a larger batch takes it as often."""
     interpreter = artifacts.interpreter(path, threads)
     (images,) = interpreter.get_input_details()
     output = interpreter.get_output_details()[0]["index"]
     batch, is_integer = int(images["shape"][0]), images["dtype"] == np.int8
 
-    def one(image: np.ndarray) -> object:
+    def call(image: np.ndarray) -> object:
         values = (image.astype(np.int16) - 128).astype(np.int8) if is_integer else image
-        interpreter.set_tensor(
-            images["index"], np.repeat(values, batch, 0) if batch > 1 else values
-        )
+        values = np.repeat(values, batch, 0) if batch > 1 else values
+        interpreter.set_tensor(images["index"], values)
         interpreter.invoke()
         return interpreter.get_tensor(output)
 
-    return one, None
+    return call
 
 
 def _limit_threads(threads: int) -> None:
@@ -98,17 +98,13 @@ def _limit_threads(threads: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(threads)
 
 
-def _saved_model(path: Path, threads: int) -> tuple[Call, Call]:
+def _saved_model(path: Path, threads: int) -> Call:
     _limit_threads(threads)
     model = artifacts.SavedModel(path)
-
-    def call(images: np.ndarray) -> object:
-        return model.run(export_layout.DEFAULT_SIGNATURE, {"images": images})
-
-    return call, call
+    return lambda images: model.run(export_layout.DEFAULT_SIGNATURE, {"images": images})
 
 
-def _keras(path: Path, threads: int) -> tuple[Call, Call]:
+def _keras(path: Path, threads: int) -> Call:
     """The trained model of a run folder as a graph function: as fast as Keras gets."""
     _limit_threads(threads)
     from ..base.tf import tf
@@ -119,23 +115,15 @@ def _keras(path: Path, threads: int) -> tuple[Call, Call]:
         lambda images: tf.nn.softmax(model(config.preprocess(images), training=False)),
         reduce_retracing=True,
     )
-
-    def call(images: np.ndarray) -> object:
-        return function(tf.constant(images)).numpy()
-
-    return call, call
+    return lambda images: function(tf.constant(images)).numpy()
 
 
-def _onnx(path: Path, threads: int) -> tuple[Call, Call]:
+def _onnx(path: Path, threads: int) -> Call:
     runtime = importlib.import_module("onnxruntime")  # By name, since it is an extra.
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = threads
     session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-    def call(images: np.ndarray) -> object:
-        return session.run(["probabilities"], {"images": images})
-
-    return call, call
+    return lambda images: session.run(["probabilities"], {"images": images})
 
 
 KERAS = "keras"
@@ -151,8 +139,9 @@ def main(arguments: list[str]) -> None:
     """Measures the artifact that the arguments name."""
     kind, path, threads, images, seconds = arguments
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    one, many = KINDS[kind](Path(path), int(threads))
-    timing = measure(one, many, np.load(images), float(seconds))
+    call = KINDS[kind](Path(path), int(threads))
+    many = None if kind == export_layout.TFLITE else call
+    timing = measure(call, many, np.load(images), float(seconds))
     print(json.dumps(dataclasses.asdict(timing)))
 
 
