@@ -39,30 +39,6 @@ _HEAD_OF_TEXT = ("run", "accuracy", "95 % interval", "parameters", "training")
 
 
 @dataclasses.dataclass(frozen=True)
-class Measured:
-    """The figures of a finished run, of evaluation.json and training.json."""
-
-    accuracy: float
-    accuracy_interval_95: tuple[float, float]
-    loss: float
-    calibration_error: float
-    confusion: np.ndarray
-    record: TrainingRecord
-
-    @classmethod
-    def of(cls, figures: Figures, record: TrainingRecord) -> "Measured":
-        """From the figures of a split and the record of the training."""
-        return cls(
-            figures.accuracy,
-            figures.accuracy_interval_95,
-            figures.loss,
-            figures.calibration_error,
-            np.array(figures.confusion),
-            record,
-        )
-
-
-@dataclasses.dataclass(frozen=True)
 class Compared:
     """One of the runs.
 
@@ -72,7 +48,7 @@ class Compared:
       recorded: config.json; fields that an older recipe lacks have their defaults.
       rows: of metrics.jsonl.
       split: that the figures are of.
-      measured: None where the run is unfinished.
+      figures, record: of evaluation.json and training.json; None where the run is unfinished.
     """
 
     name: str
@@ -80,7 +56,12 @@ class Compared:
     recorded: JsonObject
     rows: tuple[dict[str, float], ...]
     split: str
-    measured: Measured | None
+    figures: Figures | None
+    record: TrainingRecord | None
+
+    @property
+    def accuracy(self) -> float | None:
+        return self.figures.accuracy if self.figures else None
 
 
 def read(workdirs: Sequence[Path], split: str | None) -> tuple[Compared, ...]:
@@ -97,7 +78,9 @@ def read(workdirs: Sequence[Path], split: str | None) -> tuple[Compared, ...]:
     runs = [
         _read(workdir, workdir.name if different else str(workdir), split) for workdir in workdirs
     ]
-    return tuple(sorted(runs, key=lambda run: -run.measured.accuracy if run.measured else 1.0))
+    return tuple(
+        sorted(runs, key=lambda run: -1.0 if run.accuracy is None else run.accuracy, reverse=True)
+    )
 
 
 def _read(workdir: Path, name: str, split: str | None) -> Compared:
@@ -105,16 +88,13 @@ def _read(workdir: Path, name: str, split: str | None) -> Compared:
     config = run.load_config()
     split = split or config.dataset.validation_split
     recorded = {**files.read_json(run.config), "recipe": configs.to_config(config.recipe)}
-    measured = None
-    if run.finished:
-        figures = run.evaluation_of(split)
-        if figures is None:
-            raise UserError(
-                f"{workdir} has no figures of {split}: run digitline evaluate "
-                f"--workdir={workdir} --split={split}"
-            )
-        measured = Measured.of(figures, run.load_record())
-    return Compared(name, workdir, recorded, metrics(run), split, measured)
+    figures, record = run.evaluation_of(split), run.load_record() if run.finished else None
+    if record and not figures:
+        raise UserError(
+            f"{workdir} has no figures of {split}: run digitline evaluate --workdir={workdir} "
+            f"--split={split}"
+        )
+    return Compared(name, workdir, recorded, metrics(run), split, record and figures, record)
 
 
 def differences(runs: Sequence[Compared]) -> dict[str, list[str]]:
@@ -143,7 +123,7 @@ def warnings(runs: Sequence[Compared]) -> list[str]:
             "The figures are not of the same images (see dataset and split): they cannot be "
             "compared to the last digit."
         )
-    if any(run.measured is None for run in runs):
+    if any(run.record is None for run in runs):
         lines.append("Runs without an accuracy are not finished.")
     return lines
 
@@ -161,31 +141,30 @@ def page(runs: Sequence[Compared]) -> str:
         curves=_curves(runs),
         matrices=[
             figures.confusion(
-                f"{_short_title(run.name)}, {share(run.measured.accuracy)}",
+                f"{_short_title(run.name)}, {share(run.accuracy)}",
                 run.recorded["dataset"]["label_names"],
-                run.measured.confusion,
+                np.array(run.figures.confusion),
             )
             for run in runs
-            if run.measured
+            if run.figures
         ],
     )
 
 
 def _row(run: Compared) -> tuple[str, ...]:
     dataset = run.recorded["dataset"]
-    if run.measured is None:
+    if run.figures is None or run.record is None:
         return (run.name, *["–"] * 7, dataset["name"], run.split)
-    measured, record = run.measured, run.measured.record
-    low, high = measured.accuracy_interval_95
+    low, high = run.figures.accuracy_interval_95
     return (
         run.name,
-        share(measured.accuracy),
+        share(run.accuracy),
         f"{low * 100:.2f} to {high * 100:.2f} %",
-        f"{measured.loss:.4f}",
-        share(measured.calibration_error),
-        f"{record.parameters:,}",
-        progress.duration(record.seconds),
-        f"{record.images_per_s:,.0f}",
+        f"{run.figures.loss:.4f}",
+        share(run.figures.calibration_error),
+        f"{run.record.parameters:,}",
+        progress.duration(run.record.seconds),
+        f"{run.record.images_per_s:,.0f}",
         f"{dataset['name']} {dataset['version']}",
         run.split,
     )
@@ -236,15 +215,13 @@ def to_json(runs: Sequence[Compared]) -> list[JsonObject]:
             "name": run.name,
             "workdir": str(run.workdir),
             "model": run.recorded["model"],
-            "finished": run.measured is not None,
+            "finished": run.record is not None,
             "split": run.split,
-            "accuracy": run.measured.accuracy if run.measured else None,
-            "accuracy_interval_95": (
-                list(run.measured.accuracy_interval_95) if run.measured else None
-            ),
-            "loss": run.measured.loss if run.measured else None,
-            "parameters": run.measured.record.parameters if run.measured else None,
-            "seconds": run.measured.record.seconds if run.measured else None,
+            "accuracy": run.accuracy,
+            "accuracy_interval_95": run.figures and list(run.figures.accuracy_interval_95),
+            "loss": run.figures and run.figures.loss,
+            "parameters": run.record and run.record.parameters,
+            "seconds": run.record and run.record.seconds,
         }
         for run in runs
     ]

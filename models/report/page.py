@@ -1,26 +1,21 @@
 """Pages of one file each, from the templates: the report of a run, and what others share."""
 
 import base64
-import dataclasses
 import hashlib
-import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ...base import configs, progress
-from ...base.charts import Chart, png_file, uri
+from ...base.charts import Chart
 from ...base.tables import short
-from ...data.inspection.charts import thumbnail
 from ..evaluation.metrics import wilson_interval
 from . import network
 from .facts import Facts, Result
 from .figures import MATRIX
+from .sprite import sprite
 
 _TEMPLATES = Path(__file__).parent / "templates"
-# Pixels of a side of an image on the page.
-_SIDE = 64
 _NAME = 32
 # Parts of config.json that open on demand.
 _SETTINGS = {"recipe": "Recipe", "preprocess": "Preprocessing", "pipeline": "Pipeline"}
@@ -47,6 +42,8 @@ def render(template: str, **values: object) -> str:
         "svg": lambda chart: Markup(chart.svg(inline=True)),
         "share": share,
         "short": lambda name: short(name, _NAME),
+        "number": "{:,.0f}".format,
+        "duration": progress.duration,
     }
     script = environment.get_template("page.js").render()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -57,56 +54,6 @@ def render(template: str, **values: object) -> str:
 def share(value: float | None) -> str:
     """`99.12 %` on one line, or a dash for nothing."""
     return "–" if value is None else f"{value * 100:.2f}\N{NO-BREAK SPACE}%"
-
-
-@dataclasses.dataclass(frozen=True)
-class Sprite:
-    """Many images as one: thousands of small files would be slow.
-
-    Attributes:
-      uri: the PNG file as a `data:` address.
-      width, height: of an image on the page, in pixels.
-      columns: images in a row.
-    """
-
-    uri: str
-    width: int
-    height: int
-    columns: int
-
-    @property
-    def size(self) -> str:
-        """CSS's background-size."""
-        return f"{self.columns * self.width}px auto"
-
-    def position(self, number: int) -> str:
-        """CSS's background-position of an image."""
-        x, y = number % self.columns * self.width, number // self.columns * self.height
-        return f"{-x}px {-y}px"
-
-
-def sprite(images: Sequence[np.ndarray]) -> Sprite:
-    """The images uint8 [H, W, C], all of one shape, at most 96 pixels wide and high."""
-    small = [thumbnail(image) for image in images] or [np.zeros((1, 1, 3), np.uint8)]
-    height, width = small[0].shape[:2]
-    columns = math.ceil(math.sqrt(len(small)))
-    sheet = png_file(tiled(np.stack(small), math.ceil(len(small) / columns), columns))
-    scale = _SIDE / max(height, width)
-    return Sprite(
-        uri(sheet),
-        max(round(width * scale), 1),
-        max(round(height * scale), 1),
-        columns,
-    )
-
-
-def tiled(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Images uint8 [N, h, w, 3] in rows and columns; places that are left are black."""
-    count, height, width, channels = images.shape
-    sheet = np.zeros((rows * columns, height, width, channels), np.uint8)
-    sheet[:count] = images
-    sheet = sheet.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
-    return sheet.reshape(rows * height, columns * width, channels)
 
 
 def report(facts: Facts, drawn: dict[str, Chart]) -> str:
@@ -139,15 +86,13 @@ def report(facts: Facts, drawn: dict[str, Chart]) -> str:
         sections=[name for name, there in shown.items() if there],
         facts=facts,
         names=config.label_names,
-        numbers=_numbers(facts),
         drawn=lambda *names: [drawn[name] for name in names if name in drawn],
         sprite=pictures,
         pictures={"samples": positions[: len(samples)], "mistakes": positions[len(samples) :]},
         train_split=config.dataset.train_split,
         augmentation=_augmentation(facts),
         scaling=_scaling(facts),
-        training=_training(facts),
-        result=_sentence(result) if result else "",
+        interval=_interval(result) if result else "",
         matrix_classes=MATRIX,
         classes=_classes(result, config.label_names) if result else [],
         layers=_layers(facts),
@@ -160,24 +105,6 @@ def report(facts: Facts, drawn: dict[str, Chart]) -> str:
 def _interval(result: Result) -> str:
     low, high = wilson_interval(result.evaluation.correct, result.evaluation.examples)
     return f"{low * 100:.2f} to {high * 100:.2f}\N{NO-BREAK SPACE}%"
-
-
-def _numbers(facts: Facts) -> list[tuple[str, str]]:
-    """A few large figures, each with what it is."""
-    numbers = []
-    if facts.result is not None:
-        evaluation = facts.result.evaluation
-        numbers += [
-            (share(evaluation.accuracy), f"accuracy on {facts.result.split}"),
-            (_interval(facts.result), "its 95 % confidence interval"),
-            (f"{len(facts.result.mistakes):,}", f"mistakes in {evaluation.examples:,} images"),
-        ]
-    if facts.record is not None:
-        numbers += [
-            (f"{facts.record.parameters:,}", "parameters"),
-            (progress.duration(facts.record.seconds), "training"),
-        ]
-    return numbers
 
 
 def _augmentation(facts: Facts) -> str:
@@ -195,33 +122,6 @@ def _scaling(facts: Facts) -> str:
         "×".join(map(str, shape)) for shape in (preprocess.image_shape, preprocess.output_shape)
     )
     return f"{before} to {after} pixels; black is {low:.3g} for the network, white {high:.3g}."
-
-
-def _training(facts: Facts) -> str:
-    if not facts.rows:
-        return "No step is logged yet."
-    record = facts.record
-    if record is None:
-        return f"{facts.rows[-1]['step']:,} steps, {facts.rows[-1]['epoch']:.2f} epochs"
-    words = (
-        f"{record.steps:,} steps in {progress.duration(record.seconds)}, "
-        f"{record.images_per_s:,.0f} images/s in all; ended by {record.ended_by}."
-    )
-    if record.best is not None:
-        words += (
-            f" Best validation accuracy {share(record.best.validation_accuracy)} at step "
-            f"{record.best.step:,}; the weights kept are the {facts.config.recipe.select}."
-        )
-    return words
-
-
-def _sentence(result: Result) -> str:
-    evaluation = result.evaluation
-    return (
-        f"On {evaluation.examples:,} images of {result.split}: accuracy "
-        f"{share(evaluation.accuracy)} (95 % confidence interval {_interval(result)}), loss "
-        f"{evaluation.loss:.4f}, calibration error {share(evaluation.calibration_error)}."
-    )
 
 
 def _classes(result: Result, names: tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -23,7 +23,7 @@ from ...data.dataset import Split
 from ...data.pipeline.preprocess import Preprocess
 from ...data.pipeline.records import decoded
 from .facts import Result
-from .page import tiled
+from .sprite import tiled
 
 _CONFIG, _FOLDER = "projector_config.pbtxt", "projector"
 # At most this many images, and numbers (64 MB): a browser holds them all.
