@@ -7,77 +7,17 @@ from typing import TYPE_CHECKING
 from absl.flags import FlagValues
 
 from ...base import command, files
-from ...base.command_flags import flag, flag_values, read
+from ...base.command_flags import flag_values, read
 from ...base.errors import UsageError, UserError
 from ...base.files import JsonObject
-from ...data import flags
 from .. import registry
 from . import results
+from .options import ReportOptions
 
 if TYPE_CHECKING:  # At run time these load TensorFlow.
     from .compare import Compared
     from .facts import Facts
     from .write import Written
-
-_WHAT, _RUN = "What to report (one of these)", "The report of a run"
-_COMPARISON, _TABLE = "The comparison", "The table"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ReportOptions:
-    """What to report. The help texts of the flags say what each field means."""
-
-    workdir: Path | None = flag(
-        None, "A run: report.html and figures/ are written into its folder.", group=_WHAT
-    )
-    compare: tuple[str, ...] = flag(
-        (),
-        "Run folders, with commas or spaces between them: a page with all side by side.",
-        group=_WHAT,
-    )
-    results: bool = flag(
-        False,
-        "The table of measured accuracies, from the files of benchmarks/accuracy.py.",
-        group=_WHAT,
-    )
-    split: str | None = flag(
-        None,
-        "Split to evaluate (default: the run's validation split). The test split is read only if "
-        "it is named here.",
-        group=_RUN,
-    )
-    data_dir: Path | None = flag(
-        None,
-        "Root folder of prepared datasets (default: where the training found it).",
-        group=_RUN,
-    )
-    export_dir: Path | None = flag(
-        None, "Root folder of exports: those of this run are listed.", group=_RUN
-    )
-    benchmark: Path | None = flag(
-        None,
-        "With --export_dir: file with what digitline benchmark formats --json printed, for "
-        "latencies.",
-        group=_RUN,
-    )
-    tensorboard: bool = flag(
-        False,
-        "For TensorBoard too, into <workdir>/tensorboard: the confusion matrix and the "
-        "misclassified images as pictures, and the split's images in the projector.",
-        group=_RUN,
-    )
-    max_corrupt_records: int = flags.max_corrupt_records(_RUN)
-    output: Path | None = flag(
-        None, "The page (default: compare.html beside the first run).", group=_COMPARISON
-    )
-    results_dir: Path = flag(
-        Path("benchmarks/results"), "Folder of these files, in a checkout.", group=_TABLE
-    )
-    readme: str = flag(
-        "README.md",
-        "The table in this file is renewed; empty to print the table only.",
-        group=_TABLE,
-    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The charts of a report: curves, matrices, calibration, and what the network sees.
+"""The charts of a report: curves, matrices and calibration.
 
 Each is as wide as a phone's page, so that its letters keep their size there.
 """
@@ -22,13 +22,8 @@ from ...base.charts import (
     width_of,
 )
 from ...base.tables import short
-from ...base.tf import tf
-from ...data.inspection.charts import WIDTH, thumbnail
-from ...data.inspection.samples import Sample
-from ...data.pipeline.augment import Augment
-from ...data.pipeline.preprocess import Preprocess
+from ...data.inspection.charts import WIDTH
 from ..evaluation.metrics import BINS, Evaluation
-from ..recipe import Recipe
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,8 +34,6 @@ _LEFT, _RIGHT = 50, 16
 # By scale, what other values are drawn as: a loss of 0 and a share of 100 % are without end.
 _DRAWN = {"linear": (0.0, math.inf), "log": (1e-9, math.inf), "nines": (1e-5, 1 - 1e-5)}
 _SHARES = (0.1, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 0.9999)
-# Columns beside the raw image and the network's input: epochs of augmentation.
-_EPOCHS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,47 +221,3 @@ def calibration(title: str, evaluation: Evaluation) -> Chart:
     chart.label_axes(above, "", "share that is right")
     chart.label_axes(below, "probability of the predicted class", "images")
     return chart
-
-
-def seen(
-    title: str,
-    samples: Sequence[Sample],
-    label_names: Sequence[str],
-    preprocess: Preprocess,
-    recipe: Recipe,
-    seed: int,
-) -> Chart:
-    """Images as they are, as the network gets them, and as training changes them.
-
-    Args:
-      title: of the chart.
-      samples: of the training split, with their indices in it.
-      label_names: by class number.
-      preprocess: of the run.
-      recipe: its augmentation.
-      seed: of the run.
-    """
-    names = [field.name for field in dataclasses.fields(Augment)]
-    augment = Augment(**{name: getattr(recipe, f"augment_{name}") for name in names})
-    raw = np.stack([sample.image for sample in samples])
-    columns = [("raw", raw), ("input", _pixels(preprocess(tf.constant(raw)), preprocess))]
-    for epoch in range(_EPOCHS if augment.active else 0):
-        keys = [[seed, epoch, sample.index] for sample in samples]
-        changed = augment(tf.constant(raw), tf.constant(keys, tf.int64))
-        columns.append((f"epoch {epoch + 1}", _pixels(preprocess(changed), preprocess)))
-    side, left = 44, 58
-    chart = Chart(WIDTH, 54 + len(samples) * (side + 4), title)
-    for row, sample in enumerate(samples):
-        y = 48 + row * (side + 4)
-        chart.text(left - 6, y + side / 2 + 3, short(label_names[sample.label], 8), align="right")
-        for column, (_, images) in enumerate(columns):
-            chart.image(left + column * (side + 3), y, side, side, thumbnail(images[row]))
-    for column, (head, _) in enumerate(columns):
-        chart.text(left + column * (side + 3) + side / 2, 42, head, 9, PALE, "center")
-    return chart
-
-
-def _pixels(inputs: tf.Tensor, preprocess: Preprocess) -> np.ndarray:
-    """The network's inputs float32 [N, H, W, C] as pixels again, uint8."""
-    pixels = (inputs.numpy() * preprocess.std + preprocess.mean) * 255
-    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""A trained network: its layers, its kernels, and the outputs of its layers for an image."""
+"""A trained network: what it sees of images, its layers, its kernels, and its layers' outputs."""
 
 import dataclasses
 import math
@@ -8,13 +8,20 @@ from typing import Any
 import numpy as np
 
 from ...base.charts import BLUE, PALE, VERMILION, Chart, visible
+from ...base.tables import short
 from ...base.tf import keras, tf
-from ...data.inspection.charts import WIDTH
+from ...data.inspection.charts import WIDTH, thumbnail
+from ...data.inspection.samples import Sample
+from ...data.pipeline.augment import Augment
+from ...data.pipeline.preprocess import Preprocess
+from ..recipe import Recipe
 
 # A chart shows at most this many filters, of this many input channels.
 _FILTERS, _INPUTS = 32, 16
 _COLUMNS = 16
 _MAPS = 8
+# Columns beside the raw image and the network's input: epochs of augmentation.
+_EPOCHS = 4
 _COLORS = ("red", "green", "blue")
 
 
@@ -172,3 +179,47 @@ def _from_dark_to_bright(shares: np.ndarray) -> np.ndarray:
     from matplotlib import colormaps
 
     return colormaps["cividis"](shares, bytes=True)[..., :3]
+
+
+def seen(
+    title: str,
+    samples: Sequence[Sample],
+    label_names: Sequence[str],
+    preprocess: Preprocess,
+    recipe: Recipe,
+    seed: int,
+) -> Chart:
+    """Images as they are, as the network gets them, and as training changes them.
+
+    Args:
+      title: of the chart.
+      samples: of the training split, with their indices in it.
+      label_names: by class number.
+      preprocess: of the run.
+      recipe: its augmentation.
+      seed: of the run.
+    """
+    names = [field.name for field in dataclasses.fields(Augment)]
+    augment = Augment(**{name: getattr(recipe, f"augment_{name}") for name in names})
+    raw = np.stack([sample.image for sample in samples])
+    columns = [("raw", raw), ("input", _pixels(preprocess(tf.constant(raw)), preprocess))]
+    for epoch in range(_EPOCHS if augment.active else 0):
+        keys = [[seed, epoch, sample.index] for sample in samples]
+        changed = augment(tf.constant(raw), tf.constant(keys, tf.int64))
+        columns.append((f"epoch {epoch + 1}", _pixels(preprocess(changed), preprocess)))
+    side, left = 44, 58
+    chart = Chart(WIDTH, 54 + len(samples) * (side + 4), title)
+    for row, sample in enumerate(samples):
+        y = 48 + row * (side + 4)
+        chart.text(left - 6, y + side / 2 + 3, short(label_names[sample.label], 8), align="right")
+        for column, (_, images) in enumerate(columns):
+            chart.image(left + column * (side + 3), y, side, side, thumbnail(images[row]))
+    for column, (head, _) in enumerate(columns):
+        chart.text(left + column * (side + 3) + side / 2, 42, head, 9, PALE, "center")
+    return chart
+
+
+def _pixels(inputs: tf.Tensor, preprocess: Preprocess) -> np.ndarray:
+    """The network's inputs float32 [N, H, W, C] as pixels again, uint8."""
+    pixels = (inputs.numpy() * preprocess.std + preprocess.mean) * 255
+    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)

@@ -73,7 +73,7 @@ def _data(facts: Facts, data: Data) -> dict[str, Chart]:
     if data.samples:
         title = f"Samples of {facts.config.dataset.train_split}"
         drawn["samples"] = charts.sheet(title, charts.captioned(data.samples, names))
-        drawn["seen"] = figures.seen(
+        drawn["seen"] = network.seen(
             "What the network sees",
             data.samples[:_SEEN],
             names,
