@@ -38,12 +38,14 @@ class SamplePicker:
     def offer(self, images: np.ndarray, labels: np.ndarray, start: int) -> None:
         """Takes a batch that begins at index `start`; a label of -1 is of no class."""
         lots = self._rng.random(len(images))
-        for at in np.flatnonzero(lots < self._limits[labels]).tolist():
-            label, lot = int(labels[at]), float(lots[at])
+        for index in np.flatnonzero(lots < self._limits[labels]).tolist():
+            label, lot = int(labels[index]), float(lots[index])
             if lot >= self._limits[label]:  # An earlier one of this batch lowered it.
                 continue
             kept = self._kept.setdefault(label, [])
-            kept.append((lot, Sample(start + at, label, images[at].copy())))  # Lets the batch go.
+            kept.append(
+                (lot, Sample(start + index, label, images[index].copy()))
+            )  # Lets the batch go.
             kept.sort(key=lambda entry: entry[0])
             del kept[self._quota :]
             if len(kept) == self._quota:

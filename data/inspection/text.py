@@ -57,7 +57,7 @@ def text_samples(samples: Sequence[Sample], label_names: Sequence[str]) -> list[
     ]
     lines = ["  ".join(title.ljust(columns) for title in titles)]
     pictures = [_shades(sample.image, rows, columns) for sample in shown]
-    lines += ["  ".join(parts) for parts in zip(*pictures, strict=True)]
+    lines += ["  ".join(line) for line in zip(*pictures, strict=True)]
     return "\n".join(line.rstrip() for line in lines).rstrip().splitlines()
 
 

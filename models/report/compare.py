@@ -88,13 +88,14 @@ def _read(workdir: Path, name: str, split: str | None) -> Compared:
     config = run.load_config()
     split = split or config.dataset.validation_split
     recorded = {**files.read_json(run.config), "recipe": configs.to_config(config.recipe)}
-    figures, record = run.evaluation_of(split), run.load_record() if run.finished else None
-    if record and not figures:
+    record = run.load_record() if run.finished else None
+    evaluated = run.evaluation_of(split) if record else None
+    if record and not evaluated:
         raise UserError(
             f"{workdir} has no figures of {split}: run digitline evaluate --workdir={workdir} "
             f"--split={split}"
         )
-    return Compared(name, workdir, recorded, metrics(run), split, record and figures, record)
+    return Compared(name, workdir, recorded, metrics(run), split, evaluated, record)
 
 
 def differences(runs: Sequence[Compared]) -> dict[str, list[str]]:
@@ -102,7 +103,7 @@ def differences(runs: Sequence[Compared]) -> dict[str, list[str]]:
     settings = [_flat({name: run.recorded.get(name) for name in _COMPARED}) for run in runs]
     names = dict.fromkeys(name for fields in settings for name in fields if name not in _LEFT_OUT)
     values = {name: [fields.get(name, "–") for fields in settings] for name in names}
-    return {name: each for name, each in values.items() if len(set(each)) > 1}
+    return {name: in_each for name, in_each in values.items() if len(set(in_each)) > 1}
 
 
 def _flat(value: object, name: str = "") -> dict[str, str]:

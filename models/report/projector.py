@@ -124,8 +124,8 @@ def write(folder: Path, embedded: Embedded, names: tuple[str, ...], result: Resu
 def tensor_file(vectors: np.ndarray) -> bytes:
     """Vectors float32 [N, D] as TensorBoard reads them: row by row, the lowest byte first.
 
-    It takes a file for text, and only where that is no UTF-8 for numbers; but numbers may
-    be UTF-8, zeros are. So the file begins with a byte that no UTF-8 begins with, 0x80 to
+    It reads a file as text, and as numbers only where that fails; but numbers may be valid
+    UTF-8, as zeros are. So the file begins with a byte that UTF-8 never begins with, 0x80 to
     0xBF: the lowest bits of the first number, which changes by 4e-5 of itself at most.
     """
     content = bytearray(vectors.astype("<f4").tobytes())

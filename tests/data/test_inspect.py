@@ -37,10 +37,10 @@ def store(data_dir, splits, names=NAMES):
         features=features,
         split_datasets={
             name: [
-                (at, {"image": image, "label": int(label)})
-                for at, (image, label) in enumerate(zip(*each, strict=True))
+                (index, {"image": image, "label": int(label)})
+                for index, (image, label) in enumerate(zip(*arrays, strict=True))
             ]
-            for name, each in splits.items()
+            for name, arrays in splits.items()
         },
         disable_shuffling=True,
     )
@@ -64,7 +64,7 @@ def failed(result):
 
 @pytest.fixture(scope="module")
 def flawed(tmp_path_factory):
-    """A colour dataset with one of each flaw, and what is found in it."""
+    """A colour dataset with one of each flaw, and what the survey sees in it."""
     folder = tmp_path_factory.mktemp("flawed")
     train, test = noise(30, 1), noise(9, 2)
     train[0][20] = train[0][5]  # Label 2 both: repeated in train.
@@ -78,7 +78,7 @@ def flawed(tmp_path_factory):
 
 def test_figures_against_numpy(dataset, data_dir, tmp_path):
     result = look(data_dir, tmp_path, name=DATASET)
-    images, labels = (each.numpy() for each in load(dataset.split("train")))
+    images, labels = (tensor.numpy() for tensor in load(dataset.split("train")))
     assert result["splits"]["train"]["examples"] == 1200
     assert result["splits"]["train"]["label_counts"] == np.bincount(labels).tolist()
     assert result["splits"]["test"]["examples"] == 300
@@ -110,7 +110,9 @@ def test_every_flaw_is_found_where_it_is(flawed):
     assert result["counts"] == {"duplicates": 1, "leaks": 2, "conflicts": 1}
     assert [group["labels_agree"] for group in result["leaks"]] == [True, False]
     assert [group["places"][0]["index"] for group in result["conflicts"]] == [8]
-    counts = {name: (each["repeated"], each["leaked"]) for name, each in result["splits"].items()}
+    counts = {
+        name: (split["repeated"], split["leaked"]) for name, split in result["splits"].items()
+    }
     assert counts == {"train": (1, 2), "test": (0, 2)}
 
 
@@ -257,14 +259,14 @@ def test_samples_are_even_over_the_classes_and_follow_the_seed(samples, of_each,
         anomalies.survey([dataset.split("train")], samples, seed)[0]["train"].samples
         for seed in (3, 3, 4)
     )
-    assert [each.index for each in picked] == [each.index for each in again]
-    assert [each.index for each in picked] != [each.index for each in other]
-    for each in picked:
-        np.testing.assert_array_equal(each.image, train[0][each.index])
-        assert each.label == train[1][each.index]
-    assert len({each.index for each in picked}) == len(picked)
+    assert [sample.index for sample in picked] == [sample.index for sample in again]
+    assert [sample.index for sample in picked] != [sample.index for sample in other]
+    for sample in picked:
+        np.testing.assert_array_equal(sample.image, train[0][sample.index])
+        assert sample.label == train[1][sample.index]
+    assert len({sample.index for sample in picked}) == len(picked)
     in_turn = [0, 1, 2] * of_each
-    assert [each.label for each in picked] == in_turn[:samples]
+    assert [sample.label for sample in picked] == in_turn[:samples]
 
 
 def test_text_bars_hold_the_counts_and_fit_a_terminal():

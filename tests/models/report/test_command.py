@@ -18,7 +18,7 @@ def write(folder, model, recipe, accuracies, seconds=12.3):
         "article_accuracy": "98.7 %",
         "accuracy_mean": sum(accuracies) / len(accuracies),
         "train_seconds_median": seconds,
-        "runs": [{"accuracy": each} for each in accuracies],
+        "runs": [{"accuracy": accuracy} for accuracy in accuracies],
     }
     (folder / f"accuracy-{model}-{recipe}.json").write_text(json.dumps(figures))
 
@@ -51,14 +51,14 @@ def test_the_table_in_the_readme_is_rebuilt(measured):
 
 
 def test_json_has_every_seed(measured):
-    found = call(report.COMMAND, ["--results", f"--results_dir={measured}", "--readme="])
-    assert [(row["model"], row["recipe"]) for row in found["rows"]] == [
+    result = call(report.COMMAND, ["--results", f"--results_dir={measured}", "--readme="])
+    assert [(row["model"], row["recipe"]) for row in result["rows"]] == [
         ("mlp", "best"), ("twoconv", "article"), ("twoconv", "best")
     ]  # fmt: skip
-    assert found["rows"][1]["accuracies"] == [0.98, 0.984]
+    assert result["rows"][1]["accuracies"] == [0.98, 0.984]
 
 
-def test_mistakes(measured, tmp_path):
+def test_rejects_wrong_flags_and_files(measured, tmp_path):
     with pytest.raises(UsageError, match="report what"):
         call(report.COMMAND, [])
     with pytest.raises(DataError, match=r"no accuracy-….json in it"):

@@ -13,11 +13,11 @@ from digitline.models.report import command as report
 def runs(trained, well_trained, tmp_path_factory):
     """A short run, a long one, and one that goes on."""
     folder = tmp_path_factory.mktemp("compared")
-    found = [folder / name for name in ("short", "long", "going")]
-    for source, target in zip((trained, well_trained, trained), found, strict=True):
+    targets = [folder / name for name in ("short", "long", "going")]
+    for source, target in zip((trained, well_trained, trained), targets, strict=True):
         shutil.copytree(source.workdir, target)
-    (found[2] / "model.keras").unlink()
-    return found
+    (targets[2] / "model.keras").unlink()
+    return targets
 
 
 def compared(*arguments):
@@ -29,8 +29,8 @@ def compared(*arguments):
 def test_runs_are_sorted_by_accuracy(runs):
     short, long, going = runs
     result, text = compared(f"--compare={going},{short}", long)  # Commas and spaces.
-    assert [each["name"] for each in result["runs"]] == ["long", "short", "going"]
-    accuracies = [each["accuracy"] for each in result["runs"]]
+    assert [run["name"] for run in result["runs"]] == ["long", "short", "going"]
+    accuracies = [run["accuracy"] for run in result["runs"]]
     assert accuracies[0] > accuracies[1]
     assert accuracies[2] is None
     assert result["report"] == str(going.parent / "compare.html")
@@ -43,7 +43,7 @@ def test_runs_are_sorted_by_accuracy(runs):
     assert lines.index("long") < lines.index("short") < lines.index("going")
 
 
-def test_only_what_differs_is_told(runs, tmp_path):
+def test_shows_only_what_differs(runs, tmp_path):
     short, long, _ = runs
     result, _ = compared("--compare", short, long, f"--output={tmp_path / 'page.html'}")
     assert result["differences"] == {"recipe.epochs": {"long": "15.0", "short": "3.0"}}
@@ -55,7 +55,7 @@ def test_only_what_differs_is_told(runs, tmp_path):
     assert "the recipes are the same" in text
 
 
-def test_runs_of_other_images_are_marked(runs, tmp_path):
+def test_marks_runs_of_other_images(runs, tmp_path):
     short, long, _ = runs
     other = shutil.copytree(long, tmp_path / "other")
     config = json.loads((other / "config.json").read_text())
@@ -64,7 +64,7 @@ def test_runs_of_other_images_are_marked(runs, tmp_path):
     assert "not of the same images" in compared("--compare", short, other)[1]
 
 
-def test_mistakes(runs, tmp_path):
+def test_rejects_what_cannot_be_compared(runs, tmp_path):
     short, long, _ = runs
     with pytest.raises(UsageError, match="give two runs or more"):
         compared(f"--compare={short}")

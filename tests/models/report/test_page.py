@@ -35,9 +35,9 @@ def drawn(result, suffix):
 
 def tiles(html):
     """(true, predicted, per cent, place) of each misclassified image."""
-    found = re.search(r'id="mistakes".*?</div>', html, re.DOTALL)
+    mistakes = re.search(r'id="mistakes".*?</div>', html, re.DOTALL)
     pattern = r"<b>(.+?)</b> taken for <b>(.+?)</b><br>(.+?)\s%<br>#(\d+)"
-    return re.findall(pattern, found[0]) if found else []
+    return re.findall(pattern, mistakes[0]) if mistakes else []
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_a_training_does_not_fail_for_its_report(data_dir, tmp_path, monkeypatch
     assert "kernels-2" not in drawn(result, ".png")
 
 
-def test_nothing_is_asked_of_the_network(seen):
+def test_requests_nothing_from_any_network(seen):
     result, _ = seen
     bare = re.sub(r"data:image/png;base64,[\w+/=]+", "", result.html)
     assert not re.search(r"https?:|@import|url\((?![#)])|fetch", bare)
@@ -112,9 +112,9 @@ def test_all_misclassified_are_listed_the_surest_first(seen):
     assert len(listed) == len(result.misclassified) == result.examples - result.correct > 0
     shares = [float(share) for _, _, share, _ in listed]
     assert shares == sorted(shares, reverse=True)
-    for each, (true, taken, _, place) in zip(result.misclassified, listed, strict=True):
-        assert (each["index"], str(each["label"]), str(each["predicted"])) == (
-            int(place), true, taken
+    for mistake, (true, taken, _, index) in zip(result.misclassified, listed, strict=True):
+        assert (mistake["index"], str(mistake["label"]), str(mistake["predicted"])) == (
+            int(index), true, taken
         )  # fmt: skip
     assert result.html.count('class="picture"') == len(listed) + 40  # And the samples.
 
@@ -217,15 +217,15 @@ def test_only_exports_of_the_run_are_listed(copied, tmp_path, monkeypatch):
 def test_in_a_browser(seen):
     """The script runs under the page's own policy; a phone needs no sideways scrolling."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs: pip install playwright")
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    if found is None:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
         pytest.skip("needs Chromium: apt install chromium")
     result, _ = seen
     wrong = len(result.misclassified)
     html = result.html.replace('data-paged="48"', 'data-paged="2"')
     said = []
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found)
+        browser = playwright.chromium.launch(executable_path=chromium)
         page = browser.new_page(viewport={"width": 360, "height": 800}, color_scheme="dark")
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
