@@ -48,6 +48,11 @@ class Version:
         """Whether it is given up."""
         return self.state is State.END and self.error is not None
 
+    def is_repaired(self, now: Fingerprint) -> bool:
+        """Whether its files have changed since a load failed, and are no longer being written."""
+        before, self.seen = self.seen, now
+        return self.tried is not None and now != self.tried and now == before
+
     def stop_retry(self) -> None:
         """Plans no further load."""
         if self.retry is not None:

@@ -74,14 +74,9 @@ class Swapper:
                 self._begin(Version(model, number, folder))
         for version in model.versions.values():
             now = fingerprints.get(version.folder)
-            if now is None or version.tried is None or not version.aspired:
-                continue
-            # Repaired or completed, and no longer being written: no reason to wait.
-            if now != version.tried and now == version.seen:
+            if version.aspired and now is not None and version.is_repaired(now):
                 version.failures, version.error = 0, None
-                self._begin(version)
-            else:
-                version.seen = now
+                self._begin(version)  # There is no reason to wait.
         self._settle(model)
 
     def drop(self, model: Model) -> None:
@@ -104,10 +99,10 @@ class Swapper:
         self._loads.shutdown(cancel_futures=True)
         self._unloads.shutdown()
         with self.lock:
-            for versions in self.shown.values():
-                for version in versions.values():
-                    if version.state in (State.START, State.LOADING):
-                        self._end(version)
+            versions = [version for shown in self.shown.values() for version in shown.values()]
+            for version in versions:
+                if version.state in (State.START, State.LOADING):
+                    self._end(version)
 
     def _begin(self, version: Version) -> None:
         """Plans a load. Under the lock."""
@@ -128,8 +123,7 @@ class Swapper:
                 self._end(version)
                 return
             self._set(version, State.LOADING)
-        tried = loading.fingerprint(version.folder)
-        started = time.monotonic()
+        tried, started = loading.fingerprint(version.folder), time.monotonic()
         try:
             lease = self._leased(version, tried)
         except Exception as error:
@@ -137,8 +131,7 @@ class Swapper:
             # A new error, without a traceback: that would hold what was loaded.
             self._failed(version, StatusError(status.code, status.message), tried)
         else:
-            seconds = time.monotonic() - started
-            logging.info("Successfully loaded servable version %s in %.2f s", version, seconds)
+            _log("Successfully loaded", version, started)
             self._loaded(version, lease)
 
     def _leased(self, version: Version, tried: loading.Fingerprint) -> Lease:
@@ -216,15 +209,13 @@ class Swapper:
 
     def _free(self, version: Version) -> None:
         """In an unload thread."""
-        started = time.monotonic()
-        lease, version.lease = version.lease, None
+        lease, version.lease, started = version.lease, None, time.monotonic()
         assert lease is not None
         try:
             lease.servable.close()
         except Exception:
             logging.exception("Unloading servable: %s failed", version)
-        seconds = time.monotonic() - started
-        logging.info("Successfully unloaded servable version %s in %.2f s", version, seconds)
+        _log("Successfully unloaded", version, started)
         with self.lock:
             self._end(version)
 
@@ -252,3 +243,7 @@ class Swapper:
             except Exception:
                 logging.exception("Reporting the state of %s failed", version)
         self.changed.notify_all()
+
+
+def _log(what: str, version: Version, started: float) -> None:
+    logging.info("%s servable version %s in %.2f s", what, version, time.monotonic() - started)
