@@ -220,9 +220,9 @@ def open_dataset(data_dir: Path, name: str) -> Dataset:
 
 def _versions(folder: Path) -> list[Path]:
     """The dataset's version folders, oldest first."""
-    found = []
+    versions = []
     for path in folder.glob("*.*.*"):
-        parts = path.name.split(".")
-        if all(part.isdecimal() for part in parts) and (path / "dataset_info.json").is_file():
-            found.append((tuple(map(int, parts)), path))
-    return [path for _, path in sorted(found)]
+        numbers = path.name.split(".")
+        if all(number.isdecimal() for number in numbers) and (path / "dataset_info.json").is_file():
+            versions.append((tuple(map(int, numbers)), path))
+    return [path for _, path in sorted(versions)]

@@ -16,7 +16,7 @@ class Shard:
       path: of the file.
       skip: records to pass over at its beginning.
       take: records to read after that.
-      first: the place of its first record in the split.
+      first: the index of its first record in the split.
       whole: whether it is all of the file.
     """
 
@@ -34,15 +34,15 @@ def count(shards: Iterable[Shard]) -> int:
 
 def cut(shards: tuple[Shard, ...], start: int, stop: int) -> tuple[Shard, ...]:
     """The records from the `start`-th up to, not including, the `stop`-th."""
-    found, at = [], 0
+    parts, position = [], 0
     for shard in shards:
-        low, high = max(start - at, 0), min(stop - at, shard.take)
+        low, high = max(start - position, 0), min(stop - position, shard.take)
         if low < high:
             whole = shard.whole and (low, high) == (0, shard.take)
             part = Shard(shard.path, shard.skip + low, high - low, shard.first + low, whole)
-            found.append(part)
-        at += shard.take
-    return tuple(found)
+            parts.append(part)
+        position += shard.take
+    return tuple(parts)
 
 
 def of_worker(shards: tuple[Shard, ...], index: int, workers: int) -> tuple[Shard, ...]:

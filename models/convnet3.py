@@ -19,7 +19,7 @@ INPUT_SIZE = None  # Any.
 
 RECIPES = {
     "article": Recipe(optimizer="rmsprop", learning_rate=1e-3, batch_size=128, epochs=10),
-    # The last pooling of the network looks at 22x22 pixels alone, those at the top left; cut
+    # The last pooling of the network looks at only 22x22 pixels, those at the top left; cut
     # from all sides, the image has its digit in them.
     "best": Recipe(
         optimizer="adamw",

@@ -1,8 +1,8 @@
 """Random changes of training images, as stateless graph ops.
 
-What an image becomes is a pure function of (seed, epoch, place of the example
-in the split): the same on every run and after a resume, whatever batch it comes
-in, and another one in each epoch. Never used in evaluation or export.
+What an image becomes is a pure function of (seed, epoch, index of the example
+in the split): the same on every run and after a resume, in whatever batch, and
+another one in each epoch. Never used in evaluation or export.
 
 P. Simard, D. Steinkraus, J. Platt, "Best practices for convolutional neural
 networks applied to visual document analysis", ICDAR 2003 (affine and elastic);
@@ -15,7 +15,7 @@ import math
 from ...base.tf import tf
 from .order import uniform
 
-# Elastic displacements are drawn on a grid of so many points a side and
+# Elastic displacements are drawn on a grid of this many points a side and
 # interpolated: as smooth as Simard's Gaussian of 4 pixels on 28x28 images.
 _GRID = 5
 # Random numbers of an image: two for the shift, one each for rotation, scale and
@@ -65,7 +65,7 @@ class Augment:
         Args:
           images: uint8 or float32 [N, H, W, C], 0 to 255; what moves in from
             outside is black.
-          keys: int64 [N, 3]: seed, epoch, place.
+          keys: int64 [N, 3]: seed, epoch, index in the split.
 
         Returns:
           float32 [N, H, W, C], 0 to 255.
@@ -109,9 +109,9 @@ class Augment:
             length = tf.cast(shape[axis], tf.float32)
             extent = (numbers[:, size] + 1) / 2 * self.erase * length
             start = (numbers[:, place] + 1) / 2 * (length - extent)
-            at = tf.range(shape[axis], dtype=tf.float32)[tf.newaxis]
+            pixel = tf.range(shape[axis], dtype=tf.float32)[tf.newaxis]
             low, high = tf.round(start)[:, tf.newaxis], tf.round(start + extent)[:, tf.newaxis]
-            inside.append((at >= low) & (at < high))
+            inside.append((pixel >= low) & (pixel < high))
         hole = inside[0][:, :, tf.newaxis, tf.newaxis] & inside[1][:, tf.newaxis, :, tf.newaxis]
         return tf.where(hole, 0.0, images)
 
@@ -164,12 +164,12 @@ def _warp(images: tf.Tensor, matrices: tf.Tensor, grid: tf.Tensor) -> tf.Tensor:
     pixels = tf.reshape(padded, [-1, shape[3]])
     start = tf.reshape(tf.range(count) * (height + 2) * (width + 2), [-1, 1, 1])
 
-    def at(row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
+    def pixel(row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
         row = tf.clip_by_value(tf.cast(row, tf.int32) + 1, 0, height + 1)
         column = tf.clip_by_value(tf.cast(column, tf.int32) + 1, 0, width + 1)
         return tf.gather(pixels, start + row * (width + 2) + column)
 
     right, down = right[..., tf.newaxis], down[..., tf.newaxis]
-    upper = at(top, left) * (1 - right) + at(top, left + 1) * right
-    lower = at(top + 1, left) * (1 - right) + at(top + 1, left + 1) * right
+    upper = pixel(top, left) * (1 - right) + pixel(top, left + 1) * right
+    lower = pixel(top + 1, left) * (1 - right) + pixel(top + 1, left + 1) * right
     return upper * (1 - down) + lower * down

@@ -3,11 +3,11 @@
 What training sees is a pure function of (seed, step): the stream is the
 split's epochs one after another, each in an order of its own, cut into
 batches that may span two epochs. So a run that resumes at a step gets the very
-batch that would have come, and the position to save is the step alone.
+batch that would have come, and only the step has to be saved.
 
 Three ways to hold the split, by `cache`:
 
-- `memory`: decoded once into one uint8 tensor; an example's place in the order
+- `memory`: decoded once into one uint8 tensor; an example's position in the order
   is computed (`order`), no buffer holds it, and a batch is one gather.
 - `file`: the same, but the tensor is a file that is mapped into memory
   (`cache_file`): for splits that are larger than the memory.
@@ -103,8 +103,8 @@ def training_batches(
     splits = [splits] if isinstance(splits, Split) else list(splits)
     if batching.cache == "off" and (batching.balance_classes or len(splits) > 1):
         raise UsageError(
-            "mixing datasets and balancing classes pick single images, which TFRecords alone do "
-            "not allow: use --cache=memory or --cache=file, not off"
+            "mixing datasets and balancing classes pick single images, which a stream of TFRecords "
+            "does not allow: use --cache=memory or --cache=file, not off"
         )
     for split in splits:
         records.require_images(split)

@@ -99,9 +99,9 @@ class Preprocess:
         cls, image_shape: tuple[int, int, int], height: int, width: int, mean: float, std: float
     ) -> "Preprocess":
         """For a network that takes one size: smaller images are padded, larger ones resized."""
-        given = image_shape[:2]
-        small = given[0] <= height and given[1] <= width
-        resizing = "none" if given == (height, width) else "pad" if small else "resize"
+        size = image_shape[:2]
+        small = size[0] <= height and size[1] <= width
+        resizing = "none" if size == (height, width) else "pad" if small else "resize"
         return cls(image_shape, height, width, resizing, mean, std)
 
     @classmethod

@@ -123,19 +123,19 @@ def read_one(shard: Shard) -> tf.data.Dataset:
 
 def ordered(shards: tuple[Shard, ...]) -> tf.data.Dataset:
     """The serialized records of all shards, in their order on disk."""
-    found = None
+    stream = None
     # Passing over and counting records costs a third of the reading: whole files are
     # read as they are.
     for whole, run in itertools.groupby(shards, key=lambda shard: shard.whole):
         paths = [shard.path for shard in run] if whole else []
         for part in [_file(tf.constant(paths))] if whole else map(read_one, run):
-            found = part if found is None else found.concatenate(part)
-    assert found is not None
-    return found
+            stream = part if stream is None else stream.concatenate(part)
+    assert stream is not None
+    return stream
 
 
 def interleaved(shards: tuple[Shard, ...], cycle: int, seed: Any) -> tf.data.Dataset:
-    """The records of all shards, several files in turn, with their places in the split.
+    """The records of all shards, several files in turn, with their indices in the split.
 
     Args:
       shards: what to read.
@@ -143,7 +143,7 @@ def interleaved(shards: tuple[Shard, ...], cycle: int, seed: Any) -> tf.data.Dat
       seed: of the order of the files, an int64 scalar.
 
     Returns:
-      Elements (place int64, record string).
+      Elements (index int64, record string).
     """
     files: Any = _files(shards).shuffle(len(shards), seed, reshuffle_each_iteration=False)
     return files.interleave(

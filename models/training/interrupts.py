@@ -12,7 +12,7 @@ _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
 class Stopped(UserError):  # noqa: N818 (it is not an error)
-    """The run was asked to stop, and has saved its state. Exit status 128 + signal, as shells do.
+    """A signal stopped the run, which has saved its state. Exit status 128 + signal, as shells do.
 
     Args:
       message: what was saved, and how to go on.

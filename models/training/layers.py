@@ -2,8 +2,8 @@
 
 Keras 3's layer computes the statistics and the output by a dozen elementwise
 operations; TensorFlow has one fused operation for them, about four times as fast
-on a CPU. The fused layer is for training alone: the model that is kept is built
-of Keras's own layers, so that any Keras opens it.
+on a CPU. Only the network that is trained has the fused layer: the model that is
+saved is built of Keras's own layers, so that any Keras opens it.
 """
 
 import contextlib

@@ -39,13 +39,11 @@ def step_function(
 
     Args:
       strategy: under which it runs.
-      networks: what to train.
-      optimizer: built for its trainable variables.
-      recipe: how.
+      networks, recipe: what to train, and how.
+      optimizer: built for the trainable variables.
       num_classes: K.
     """
-    smoothing = recipe.label_smoothing
-    network = networks.trained
+    smoothing, network = recipe.label_smoothing, networks.trained
     variables = network.trainable_variables
 
     def replica_step(

@@ -10,7 +10,7 @@ from digitline.data.sources import idx
 from support import DATASET, call, idx_bytes
 
 
-def test_facts(dataset):
+def test_opens_a_prepared_dataset(dataset):
     assert dataset.image_shape == (28, 28, 1)
     assert dataset.label_names == tuple("0123456789")
     assert dataset.split_names == ("train", "test")
@@ -23,12 +23,12 @@ def test_default_splits_are_the_articles_shares(dataset):
     assert dataset.num_examples("train[100:]+test") == 1400
 
 
-def test_a_split_that_is_not_there(dataset):
+def test_rejects_an_unknown_split(dataset):
     with pytest.raises(UsageError, match="no split 'tset' in tiny_digits"):
         dataset.num_examples("tset")
 
 
-def test_not_prepared(tmp_path):
+def test_says_how_to_prepare(tmp_path):
     with pytest.raises(DataError, match=r"mnist is not prepared in .*: run digitline prepare"):
         open_dataset(tmp_path, "mnist")
 
@@ -64,7 +64,7 @@ def test_a_folder_of_tfds_itself_has_a_fingerprint_too(dataset, data_dir, tmp_pa
     assert open_dataset(tmp_path, DATASET).fingerprint != first
 
 
-def test_a_folder_that_is_no_image_dataset(data_dir, tmp_path):
+def test_rejects_a_folder_that_is_not_an_image_dataset(data_dir, tmp_path):
     shutil.copytree(data_dir / DATASET, tmp_path / DATASET)
     (tmp_path / DATASET / "1.0.0" / "features.json").write_text("{}")
     with pytest.raises(DataError, match="not a dataset of images and labels"):

@@ -23,7 +23,7 @@ def test_workers_share_out_every_record_once(workers):
     assert len(seen) == len(set(seen)) == 900
 
 
-def test_a_worker_that_is_none():
+def test_rejects_a_worker_out_of_range():
     with pytest.raises(ValueError, match="Received: 3 of 3"):
         shards.of_worker(WHOLE, 3, 3)
 

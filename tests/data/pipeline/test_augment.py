@@ -20,7 +20,7 @@ def test_none_changes_nothing(images):
     np.testing.assert_array_equal(Augment()(images, keys(60)), images)
 
 
-def test_it_depends_on_seed_epoch_and_place_alone(images):
+def test_depends_only_on_seed_epoch_and_index(images):
     whole = ALL(images, keys(60)).numpy()
     np.testing.assert_array_equal(ALL(images, keys(60)), whole)
     part = ALL(images[[5, 40]], keys(60)[[5, 40]]).numpy()
@@ -75,7 +75,7 @@ def test_rotation_and_scale_are_about_the_centre():
         np.testing.assert_allclose(columns, 10, atol=0.05)
 
 
-def test_a_rotation_by_the_angle_it_says():
+def test_rotates_up_to_its_angle():
     bar = np.zeros((1000, 41, 41, 1), np.uint8)
     bar[:, 20, 5:36] = 255
     found = Augment(rotate=30)(bar, keys(1000)).numpy()[..., 0]
@@ -112,7 +112,7 @@ def test_erased_rectangles_stay_within_their_size():
 
 
 @pytest.mark.parametrize("wrong", [{"shift": -1}, {"scale": 1.0}, {"erase": 2}])
-def test_amounts_that_cannot_be(wrong):
+def test_rejects_amounts_out_of_range(wrong):
     with pytest.raises(ValueError, match="Expected 0 <= "):
         Augment(**wrong)
 

@@ -58,7 +58,7 @@ def test_any_position_gives_what_the_whole_gives():
 
 
 @pytest.mark.parametrize("weights", [[1, 0], [1, -2], [1]])
-def test_weights_that_are_none(weights):
+def test_rejects_weights_that_are_not_positive(weights):
     with pytest.raises(ValueError, match="Expected"):
         order.mixed([np.arange(3), np.arange(3)], weights, 0)
 

@@ -52,7 +52,7 @@ def test_configuration_survives_json():
 
 
 @pytest.mark.parametrize("wrong", [{"resizing": "none"}, {"height": 20}, {"std": 0.0}])
-def test_what_cannot_work_is_refused_at_once(wrong):
+def test_rejects_what_cannot_work(wrong):
     with pytest.raises(ValueError, match=r"Expected .* Received"):
         Preprocess(**{"image_shape": SHAPE, "height": 32, "width": 32, "resizing": "pad", **wrong})
 
