@@ -131,12 +131,12 @@ class Run:
         files.write_json(self.evaluation, {**known, split: figures.to_config()})
 
     def evaluation_of(self, split: str) -> Figures | None:
-        """The figures of a split in `evaluation.json`, if they are there."""
+        """The figures of a split in `evaluation.json`; None where some are missing."""
         known = files.read_json(self.evaluation) if self.evaluation.exists() else {}
         try:
-            return configs.from_config(Figures, known[split]) if split in known else None
-        except DataError as error:
-            raise DataError(f"{self.evaluation}: the figures of {split}: {error}") from None
+            return configs.from_config(Figures, known[split])
+        except (KeyError, DataError):  # Earlier versions had fewer figures.
+            return None
 
     def finish(self, model: keras.Model, record: TrainingRecord) -> None:
         """Writes `training.json`, then `model.keras`: the run is finished."""

@@ -47,7 +47,7 @@ class Validation:
     validation_loss: float
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingRecord:
     """training.json: how the training went.
 
@@ -63,13 +63,13 @@ class TrainingRecord:
     """
 
     parameters: int
-    corrupt_records: int
+    corrupt_records: int = 0
     steps: int
-    resumed_from: int
+    resumed_from: int = 0
     seconds: float
     images_per_s: float
     ended_by: str
-    best: Validation | None
+    best: Validation | None = None
 
 
 @dataclasses.dataclass(frozen=True)

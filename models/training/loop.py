@@ -249,7 +249,6 @@ class _Loop:
         seconds = self._state.seconds
         record = TrainingRecord(
             parameters=networks.model.count_params(),
-            corrupt_records=0,
             steps=self._step,
             resumed_from=self._state.first_step,
             seconds=seconds,

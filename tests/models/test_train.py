@@ -72,7 +72,8 @@ def test_evaluating_the_validation_split_leaves_the_run_as_it_is(quick, data_dir
 def test_lost_figures_are_made_again(quick, data_dir, tmp_path, capsys):
     workdir = shutil.copytree(quick.workdir, tmp_path / "run")
     whole = json.loads(Run(workdir).evaluation.read_text())
-    for lost in (json.dumps({"test": whole["train[:100]"]}), None):
+    older = {"train[:100]": {"accuracy": 0.5, "loss": 1.0}}  # Of a version with fewer figures.
+    for lost in (json.dumps({"test": whole["train[:100]"]}), json.dumps(older), None):
         Run(workdir).evaluation.unlink()
         if lost:  # As after an evaluation of another split.
             Run(workdir).evaluation.write_text(lost)
