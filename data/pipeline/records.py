@@ -20,7 +20,7 @@ _READ_BUFFER_BYTES = 1 << 20
 _READERS = 2
 
 
-def parse(dataset: Dataset, records: Any) -> tuple[tf.Tensor, Any]:
+def parse(dataset: Dataset, records: tf.Tensor) -> tuple[tf.Tensor, Any]:
     """Parses a batch of serialized `tf.Example`s, as graph ops.
 
     Args:
@@ -190,7 +190,7 @@ def damage(shard: Shard, record: int | None, cause: str) -> DataError:
     )
 
 
-def _read(path: tf.Tensor, skip: Any, take: Any) -> tf.data.Dataset:
+def _read(path: tf.Tensor, skip: int | tf.Tensor, take: int | tf.Tensor) -> tf.data.Dataset:
     return _file(path).skip(skip).take(take)
 
 
