@@ -22,7 +22,7 @@ JsonObject: TypeAlias = dict[str, Json]
 
 _BOM = b"\xef\xbb\xbf"
 _NO_MARKS = bytes(set(range(256)) - set(b'"[]{}'))
-_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # As int8: one level down, or up.
+_ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _EXPONENT = re.compile(r"[eE][+-]?")
@@ -57,7 +57,7 @@ def parse(body: bytes, max_depth: int, effort: Effort | None = None) -> Json:
     if not body:
         raise invalid("JSON Parse error: The document is empty")
     body = body.removeprefix(_BOM)
-    if _depth(body) > max_depth:
+    if _is_deeper(body, max_depth):
         raise invalid(f"JSON Parse error: Nested deeper than {max_depth} levels.")
     try:
         return orjson.loads(body)
@@ -79,10 +79,17 @@ def _brackets(body: bytes) -> bytes:
     return b"".join(body.translate(None, _NO_MARKS).split(b'"')[::2])
 
 
-def _depth(body: bytes) -> int:
-    """How deep lists and objects are nested."""
-    steps = np.frombuffer(_brackets(body).translate(_STEPS), np.int8)
-    return int(np.cumsum(steps, dtype=np.int32).max(initial=0))
+def _is_deeper(body: bytes, limit: int) -> bool:
+    """Whether more than `limit` lists and objects are nested in one another."""
+    if body.count(b"[") + body.count(b"{") <= limit:
+        return False
+    brackets, depth = _brackets(body).translate(_ONE_KIND), 0
+    while brackets and depth <= limit:  # Each round takes all innermost pairs away: quick.
+        rest = brackets.replace(b"[]", b"")
+        if len(rest) == len(brackets):  # Not valid JSON: what is left has no partner.
+            return depth + rest.count(b"[") > limit
+        brackets, depth = rest, depth + 1
+    return depth > limit
 
 
 def _parse_leniently(body: bytes, effort: Effort) -> Json:

@@ -15,8 +15,11 @@ from .limits import Hold
 # As in TF Serving; but a name ends before a query.
 _VERSION = r"(?:(?:/versions/(\d+))|(?:/labels/([^/:?]+)))?"
 _PATHS = {
-    "POST": rf"/v1/models/([^/:?]+){_VERSION}:(classify|regress|predict)",
-    "GET": rf"/v1/models(?:/([^/:?]+))?{_VERSION}(?:/(metadata))?",
+    method: re.compile(pattern, re.IGNORECASE | re.ASCII)
+    for method, pattern in {
+        "POST": rf"/v1/models/([^/:?]+){_VERSION}:(classify|regress|predict)",
+        "GET": rf"/v1/models(?:/([^/:?]+))?{_VERSION}(?:/(metadata))?",
+    }.items()
 }
 _API = re.compile(r"/v1(/|$)", re.IGNORECASE)
 _ORIGIN = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
@@ -54,7 +57,7 @@ def read_call(method: str, path: str) -> Call:
     if not _API.match(path):
         raise StatusError(grpc.StatusCode.NOT_FOUND, f"Not found: {method} {path}")
     pattern = _PATHS.get(method)
-    match = pattern and re.fullmatch(pattern, path, re.IGNORECASE | re.ASCII)
+    match = pattern and pattern.fullmatch(path)
     if not match:
         raise invalid(f"Malformed request: {method} {path}")
     name, version, label, verb = match.groups()
