@@ -13,17 +13,17 @@ def arrays():
     real = rng.normal(size=(2, 3))
     floats = ("float32", "float64", "float16", "complex64", "complex128", ml_dtypes.bfloat16)
     ints = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")
-    found = [
-        (real * (1 + 1j) if str(each)[:7] == "complex" else real).astype(each) for each in floats
+    kinds = [
+        (real * (1 + 1j) if str(dtype)[:7] == "complex" else real).astype(dtype) for dtype in floats
     ]
-    found += [whole.astype(each) for each in ints]
-    found.append(np.array([-(2**63), 2**63 - 1], np.int64))
-    found.append(np.array([0, 2**64 - 1], np.uint64))
-    found.append(np.array([np.nan, np.inf, -np.inf, -0.0], np.float32))
-    found.append(np.array([[b"a", b"\xff\0"], [b"", "é".encode()]], object))
-    found += [np.float32(3), np.array(b"one", object), np.zeros((0, 4), np.float32)]
-    found.append(np.arange(300, dtype=np.float32).reshape(3, 100)[:, ::2])
-    return [np.asarray(each) for each in found]
+    kinds += [whole.astype(dtype) for dtype in ints]
+    kinds.append(np.array([-(2**63), 2**63 - 1], np.int64))
+    kinds.append(np.array([0, 2**64 - 1], np.uint64))
+    kinds.append(np.array([np.nan, np.inf, -np.inf, -0.0], np.float32))
+    kinds.append(np.array([[b"a", b"\xff\0"], [b"", "é".encode()]], object))
+    kinds += [np.float32(3), np.array(b"one", object), np.zeros((0, 4), np.float32)]
+    kinds.append(np.arange(300, dtype=np.float32).reshape(3, 100)[:, ::2])
+    return [np.asarray(array) for array in kinds]
 
 
 @pytest.mark.parametrize("typed", [False, True])
@@ -36,9 +36,9 @@ def test_tensorflow_and_we_read_what_we_write(typed):
         read = tensor_pb2.TensorProto.FromString(message.SerializeToString())
         # The way of TensorFlow's C++, and of TF Serving.
         parsed = tf.io.parse_tensor(read.SerializeToString(), read.dtype).numpy()
-        for found in (tf.make_ndarray(read), parsed, tensors.decode(message)):
-            assert np.asarray(found).shape == array.shape
-            np.testing.assert_array_equal(np.asarray(found).astype(array.dtype), array)
+        for decoded in (tf.make_ndarray(read), parsed, tensors.decode(message)):
+            assert np.asarray(decoded).shape == array.shape
+            np.testing.assert_array_equal(np.asarray(decoded).astype(array.dtype), array)
         assert tensors.decode(message).dtype == array.dtype
 
 

@@ -101,7 +101,7 @@ def test_predict_with_several_inputs_and_outputs(server):
         "predictions": [{"text_bytes": {"b64": "AP8="}, "next": 2, "total": 1}]
     }
     columns = {"signature_name": "repeat", "inputs": {"count": [1, 2], "text": ["a", "é"]}}
-    text = [{"b64": base64.b64encode(each.encode()).decode()} for each in ("a", "é")]
+    text = [{"b64": base64.b64encode(word.encode()).decode()} for word in ("a", "é")]
     assert post(server, columns) == {"outputs": {"text_bytes": text, "next": [2, 3], "total": [3]}}
     body["instances"] *= 2
     status, text = refusal(server, "POST", PREDICT, body)
@@ -110,10 +110,10 @@ def test_predict_with_several_inputs_and_outputs(server):
 
 def test_predict_of_images(server):
     images = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1))
-    found = post(server, {"signature_name": "images", "instances": images.tolist()})
-    means = [each["mean"] for each in found["predictions"]]
+    answers = post(server, {"signature_name": "images", "instances": images.tolist()})
+    means = [row["mean"] for row in answers["predictions"]]
     np.testing.assert_allclose(means, images.mean((1, 2, 3)), rtol=1e-5)
-    assert {each["size"] for each in found["predictions"]} == {784}
+    assert {row["size"] for row in answers["predictions"]} == {784}
 
 
 @pytest.mark.parametrize(
@@ -216,8 +216,8 @@ def test_classify_and_regress(server):
     ],
 )
 def test_answers_errors_in_tf_servings_words(server, method, path, body, status, text):
-    found = refusal(server, method, path, body)
-    assert found == (status, text or found[1])
+    refused = refusal(server, method, path, body)
+    assert refused == (status, text or refused[1])
 
 
 def test_rejects_a_shape_that_the_signature_does_not_take(server):
@@ -234,8 +234,8 @@ def test_an_error_of_the_model_keeps_its_status(server):
 
 
 def test_head_has_the_status_without_a_body(server):
-    found = ask(server, "HEAD", NAME)
-    assert (found.status, found.body) == (400, b"")
+    response = ask(server, "HEAD", NAME)
+    assert (response.status, response.body) == (400, b"")
 
 
 def test_status(server):
@@ -250,9 +250,9 @@ def test_status(server):
 
 @pytest.mark.parametrize("path", [f"{NAME}/metadata", f"{NAME}/labels/stable/metadata"])
 def test_metadata(server, path):
-    found = answer(server, "GET", path)
-    assert found["model_spec"] == {"name": "toy", "signature_name": "", "version": "3"}
-    signature = found["metadata"]["signature_def"]["signature_def"]["serving_default"]
+    metadata = answer(server, "GET", path)
+    assert metadata["model_spec"] == {"name": "toy", "signature_name": "", "version": "3"}
+    signature = metadata["metadata"]["signature_def"]["signature_def"]["serving_default"]
     assert signature["method_name"] == "tensorflow/serving/predict"
     tensor = signature["inputs"]["x"]
     assert tensor["dtype"] == "DT_FLOAT"
@@ -264,8 +264,8 @@ def test_metadata(server, path):
 
 
 def test_other_routes(server):
-    found = ask(server, "GET", "/healthz")
-    assert (found.status, found.body) == (200, b"ok")
+    response = ask(server, "GET", "/healthz")
+    assert (response.status, response.body) == (200, b"ok")
 
 
 def test_rejects_malformed_requests_by_the_thousand(server):

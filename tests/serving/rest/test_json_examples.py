@@ -8,7 +8,7 @@ from digitline.serving.rest import json_examples
 
 
 def examples(text):
-    return [tf.train.Example.FromString(each) for each in json_examples.read(parse(text), 1 << 20)]
+    return [tf.train.Example.FromString(data) for data in json_examples.read(parse(text), 1 << 20)]
 
 
 def test_examples_have_features_of_three_kinds_and_a_context():
