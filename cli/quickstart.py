@@ -3,16 +3,23 @@
 import dataclasses
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from ..base import command, progress
 from ..base.command_flags import flag, flag_values, read
 from ..base.export_layout import SAVED_MODEL, TFLITE
-from ..base.files import JsonObject
 from ..base.tables import table
 from ..data import prepare
 from ..export import exporter
 from ..models import evaluate, train
 from ..serving import predict
+
+if TYPE_CHECKING:  # They load TensorFlow.
+    from ..export.gate.comparison import Comparison
+    from ..export.stages import Exported
+
+AnyOptions = TypeVar("AnyOptions")
+AnyResult = TypeVar("AnyResult")
 
 _WHERE = "Where things go"
 _SOURCE = "Where MNIST comes from (as for digitline prepare)"
@@ -77,64 +84,66 @@ def run(options: Options) -> Result:
     stages: list[Stage] = []
 
     seconds, prepared = _timed(prepare.COMMAND, "--dataset=mnist", data_dir, *source)
-    counts = ", ".join(f"{count:,} {name}" for name, count in prepared["splits"].items())
-    before = " (prepared before)" if prepared["reused"] else ""
+    counts = ", ".join(f"{count:,} {name}" for name, count in prepared.splits.items())
+    before = " (prepared before)" if prepared.reused else ""
     stages.append(Stage("prepare", seconds, f"{counts} images{before}"))
 
     seconds, trained = _timed(
         train.COMMAND, f"--model={_MODEL}", f"--epochs={_EPOCHS}", data_dir, workdir
     )
-    before = " (trained before)" if trained["reused"] else ""
-    validation = f"validation accuracy {trained['validation_accuracy']:.2%}{before}"
+    before = " (trained before)" if trained.reused else ""
+    validation = f"validation accuracy {trained.validation_accuracy:.2%}{before}"
     stages.append(Stage("train", seconds, validation))
 
     seconds, evaluated = _timed(evaluate.COMMAND, workdir, data_dir)
-    accuracy = f"test accuracy {evaluated['accuracy']:.2%}"
-    stages.append(Stage("evaluate", seconds, f"{accuracy} on {evaluated['examples']:,} images"))
+    figures = evaluated.figures
+    on_test = f"test accuracy {figures.accuracy:.2%} on {figures.examples:,} images"
+    stages.append(Stage("evaluate", seconds, on_test))
 
     export_dir = f"--export_dir={options.export_dir}"
-    seconds, exported = _timed(exporter.COMMAND, workdir, data_dir, export_dir)
-    artifacts = exported["artifacts"]
+    seconds, result = _timed(exporter.COMMAND, workdir, data_dir, export_dir)
+    exported = cast("Exported", result)
+    artifacts = {name: str(path) for name, path in exported.artifacts.items()}
     # The gate is part of the export; its time is shown apart.
-    verify_seconds = exported["seconds"]["verify"]
-    written = f"version {exported['version']}: {len(artifacts)} artifacts"
+    verify_seconds = exported.seconds.verify
+    written = f"version {exported.version}: {len(artifacts)} artifacts"
     stages.append(Stage("export", seconds - verify_seconds, written))
-    stages.append(Stage("verify", verify_seconds, _verified(exported["verification"])))
+    stages.append(Stage("verify", verify_seconds, _verified(exported.verification)))
 
-    picture, label = _write_test_image(options, evaluated["dataset"])
+    picture, label = _write_test_image(options, evaluated.dataset)
     for kind, title in ((SAVED_MODEL, "SavedModel"), (TFLITE, "TFLite")):
         seconds, predicted = _timed(predict.COMMAND, f"--{kind}={artifacts[kind]}", str(picture))
-        best = predicted["predictions"][0]
-        answer = f"a {best['label']} ({best['probability']:.2%}); it is a {label}"
+        (best,) = predicted.predictions
+        answer = f"a {best.label} ({best.probability:.2%}); it is a {label}"
         stages.append(Stage(f"predict, {title}", seconds, answer))
     progress.say("")
     program = command.program()
     return Result(
-        accuracy=evaluated["accuracy"],
+        accuracy=figures.accuracy,
         seconds=sum(stage.seconds for stage in stages),
         stages=tuple(stages),
         artifacts=artifacts,
         next=(
             f"{program} predict --tflite={artifacts[TFLITE]} your-own-digit.png",
             f"{program} train --recipe=article {data_dir} --workdir=runs/article",
-            f"{program} serve --model_name={exported['model_name']} "
+            f"{program} serve --model_name={exported.model_name} "
             f"--model_base_path={Path(artifacts[SAVED_MODEL]).parent} --rest_api_port=8501",
             f"{program} --help",
         ),
     )
 
 
-def _timed(of: command.Command, *arguments: str) -> tuple[float, JsonObject]:
-    """Runs a command: its seconds, and what it prints with --json."""
+def _timed(of: command.Command[AnyOptions, AnyResult], *arguments: str) -> tuple[float, AnyResult]:
+    """Runs a command: its seconds and its result."""
     progress.say(f"\n$ digitline {of.name} {' '.join(arguments)}")
     start = time.monotonic()
     result = command.call(of, list(arguments))
-    return time.monotonic() - start, of.to_json(result)
+    return time.monotonic() - start, result
 
 
-def _verified(rows: list[JsonObject]) -> str:
-    difference = max(row["max_difference"] for row in rows if row["tolerance"])
-    return f"{len(rows)} ways in agree with the model (float32 within {difference:.0e})"
+def _verified(comparisons: "tuple[Comparison, ...]") -> str:
+    exact = [row.max_difference for row in comparisons if row.max_accuracy_change is None]
+    return f"{len(comparisons)} ways in agree with the model (float32 within {max(exact):.0e})"
 
 
 def _write_test_image(options: Options, name: str) -> tuple[Path, str]:
