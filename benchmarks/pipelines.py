@@ -2,7 +2,7 @@
 
 All give batches of (float32 [B, H + 2P, W + 2P, C] in 0 to 1, labels [B]) in shuffled order;
 what consumes them does nothing. An epoch is a function that runs one and returns the number of
-images. Peers are imported where they are installed; they are no dependencies.
+images. Peers are imported where they are installed; they are not dependencies.
 """
 # pyright: reportMissingImports=false, reportAttributeAccessIssue=false
 

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-# Requests whose time does not count, for each in flight.
+# Requests of each sender before the time counts.
 _WARM_UP = 10
 # Seconds for the warm-up, and for each answer.
 _WARM_UP_S, _ANSWER_S = 30.0, 30.0
 
 # What reading raises where a server does not speak HTTP.
-_NO_HTTP = (ValueError, IndexError, asyncio.LimitOverrunError)
+_NOT_HTTP = (ValueError, IndexError, asyncio.LimitOverrunError)
 
 # Sends one request; gives whether it was answered well.
 Send = Callable[[], Awaitable[bool]]
@@ -33,7 +33,7 @@ async def measure(senders: list[Send], seconds: float) -> dict[str, float | None
 
     Returns:
       `requests_per_s`, `p50_ms`, `p99_ms` of those that were answered well (times are None
-      where there is no such), and `errors`.
+      where there are none), and `errors`.
     """
     times: list[float] = []
     errors = 0
@@ -107,7 +107,7 @@ async def over_http(
                 reader, writer = kept[0]
                 writer.write(request)
                 good, goes_on = await _answer(reader, writer)
-            except (OSError, EOFError, asyncio.TimeoutError, *_NO_HTTP):
+            except (OSError, EOFError, asyncio.TimeoutError, *_NOT_HTTP):
                 good = goes_on = False
             if not goes_on and kept:
                 kept.pop()[1].transport.abort()
@@ -123,7 +123,7 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
     Raises:
       OSError, EOFError: the connection breaks, or nothing comes for too long.
-      ValueError, IndexError, asyncio.LimitOverrunError: what comes is no HTTP.
+      ValueError, IndexError, asyncio.LimitOverrunError: what comes is not HTTP.
     """
     late: list[bool] = []
 
