@@ -136,9 +136,9 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         goes_on = b"\r\nconnection: close\r\n" not in head
-        at = head.find(b"\r\ncontent-length:")
-        if at >= 0:
-            await reader.readexactly(int(head[at + 17 : head.index(b"\r\n", at + 2)]))
+        start = head.find(b"\r\ncontent-length:")
+        if start >= 0:
+            await reader.readexactly(int(head[start + 17 : head.index(b"\r\n", start + 2)]))
         elif b"\r\ntransfer-encoding:" in head:  # In chunks.
             while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
                 await reader.readexactly(size + 2)
