@@ -100,18 +100,18 @@ def _lift_ink(pixels: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _scaled(picture: PIL.Image.Image, side: int, least: int) -> PIL.Image.Image:
-    """The picture with its longer side so long, and the shorter one at least `least`."""
-    share = side / max(picture.size)
-    width, height = (max(least, round(size * share)) for size in picture.size)
+    """The picture with a longer side of `side` pixels and a shorter one of `least` or more."""
+    scale = side / max(picture.size)
+    width, height = (max(least, round(size * scale)) for size in picture.size)
     return picture.resize((width, height), PIL.Image.Resampling.BOX)
 
 
 def _span(profile: np.ndarray, specks: float) -> slice:
-    """From the first to the last place with ink, but for a share of it at each end."""
+    """From the first to the last index with ink, less a share of the ink at each end."""
     share = np.cumsum(profile) / profile.sum()
     inside = (share > specks) & (np.append(0, share[:-1]) < 1 - specks) & (profile > 0)
-    places = np.flatnonzero(inside)
-    return slice(places[0], places[-1] + 1)
+    indices = np.flatnonzero(inside)
+    return slice(indices[0], indices[-1] + 1)
 
 
 def _centre(cut: np.ndarray, height: int, width: int) -> np.ndarray:

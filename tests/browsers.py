@@ -18,10 +18,10 @@ def chromium():
     """A browser; skips the test where there is none."""
     with sync_api.sync_playwright() as playwright:
         bundled = Path(playwright.chromium.executable_path)
-        found = next(filter(None, map(shutil.which, _CHROMIUMS)), None)
-        if found is None and not bundled.exists():
+        installed = next(filter(None, map(shutil.which, _CHROMIUMS)), None)
+        if installed is None and not bundled.exists():
             pytest.skip("needs Chromium: apt install chromium, or playwright install chromium")
-        browser = playwright.chromium.launch(executable_path=found or bundled)
+        browser = playwright.chromium.launch(executable_path=installed or bundled)
         yield browser
         browser.close()
 

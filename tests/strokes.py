@@ -1,4 +1,4 @@
-"""An image of a digit as the strokes of a pen, to be drawn anew."""
+"""An image of a digit as the strokes of a pen, to draw it again."""
 
 import numpy as np
 
@@ -9,29 +9,29 @@ def strokes_of(image):
 
     def near(point):
         """Neighbours, those beside it before those across."""
-        found = [each for each in left if _distance(each, point) == 1]
-        return sorted(found, key=lambda each: (sum(each) - sum(point)) % 2 == 0)
+        neighbours = [other for other in left if _distance(other, point) == 1]
+        return sorted(neighbours, key=lambda other: (sum(other) - sum(point)) % 2 == 0)
 
     strokes = []
     while left:
-        at = min(left, key=lambda point: (len(near(point)), point))  # An end, if there is one.
-        left.discard(at)
-        stroke = [at]
-        while near(at):
-            at = near(at)[0]
-            left.discard(at)
-            stroke.append(at)
+        point = min(left, key=lambda point: (len(near(point)), point))  # An end, if there is one.
+        left.discard(point)
+        stroke = [point]
+        while near(point):
+            point = near(point)[0]
+            left.discard(point)
+            stroke.append(point)
         strokes.append(stroke)
-    return [_joined(stroke, strokes[:at]) for at, stroke in enumerate(strokes)]
+    return [_joined(stroke, strokes[:index]) for index, stroke in enumerate(strokes)]
 
 
 def _joined(stroke, before):
     """With its ends at the strokes before, or at itself, where it almost touches them."""
-    drawn = [point for each in before for point in each]
+    drawn = [point for other in before for point in other]
     ends = []
     for end in (stroke[0], stroke[-1]):
-        places = [*drawn, *stroke[2:-2]]
-        ends.append([each for each in places if 0 < _distance(each, end) <= 2][:1])
+        points = [*drawn, *stroke[2:-2]]
+        ends.append([point for point in points if 0 < _distance(point, end) <= 2][:1])
     return [*ends[0], *stroke, *ends[1]]
 
 
@@ -46,9 +46,9 @@ def _thin(ink):
     while True:
         before = ink.sum()
         for first in (True, False):
-            gone = [at for at in zip(*np.nonzero(ink), strict=True) if _is_edge(ink, *at, first)]
-            for at in gone:
-                ink[at] = 0
+            pixels = zip(*np.nonzero(ink), strict=True)
+            for pixel in [pixel for pixel in pixels if _is_edge(ink, *pixel, first)]:
+                ink[pixel] = 0
         if ink.sum() == before:
             return ink[1:-1, 1:-1]
 

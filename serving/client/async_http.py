@@ -1,8 +1,8 @@
 """Connections over HTTP for one event loop, by aiohttp."""
 
 import asyncio
-import dataclasses
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 from .address import Address, Tls
 from .calls import CallError
@@ -33,7 +33,8 @@ class _Transport:
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=0)
             self._session = aiohttp.ClientSession(connector=connector, trace_configs=[_tracing()])
-        use = _Use()
+        # A connection that has served others may have been closed by the server in between.
+        use = SimpleNamespace(kept=False)
         try:
             async with self._session.request(
                 "GET" if body is None else "POST",
@@ -58,29 +59,13 @@ class _Transport:
             await self._session.close()
 
 
-@dataclasses.dataclass
-class _Use:
-    """A request on its way through aiohttp.
-
-    Attributes:
-      kept: whether its connection has served others, and so may have been closed by the
-        server before this request reached it.
-    """
-
-    kept: bool = False
-
-
 def _tracing() -> "aiohttp.TraceConfig":
-    """Has aiohttp tell whether it takes a connection that it kept, or makes one."""
+    """Has aiohttp tell whether it takes a connection that it kept."""
     import aiohttp
 
-    async def reused(_session: object, context: Any, _parameters: object) -> None:
+    async def reused(_session: object, context: SimpleNamespace, _parameters: object) -> None:
         context.trace_request_ctx.kept = True
-
-    async def made(_session: object, context: Any, _parameters: object) -> None:
-        context.trace_request_ctx.kept = False
 
     tracing = aiohttp.TraceConfig()
     tracing.on_connection_reuseconn.append(reused)
-    tracing.on_connection_create_start.append(made)
     return tracing

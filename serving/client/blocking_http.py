@@ -1,8 +1,8 @@
 """Connections over HTTP that block a thread and keep their deadline, whatever the server does.
 
-No HTTP library does the latter: their timeouts hold for each read, so that a server that sends
-a byte now and then keeps its client for ever. aiohttp has a deadline, but on an event loop of
-another thread it makes a third fewer requests.
+HTTP libraries do not: their timeouts are for each read, so that a server that sends a byte now
+and then keeps its client for ever. aiohttp has a deadline, but on the event loop of another
+thread it makes a third fewer requests a second.
 """
 
 import collections

@@ -1,13 +1,17 @@
 """One call to a server: what is sent, what is read from the answer, and what can go wrong."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
+from google.protobuf.message import Message
 
 from ...base.errors import UsageError, UserError
 from ..core.servable import Signature
+from ..protocol import messages
 from .address import Address, Tls
 
 T = TypeVar("T")
@@ -73,7 +77,7 @@ class Transport(Protocol):
         """Sends what a call holds and gives the answer.
 
         Raises:
-          CallError: there is none within so many seconds, or it is an error.
+          CallError: there is none in that time, or it is an error.
         """
         ...
 
@@ -174,20 +178,21 @@ def explained(failure: CallError, server: str, model: ModelSpec, timeout: float)
     return ServerError(code, text)
 
 
-def statuses(response: Any) -> list[VersionStatus]:
-    """The versions in a `GetModelStatusResponse`."""
+def statuses(response: messages.GetModelStatusResponse) -> list[VersionStatus]:
+    """The versions in an answer."""
+
+    def name_of(message: Message, field: str) -> str:
+        number = getattr(message, field)
+        enum = message.DESCRIPTOR.fields_by_name[field].enum_type
+        value = enum.values_by_number.get(number) if enum else None
+        return str(number) if value is None else value.name
+
     return [
         VersionStatus(
             version.version,
-            _enum_name(version, "state"),
-            _enum_name(version.status, "error_code"),
+            name_of(version, "state"),
+            name_of(version.status, "error_code"),
             version.status.error_message,
         )
         for version in response.model_version_status
     ]
-
-
-def _enum_name(message: Any, field: str) -> str:
-    number = getattr(message, field)
-    value = message.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number.get(number)
-    return str(number) if value is None else value.name

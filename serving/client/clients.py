@@ -7,7 +7,6 @@ import random
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
@@ -54,10 +53,11 @@ class AsyncClient:
       server: `grpc://host:port`, `http://host:port`, with TLS `grpcs://` and `https://`,
         or `unix:///path` for gRPC over a Unix socket.
       timeout: seconds for each request to the server, retries included.
-      retries: how often at most a request is repeated that found no server, or one that is
-        busy (UNAVAILABLE, 503), with pauses that grow. One whose connection broke before the
-        answer is not: the server may have acted on it.
-      ca, cert, key: PEM files: who signs the server's certificate, and the client's own.
+      retries: how often at most a request is repeated that reached no server, or a busy one
+        (UNAVAILABLE, 503), with growing pauses. One whose connection broke before the answer
+        is not repeated: the server may have acted on it.
+      ca, cert, key: PEM files: the authority of the server's certificate, and the client's own
+        certificate and key.
 
     All methods take `model` (a name), one of `version` and `label` or neither for the
     latest version, and a `timeout` of their own. They raise `ServerError` when the server
@@ -150,11 +150,12 @@ class AsyncClient:
           timeout: seconds, for each request.
         """
         known = await self._signature(ModelSpec(model, version, label), signature, timeout)
-        batches = []
-        for count, inputs in images.batches(np.asarray(pixels), known, batch):
-            outputs = await self.predict(inputs, model, signature, version, label, timeout=timeout)
-            batches.append(images.read(outputs, count, self._server))
-        return images.joined(batches)
+        outputs = []
+        for inputs in images.batches(np.asarray(pixels), known, batch):
+            outputs.append(
+                await self.predict(inputs, model, signature, version, label, timeout=timeout)
+            )
+        return images.classified(outputs, len(pixels), self._server)
 
     async def status(
         self,
@@ -188,12 +189,7 @@ class AsyncClient:
     async def __aenter__(self) -> "AsyncClient":
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def _signature(self, spec: ModelSpec, name: str, timeout: float | None) -> Signature:
@@ -218,7 +214,8 @@ class AsyncClient:
         if self._closed:
             raise UsageError(f"{self._server}: this client is closed")
         try:
-            content = await self._content(call, spec, self._timeout if timeout is None else timeout)
+            seconds = self._timeout if timeout is None else timeout
+            content = await self._content(call.path, call.body, spec, seconds)
             return call.read(content)
         except ServerError as error:
             if error.code in _OUTDATED:
@@ -231,7 +228,9 @@ class AsyncClient:
                 f"{type(error).__name__}: {error}"
             ) from error
 
-    async def _content(self, call: Call[Any], spec: ModelSpec, timeout: float) -> bytes:
+    async def _content(
+        self, path: str, body: bytes | None, spec: ModelSpec, timeout: float
+    ) -> bytes:
         """The answer of a call, which is repeated while that helps and there is time."""
         deadline = time.monotonic() + timeout
         for attempt in itertools.count():
@@ -239,7 +238,7 @@ class AsyncClient:
             try:
                 if left <= 0:  # The transports have meanings of their own for that.
                     raise CallError("DEADLINE_EXCEEDED", "")
-                return await self._transport.send(call.path, call.body, left)
+                return await self._transport.send(path, body, left)
             except CallError as failure:
                 # Random, so that clients that failed at once do not come back at once.
                 pause = min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1)
@@ -305,12 +304,7 @@ class Client:
     def __enter__(self) -> "Client":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

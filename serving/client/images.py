@@ -68,7 +68,7 @@ def class_count(signature: Signature) -> int | None:
 
 def batches(
     pixels: np.ndarray, signature: Signature, batch: int
-) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+) -> Iterator[dict[str, np.ndarray]]:
     """Cuts images into requests.
 
     Args:
@@ -77,7 +77,7 @@ def batches(
       batch: images in a request, at most; a signature of a fixed batch size has its own.
 
     Yields:
-      How many of the answers count, and the inputs by name.
+      The inputs by name; the last ones are filled up with zeros to a fixed batch size.
 
     Raises:
       UserError: the signature takes something else.
@@ -95,53 +95,44 @@ def batches(
     fixed = info.shape[0] if info.shape else None
     for start in range(0, len(pixels), fixed or batch):
         chunk = pixels[start : start + (fixed or batch)]
-        count = len(chunk)
-        if fixed and count < fixed:
-            chunk = np.pad(chunk, [(0, fixed - count), (0, 0), (0, 0), (0, 0)])
+        if fixed and len(chunk) < fixed:
+            chunk = np.pad(chunk, [(0, fixed - len(chunk)), (0, 0), (0, 0), (0, 0)])
         if not raw:
             contents = [_png(image) for image in chunk]
             if signature.method == CLASSIFY_METHOD:  # Its records need no label.
                 contents = [image_example(content) for content in contents]
             chunk = np.array(contents, object)
-        yield count, {name: chunk}
+        yield {name: chunk}
 
 
-def read(outputs: Mapping[str, np.ndarray], count: int, server: str) -> Classified:
-    """The classes in an answer.
+def classified(batches: Sequence[Mapping[str, np.ndarray]], count: int, server: str) -> Classified:
+    """The classes in the outputs of a signature, of which the first `count` rows count.
 
     Raises:
-      UserError: it holds no probabilities.
+      UserError: they hold no probabilities.
     """
-    named = [name for name in _PROBABILITIES if name in outputs]
-    others = [name for name, value in outputs.items() if value.dtype.kind in "fV"]
-    found = next((outputs[name] for name in (*named, *others) if outputs[name].ndim == 2), None)
-    if found is None:
-        raise UserError(f"{server}: it gives {sorted(outputs)}, and no probabilities")
-    probabilities = found[:count]
-    best = probabilities.argmax(axis=1)
-    for value in outputs.values():
-        if value.dtype.kind == "O" and value.shape == found.shape:
-            names = [[_text(name) for name in row] for row in value[:count]]
-            labels = [row[index] for row, index in zip(names, best, strict=True)]
-            return Classified(labels, None, probabilities, names)
-        if value.dtype.kind == "O" and value.shape == found.shape[:1]:
-            labels = [_text(label) for label in value[:count]]
-            return Classified(labels, best.astype(np.int64), probabilities, None)
-    return Classified([str(number) for number in best], best.astype(np.int64), probabilities, None)
-
-
-def joined(batches: Sequence[Classified]) -> Classified:
-    """The classes of all batches as one."""
     if not batches:
         return Classified([], np.zeros(0, np.int64), np.zeros((0, 0), np.float32), None)
-    numbers = [batch.classes for batch in batches if batch.classes is not None]
-    names = [row for batch in batches for row in batch.names or ()]
-    return Classified(
-        [label for batch in batches for label in batch.labels],
-        np.concatenate(numbers) if numbers else None,
-        np.concatenate([batch.probabilities for batch in batches]),
-        names or None,
-    )
+    outputs = {
+        name: np.concatenate([batch[name] for batch in batches])[:count]
+        for name, value in batches[0].items()
+        if value.ndim
+    }
+    candidates = [name for name in _PROBABILITIES if name in outputs]
+    candidates += [name for name, value in outputs.items() if value.dtype.kind in "fV"]
+    best = next((name for name in candidates if outputs[name].ndim == 2), None)
+    if best is None:
+        raise UserError(f"{server}: it gives {sorted(batches[0])}, and no probabilities")
+    probabilities = outputs[best]
+    classes = probabilities.argmax(axis=1).astype(np.int64)
+    for value in outputs.values():
+        if value.dtype.kind == "O" and value.shape == probabilities.shape:
+            names = [[_text(name) for name in row] for row in value]
+            labels = [row[index] for row, index in zip(names, classes, strict=True)]
+            return Classified(labels, None, probabilities, names)
+        if value.dtype.kind == "O" and value.shape == probabilities.shape[:1]:
+            return Classified([_text(label) for label in value], classes, probabilities, None)
+    return Classified([str(number) for number in classes], classes, probabilities, None)
 
 
 def _text(value: object) -> str:

@@ -1,5 +1,6 @@
 """The client over gRPC: what is sent and read, and the connections."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -83,14 +84,11 @@ def connect_async(address: Address, tls: Tls) -> "_Async":
 class _Blocking:
     def __init__(self, address: Address, tls: Tls):
         self._channel = _channel(grpc, address, tls)
-        self._methods: dict[str, Any] = {}
+        self._method = functools.cache(self._channel.unary_unary)
 
     async def send(self, path: str, body: bytes | None, seconds: float) -> bytes:
-        method = self._methods.get(path)
-        if method is None:
-            method = self._methods[path] = self._channel.unary_unary(path)
         try:
-            return method(body, timeout=seconds)
+            return self._method(path)(body, timeout=seconds)
         except grpc.RpcError as error:
             raise _failure(error) from None
         except ValueError as error:  # Another thread has closed the channel.
@@ -102,28 +100,23 @@ class _Blocking:
 
 class _Async:
     def __init__(self, address: Address, tls: Tls):
-        self._address, self._tls = address, tls
-        self._channel: Any = None  # Binds itself to the loop that runs.
-        self._methods: dict[str, Any] = {}
         tls.read()  # What is wrong with the files is said at once.
+        # A channel binds itself to the loop that runs.
+        self._channel = functools.cache(lambda: _channel(grpc.aio, address, tls))
+        self._method = functools.cache(lambda path: self._channel().unary_unary(path))
 
     async def send(self, path: str, body: bytes | None, seconds: float) -> bytes:
-        if self._channel is None:
-            self._channel = _channel(grpc.aio, self._address, self._tls)
-        method = self._methods.get(path)
-        if method is None:
-            method = self._methods[path] = self._channel.unary_unary(path)
         try:
-            return await method(body, timeout=seconds)
+            return await self._method(path)(body, timeout=seconds)
         except grpc.RpcError as error:
             raise _failure(error) from None
 
     async def close(self) -> None:
-        if self._channel is not None:
-            await self._channel.close()
+        if self._method.cache_info().currsize:
+            await self._channel().close()
 
 
-def _fill(spec: Any, model: ModelSpec, signature: str = "") -> None:
+def _fill(spec: messages.ModelSpec, model: ModelSpec, signature: str = "") -> None:
     spec.name, spec.signature_name = model.name, signature
     if model.version is not None:
         spec.version.value = model.version

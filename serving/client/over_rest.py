@@ -55,7 +55,9 @@ def status(model: ModelSpec) -> Call[list[VersionStatus]]:
     """The call of a model's status."""
 
     def read(content: bytes) -> list[VersionStatus]:
-        return statuses(_message(messages.GetModelStatusResponse, _loads(content)))
+        response = messages.GetModelStatusResponse()
+        json_format.ParseDict(_loads(content), response, ignore_unknown_fields=True)
+        return statuses(response)
 
     return Call(_path(model), None, read)
 
@@ -65,8 +67,12 @@ def metadata(model: ModelSpec) -> Call[dict[str, Signature]]:
 
     def read(content: bytes) -> dict[str, Signature]:
         stated = _loads(content)["metadata"]["signature_def"]
-        definitions = _message(messages.SignatureDefMap, stated).signature_def
-        return {name: Signature.from_def(definitions[name]) for name in definitions}
+        signatures = messages.SignatureDefMap()
+        json_format.ParseDict(stated, signatures, ignore_unknown_fields=True)
+        return {
+            name: Signature.from_def(definition)
+            for name, definition in signatures.signature_def.items()
+        }
 
     return Call(f"{_path(model)}/metadata", None, read)
 
@@ -97,7 +103,7 @@ def _from_json(value: _Json, info: TensorInfo) -> np.ndarray:
     return strings if strings.ndim else strings.reshape(())
 
 
-def _map(value: Any, function: Callable[[Any], Any]) -> Any:
+def _map(value: _Json, function: Callable[[object], _Json | bytes]) -> Any:
     """Applies a function to what is in nested lists."""
     if isinstance(value, list):
         return [_map(item, function) for item in value]
@@ -112,16 +118,14 @@ def _encoded(value: object) -> dict[str, str]:
     return {"b64": base64.b64encode(value).decode()}
 
 
-def _decoded(value: dict[str, str] | str) -> bytes:
+def _decoded(value: object) -> bytes:
     if isinstance(value, dict):
         return base64.b64decode(value["b64"])
+    if not isinstance(value, str):
+        raise TypeError(f"expected a string, got {type(value).__name__}")
     return value.encode(errors="surrogateescape")
 
 
 def _loads(content: bytes) -> Any:
     # Strings of a model need not be UTF-8; TF Serving writes their bytes as they are.
     return json.loads(content.decode(errors="surrogateescape"))
-
-
-def _message(kind: Any, content: Any) -> Any:
-    return json_format.ParseDict(content, kind(), ignore_unknown_fields=True)

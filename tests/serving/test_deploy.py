@@ -58,7 +58,7 @@ def test_batching():
     assert parameters.max_enqueued_batches.value > 0
 
 
-def test_figures_are_where_prometheus_looks():
+def test_prometheus_finds_the_metrics():
     text = (DEPLOY / "monitoring.config").read_text()
     monitoring = text_format.Parse(text, messages.MonitoringConfig()).prometheus_config
     assert monitoring.enable
@@ -84,7 +84,7 @@ def test_compose():
     services = compose["services"]
     assert set(services) == {"serving", "prometheus", "grafana"}
     for service in services.values():
-        # Each image is of a stated version, each port this machine's alone.
+        # Each image is of a stated version, each port for this machine only.
         tag = service["image"].rpartition(":")[2].rstrip("}").removeprefix("-")
         assert re.fullmatch(r"v?\d+\.\d+\.\d+", tag), service["image"]
         assert all(port.startswith("127.0.0.1:") for port in service["ports"])
@@ -122,11 +122,12 @@ def test_the_validator_finds_mistakes():
 
 def test_the_manifests_fit_together():
     kustomization = load("kustomization.yaml")
-    found = {path: load(path) for path in kustomization["resources"]}
+    resources = {path: load(path) for path in kustomization["resources"]}
     # The pod for uploads is started by hand.
-    assert {DEPLOY / path for path in found} == {*manifests()} - {DEPLOY / "kubernetes/upload.yaml"}
+    applied = {DEPLOY / path for path in resources}
+    assert applied == {*manifests()} - {DEPLOY / "kubernetes/upload.yaml"}
     (config,) = kustomization["configMapGenerator"]
-    by_kind = {resource["kind"]: resource for resource in found.values()}
+    by_kind = {resource["kind"]: resource for resource in resources.values()}
     deployment = by_kind["Deployment"]
     pod = deployment["spec"]["template"]
     (container,) = pod["spec"]["containers"]
@@ -152,8 +153,8 @@ def test_the_manifests_fit_together():
     # Without the image's entry point, and not as the first process, so that SIGTERM ends it.
     assert container["command"] == ["tensorflow_model_server"]
     assert pod["spec"]["shareProcessNamespace"] is True
-    given = arguments(container["args"])
-    assert (int(given["port"]), int(given["rest_api_port"])) == (ports["grpc"], ports["rest"])
+    flags = arguments(container["args"])
+    assert (int(flags["port"]), int(flags["rest_api_port"])) == (ports["grpc"], ports["rest"])
     assert {port["targetPort"] for port in by_kind["Service"]["spec"]["ports"]} == set(ports)
     model = text_format.Parse(
         (DEPLOY / "models.config").read_text(), model_server_config_pb2.ModelServerConfig()
@@ -163,7 +164,7 @@ def test_the_manifests_fit_together():
     assert container["livenessProbe"]["grpc"]["port"] == ports["grpc"]
 
 
-def test_the_dashboard_shows_what_the_server_counts():
+def test_the_dashboard_shows_metrics_that_the_server_has():
     sources = load("grafana/provisioning/datasources/prometheus.yml")["datasources"]
     (provider,) = load("grafana/provisioning/dashboards/serving.yml")["providers"]
     grafana = load("compose.yaml")["services"]["grafana"]
@@ -172,8 +173,8 @@ def test_the_dashboard_shows_what_the_server_counts():
     dashboard = json.loads((DEPLOY / "grafana/dashboards/serving.json").read_text())
     panels = dashboard["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
-    places = [tuple(panel["gridPos"].values()) for panel in panels]
-    assert len(set(places)) == len(places)
+    positions = [tuple(panel["gridPos"].values()) for panel in panels]
+    assert len(set(positions)) == len(positions)
     # Of TF Serving's sources: servables/tensorflow/util.cc, batching/batching_session.cc.
     known = {
         "request_count",
@@ -193,7 +194,7 @@ def test_the_dashboard_shows_what_the_server_counts():
     assert shown == known
 
 
-def test_the_commands_in_the_readme_name_what_is_there():
+def test_the_readme_names_flags_and_files_that_exist():
     from digitline.serving import predict
 
     text = (DEPLOY / "README.md").read_text()

@@ -33,8 +33,8 @@ def opened(browser, server, model, **options):
     """The page with a model chosen; afterwards, nothing may have gone wrong in it."""
     page = browser.new_page(**options)
     errors = watch(page)
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
+    urls = []
+    page.on("request", lambda request: urls.append(request.url))
     page.goto(f"http://127.0.0.1:{server.rest}/")
     page.wait_for_selector("html[data-ready]", state="attached")
     page.select_option("#model", model)
@@ -42,36 +42,34 @@ def opened(browser, server, model, **options):
     page.close()
     assert errors == []
     own = (f"http://127.0.0.1:{server.rest}/", "data:", "blob:")
-    assert [each for each in asked if not each.startswith(own)] == []
+    assert [url for url in urls if not url.startswith(own)] == []
 
 
 def draw(page, strokes):
     """Strokes of points (x, y), 0 to 1, with the mouse."""
     box = page.locator("#pad").bounding_box()
     for stroke in strokes:
-        places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
-        page.mouse.move(*places[0])
+        points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
+        page.mouse.move(*points[0])
         page.mouse.down()
-        for place in places[1:]:
-            page.mouse.move(*place)
+        for point in points[1:]:
+            page.mouse.move(*point)
         page.mouse.up()
 
 
 def answers(page, engines=ENGINES):
     """Each engine's label and its probabilities, in percent, once they are there."""
     page.wait_for_selector("#answer[aria-busy=false]")
-    found = {}
-    for each in engines:
-        label = page.inner_text(f"#times tr.{each} td:nth-child(2)").rsplit(",", 1)[0]
-        found[each] = (
-            label,
-            [float(share) for share in page.locator(f"#bars .{each} span").all_inner_texts()],
-        )
-    return found
+    shown = {}
+    for engine in engines:
+        label = page.inner_text(f"#times tr.{engine} td:nth-child(2)").rsplit(",", 1)[0]
+        percents = page.locator(f"#bars .{engine} span").all_inner_texts()
+        shown[engine] = (label, [float(percent) for percent in percents])
+    return shown
 
 
 def received(page):
-    """What the network receives, uint8 [28, 28]."""
+    """The input of the network, uint8 [28, 28]."""
     values = page.evaluate(
         """() => { const canvas = document.querySelector("#input");
         return Array.from(canvas.getContext("2d").getImageData(0, 0, 28, 28).data); }"""
@@ -90,11 +88,10 @@ def test_ten_digits_drawn_are_recognized_by_both(browser, server, test_images):
             draw(
                 page, [[((x + 0.5) / 28, (y + 0.5) / 28) for y, x in stroke] for stroke in strokes]
             )
-            found = answers(page)
-            wrong += [
-                (digit, each, found[each]) for each in ENGINES if found[each][0] != f"{digit}"
-            ]
-            assert page.inner_text("#answer").startswith(f"{found['server'][0]}, ")
+            shown = answers(page)
+            wrong += [(digit, engine, shown[engine]) for engine in ENGINES
+                      if shown[engine][0] != f"{digit}"]  # fmt: skip
+            assert page.inner_text("#answer").startswith(f"{shown['server'][0]}, ")
             pixels = received(page)
             rows, columns = np.nonzero(pixels)
             # A box of 20 pixels, but for rounding; its centre of mass at the centre.
@@ -109,19 +106,19 @@ def test_test_images_get_the_models_own_answers(browser, server, exported, test_
     with opened(browser, server, "tiny") as page:
         page.wait_for_selector("#sample-grid button >> nth=30")
         page.click("#inside-details summary")
-        for at in (0, 12, 30):
-            button = page.locator("#sample-grid button").nth(at)
+        for index in (0, 12, 30):
+            button = page.locator("#sample-grid button").nth(index)
             button.click()
-            found = answers(page)
+            shown = answers(page)
             pixels = received(page)
             expected = classifier.run(pixels[None, ..., None])["probabilities"][0]
-            for each in ENGINES:
-                label, shares = found[each]
+            for engine in ENGINES:
+                label, percents = shown[engine]
                 assert label == classifier.labels[expected.argmax()]
-                assert shares == pytest.approx(100 * expected, abs=0.15)
+                assert percents == pytest.approx(100 * expected, abs=0.15)
             assert re.fullmatch(r"\d, image \d+", button.get_attribute("aria-label"))
         page.wait_for_selector(".layer >> nth=6")
-        names = [each.split(":")[0] for each in page.locator(".layer p").all_inner_texts()]
+        names = [text.split(":")[0] for text in page.locator(".layer p").all_inner_texts()]
         assert names == ["c1", "s2", "c3", "s4", "c5", "f6", "logits"]
         assert "28×28×6" in page.locator(".layer p").first.inner_text()
 
@@ -133,8 +130,8 @@ def test_takes_a_picture_and_rejects_a_file_that_is_not_one(browser, server, tes
     picture = {"name": "seven.png", "mimeType": "image/png", "buffer": file.getvalue()}
     with opened(browser, server, "boxed") as page:
         page.set_input_files("#file", picture)
-        found = answers(page)
-        assert {label for label, _ in found.values()} == {str(test_images[1][0])}
+        labels = {label for label, _ in answers(page).values()}
+        assert labels == {str(test_images[1][0])}
     page = browser.new_page()
     page.goto(f"http://127.0.0.1:{server.rest}/")
     page.set_input_files("#file", {**picture, "name": "seven.txt", "buffer": b"not a picture"})
@@ -212,8 +209,8 @@ def test_it_fits_phones_and_desktops(browser, server, width, height, scheme):
         answers(page)
         page.wait_for_selector(".layer >> nth=6")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        for each in ("#pad", "#bars", "#times", "#input", "#sample-grid", "#model", "#layers"):
-            box = page.locator(each).bounding_box()
+        for selector in ("#pad", "#bars", "#times", "#input", "#sample-grid", "#model", "#layers"):
+            box = page.locator(selector).bounding_box()
             assert box["x"] >= 0
             assert box["x"] + box["width"] <= width
-            assert box["width"] >= 100 or each == "#model"
+            assert box["width"] >= 100 or selector == "#model"
