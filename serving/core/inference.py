@@ -91,7 +91,7 @@ async def classify(
       examples: serialized `tf.Example`s.
 
     Raises:
-      StatusError: it is no such signature, or the model refuses the examples.
+      StatusError: it is not such a signature, or the model refuses the examples.
     """
     signature = lease.servable.signature(signature_name)
     _check_input(signature, CLASSIFY_INPUT, "classification")
@@ -133,7 +133,7 @@ async def regress(lease: Lease, signature_name: str, examples: Sequence[bytes]) 
       examples: serialized `tf.Example`s.
 
     Raises:
-      StatusError: it is no such signature, or the model refuses the examples.
+      StatusError: it is not such a signature, or the model refuses the examples.
     """
     signature = lease.servable.signature(signature_name)
     _check_input(signature, REGRESS_INPUT, "regression")

@@ -19,7 +19,7 @@ from .servable import Servable, Signature
 
 # Takes inputs by name and the names of outputs.
 _Call = Callable[[Mapping[str, np.ndarray], Sequence[str]], list[np.ndarray]]
-# A signature that initializes the model and answers nobody.
+# A signature that initializes the model; requests cannot call it.
 _INIT = "__saved_model_init_op"
 
 
@@ -31,7 +31,7 @@ def load(folder: Path, options: ServeOptions) -> Servable:
       options: the runtime's are used, the tags, and whether signatures are strict.
 
     Raises:
-      Exception: what TensorFlow raises of a file that is no such model or does not load.
+      Exception: what TensorFlow raises of a file that is not such a model, or does not load.
     """
     graph = tf.Graph()
     with graph.as_default():

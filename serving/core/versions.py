@@ -20,7 +20,7 @@ class Listing:
 
     Attributes:
       versions: the folder of each by its number.
-      notes: a line for each thing that looks like a version and is none.
+      notes: a line for each thing that looks like a version but is not one.
     """
 
     versions: Mapping[int, Path]

@@ -179,7 +179,7 @@ GOOD = {"x": np.float32([[1, 2], [3, 4]]), "name": ["a", "b"]}
 def test_predict(prediction):
     answer = prediction.Predict(predict_request(**GOOD), timeout=30)
     assert list(answer.outputs["twice"].float_val) == [2, 4, 6, 8]  # In the typed field.
-    assert [each.size for each in answer.outputs["twice"].tensor_shape.dim] == [2, 2]
+    assert [dim.size for dim in answer.outputs["twice"].tensor_shape.dim] == [2, 2]
     assert list(answer.outputs["named"].string_val) == [b"a!", b"b!"]
     spec = answer.model_spec
     assert (spec.name, spec.version.value, spec.signature_name) == (
@@ -188,7 +188,9 @@ def test_predict(prediction):
     request = predict_request(**GOOD)
     request.output_filter.append("sum")
     answer = prediction.Predict(request, timeout=30)
-    assert {name: list(each.float_val) for name, each in answer.outputs.items()} == {"sum": [3, 7]}
+    assert {name: list(tensor.float_val) for name, tensor in answer.outputs.items()} == {
+        "sum": [3, 7]
+    }
 
 
 def test_versions_and_labels(prediction):
@@ -258,7 +260,7 @@ def test_classify_regress_and_both_at_once(prediction):
     request.model_spec.name, request.model_spec.signature_name = "several", "classify"
     fill_examples(request.input, 0.25, 0.75)
     rows = prediction.Classify(request, timeout=30).result.classifications
-    assert [[(each.label, each.score) for each in row.classes] for row in rows] == [
+    assert [[(entry.label, entry.score) for entry in row.classes] for row in rows] == [
         [("low", 0.75), ("high", 0.25)],
         [("low", 0.25), ("high", 0.75)],
     ]
@@ -320,7 +322,7 @@ def test_metadata_and_status(prediction, model_service):
     request = get_model_status_pb2.GetModelStatusRequest()
     request.model_spec.name = "constants"
     states = model_service.GetModelStatus(request, timeout=30).model_version_status
-    assert {each.version: each.state for each in states} == {2: AVAILABLE, 1: AVAILABLE}
+    assert {status.version: status.state for status in states} == {2: AVAILABLE, 1: AVAILABLE}
 
 
 def test_health_reflection_and_the_unix_socket(server):
@@ -364,9 +366,9 @@ def test_the_start_lines_and_the_access_log(server, prediction):
     assert "model constants: version " in said
     prediction.Predict(predict_request(**GOOD), timeout=30)
     server.get("/v1/models/none")
-    lines = [json.loads(each) for each in (server.folder / "access.jsonl").read_text().splitlines()]
-    assert any(each["method"] == "predict" and each["code"] == "OK" for each in lines)
-    assert any(each.get("path") == "/v1/models/none" and each["status"] == 404 for each in lines)
+    lines = [json.loads(line) for line in (server.folder / "access.jsonl").read_text().splitlines()]
+    assert any(line["method"] == "predict" and line["code"] == "OK" for line in lines)
+    assert any(line.get("path") == "/v1/models/none" and line["status"] == 404 for line in lines)
 
 
 def test_malformed_messages_by_the_thousand(server, prediction):
@@ -514,7 +516,7 @@ def test_reload_while_requests_run(models, tmp_path):
             )
         finally:
             going = False
-        assert sum(each.result() for each in asking) > 100
+        assert sum(future.result() for future in asking) > 100
         assert {(1, 1.0), (2, 2.0), (3, 2.0)} == seen
 
 

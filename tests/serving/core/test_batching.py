@@ -95,10 +95,10 @@ def test_a_lone_request_waits_for_the_timeout_and_a_full_batch_does_not():
     _, model, _ = run(Parameters(max_batch_size=4, batch_timeout_micros=10**12), scenario)
     assert model.sizes == [4]  # It would wait for eleven days.
 
-    async def alone(model, call):
+    async def only_one(model, call):
         return await ask(call, 1)
 
-    _, model, seen = run(Parameters(max_batch_size=4, batch_timeout_micros=50_000), alone)
+    _, model, seen = run(Parameters(max_batch_size=4, batch_timeout_micros=50_000), only_one)
     assert model.sizes == [1]
     assert seen[0][3] >= 0.05
 
@@ -253,7 +253,7 @@ async def one_by_one(model, call):
 
 def test_a_lone_client_of_a_quick_model_is_answered_on_the_event_loop(quick):
     _, model, seen = run(Parameters(num_batch_threads=2), one_by_one, Placed())
-    # The first shows that it is quick; later ones by a thread, that nobody else is there.
+    # The first by a thread shows that it is quick, the later ones that there is no other client.
     assert [at for at, is_there in enumerate(model.in_place) if not is_there] == [0, 17, 34]
     assert len(seen) == 35
 
