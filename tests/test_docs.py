@@ -84,6 +84,19 @@ def test_links_and_file_names_lead_somewhere(page):
         assert (ROOT / path).exists(), path
 
 
+@pytest.mark.parametrize("page", LINKED, ids=name)
+def test_flags_are_known_also_where_a_command_is_not_run(page):
+    for block in blocks(page):
+        for line in re.findall(r"^digitline .+$", block.code.replace("\\\n", " "), re.M):
+            _, name, *words = shlex.split(line, comments=True)
+            for flag in filter(None, (re.match(r"--(?:no)?(\w+)", word) for word in words)):
+                assert flag[1] in command_named(name).flags, line
+
+
+def command_named(name):
+    return importlib.import_module(f"digitline.{main.COMMANDS[name][0]}").COMMAND
+
+
 def slug(heading):
     """GitHub's anchor of a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
@@ -156,7 +169,7 @@ def run_line(line, environment):
     if program != "digitline":
         subprocess.run(["bash", "-ec", line], env=environment, check=True)
         return
-    of = importlib.import_module(f"digitline.{main.COMMANDS[words[0]][0]}").COMMAND
+    of = command_named(words[0])
     result = commands.call(of, words[1:])
     assert list(of.errors(result)) == [], line
     print(of.text(result))
