@@ -172,7 +172,7 @@ def test_a_record_without_its_features(damaged):
 
 
 def test_worker_parts_are_disjoint_and_complete(dataset, tmp_path, all_keys):
-    for workers in (1, 2, 5, 7):  # More than there are shards, too.
+    for workers in (2, 7):  # More than there are shards, too.
         found = []
         for index in range(workers):
             part = 1200 * (index + 1) // workers - 1200 * index // workers
