@@ -1,4 +1,3 @@
-import json
 import re
 import shutil
 
@@ -15,7 +14,7 @@ from digitline.data.inspection.samples import Sample
 from digitline.data.inspection.text import text_bars, text_samples
 from digitline.data.pipeline.records import load
 
-from support import DATASET, call, digitline
+from support import DATASET, call
 
 NAMES = ("cat", "a dog with a very long name indeed", "$x$ and $y$", "never seen")
 
@@ -128,20 +127,11 @@ def test_messages_name_the_images(flawed):
     assert "test: 2 of 9 images (22.22%) are in another split too" in notes
 
 
-def test_the_command_line_fails_with_a_list(flawed, tmp_path):
-    arguments = ["--dataset=colours", f"--data_dir={flawed[0]}", f"--output_dir={tmp_path}"]
-    done = digitline("inspect", *arguments, "--json")
-    assert done.returncode == 1
-    result = json.loads(done.stdout)
-    assert failed(result) == failed(flawed[3])
-    assert done.stderr.splitlines() == [
-        f"digitline inspect: error: {error}" for error in result["errors"]
-    ]
-
-
 def test_the_text_says_what_is_there_and_what_is_wrong(flawed, tmp_path):
     arguments = ["--dataset=colours", f"--data_dir={flawed[0]}", f"--output_dir={tmp_path}"]
-    text = inspect.text(commands.call(inspect.COMMAND, arguments))
+    inspection = commands.call(inspect.COMMAND, arguments)
+    assert list(inspect.COMMAND.errors(inspection)) == flawed[3]["errors"]  # The exit status is 1.
+    text = inspect.text(inspection)
     assert "images 8x12x3, 4 classes" in text
     assert "FAILED  2 of 39 images are blank" in text
     assert "a dog with a very l… " in text
