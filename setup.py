@@ -79,6 +79,8 @@ setup(
         "tensorflow-serving-api>=2.20,<2.22",
         # tensorflow-datasets imports it for downloads, but does not declare it.
         "importlib_resources",
+        # The checksums of TFRecord files, without TensorFlow.
+        "google-crc32c>=1.5,<2",
         # Pictures, charts, pages, tables, progress.
         "pillow>=10",
         "matplotlib>=3.9",

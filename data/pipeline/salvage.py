@@ -1,11 +1,8 @@
 """What is left of damaged TFRecord files, for those who would rather lose a few images.
 
-A record of a TFRecord file is its length (8 bytes, little-endian), a masked
-CRC-32C of those bytes, the content, and a masked CRC-32C of the content
-(tensorflow/core/lib/io/record_writer.h). Where a content is damaged, the next
-record is still found by the length; where a length is damaged, the rest of the
-file is lost. TensorFlow's reader stops at either, and skipping its errors can
-go on forever.
+Where a record's content is damaged (`base/tfrecord.py` tells what a record is), the next
+record is still found by the length; where a length is damaged, the rest of the file is lost.
+TensorFlow's reader stops at either, and skipping its errors can go on forever.
 """
 
 import contextlib
@@ -15,34 +12,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ...base import files, progress
+from ...base import files, progress, tfrecord
 from ...base.errors import DataError, first_line
 from ...base.tf import tf
 from ..dataset import Dataset, Split
 from ..shards import Shard
 from . import records
-
-
-def _crc_table() -> list[int]:
-    """CRC-32C (Castagnoli), reflected polynomial 0x82F63B78 (RFC 3720, appendix B.4)."""
-    table = []
-    for byte in range(256):
-        for _ in range(8):
-            byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
-        table.append(byte)
-    return table
-
-
-_TABLE = _crc_table()
-
-
-def masked_crc(content: bytes) -> int:
-    """The checksum of a TFRecord: CRC-32C, rotated and offset."""
-    crc = 0xFFFFFFFF
-    for byte in content:
-        crc = crc >> 8 ^ _TABLE[(crc ^ byte) & 0xFF]
-    crc ^= 0xFFFFFFFF
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 @dataclasses.dataclass
@@ -143,7 +118,7 @@ def _contents(shard: Shard, losses: Losses) -> Iterator[tuple[int, bytes]]:
     position = 0
     for number in range(stop):
         head = content[position : position + 12]
-        if len(head) < 12 or struct.unpack("<I", head[8:])[0] != masked_crc(head[:8]):
+        if head[8:] != tfrecord.checksum(head[:8]):
             cause = "damaged length or end of file" if path.is_file() else "the file is missing"
             for lost in range(max(number, shard.skip), stop):
                 losses.add(shard, lost, cause)
@@ -154,7 +129,7 @@ def _contents(shard: Shard, losses: Losses) -> Iterator[tuple[int, bytes]]:
         position = end + 4
         if number < shard.skip:
             continue
-        if len(checksum) < 4 or struct.unpack("<I", checksum)[0] != masked_crc(body):
+        if checksum != tfrecord.checksum(body):
             losses.add(shard, number, "damaged content")
         else:
             yield number, body

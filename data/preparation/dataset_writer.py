@@ -28,10 +28,11 @@ import numpy as np
 from ...base.errors import DataError
 from ...base.files import JsonObject
 from ...base.tf import tfds
+from ...base.tfrecord import FRAME_BYTES
 from ..dataset import FINGERPRINT
 from ..sources.slices import Executor, Source
 from ..sources.stratify import SPLITS
-from .shard_writer import FRAME_BYTES, MODULUS, WrittenSlice, refuse_damaged, write_slice
+from .shard_writer import MODULUS, WrittenSlice, refuse_damaged, write_slice
 
 # This many damaged examples are named in the metadata; all are counted.
 _NAMED = 20

@@ -4,28 +4,20 @@ TensorFlow's own writer would cost every worker seconds and hundreds of megabyte
 """
 
 import dataclasses
-import functools
 import hashlib
-import struct
 import uuid
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-
 from ...base.errors import DataError
 from ...base.examples import image_example
+from ...base.tfrecord import framed
 from ..sources.slices import Damaged, Source
 
-# What a record takes in the file beside its content, in bytes.
-FRAME_BYTES = 16
 # A record's digest is added to the others' modulo this: in any order, in any
 # number of parts, the sum is the same. (M. Bellare, D. Micciancio, "A New
 # Paradigm for Collision-Free Hashing", EUROCRYPT 1997: AdHash.)
 MODULUS = 2**256
-# CRC-32C's polynomial, its bits reversed, and the bytes that are looked up at once.
-_POLYNOMIAL, _BLOCK = 0x82F63B78, 1024
-_ROWS = 256 * np.arange(_BLOCK)
 
 
 @dataclasses.dataclass
@@ -95,55 +87,3 @@ def refuse_damaged(damaged: list[str], allowed: int) -> None:
             "rows with --max_corrupt_images=N",
             option="max_corrupt_images",
         )
-
-
-def framed(record: bytes) -> bytes:
-    """A record as a TFRecord file holds it: length, its checksum, content, its checksum.
-
-    Source: https://www.tensorflow.org/tutorials/load_data/tfrecord.
-    """
-    return _length(len(record)) + record + _masked(crc32c(record))
-
-
-@functools.lru_cache(maxsize=256)
-def _length(length: int) -> bytes:
-    encoded = struct.pack("<Q", length)
-    return encoded + _masked(crc32c(encoded))
-
-
-def _masked(checksum: int) -> bytes:
-    rotated = checksum >> 15 | checksum << 17
-    return struct.pack("<I", (rotated + 0xA282EAD8) & 0xFFFFFFFF)
-
-
-def crc32c(content: bytes) -> int:
-    """CRC-32C (Castagnoli; RFC 3720, appendix B.4) of four bytes or more.
-
-    The checksum is linear: each byte's share depends only on its value and its distance from
-    the end, and is looked up; the shares are added by exclusive or.
-    """
-    table = _byte_shares()
-    padding = -len(content) % _BLOCK  # Zeros in front change nothing.
-    padded = np.frombuffer(bytes(padding) + content, np.uint8).copy()
-    padded[padding : padding + 4] ^= 0xFF  # The register begins with all bits set.
-    shares = table.ravel().take(_ROWS + padded.reshape(-1, _BLOCK))
-    register = 0
-    for block in np.bitwise_xor.reduce(shares, axis=1).tolist():
-        # What the earlier blocks left adds to the next one's first four bytes.
-        for place in range(4):
-            block ^= int(table[place, register >> 8 * place & 0xFF])
-        register = block
-    return register ^ 0xFFFFFFFF
-
-
-@functools.cache
-def _byte_shares() -> np.ndarray:
-    """uint32 [_BLOCK, 256]: a byte's share of the checksum by its place in a block."""
-    shares = np.arange(256, dtype=np.uint32)
-    for _ in range(8):
-        shares = shares >> np.uint32(1) ^ np.where(shares & 1, np.uint32(_POLYNOMIAL), np.uint32(0))
-    table = np.empty((_BLOCK, 256), np.uint32)
-    last = table[-1] = shares
-    for place in range(_BLOCK - 2, -1, -1):  # One zero byte more behind it.
-        table[place] = table[place + 1] >> np.uint32(8) ^ last[table[place + 1] & 0xFF]
-    return table
