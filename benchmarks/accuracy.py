@@ -19,14 +19,13 @@ from digitline.base.files import JsonObject
 from digitline.models import evaluate, registry, train
 
 import figures
-from figures import WHAT, CommonOptions
+from figures import WHAT, DatasetOptions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Options(CommonOptions):
+class Options(DatasetOptions):
     """What to measure."""
 
-    data_dir: Path = flag(Path("datasets"), "Root folder of prepared datasets.", group=WHAT)
     model: str = flag("lenet5", "Network.", group=WHAT, words=registry.NAMES)
     recipe: str = flag("best", "Recipe.", group=WHAT, words=registry.RECIPES)
     seeds: int = flag(3, "Number of seeds.", group=WHAT, at_least=1)
@@ -34,30 +33,21 @@ class Options(CommonOptions):
     ensemble: bool = flag(False, "Also the mean of all seeds' probabilities.", group=WHAT)
     runs: Path = flag(Path("runs/accuracy"), "Folder of the runs.", group=WHAT)
 
-    @property
-    def seed_numbers(self) -> range:
-        """The seeds."""
-        return range(self.first_seed, self.first_seed + self.seeds)
-
-    @property
-    def name(self) -> str:
-        """Of the results file."""
-        return f"accuracy-{self.model}-{self.recipe}"
-
 
 def run(options: Options) -> JsonObject:
     """Trains and evaluates each seed, then writes the figures."""
-    _keep_published_seeds(options)
-    runs = [_run_of(seed, options) for seed in options.seed_numbers]
-    reused = [str(trained["seed"]) for trained in runs if trained["reused"]]
-    if reused:
+    name = f"accuracy-{options.model}-{options.recipe}"
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    if options.output is None:
+        _keep_published_seeds(figures.RESULTS / f"{name}.json", seeds)
+    runs = [_run_of(seed, options) for seed in seeds]
+    if reused := [str(trained["seed"]) for trained in runs if trained["reused"]]:
         progress.say(f"note: seeds {', '.join(reused)} had finished runs already")
-    workdirs = [Path(trained["workdir"]) for trained in runs]
-    config = files.read_json(workdirs[-1] / "config.json")
+    workdirs = [trained["workdir"] for trained in runs]
+    config = files.read_json(Path(workdirs[-1], "config.json"))
     accuracies = [trained["accuracy"] for trained in runs]
     measured = ("seed", "accuracy", "validation_accuracy", "train_seconds")
     result = {
-        **figures.dated((), local=("runs",)),
         "commit": _commit(),
         "packages": config["packages"],
         "dataset": config["dataset"],
@@ -72,22 +62,19 @@ def run(options: Options) -> JsonObject:
         "runs": [{name: trained[name] for name in measured} for trained in runs],
     }
     if options.ensemble:
-        together = figures.call(evaluate.COMMAND, "--workdir=" + ",".join(map(str, workdirs)))
+        together = figures.call(evaluate.COMMAND, "--workdir=" + ",".join(workdirs))
         result["ensemble"] = {"of": len(runs), "accuracy": together["accuracy"]}
-    return figures.write(options.name, options.output, result)
+    return figures.write(name, options, (), result)
 
 
-def _keep_published_seeds(options: Options) -> None:
+def _keep_published_seeds(path: Path, seeds: range) -> None:
     """Checks that no published figures get lost.
 
     Raises:
       UsageError: the results file has other seeds than those that are measured now.
     """
-    path = figures.RESULTS / f"{options.name}.json"
-    if options.output or not path.exists():
-        return
-    published = {row["seed"] for row in files.read_json(path)["runs"]}
-    if published - set(options.seed_numbers):
+    published = {row["seed"] for row in files.read_json(path)["runs"]} if path.exists() else set()
+    if published - set(seeds):
         raise UsageError(
             f"{path} has the figures of seeds {', '.join(map(str, sorted(published)))}: measure "
             "these too, or give --output=FILE"
@@ -96,33 +83,33 @@ def _keep_published_seeds(options: Options) -> None:
 
 def _run_of(seed: int, options: Options) -> JsonObject:
     """What training printed, with the accuracy on the test split."""
+    workdir = f"--workdir={options.runs}/{options.model}-{options.recipe}-{seed}"
     trained = figures.call(
         train.COMMAND,
         f"--model={options.model}",
         f"--recipe={options.recipe}",
         f"--seed={seed}",
-        f"--workdir={options.runs}/{options.model}-{options.recipe}-{seed}",
+        workdir,
         f"--data_dir={options.data_dir}",
         "--noreport",
     )
-    recorded = files.read_json(Path(trained["workdir"], "evaluation.json"))
-    tested = recorded.get("test") or figures.call(
-        evaluate.COMMAND, f"--workdir={trained['workdir']}"
-    )
+    evaluated = files.read_json(Path(trained["workdir"], "evaluation.json")).get("test")
     return {
         **trained,
         "seed": seed,
-        "accuracy": tested["accuracy"],
+        "accuracy": (evaluated or figures.call(evaluate.COMMAND, workdir))["accuracy"],
         "train_seconds": round(trained["seconds"], 1),
     }
 
 
 def _commit() -> str:
     """Of the working tree: what `git describe` says, with -dirty where files are changed."""
-    words = ["git", "-C", str(Path(__file__).parent)]
-    words += ["describe", "--always", "--dirty", "--exclude=*"]
+    words = ["git", "describe", "--always", "--dirty", "--exclude=*"]
     try:
-        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+        done = subprocess.run(
+            words, cwd=figures.RESULTS, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
@@ -130,24 +117,17 @@ def _commit() -> str:
 def text(result: JsonObject) -> str:
     """The mean and the range."""
     accuracies = [row["accuracy"] for row in result["runs"]]
-    lines = [
+    shown = (
         f"{result['model']}, {result['recipe_name']}: mean {result['accuracy_mean']:.2%}, from "
         f"{min(accuracies):.2%} to {max(accuracies):.2%} over {len(accuracies)} seeds, "
         f"{result['train_seconds_median']} s each"
-    ]
-    if "ensemble" in result:
-        ensemble = result["ensemble"]
-        lines.append(f"ensemble of {ensemble['of']}: {ensemble['accuracy']:.2%}")
-    return "\n".join(lines)
+    )
+    if ensemble := result.get("ensemble"):
+        shown += f"\nensemble of {ensemble['of']}: {ensemble['accuracy']:.2%}"
+    return shown
 
 
-COMMAND = figures.benchmark(
-    "accuracy.py",
-    "Accuracy of a network's recipe over several seeds, on the test split.",
-    Options,
-    run,
-    text,
-)
+COMMAND = figures.benchmark(__file__, __doc__, Options, run, text)
 
 if __name__ == "__main__":
     command.main(COMMAND)

@@ -1,5 +1,6 @@
-"""What the benchmarks share: their command lines, and the files of their figures."""
+"""What the benchmarks share: options, command lines, memory, and the files of their figures."""
 
+import contextlib
 import dataclasses
 import datetime
 import importlib.metadata
@@ -10,12 +11,16 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
+import psutil
+
 from digitline.base import command, files
 from digitline.base.command_flags import flag, flag_values, read
 from digitline.base.files import JsonObject
 
 RESULTS = Path(__file__).parent / "results"
 WHAT = "What to measure"
+# Flags that name folders and files of this machine: results show the command without them.
+_LOCAL_FLAGS = ("--json", "--data_dir", "--output", "--runs", "--peer_python")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,12 +32,19 @@ class CommonOptions:
     )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DatasetOptions(CommonOptions):
+    """What those are told that read a prepared dataset."""
+
+    data_dir: Path = flag(Path("datasets"), "Root folder of prepared datasets.", group=WHAT)
+
+
 AnyOptions = TypeVar("AnyOptions", bound=CommonOptions)
 
 
 def benchmark(
     script: str,
-    summary: str,
+    description: str | None,
     options: type[AnyOptions],
     run: Callable[[AnyOptions], JsonObject],
     text: Callable[[JsonObject], str],
@@ -40,15 +52,16 @@ def benchmark(
     """The command line of a script, which prints its figures with --json.
 
     Args:
-      script: the name of its file.
-      summary: for `--help`.
+      script: its file.
+      description: its docstring; `--help` shows it without the indented examples.
       options: its options.
       run: measures, and writes the figures.
       text: the figures for a person.
     """
+    paragraphs = (description or "").split("\n\n")
     return command.Command(
-        f"benchmarks/{script}",
-        summary,
+        f"benchmarks/{Path(script).name}",
+        "\n".join(paragraph for paragraph in paragraphs if not paragraph.startswith(" ")),
         flag_values(options),
         lambda values, _: read(options, values),
         run,
@@ -58,30 +71,46 @@ def benchmark(
     )
 
 
-def dated(packages: Iterable[str], local: Iterable[str] = ()) -> JsonObject:
-    """How figures begin: the command, the date, the machine and the versions of packages.
+def write(
+    name: str, options: CommonOptions, packages: Iterable[str], figures: JsonObject
+) -> JsonObject:
+    """Writes figures to `options.output`, or else to `benchmarks/results/<name>.json`.
 
     Args:
+      name: of the file.
+      options: of the benchmark.
       packages: whose versions count.
-      local: flags that name folders and files of this machine; the command is shown without.
+      figures: what was measured; they take the place of what is added here.
+
+    Returns:
+      The figures with the command, the date, the machine and the versions before them.
     """
-    local_flags = [f"--{name}" for name in ("json", "data_dir", "output", *local)]
-    words = [word for word in sys.argv[1:] if word.partition("=")[0] not in local_flags]
-    return {
+    words = [word for word in sys.argv[1:] if word.partition("=")[0] not in _LOCAL_FLAGS]
+    result = {
         "command": " ".join([f"python benchmarks/{Path(sys.argv[0]).name}", *words]),
         "date": datetime.date.today().isoformat(),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python "
         + platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in packages},
+        "packages": {package: importlib.metadata.version(package) for package in packages},
+        **figures,
     }
-
-
-def write(name: str, output: Path | None, figures: JsonObject) -> JsonObject:
-    """Writes the figures to `output`, or else to `benchmarks/results/<name>.json`."""
-    files.write_json(output or RESULTS / f"{name}.json", figures)
-    return figures
+    files.write_json(options.output or RESULTS / f"{name}.json", result)
+    return result
 
 
 def call(of: command.Command, *arguments: str) -> JsonObject:
     """What a command of digitline prints with --json, run in this process."""
     return of.to_json(command.call(of, list(arguments)))
+
+
+def resident_mb(process_id: int) -> list[float]:
+    """Memory of a process and of each one below it, in MiB; empty where they have ended.
+
+    Memory that several share counts for each.
+    """
+    sizes = []
+    with contextlib.suppress(psutil.Error):
+        first = psutil.Process(process_id)
+        for process in (first, *first.children(recursive=True)):
+            sizes.append(process.memory_info().rss / 2**20)
+    return sizes

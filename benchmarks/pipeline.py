@@ -4,7 +4,7 @@
 
 Images per second of the tutorials' input pipeline, of ours in its first epoch from disk (cold)
 and after it (warm), of a bare numpy loop, which is the practical limit, and of grain and PyTorch
-where they are installed; then the milliseconds of each step of ours.
+where they are installed, all in one process, in turn; then the milliseconds of each step of ours.
 """
 
 import dataclasses
@@ -14,7 +14,6 @@ import threading
 import time
 import timeit
 from collections.abc import Callable
-from pathlib import Path
 
 import psutil
 
@@ -27,18 +26,17 @@ from digitline.data.dataset import open_dataset
 from digitline.data.pipeline import order, records
 
 import figures
-from figures import WHAT, CommonOptions
-from pipelines import Epoch, Pipeline, Task, installed, ours, task
+from figures import WHAT, DatasetOptions
+from pipelines import Epoch, Pipeline, Task, installed, ours
 
 # How often the memory is looked at while a round runs, in seconds.
 _MEMORY_INTERVAL_S = 0.02
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Options(CommonOptions):
+class Options(DatasetOptions):
     """What to measure."""
 
-    data_dir: Path = flag(Path("datasets"), "Root folder of prepared datasets.", group=WHAT)
     dataset: str = flag("mnist", "Name of a prepared dataset.", group=WHAT)
     split: str = flag("train", "Split in TFDS's syntax.", group=WHAT)
     batch_size: int = flag(128, "Images in a batch.", group=WHAT, at_least=1)
@@ -49,8 +47,8 @@ class Options(CommonOptions):
 def run(options: Options) -> JsonObject:
     """Measures and writes the figures."""
     dataset = open_dataset(options.data_dir, options.dataset)
-    subject = task(dataset, options.split, options.batch_size, options.padding)
-    rows = _measure(installed(subject), options.rounds)
+    task = Task(dataset, options.split, options.batch_size, options.padding)
+    rows = _measure(installed(task), options.rounds)
     rounds = {row["name"]: row["rounds"] for row in rows}
 
     def ratio(name: str, other: str) -> float:
@@ -60,16 +58,16 @@ def run(options: Options) -> JsonObject:
 
     compared = (("cold", "tutorial"), ("warm", "tutorial"), ("warm", "numpy"))
     result = {
-        **figures.dated(("tensorflow", "tensorflow-datasets", "numpy")),
         "dataset": dataset.name,
         "split": options.split,
         "batch_size": options.batch_size,
         "rounds": options.rounds,
         "rows": rows,
         "ratios": {f"{name}/{other}": ratio(name, other) for name, other in compared},
-        "profile_ms": _profile(subject, options.rounds),
+        "profile_ms": _profile(task, options.rounds),
     }
-    return figures.write("pipeline", options.output, result)
+    packages = ("tensorflow", "tensorflow-datasets", "numpy")
+    return figures.write("pipeline", options, packages, result)
 
 
 def _measure(pipelines: list[Pipeline], rounds: int) -> list[JsonObject]:
@@ -123,7 +121,7 @@ def _timed(epoch: Epoch) -> tuple[float, float]:
     return images / seconds, max(peak[0], process.memory_info().rss) / 1e6
 
 
-def _profile(subject: Task, rounds: int) -> dict[str, float]:
+def _profile(task: Task, rounds: int) -> dict[str, float]:
     """Milliseconds of each step of ours, each by itself: medians of the rounds."""
 
     def milliseconds(work: Callable[[], object], times: int = 1) -> float:
@@ -132,19 +130,19 @@ def _profile(subject: Task, rounds: int) -> dict[str, float]:
         seconds = [timeit.timeit(work, number=times) / times for _ in range(rounds)]
         return round(statistics.median(seconds) * 1000, 3)
 
-    dataset, split = subject.dataset, subject.split
-    images, labels = records.load(dataset.split(split))
+    split = task.dataset.split(task.split)
+    images, labels = records.load(split)
     pick = tf.function(order.shuffled(len(labels), 0))
-    positions = tf.range(32 * subject.batch_size, dtype=tf.int64)
-    indices = pick(positions)[1][: subject.batch_size]
+    positions = tf.range(32 * task.batch_size, dtype=tf.int64)
+    indices = pick(positions)[1][: task.batch_size]
     gather = tf.function(lambda indices: tf.gather(images, indices))
-    finish = tf.function(subject.preprocess)
+    finish = tf.function(task.preprocess)
     batch = gather(indices)
     empty = tf.data.Dataset.range(1000).prefetch(8)
-    stored = records.ordered(dataset.split(split).shards).batch(1024)
+    stored = records.ordered(split.shards).batch(1024)
     read_ms = milliseconds(lambda: [None for _ in stored])
-    load_ms = milliseconds(lambda: records.load(dataset.split(split)))
-    first_ms = milliseconds(lambda: next(ours(subject)))
+    load_ms = milliseconds(lambda: records.load(split))
+    first_ms = milliseconds(lambda: next(ours(task)))
     return {
         "first epoch: read records": read_ms,
         "first epoch: parse and put together": round(load_ms - read_ms, 3),
@@ -184,15 +182,7 @@ def text(result: JsonObject) -> str:
     )
 
 
-COMMAND = figures.benchmark(
-    "pipeline.py",
-    "Images per second of the tutorials' input pipeline, of ours in its first epoch from disk "
-    "(cold) and after it (warm), and of a bare numpy loop, the practical limit; measured in one "
-    "process, side by side.",
-    Options,
-    run,
-    text,
-)
+COMMAND = figures.benchmark(__file__, __doc__, Options, run, text)
 
 if __name__ == "__main__":
     command.main(COMMAND)

@@ -1,15 +1,16 @@
 """The input pipelines that are compared: ours, the tutorials', a numpy loop, grain's, PyTorch's.
 
 All give batches of (float32 [B, H + 2P, W + 2P, C] in 0 to 1, labels [B]) in shuffled order;
-what consumes them does nothing. An epoch is a function that runs one and returns the number of
-images. Peers are imported where they are installed; they are not dependencies.
+what consumes them does nothing. Peers are imported where they are installed; they are no
+dependencies.
 """
 # pyright: reportMissingImports=false, reportAttributeAccessIssue=false
 
 import dataclasses
+import functools
 import importlib.util
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,13 @@ from digitline.data.dataset import Dataset
 from digitline.data.pipeline import batches, records
 from digitline.data.pipeline.preprocess import Preprocess
 
+# Runs an epoch and returns the number of images.
 Epoch = Callable[[], int]
 
 
 @dataclasses.dataclass(frozen=True)
 class Pipeline:
-    """One that is measured: its name, what it is, and a function that runs an epoch."""
+    """One that is measured."""
 
     name: str
     what: str
@@ -39,31 +41,25 @@ class Task:
       dataset, split: what is read.
       batch_size: images in a batch.
       padding: black pixels on each side.
-      images: the split's, uint8 [N, H, W, C].
-      labels: the split's, int64 [N].
     """
 
     dataset: Dataset
     split: str
     batch_size: int
     padding: int
-    images: np.ndarray
-    labels: np.ndarray
+
+    @functools.cached_property
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """The split's images, uint8 [N, H, W, C], and labels, int64 [N]."""
+        images, labels = records.load(self.dataset.split(self.split))
+        return images.numpy(), labels.numpy()
 
     @property
     def preprocess(self) -> Preprocess:
         """The same padding and scaling in the graph."""
-        height, width, _ = self.dataset.image_shape
-        mode = "pad" if self.padding else "none"
-        return Preprocess(
-            self.dataset.image_shape, height + 2 * self.padding, width + 2 * self.padding, mode
-        )
-
-
-def task(dataset: Dataset, split: str, batch_size: int, padding: int) -> Task:
-    """The task on a split of a prepared dataset."""
-    images, labels = (tensor.numpy() for tensor in records.load(dataset.split(split)))
-    return Task(dataset, split, batch_size, padding, images, labels)
+        shape = self.dataset.image_shape
+        height, width = (size + 2 * self.padding for size in shape[:2])
+        return Preprocess(shape, height, width, "pad" if self.padding else "none")
 
 
 def installed(task: Task) -> list[Pipeline]:
@@ -71,7 +67,9 @@ def installed(task: Task) -> list[Pipeline]:
     pipelines = [
         Pipeline("tutorial", "one image per map call, shuffle 10,000", tutorial(task)),
         Pipeline("cold", "ours, first epoch, from TFRecords", lambda: consume(task, ours(task))),
-        Pipeline("warm", "ours, later epochs, in memory", warm(task)),
+        Pipeline(
+            "warm", "ours, later epochs, in memory", functools.partial(consume, task, ours(task))
+        ),
         Pipeline("numpy", "a bare numpy loop", numpy_loop(task)),
     ]
     if importlib.util.find_spec("grain") and importlib.util.find_spec("array_record"):
@@ -85,7 +83,8 @@ def installed(task: Task) -> list[Pipeline]:
 
 def tutorial(task: Task) -> Epoch:
     """As tutorials have it: each image by itself through parse, decode, cast, scale and pad."""
-    shape, preprocess, padding = task.dataset.image_shape, task.preprocess, task.padding
+    shape, padding = task.dataset.image_shape, task.padding
+    height, width = task.preprocess.height, task.preprocess.width
     features = {
         "image": tf.io.FixedLenFeature([], tf.string),
         "label": tf.io.FixedLenFeature([], tf.int64),
@@ -99,10 +98,8 @@ def tutorial(task: Task) -> Epoch:
             image = tf.io.decode_image(example["image"], expand_animations=False)
             image.set_shape(shape)
         image = tf.cast(image, tf.float32) / 255.0
-        height, width = preprocess.height, preprocess.width
-        return tf.image.pad_to_bounding_box(image, padding, padding, height, width), (
-            example["label"]
-        )
+        image = tf.image.pad_to_bounding_box(image, padding, padding, height, width)
+        return image, example["label"]
 
     dataset = (
         tf.data.TFRecordDataset([shard.path for shard in task.dataset.split(task.split).shards])
@@ -111,13 +108,7 @@ def tutorial(task: Task) -> Epoch:
         .batch(task.batch_size)
         .prefetch(tf.data.AUTOTUNE)
     )
-
-    def epoch() -> int:
-        for _ in dataset:
-            pass
-        return len(task.labels)
-
-    return epoch
+    return lambda: drain(task, dataset)
 
 
 def ours(task: Task) -> Iterator[object]:
@@ -127,32 +118,34 @@ def ours(task: Task) -> Iterator[object]:
     return iter(batches.training_batches(split, task.preprocess, batching))
 
 
-def warm(task: Task) -> Epoch:
-    """Ours, once it is running."""
-    running = ours(task)
-    return lambda: consume(task, running)
-
-
 def consume(task: Task, running: Iterator[object]) -> int:
-    """Takes an epoch of whole batches."""
-    steps = -(-len(task.labels) // task.batch_size)
+    """Takes an epoch of whole batches from one that does not end; returns the number of images."""
+    steps = -(-len(task.arrays[1]) // task.batch_size)
     for _ in range(steps):
         next(running)
     return steps * task.batch_size
+
+
+def drain(task: Task, batches: Iterable[object]) -> int:
+    """Takes all batches of one epoch; returns the number of images."""
+    for _ in batches:
+        pass
+    return len(task.arrays[1])
 
 
 def numpy_loop(task: Task) -> Epoch:
     """Gathers, pads and scales a permuted array; nothing runs beside it."""
     generator = np.random.default_rng(0)
     margins = ((0, 0), *[(task.padding, task.padding)] * 2, (0, 0))
+    images, labels = task.arrays
 
     def epoch() -> int:
-        permutation = generator.permutation(len(task.labels))
+        permutation = generator.permutation(len(labels))
         for start in range(0, len(permutation), task.batch_size):
             indices = permutation[start : start + task.batch_size]
-            batch = np.pad(task.images[indices], margins).astype(np.float32)
+            batch = np.pad(images[indices], margins).astype(np.float32)
             batch *= np.float32(1 / 255)
-            _ = batch, task.labels[indices]
+            _ = batch, labels[indices]
         return len(permutation)
 
     return epoch
@@ -166,14 +159,14 @@ def grain_records(task: Task) -> Epoch:
     folder = tempfile.TemporaryDirectory(prefix="digitline-")
     path = str(Path(folder.name) / "images.array_record")
     writer = array_record_module.ArrayRecordWriter(path, "group_size:1")
-    for image, label in zip(task.images, task.labels, strict=True):
+    for image, label in zip(*task.arrays, strict=True):
         writer.write(image.tobytes() + int(label).to_bytes(8, "little"))
     writer.close()
     margins = (*[(task.padding, task.padding)] * 2, (0, 0))
 
     def decode(record: bytes) -> tuple[np.ndarray, int]:
         image = np.frombuffer(record, np.uint8, count=len(record) - 8)
-        image = np.pad(image.reshape(task.images.shape[1:]), margins)
+        image = np.pad(image.reshape(task.dataset.image_shape), margins)
         return image.astype(np.float32) * np.float32(1 / 255), int.from_bytes(record[-8:], "little")
 
     source = grain.sources.ArrayRecordDataSource(path)
@@ -181,9 +174,7 @@ def grain_records(task: Task) -> Epoch:
 
     def epoch() -> int:
         assert folder  # The file goes with it.
-        for _ in dataset.to_iter_dataset():
-            pass
-        return len(task.labels)
+        return drain(task, dataset.to_iter_dataset())
 
     return epoch
 
@@ -198,14 +189,8 @@ def torch_loader(task: Task) -> Epoch:
         margins = (0, 0, *[task.padding] * 4)
         return torch.nn.functional.pad(batch, margins), torch.stack([label for _, label in items])
 
-    tensors = torch.from_numpy(task.images), torch.from_numpy(task.labels)
+    tensors = map(torch.from_numpy, task.arrays)
     loader = data.DataLoader(
         data.TensorDataset(*tensors), task.batch_size, shuffle=True, collate_fn=collate
     )
-
-    def epoch() -> int:
-        for _ in loader:
-            pass
-        return len(task.labels)
-
-    return epoch
+    return lambda: drain(task, loader)

@@ -26,10 +26,10 @@ from digitline.base.tables import table
 import figures
 from figures import WHAT, CommonOptions
 
+_KINDS = ("csv", "image_folder")
 _CLASSES = 10
 _BLOCK = 10_000
 _SAMPLING_S = 0.2
-_PACKAGES = ("numpy", "pillow", "tensorflow", "tensorflow-datasets")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Options(CommonOptions):
     """What to measure."""
 
     counts: tuple[str, ...] = flag(("60000", "600000"), "Numbers of images.", group=WHAT)
-    kinds: tuple[str, ...] = flag(("csv", "image_folder"), "What to prepare.", group=WHAT)
+    kinds: tuple[str, ...] = flag(_KINDS, "What to prepare.", group=WHAT, words=_KINDS)
     beam_runner: str | None = flag(
         None, "Runner of Beam, such as FnApiRunner (default: processes without Beam).", group=WHAT
     )
@@ -51,34 +51,29 @@ def run(options: Options) -> JsonObject:
         for count in map(int, options.counts):
             progress.say(f"{kind}, {count:,} images")
             rows.append(_measure(kind, count, options))
-    result = {
-        **figures.dated(_PACKAGES),
-        "image": f"{options.size}x{options.size}x1",
-        "rows": rows,
-    }
-    return figures.write("prepare-memory", options.output, result)
+    packages = ("numpy", "pillow", "tensorflow", "tensorflow-datasets")
+    result = {"image": f"{options.size}x{options.size}x1", "rows": rows}
+    return figures.write("prepare-memory", options, packages, result)
 
 
 def _measure(kind: str, count: int, options: Options) -> JsonObject:
     """Prepares `count` generated images; figures of the processes that did it."""
-    size = options.size
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "images")
-        if kind == "csv":
-            _write_csv(source, count, size)
-            flags = ["--dataset=csv", f"--source_file={source}"]
-        else:
-            _write_folder(source, count, size)
-            flags = ["--dataset=image_folder", f"--source_dir={source}"]
-        words = [sys.executable, "-m", "digitline.cli", "prepare", *flags, "--name=many"]
-        words += [f"--data_dir={folder}/datasets", "--json"]
+        write, flag_name = (
+            (_write_csv, "source_file") if kind == "csv" else (_write_folder, "source_dir")
+        )
+        write(source, count, options.size)
+        words = [sys.executable, "-m", "digitline.cli", "prepare", "--json", "--name=many"]
+        words += [f"--dataset={kind}", f"--{flag_name}={source}", f"--data_dir={folder}/datasets"]
         words += [f"--beam_runner={options.beam_runner}"] if options.beam_runner else []
         with tempfile.TemporaryFile() as out:
             start = time.monotonic()
             process = subprocess.Popen(words, stdout=out, stderr=subprocess.DEVNULL)
-            peak = [0, 0, 0]
+            peak = [0.0, 0.0, 0]
             while process.poll() is None:
-                peak = list(map(max, peak, _processes(process.pid)))
+                sizes = figures.resident_mb(process.pid)
+                peak = list(map(max, peak, (sum(sizes), max(sizes, default=0), len(sizes))))
                 time.sleep(_SAMPLING_S)
             seconds = time.monotonic() - start
             out.seek(0)
@@ -89,26 +84,13 @@ def _measure(kind: str, count: int, options: Options) -> JsonObject:
     return {
         "kind": kind,
         "images": count,
-        "peak_rss_mb": round(peak[0] / 1024),
-        "peak_process_rss_mb": round(peak[1] / 1024),
+        "peak_rss_mb": round(peak[0]),
+        "peak_process_rss_mb": round(peak[1]),
         "processes": peak[2],
         "seconds": round(seconds, 1),
         "images_per_s": round(count / seconds),
         "shards": shards,
     }
-
-
-def _processes(parent: int) -> tuple[int, int, int]:
-    """Resident memory of a process and its children in KiB, of the largest one, and their number.
-
-    Memory that several share counts for each.
-    """
-    listed = subprocess.run(
-        ["ps", "-A", "-o", "pid=,ppid=,rss="], capture_output=True, text=True, check=True
-    )
-    rows = (map(int, line.split()) for line in listed.stdout.splitlines())
-    sizes = [rss for pid, ppid, rss in rows if parent in (pid, ppid)]
-    return sum(sizes), max(sizes, default=0), len(sizes)
 
 
 def _pixels(seed: int, count: int, size: int) -> np.ndarray:
@@ -145,13 +127,7 @@ def text(result: JsonObject) -> str:
     return table(headers, rows, range(1, len(headers)))
 
 
-COMMAND = figures.benchmark(
-    "prepare_memory.py",
-    "Peak memory and time of digitline prepare by the number of images.",
-    Options,
-    run,
-    text,
-)
+COMMAND = figures.benchmark(__file__, __doc__, Options, run, text)
 
 if __name__ == "__main__":
     command.main(COMMAND)

@@ -11,12 +11,10 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import psutil
 
 from digitline.base.errors import UserError
 from digitline.base.files import JsonObject
@@ -27,8 +25,6 @@ GRPC, REST = "gRPC", "REST"
 _START_S = 120
 # Beyond the seconds of load: imports, the warm-up, and answers that do not come.
 _LOAD_S = 120
-# Past the environment's proxies: the servers are this machine's.
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,21 +57,12 @@ class Running:
     Attributes:
       address: host and port.
       ready_s: seconds from its start to its first answer.
-      process: of the server.
+      process_id: of the server.
     """
 
     address: str
     ready_s: float
-    process: subprocess.Popen[bytes]
-
-    def rss_mb(self) -> float | None:
-        """Memory of the process and its children; None where the system does not tell."""
-        try:
-            first = psutil.Process(self.process.pid)
-            processes = [first, *first.children(recursive=True)]
-            return sum(process.memory_info().rss for process in processes) / 2**20
-        except psutil.Error:
-            return None
+    process_id: int
 
 
 @contextlib.contextmanager
@@ -90,16 +77,15 @@ def running(server: Server, image: np.ndarray, expected: np.ndarray | None) -> I
     Raises:
       UserError: it cannot be started, does not answer within two minutes, or wrongly.
     """
-    port = _free_port()
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
     address = f"127.0.0.1:{port}"
     with tempfile.TemporaryFile() as errors:
         start = time.monotonic()
         try:
+            words = server.command(port)
             process = subprocess.Popen(
-                server.command(port),
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-                start_new_session=True,
+                words, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True
             )
         except OSError as error:
             raise UserError(f"{server.name} does not start: {error}") from None
@@ -114,7 +100,7 @@ def running(server: Server, image: np.ndarray, expected: np.ndarray | None) -> I
                 answered = np.asarray(server.read(answer), np.float64).reshape(-1)
                 if answered.shape != expected.shape or np.abs(answered - expected).max() > 1e-4:
                     raise UserError(f"{server.name} answers wrongly: {answered}")
-            yield Running(address, ready_s, process)
+            yield Running(address, ready_s, process.pid)
         finally:
             for number in (signal.SIGTERM, signal.SIGKILL):
                 with contextlib.suppress(ProcessLookupError):
@@ -182,17 +168,10 @@ def ask_grpc(address: str, path: str, body: bytes) -> bytes | None:
 
 def ask_rest(address: str, path: str, body: bytes) -> bytes | None:
     """The answer to one request; None if it is refused or lost."""
-    request = urllib.request.Request(
-        f"http://{address}{path}", body, {"Content-Type": "application/json"}
-    )
-    try:
-        with _OPENER.open(request, timeout=30) as answer:
-            return answer.read()
-    except (OSError, http.client.HTTPException):
-        return None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    with contextlib.closing(http.client.HTTPConnection(address, timeout=30)) as connection:
+        try:
+            connection.request("POST", path, body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            return answer.read() if answer.status == 200 else None
+        except (OSError, http.client.HTTPException):
+            return None

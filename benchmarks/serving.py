@@ -4,7 +4,8 @@
 
 Starts servers in turn with the same SavedModel, and drives each with the same load: requests of
 one image, a fixed number of them in flight, in a closed loop. The load generator runs on the same
-machine. A peer whose packages are not here can be measured in an environment of its own, which
+machine. Peers: a plain gRPC server around the signature, FastAPI with uvicorn, LitServe, BentoML
+and MLServer. One whose packages are not here can be measured in an environment of its own, which
 must have digitline too: --peer_python=fastapi=/path/to/python.
 """
 
@@ -41,7 +42,10 @@ class Options(CommonOptions):
         group=WHAT,
     )
     servers: tuple[str, ...] = flag(
-        NAMES, "Servers. Those whose packages are missing are listed as such.", group=WHAT
+        NAMES,
+        "Servers. Those whose packages are missing are listed as such.",
+        group=WHAT,
+        words=NAMES,
     )
     peer_python: tuple[str, ...] = flag(
         (),
@@ -71,20 +75,17 @@ class Options(CommonOptions):
             name, _, path = word.partition("=")
             if not path:
                 raise UsageError(f"--peer_python: expected NAME=PATH, got '{word}'")
-            _check_name("--peer_python: unknown peer", name, PEERS)
+            if name not in PEERS:
+                raise UsageError(
+                    f"--peer_python: unknown peer '{name}'{nearest(name, PEERS)} "
+                    f"(choose from: {', '.join(PEERS)})"
+                )
             pythons[name] = path
         return pythons
 
 
-def _check_name(what: str, name: str, names: tuple[str, ...]) -> None:
-    if name not in names:
-        raise UsageError(f"{what} '{name}'{nearest(name, names)} (there are: {', '.join(names)})")
-
-
 def run(options: Options) -> JsonObject:
     """Starts each server in turn, drives each with the same load, and writes the figures."""
-    for name in options.servers:
-        _check_name("--servers: unknown word", name, NAMES)
     levels, pythons = options.levels, options.pythons
     classifier = artifacts.open_saved_model(options.saved_model)
     image = np.random.default_rng(0).integers(0, 256, (1, *classifier.image_shape), np.uint8)
@@ -102,18 +103,17 @@ def run(options: Options) -> JsonObject:
                 continue
             rows += measured
             ready.setdefault(server.name, ready_s)
-    packages = ("tensorflow", "grpcio", "aiohttp", "orjson")
     result = {
-        **figures.dated(packages, local=("peer_python",)),
         "saved_model": str(classifier.path),
         "rows": rows,
         "ready_s": ready,
         "missing": missing,
     }
-    if rows:
-        result |= _references(classifier, image, options)
-        figures.write("serving", options.output, result)
-    return result
+    if not rows:
+        return result
+    packages = ("tensorflow", "grpcio", "aiohttp", "orjson")
+    result |= _references(classifier, image, options)
+    return figures.write("serving", options, packages, result)
 
 
 def measure(
@@ -125,7 +125,6 @@ def measure(
 ) -> tuple[list[JsonObject], float]:
     """A row for each number of requests in flight, and the seconds until the server answers."""
     loads: dict[int, list[JsonObject]] = {level: [] for level in levels}
-    memory: dict[int, list[float]] = {level: [] for level in levels}
     ready = []
     for _ in range(options.rounds):
         with servers.running(server, image, expected) as process:
@@ -133,9 +132,8 @@ def measure(
             for level in levels:
                 body = server.body(image)
                 load = servers.loaded(server, process.address, body, level, options.seconds)
+                load["rss_mb"] = sum(figures.resident_mb(process.process_id))
                 loads[level].append(load)
-                rss_mb = process.rss_mb()
-                memory[level] += [] if rss_mb is None else [rss_mb]
     rows = []
     for level, of_rounds in loads.items():
         row = {"server": server.name, "protocol": server.protocol, "in_flight": level}
@@ -144,7 +142,7 @@ def measure(
             values = [load[name] for load in of_rounds if load[name] is not None]
             row[name] = round(statistics.median(values), 3) if values else None
         row["errors"] = sum(load["errors"] for load in of_rounds)
-        row["rss_mb"] = round(max(memory[level])) if memory[level] else None
+        row["rss_mb"] = round(max(load["rss_mb"] for load in of_rounds)) or None
         rows.append(row)
     return rows, round(statistics.median(ready), 2)
 
@@ -220,15 +218,7 @@ def _ms(value: float | None, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-COMMAND = figures.benchmark(
-    "serving.py",
-    "Starts servers in turn with the same SavedModel, and drives each with the same load: "
-    "requests of one image, a fixed number of them in flight, in a closed loop. Ours, a plain "
-    "gRPC server around the signature, FastAPI with uvicorn, LitServe, BentoML and MLServer.",
-    Options,
-    run,
-    text,
-)
+COMMAND = figures.benchmark(__file__, __doc__, Options, run, text)
 
 if __name__ == "__main__":
     command.main(COMMAND)

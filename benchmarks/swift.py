@@ -26,16 +26,15 @@ from digitline.data.pipeline.records import load
 from digitline.models import cnn, evaluate, train
 
 import figures
-from figures import WHAT, CommonOptions
+from figures import WHAT, DatasetOptions
 
 _GOAL = 0.99
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Options(CommonOptions):
+class Options(DatasetOptions):
     """What to measure."""
 
-    data_dir: Path = flag(Path("datasets"), "Root folder of prepared datasets.", group=WHAT)
     seeds: int = flag(5, "Trainings of swift.", group=WHAT, at_least=1)
     max_epochs: int = flag(12, "Epochs of the article's CNN at most.", group=WHAT, at_least=1)
 
@@ -49,41 +48,34 @@ def run(options: Options) -> JsonObject:
         ]
     seconds = statistics.median(row["seconds"] for row in runs)
     result = {
-        **figures.dated(("tensorflow", "keras", "numpy")),
         "article_cnn": epochs,
         "swift": runs,
         "swift_accuracy_mean": statistics.mean(row["accuracy"] for row in runs),
         "swift_seconds_median": seconds,
         "ratio": round(epochs[-1]["seconds"] / seconds, 1),
     }
-    return figures.write("swift", options.output, result)
+    return figures.write("swift", options, ("tensorflow", "keras", "numpy"), result)
 
 
 def _article_cnn(dataset: Dataset, max_epochs: int) -> list[dict[str, float]]:
     """Trains the article's CNN to the goal: seconds of `fit` and accuracy after each epoch."""
-    (images, labels), (test_images, test_labels) = [
-        [tensor.numpy() for tensor in load(dataset.split(split))] for split in ("train", "test")
+    splits = [load(dataset.split(split)) for split in ("train", "test")]
+    train_arrays, test_arrays = [
+        (images.numpy().astype(np.float32) / 255, labels.numpy()) for images, labels in splits
     ]
-    images = images.astype(np.float32) / 255
-    test_images = test_images.astype(np.float32) / 255
     keras.utils.set_random_seed(0)
     logits = cnn.build(dataset.image_shape, dataset.num_classes)
-    outputs = keras.layers.Softmax()(logits.output)  # As the script has it.
-    model = keras.Model(logits.input, outputs)
+    # With the softmax inside, as the script has it.
+    model = keras.Model(logits.input, keras.layers.Softmax()(logits.output))
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     batch_size = cnn.RECIPES["article"].batch_size
     rows: list[dict[str, float]] = []
     seconds, accuracy = 0.0, 0.0
     while len(rows) < max_epochs and accuracy < _GOAL:
         start = time.perf_counter()
-        model.fit(images, labels, batch_size, 1, verbose=0)  # pyright: ignore[reportArgumentType]
+        model.fit(*train_arrays, batch_size, 1, verbose=0)  # pyright: ignore[reportArgumentType]
         seconds += time.perf_counter() - start
-        metrics = model.evaluate(
-            test_images,
-            test_labels,
-            500,
-            verbose=0,  # pyright: ignore[reportArgumentType]
-        )
+        metrics = model.evaluate(*test_arrays, 500, verbose=0)  # pyright: ignore[reportArgumentType]
         accuracy = float(metrics[1])
         rows.append({"seconds": round(seconds, 2), "accuracy": accuracy})
         progress.say(f"article's CNN, epoch {len(rows)}: {seconds:.1f} s, {accuracy:.2%}")
@@ -117,13 +109,7 @@ def text(result: JsonObject) -> str:
     )
 
 
-COMMAND = figures.benchmark(
-    "swift.py",
-    "How long swift takes to 99 %, beside the article's CNN script (Keras fit).",
-    Options,
-    run,
-    text,
-)
+COMMAND = figures.benchmark(__file__, __doc__, Options, run, text)
 
 if __name__ == "__main__":
     command.main(COMMAND)

@@ -14,7 +14,6 @@ import dataclasses
 import statistics
 import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
 
@@ -29,16 +28,15 @@ from digitline.models import registry, train
 from digitline.models.training.optimizer import make_optimizer
 
 import figures
-from figures import WHAT, CommonOptions
+from figures import WHAT, DatasetOptions
 
 _VALIDATION = "train[:5000]"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Options(CommonOptions):
+class Options(DatasetOptions):
     """What to measure."""
 
-    data_dir: Path = flag(Path("datasets"), "Root folder of prepared datasets.", group=WHAT)
     models: tuple[str, ...] = flag(registry.NAMES, "Networks.", group=WHAT)
     rounds: int = flag(
         3, "Trainings of each side; the median ratio counts.", group=WHAT, at_least=1
@@ -60,11 +58,10 @@ def run(options: Options) -> JsonObject:
     measured_before = files.read_json(path)["rows"] if path.exists() else []
     rows = {row["model"]: row for row in measured_before} | rows
     result = {
-        **figures.dated(("tensorflow", "keras", "numpy")),
         "command": "python benchmarks/training.py, with the flags of each row",
         "rows": [rows[name] for name in registry.NAMES if name in rows],
     }
-    return figures.write("training", options.output, result)
+    return figures.write("training", options, ("tensorflow", "keras", "numpy"), result)
 
 
 def _compared(name: str, dataset: Dataset, options: Options) -> JsonObject:
@@ -110,12 +107,11 @@ def _keras_seconds(name: str, dataset: Dataset, options: Options) -> float:
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    epochs, batch_size = options.epochs, recipe.batch_size
     model.fit(
         images,
         labels,
-        batch_size,
-        epochs,
+        recipe.batch_size,
+        options.epochs,
         validation_data=validation,
         verbose=0,  # pyright: ignore[reportArgumentType]
     )
@@ -154,13 +150,7 @@ def text(result: JsonObject) -> str:
     return table(["network", "Keras fit, s", "digitline, s", "times as fast"], rows, range(1, 4))
 
 
-COMMAND = figures.benchmark(
-    "training.py",
-    "The training loop beside Keras's fit: the same network, batch and epochs.",
-    Options,
-    run,
-    text,
-)
+COMMAND = figures.benchmark(__file__, __doc__, Options, run, text)
 
 if __name__ == "__main__":
     command.main(COMMAND)
