@@ -25,10 +25,8 @@ class Comparison:
 
     Attributes:
       artifact: what was compared, in words.
-      signature: of the artifact.
       examples: number of images.
-      accuracy: of the artifact, 0 to 1.
-      reference_accuracy: of the trained model.
+      accuracy, reference_accuracy: of the artifact and of the trained model, 0 to 1.
       agreement: share of the images that get the same class.
       max_difference: the largest between two probabilities; infinite if one is not finite.
       far: indices of images with a probability off by more than the tolerance.
@@ -80,16 +78,7 @@ class Comparison:
 def reference_probabilities(
     model: keras.Model, preprocess: Preprocess, images: np.ndarray
 ) -> np.ndarray:
-    """The trained model's own probabilities.
-
-    Args:
-      model: as training saved it, to logits.
-      preprocess: as training used it.
-      images: uint8 [N, H, W, C].
-
-    Returns:
-      float32 [N, K].
-    """
+    """The trained model's own probabilities of images uint8 [N, H, W, C], float32 [N, K]."""
 
     @tf.function(reduce_retracing=True)
     def predict(batch: tf.Tensor) -> tf.Tensor:

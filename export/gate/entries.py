@@ -26,24 +26,21 @@ class Entry:
         `classes` int64 [N].
     """
 
-    encode: Callable[[np.ndarray, TrainedModel], np.ndarray]
-    decode: Callable[[Outputs, Sequence[str]], Outputs]
+    encode: Callable[[np.ndarray, TrainedModel], np.ndarray] = lambda images, _: images
+    decode: Callable[[Outputs, Sequence[str]], Outputs] = lambda outputs, _: outputs
 
 
-def _fractions(images: np.ndarray, trained: TrainedModel) -> np.ndarray:
+def _fractions(images: np.ndarray, _: TrainedModel) -> np.ndarray:
     """As the tutorial's client makes them: byte / 255."""
-    del trained
     return images.reshape(len(images), -1).astype(np.float32) * np.float32(1 / 255)
 
 
-def _colours(images: np.ndarray, trained: TrainedModel) -> np.ndarray:
+def _colours(images: np.ndarray, _: TrainedModel) -> np.ndarray:
     """As MediaPipe makes them: grey images in three equal channels."""
-    del trained
     return np.broadcast_to(images, (*images.shape[:3], 3)).astype(np.float32)
 
 
-def _png_files(images: np.ndarray, trained: TrainedModel) -> np.ndarray:
-    del trained
+def _png_files(images: np.ndarray, _: TrainedModel) -> np.ndarray:
     return np.array([tf.io.encode_png(image).numpy() for image in images], object)
 
 
@@ -58,9 +55,8 @@ def _of_probabilities(probabilities: np.ndarray) -> Outputs:
     return {"probabilities": probabilities, "classes": probabilities.argmax(axis=1)}
 
 
-def _of_logits(outputs: Outputs, label_names: Sequence[str]) -> Outputs:
+def _of_logits(outputs: Outputs, _: Sequence[str]) -> Outputs:
     """The probabilities of the last layer's logits."""
-    del label_names
     return _of_probabilities(tf.nn.softmax(outputs[max(outputs)]).numpy())
 
 
@@ -87,20 +83,15 @@ def _of_ranked_scores(outputs: Outputs, label_names: Sequence[str]) -> Outputs:
 
 
 ENTRIES = {
-    signatures.SERVING_DEFAULT.name: Entry(
-        lambda images, _: images,
-        lambda outputs, _: outputs,
-    ),
+    signatures.SERVING_DEFAULT.name: Entry(),
     signatures.PREDICT_IMAGES.name: Entry(
-        _fractions,
-        lambda outputs, _: _of_probabilities(outputs["scores"]),
+        _fractions, lambda outputs, _: _of_probabilities(outputs["scores"])
     ),
-    signatures.PREDICT_BYTES.name: Entry(_png_files, lambda outputs, _: outputs),
+    signatures.PREDICT_BYTES.name: Entry(_png_files),
     signatures.CLASSIFY.name: Entry(_examples, _of_ranked_scores),
-    signatures.ACTIVATIONS.name: Entry(lambda images, _: images, _of_logits),
+    signatures.ACTIVATIONS.name: Entry(decode=_of_logits),
     signatures.CLASSIFY_RGB.name: Entry(
-        _colours,
-        lambda outputs, _: _of_probabilities(outputs["probabilities"]),
+        _colours, lambda outputs, _: _of_probabilities(outputs["probabilities"])
     ),
 }
 

@@ -21,10 +21,9 @@ _BATCH = 250
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """What artifacts are compared with.
+    """The model that artifacts are made from, and what they are compared on.
 
     Attributes:
-      trained: the model that they were made from.
       images: uint8 [N, H, W, C].
       labels: true classes, int64 [N].
     """
@@ -46,19 +45,18 @@ class Reference:
     def probabilities_of(self, signature: str) -> np.ndarray:
         """The trained model's for the images as a signature must show them to it."""
         seen = as_seen(signature, self.images, self.trained)
-        if seen is self.images or np.array_equal(seen, self.images):
-            return self.probabilities
-        return self._probabilities(seen)
+        same = np.array_equal(seen, self.images)
+        return self.probabilities if same else self._probabilities(seen)
 
     def _probabilities(self, images: np.ndarray) -> np.ndarray:
         return reference_probabilities(self.trained.model, self.trained.preprocess, images)
 
 
 def require_accuracy(reference: Reference, min_accuracy: float) -> None:
-    """Refuses a bad model.
+    """Refuses a model whose accuracy is below `min_accuracy`.
 
     Raises:
-      VerificationError: its accuracy is below `min_accuracy`.
+      VerificationError: it is.
     """
     if reference.accuracy < min_accuracy:
         raise VerificationError(
@@ -95,9 +93,6 @@ def comparisons(artifact: Artifact, folder: Path, reference: Reference) -> Itera
       artifact: what to compare.
       folder: the version's.
       reference: what with.
-
-    Yields:
-      The comparison of each signature.
 
     Raises:
       VerificationError: one disagrees.
