@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..base import command, configs, export_layout, files
@@ -12,26 +11,11 @@ from ..base.errors import UsageError
 from ..base.files import JsonObject
 from ..base.tables import table
 from .options import ExportOptions
+from .publication import versions
+from .publication.versions import Checked, RolledBack
 
 if TYPE_CHECKING:
     from .stages import Exported
-
-
-@dataclasses.dataclass(frozen=True)
-class Checked:
-    """The versions that --verify_only checked, and what is wrong with them."""
-
-    checked: tuple[Path, ...]
-    errors: tuple[str, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class RolledBack:
-    """The version that --rollback took away, and the newest now."""
-
-    model_name: str
-    rolled_back: int
-    version: int
 
 
 Result: TypeAlias = "Exported | RolledBack | Checked"
@@ -40,35 +24,21 @@ Result: TypeAlias = "Exported | RolledBack | Checked"
 def run(options: ExportOptions) -> Result:
     """Exports, or what --verify_only or --rollback ask for instead."""
     if options.verify_only:
-        return _verify_only(options.verify_only)
+        return versions.check(options.verify_only)
     if options.rollback:
-        return _roll_back(options.export_dir, options.model_name or "")
+        if not options.export_dir.is_dir():
+            raise UsageError(f"--export_dir={options.export_dir}: no such folder")
+        with files.owned(options.export_dir, "exporting"):
+            return versions.roll_back(options.export_dir, options.model_name or "")
     from . import stages  # It loads TensorFlow.
 
     return stages.export(options)
 
 
-def _verify_only(folder: Path) -> Checked:
-    from .publication import versions
-
-    checked, wrong = versions.check(folder)
-    return Checked(tuple(checked), tuple(wrong))
-
-
-def _roll_back(export_dir: Path, model_name: str) -> RolledBack:
-    from .publication import versions
-
-    if not export_dir.is_dir():
-        raise UsageError(f"--export_dir={export_dir}: no such folder")
-    with files.owned(export_dir, "exporting"):
-        return RolledBack(model_name, *versions.roll_back(export_dir, model_name))
-
-
 def text(result: Result) -> str:
     """The result for a person."""
     if isinstance(result, Checked):
-        wrong = len(result.errors)
-        return f"{len(result.checked):,} versions checked, {wrong:,} files are wrong"
+        return f"{len(result.checked):,} versions checked, {len(result.errors):,} files are wrong"
     if isinstance(result, RolledBack):
         return (
             f"{result.model_name}: version {result.rolled_back} is taken away, the newest is "
@@ -108,13 +78,12 @@ def to_json(result: Result) -> JsonObject:
     return {**configs.to_config(dataclasses.replace(result, verification=())), "verification": rows}
 
 
-FLAGS = flag_values(ExportOptions)
 COMMAND = command.Command(
     name="export",
     summary="Writes a SavedModel and a TFLite file of a trained model, compares each with the "
     "model on every image of a split, and publishes each by one rename, under one version "
     "number. If one disagrees, nothing is published and the exit status is 1.",
-    flags=FLAGS,
+    flags=flag_values(ExportOptions),
     options=lambda values, _: read(ExportOptions, values),
     run=run,
     text=text,

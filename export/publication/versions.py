@@ -22,6 +22,23 @@ _MANIFESTS = (
 
 
 @dataclasses.dataclass(frozen=True)
+class Checked:
+    """The versions that were checked, and what is wrong with them, a line each."""
+
+    checked: tuple[Path, ...]
+    errors: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class RolledBack:
+    """The version that was taken away, and the one that is the newest now."""
+
+    model_name: str
+    rolled_back: int
+    version: int
+
+
+@dataclasses.dataclass(frozen=True)
 class File:
     """A published file."""
 
@@ -38,13 +55,10 @@ def digests(folder: Path) -> dict[str, File]:
     }
 
 
-def roll_back(export_dir: Path, model_name: str) -> tuple[int, int]:
+def roll_back(export_dir: Path, model_name: str) -> RolledBack:
     """Takes the newest version away from where servers look; the one before answers again.
 
     The caller holds the folder (`files.owned`).
-
-    Returns:
-      The version that was taken away, and the one that is the newest now.
 
     Raises:
       UserError: there is no version before it.
@@ -55,7 +69,7 @@ def roll_back(export_dir: Path, model_name: str) -> tuple[int, int]:
             f"{model_name} in {export_dir} has {len(folders)} version{'s' * (len(folders) != 1)}: "
             "nothing to roll back to"
         )
-    newest = max(folders)
+    before, newest = sorted(folders)[-2:]
     for folder in folders[newest]:  # The SavedModel first: it is the one that servers watch.
         away = export_dir / ROLLED_BACK / folder.relative_to(export_dir)
         away.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +77,7 @@ def roll_back(export_dir: Path, model_name: str) -> tuple[int, int]:
             shutil.rmtree(away)
         os.rename(folder, away)
         files.sync(folder.parent)
-    return newest, max(version for version in folders if version != newest)
+    return RolledBack(model_name, newest, before)
 
 
 def keep_newest(export_dir: Path, model_name: str, count: int) -> list[int]:
@@ -78,14 +92,11 @@ def keep_newest(export_dir: Path, model_name: str, count: int) -> list[int]:
     return deleted
 
 
-def check(folder: Path) -> tuple[list[Path], list[str]]:
+def check(folder: Path) -> Checked:
     """Checks all versions below a folder against their manifests.
 
     Args:
       folder: of a version, of a model, or an export folder.
-
-    Returns:
-      The versions that were checked, and what is wrong, a line each.
 
     Raises:
       UserError: there is no version with a manifest.
@@ -93,8 +104,8 @@ def check(folder: Path) -> tuple[list[Path], list[str]]:
     manifests = sorted(set(_manifests(folder)))
     if not manifests:
         raise UserError(f"{folder}: no version with a manifest in it ({' or '.join(_MANIFESTS)})")
-    wrong = [line for version, path in manifests for line in _differences(version, path)]
-    return [version for version, _ in manifests], wrong
+    wrong = (line for version, path in manifests for line in _differences(version, path))
+    return Checked(tuple(version for version, _ in manifests), tuple(wrong))
 
 
 def _manifests(folder: Path) -> Iterator[tuple[Path, Path]]:
@@ -109,9 +120,7 @@ def _manifests(folder: Path) -> Iterator[tuple[Path, Path]]:
 def _differences(version: Path, manifest: Path) -> Iterator[str]:
     content = files.read_json(manifest)
     try:
-        stated = {
-            name: File(fact["bytes"], fact["sha256"]) for name, fact in content["files"].items()
-        }
+        stated = {name: File(**fact) for name, fact in content["files"].items()}
     except (KeyError, TypeError, AttributeError):
         yield f"{manifest}: not a manifest of digitline"
         return

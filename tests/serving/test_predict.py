@@ -46,8 +46,8 @@ def test_without_a_model_the_one_in_the_box_answers(test_images, tmp_path):
     classes = np.array([prediction["class"] for prediction in predictions])
     assert (classes == labels[:60]).sum() >= 58
     # Its files are as they were published.
-    checked, wrong = versions.check(predict.BOXED)
-    assert (checked, wrong) == ([predict.BOXED], [])
+    result = versions.check(predict.BOXED)
+    assert result == versions.Checked((predict.BOXED,), ())
     assert (predict.BOXED / "model.tflite").stat().st_size < 100_000
     manifest = json.loads((predict.BOXED / "manifest.json").read_text())
     assert manifest["figures"]["accuracy"] > 0.99

@@ -1,4 +1,3 @@
-import json
 import shutil
 
 import pytest
@@ -8,7 +7,7 @@ from digitline.base.errors import UsageError, UserError, VerificationError
 from digitline.export import exporter
 from digitline.export.publication import publish, versions
 
-from support import call, digitline, export
+from support import call, export
 
 
 def there(export_dir, kind="saved_model", name="m"):
@@ -25,11 +24,11 @@ def version(export_dir, number, *kinds):
 def test_a_roll_back_takes_the_newest_away_and_its_number_is_not_used_again(tmp_path):
     for number in (1, 9, 10):
         version(tmp_path, number)
-    assert versions.roll_back(tmp_path, "m") == (10, 9)
+    assert versions.roll_back(tmp_path, "m") == versions.RolledBack("m", 10, 9)
     assert there(tmp_path) == there(tmp_path, "tflite") == ["1", "9"]
     assert (tmp_path / ".rolled_back/saved_model/m/10/file").read_text() == "10"
     assert publish.next_version(tmp_path, "m") == 11
-    assert versions.roll_back(tmp_path, "m") == (9, 1)
+    assert versions.roll_back(tmp_path, "m") == versions.RolledBack("m", 9, 1)
     with pytest.raises(UserError, match=r"m in .* has 1 version: nothing to roll back to"):
         versions.roll_back(tmp_path, "m")
 
@@ -78,9 +77,9 @@ def test_published_files_are_checked(exported, tmp_path):
     (lite / "MODEL_CARD.md").write_text("better")
     (saved / "assets/labels.txt").unlink()
     (saved / "variables/more").touch()
-    done = digitline("export", f"--verify_only={copy}", "--json")
-    assert done.returncode == 1
-    assert sorted(json.loads(done.stdout)["errors"]) == sorted(
+    result = commands.call(exporter.COMMAND, [f"--verify_only={copy}"])
+    assert exporter.COMMAND.errors(result) == result.errors
+    assert sorted(exporter.to_json(result)["errors"]) == sorted(
         [
             f"{lite}/model_int8.tflite: other content than was published",
             f"{lite}/MODEL_CARD.md: 6 bytes, not {size:,}",
@@ -88,16 +87,16 @@ def test_published_files_are_checked(exported, tmp_path):
             f"{saved}/variables/more: was not published with it",
         ]
     )
-    checked, wrong = versions.check(saved)
-    assert (checked, len(wrong)) == ([saved], 2)
+    damaged = versions.check(saved)
+    assert (damaged.checked, len(damaged.errors)) == ((saved,), 2)
     (lite / "manifest.json").write_text("{}")
-    assert versions.check(lite)[1] == [f"{lite}/manifest.json: not a manifest of digitline"]
+    assert versions.check(lite).errors == (f"{lite}/manifest.json: not a manifest of digitline",)
     with pytest.raises(UserError, match="no version with a manifest in it"):
         versions.check(tmp_path / "none")
 
 
-def test_a_worse_model_than_the_published_one_is_refused(trained, well_trained, tmp_path):
-    export(well_trained, tmp_path, "--formats=saved_model")
+def test_a_worse_model_than_the_published_one_is_refused(trained, well_trained, exported, tmp_path):
+    shutil.copytree(exported.saved_model, tmp_path / "saved_model/lenet5/1")
     with pytest.raises(
         VerificationError, match=r"the model's accuracy is 8.*saved_model/lenet5/1 9"
     ):
