@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,13 +83,7 @@ def interpreter(
 
 
 class SavedModel:
-    """A SavedModel, loaded.
-
-    Attributes:
-      signatures: their names.
-
-    Args:
-      folder: with `saved_model.pb`.
+    """A SavedModel, loaded from the folder with `saved_model.pb`.
 
     Raises:
       UserError: it does not load.
@@ -137,10 +132,8 @@ def open_saved_model(path: Path) -> Classifier:
     def call(images: np.ndarray) -> Outputs:
         return model.run(DEFAULT_SIGNATURE, {name: images})
 
-    def run(images: np.ndarray) -> Outputs:
-        return _in_batches(call, images, batch or _OPEN_BATCH, fixed=batch is not None)
-
     labels = read_labels(folder / export_layout.ASSETS / export_layout.LABELS)
+    run = functools.partial(_in_batches, call, batch)
     return Classifier(folder, (height, width, channels), labels, run)
 
 
@@ -176,11 +169,10 @@ def open_tflite(path: Path) -> Classifier:
             outputs["classes"] = outputs["probabilities"].argmax(axis=1)
         return outputs
 
-    def run(images: np.ndarray) -> Outputs:
-        return _in_batches(call, images, batch=shape[0], fixed=True)
-
+    batch, height, width, channels = shape
     labels = read_labels(path.parent / export_layout.LABELS)
-    return Classifier(path, (shape[1], shape[2], shape[3]), labels, run)
+    run = functools.partial(_in_batches, call, batch)
+    return Classifier(path, (height, width, channels), labels, run)
 
 
 # By the flag that names the artifact.
@@ -203,14 +195,14 @@ def _dequantized(value: np.ndarray, scale: float, zero: int) -> np.ndarray:
 
 
 def _in_batches(
-    call: Callable[[np.ndarray], Outputs], images: np.ndarray, batch: int, fixed: bool
+    call: Callable[[np.ndarray], Outputs], batch: int | None, images: np.ndarray
 ) -> Outputs:
     """Runs a signature over any number of images; a fixed batch is filled up and cut again."""
-    parts = []
-    for start in range(0, len(images), batch):
-        chunk = images[start : start + batch]
+    parts, size = [], batch or _OPEN_BATCH
+    for start in range(0, len(images), size):
+        chunk = images[start : start + size]
         count = len(chunk)
-        if fixed and count < batch:
+        if batch and count < batch:
             chunk = np.pad(chunk, [(0, batch - count), (0, 0), (0, 0), (0, 0)])
         parts.append({key: value[:count] for key, value in call(chunk).items()})
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
