@@ -8,6 +8,7 @@ set only once, and since runtimes disturb each other.
 
 import dataclasses
 import importlib
+import itertools
 import json
 import os
 import sys
@@ -52,13 +53,13 @@ def measure(one: Call, many: Call | None, images: np.ndarray, seconds: float = S
       images: uint8 [N, H, W, C].
       seconds: of calls with one image.
     """
-    singles = [images[index : index + 1] for index in range(len(images))]
-    for index in range(_WARM_UP):
-        one(singles[index % len(singles)])
+    singles = itertools.cycle(np.split(images, len(images)))
+    for image in itertools.islice(singles, _WARM_UP):
+        one(image)
     times = []
     end = time.perf_counter() + seconds
     while len(times) < _CALLS or time.perf_counter() < end:
-        image = singles[len(times) % len(singles)]
+        image = next(singles)
         start = time.perf_counter_ns()
         one(image)
         times.append(time.perf_counter_ns() - start)
