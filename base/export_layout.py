@@ -37,11 +37,6 @@ LABELS = "labels.txt"
 CARD = "MODEL_CARD.md"
 
 
-def tflite_file(variant: str) -> str:
-    """The name of a variant's file: `model.tflite` is float32, `model_int8.tflite` int8."""
-    return TFLITE_FILE if variant == "float32" else f"model_{variant}.tflite"
-
-
 def version_folder(export_dir: Path, export_format: str, name: str, version: int) -> Path:
     """Where a version is published."""
     return export_dir / export_format / name / str(version)

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 from ..base import command, export_layout, progress, tables
 from ..base.command_flags import flag, flag_values, read
 from ..base.errors import UsageError, UserError
-from ..base.files import JsonObject
 from . import latency
 from .latency import Timing
-from .options import VARIANTS
+from .options import MEDIAPIPE, VARIANTS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,28 +47,19 @@ class FormatsOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
-    """One artifact, or the trained model.
+class Row(Timing):
+    """One artifact, or the trained model, and its timing with one thread.
 
     Attributes:
-      name: as people call it.
-      bytes: its size.
       accuracy: on the split, 0 to 1.
       agreement: share of the images that get the trained model's class.
-      one_thread, all_threads: how fast it is.
     """
 
     name: str
     bytes: int
     accuracy: float
     agreement: float
-    one_thread: Timing
     all_threads: Timing
-
-    def to_json(self) -> JsonObject:
-        """With the figures of one thread beside the others."""
-        row = dataclasses.asdict(self)
-        return {**row.pop("one_thread"), **row}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,10 +71,6 @@ class Measured:
     split: str
     threads: int
     rows: tuple[Row, ...]
-
-    def to_json(self) -> JsonObject:
-        """For `--json`."""
-        return {**dataclasses.asdict(self), "rows": [row.to_json() for row in self.rows]}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,8 +118,7 @@ def run(options: FormatsOptions, seconds: float = latency.SECONDS) -> Measured:
 
     folder = Run(options.workdir)
     config, model = folder.load()
-    data_dir = None if options.data_dir is None else str(options.data_dir)
-    dataset = open_run_dataset(config, data_dir)
+    dataset = open_run_dataset(config, options.data_dir)
     images, labels = (tensor.numpy() for tensor in load(dataset.split(options.split)))
     name = options.model_name or config.model
     version = options.version or _newest(options.export_dir, name)
@@ -153,8 +138,8 @@ def run(options: FormatsOptions, seconds: float = latency.SECONDS) -> Measured:
             progress.say(f"{subject.title}: timing")
             one_thread = _timed(subject, 1, timed, seconds)
             all_threads = one_thread if threads == 1 else _timed(subject, threads, timed, seconds)
-            figures = (accuracy, agreement, one_thread, all_threads)
-            rows.append(Row(subject.title, subject.size, *figures))
+            figures = (subject.title, subject.size, accuracy, agreement, all_threads)
+            rows.append(Row(*dataclasses.astuple(one_thread), *figures))
     return Measured(name, version, options.split, threads, tuple(rows))
 
 
@@ -176,13 +161,9 @@ def _published(export_dir: Path, name: str, version: int) -> list[_Subject]:
     subjects = [
         _Subject(export_layout.SAVED_MODEL, "SavedModel", saved_model),
         *(
-            _Subject(
-                export_layout.TFLITE,
-                f"TFLite {variant}",
-                tflite / export_layout.tflite_file(variant),
-            )
-            for variant in VARIANTS
-            if variant != "mediapipe"
+            _Subject(export_layout.TFLITE, f"TFLite {variant.name}", tflite / variant.file)
+            for variant in VARIANTS.values()
+            if variant is not MEDIAPIPE
         ),
         _Subject(export_layout.ONNX, "ONNX", onnx / export_layout.ONNX_FILE),
     ]
@@ -195,12 +176,8 @@ def _timed(subject: _Subject, threads: int, images: Path, seconds: float) -> Tim
     """Times it in a process of its own."""
     module = f"{__package__}.latency"
     arguments = (subject.kind, subject.path.resolve(), threads, images, seconds)
-    done = subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command_line = [sys.executable, "-m", module, *map(str, arguments)]
+    done = subprocess.run(command_line, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = done.stderr.strip().splitlines()
         reason = lines[-1] if lines else "it was killed"
@@ -218,13 +195,10 @@ def text(measured: Measured) -> str:
     ]
     rows = [
         [
-            row.name,
-            f"{row.bytes:,}",
-            f"{row.accuracy:.2%}",
-            f"{row.agreement:.2%}",
+            *(row.name, f"{row.bytes:,}", f"{row.accuracy:.2%}", f"{row.agreement:.2%}"),
             *(
                 f"{figure:,.0f}"
-                for timed in (row.one_thread, row.all_threads)
+                for timed in (row, row.all_threads)
                 for figure in (timed.p50_us, timed.p99_us, timed.images_per_s)
             ),
         ]
@@ -251,7 +225,6 @@ COMMAND = command.Command(
     options=_options,
     run=run,
     text=text,
-    to_json=Measured.to_json,
     arguments=_KIND,
 )
 

@@ -6,15 +6,43 @@ from pathlib import Path
 
 from ..base.command_flags import flag
 from ..base.errors import UsageError
-from ..base.export_layout import FORMATS, SAVED_MODEL, TFLITE
+from ..base.export_layout import FORMATS, SAVED_MODEL, TFLITE, TFLITE_FILE
 from ..data import flags
 
-# The names in formats/tflite.py, which loads TensorFlow.
-VARIANTS = ("float32", "float16", "dynamic_int8", "int8", "mediapipe")
 _WHAT = "What to export"
 _TFLITE = "TFLite"
 _GATE = "Verification"
 _AFTER = "Published versions"
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """One TFLite file of a model.
+
+    Attributes:
+      name: as in `--tflite_variants`.
+      meaning: in words.
+      max_accuracy_change: how far its accuracy may be from the model's, 0 to 1; None
+        where its probabilities must be the model's.
+    """
+
+    name: str
+    meaning: str
+    max_accuracy_change: float | None
+
+    @property
+    def file(self) -> str:
+        """What its file is called."""
+        return TFLITE_FILE if self is FLOAT32 else f"model_{self.name}.tflite"
+
+
+FLOAT32 = Variant("float32", "float32", None)
+FLOAT16 = Variant("float16", "float16 weights", 0.0005)
+DYNAMIC_INT8 = Variant("dynamic_int8", "int8 weights, float32 in and out", 0.0005)
+INT8 = Variant("int8", "int8 weights and activations", 0.003)
+MEDIAPIPE = Variant("mediapipe", "float32, for MediaPipe's Image Classifier", None)
+USUAL = (FLOAT32, FLOAT16, DYNAMIC_INT8, INT8)
+VARIANTS = {variant.name: variant for variant in (*USUAL, MEDIAPIPE)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,7 +75,10 @@ class ExportOptions:
         at_least=0,
     )
     tflite_variants: tuple[str, ...] = flag(
-        VARIANTS[:-1], "TFLite files to write.", group=_TFLITE, words=VARIANTS
+        tuple(variant.name for variant in USUAL),
+        "TFLite files to write.",
+        group=_TFLITE,
+        words=VARIANTS,
     )
     tflite_batch_size: int = flag(
         1, "Images that a TFLite file takes at once.", group=_TFLITE, at_least=1
@@ -121,4 +152,4 @@ class ExportOptions:
     @property
     def has_int8(self) -> bool:
         """Whether an int8 TFLite file is to be written."""
-        return TFLITE in self.formats and "int8" in self.tflite_variants
+        return TFLITE in self.formats and INT8.name in self.tflite_variants

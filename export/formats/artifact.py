@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ...serving.artifacts import Outputs
+from ..functions import TrainedModel
 from ..signatures import Signature
 
 
@@ -31,8 +32,6 @@ class Artifact:
       name: in results: `saved_model`, `tflite`, `tflite_int8`, ….
       title: as people call it.
       path: in a version's folder; empty for the folder itself.
-      signatures: that it carries.
-      open: opens it.
       batch_size: that its signatures are fixed to; None where it is open.
       max_accuracy_change: how far its accuracy may be from the model's, 0 to 1; None where its
         probabilities must be the model's.
@@ -45,3 +44,17 @@ class Artifact:
     open: Callable[[Path], Opened]
     batch_size: int | None = None
     max_accuracy_change: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """A folder of artifacts that is published as one.
+
+    Attributes:
+      name: as in `--formats`; also the folder below the export folder.
+      write: writes the artifacts into a version's folder.
+    """
+
+    name: str
+    write: Callable[[TrainedModel, Path], None]
+    artifacts: tuple[Artifact, ...]

@@ -4,8 +4,6 @@ TensorFlow Lite for Microcontrollers takes a model as an array. C11 or C++11.
 Source: https://ai.google.dev/edge/litert/microcontrollers/build_convert.
 """
 
-import dataclasses
-import math
 import re
 from typing import Any
 
@@ -16,17 +14,6 @@ from .. import signatures, template
 
 _IN_A_LINE = 16
 _TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int32": "int32_t", "float32": "float"}
-
-
-@dataclasses.dataclass(frozen=True)
-class _Tensor:
-    """An input or output in C's words."""
-
-    type: str
-    shape: tuple[int, ...]
-    size: int
-    scale: str
-    zero_point: int
 
 
 def render(content: bytes, model_name: str, label_names: tuple[str, ...]) -> str:
@@ -43,7 +30,6 @@ def render(content: bytes, model_name: str, label_names: tuple[str, ...]) -> str
     probabilities = runner.get_output_details()["probabilities"]
     order = [detail["index"] for detail in opened.get_output_details()]
     name = f"digitline_{re.sub(r'[^A-Za-z0-9_]', '_', model_name)}_int8"
-    starts = range(0, len(content), _IN_A_LINE)
     return template.render(
         "c_header.h",
         model_name=model_name,
@@ -56,18 +42,21 @@ def render(content: bytes, model_name: str, label_names: tuple[str, ...]) -> str
         length=len(content),
         rows=[
             ", ".join(f"0x{byte:02x}" for byte in content[start : start + _IN_A_LINE])
-            for start in starts
+            for start in range(0, len(content), _IN_A_LINE)
         ],
     )
 
 
-def _tensor(detail: dict[str, Any]) -> _Tensor:
-    """From LiteRT's details of a tensor."""
-    shape = tuple(int(size) for size in detail["shape"])
+def _tensor(detail: dict[str, Any]) -> dict[str, object]:
+    """LiteRT's details of a tensor in C's words."""
     scale, zero_point = detail["quantization"]
-    scale = scale or 1.0  # Not quantized: its numbers stand for themselves.
-    dtype = np.dtype(detail["dtype"]).name
-    return _Tensor(_TYPES[dtype], shape, math.prod(shape), str(np.float32(scale)), zero_point)
+    return {
+        "type": _TYPES[np.dtype(detail["dtype"]).name],
+        "shape": detail["shape"].tolist(),
+        "size": detail["shape"].prod(),
+        "scale": np.float32(scale or 1.0),  # Not quantized: its numbers stand for themselves.
+        "zero_point": zero_point,
+    }
 
 
 def _escaped(text: str) -> str:

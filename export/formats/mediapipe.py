@@ -34,8 +34,7 @@ def open_file(path: Path) -> Opened:
     """Opens the variant with LiteRT, which MediaPipe runs on too."""
     runner = interpreter(path).get_signature_runner(signatures.CLASSIFY_RGB.name)
 
-    def run(signature: str, values: np.ndarray) -> Outputs:
-        del signature  # There is one.
+    def run(_: str, values: np.ndarray) -> Outputs:  # There is one signature.
         rows = [runner(images=image[np.newaxis])["probabilities"].copy() for image in values]
         return {"probabilities": np.concatenate(rows)}
 

@@ -10,6 +10,7 @@ Source: https://developers.google.com/edge/litert/conversion/tensorflow/metadata
 
 from __future__ import annotations
 
+import contextlib
 import io
 import zipfile
 from pathlib import Path
@@ -57,10 +58,7 @@ _Field: TypeAlias = int | _Pointed
 
 
 def add(
-    content: bytes,
-    signature: signatures.Signature,
-    label_names: tuple[str, ...],
-    description: str,
+    content: bytes, signature: signatures.Signature, label_names: tuple[str, ...], description: str
 ) -> bytes:
     """A TFLite file with metadata and labels inside; the same bytes for the same arguments.
 
@@ -95,12 +93,9 @@ def _take_in(model: compact.Model, content: bytes) -> None:
 
 def labels(path: Path) -> tuple[str, ...]:
     """The label names inside a TFLite file; none where there are none."""
-    if not zipfile.is_zipfile(path):
-        return ()
-    with zipfile.ZipFile(path) as archive:
-        if export_layout.LABELS not in archive.namelist():
-            return ()
+    with contextlib.suppress(zipfile.BadZipFile, KeyError), zipfile.ZipFile(path) as archive:
         return tuple(archive.read(export_layout.LABELS).decode().splitlines())
+    return ()
 
 
 def _model(model: compact.Model, signature: signatures.Signature, description: str) -> _Table:
@@ -110,29 +105,24 @@ def _model(model: compact.Model, signature: signatures.Signature, description: s
     names = {output.tensorIndex: output.name.decode() for output in carried.outputs}
     tensors = {tensor.name: tensor for tensor in signature.outputs}
     channels = int(subgraph.tensors[subgraph.inputs[0]].shape[-1])
+    described = _Table(
+        "subgraph",
+        inputs=[_images(signature.input, channels)],
+        outputs=[_output(tensors[names[index]]) for index in subgraph.outputs],
+    )
     return _Table(
         "model",
         name="Image classifier",
         description=description,
-        subgraphs=[
-            _Table(
-                "subgraph",
-                inputs=[_images(signature.input, channels)],
-                outputs=[_output(tensors[names[index]]) for index in subgraph.outputs],
-            )
-        ],
+        subgraphs=[described],
         min_parser_version=_MIN_PARSER,
     )
 
 
 def _images(tensor: signatures.Tensor, channels: int) -> _Table:
     color = _Table("image", color_space=_RGB if channels == 3 else _GREY)
-    table = _Table(
-        "tensor",
-        name=tensor.name,
-        description=tensor.meaning,
-        content=_Table("content", properties_type=_IMAGE, properties=color),
-    )
+    content = _Table("content", properties_type=_IMAGE, properties=color)
+    table = _Table("tensor", name=tensor.name, description=tensor.meaning, content=content)
     if tensor.dtype == "float32":  # (pixel - mean) / std: pixels go in as they are.
         zero, one = np.zeros(1, np.float32), np.ones(1, np.float32)
         normalization = _Table("normalization", mean=zero, std=one)
@@ -143,13 +133,9 @@ def _images(tensor: signatures.Tensor, channels: int) -> _Table:
 def _output(tensor: signatures.Tensor) -> _Table:
     table = _Table("tensor", name=tensor.name, description=tensor.meaning)
     if tensor.name == "probabilities":
-        labels = _Table(
-            "file",
-            name=export_layout.LABELS,
-            description="names of the classes",
-            type=_AXIS_LABELS,
-        )
-        table.fields["files"] = [labels]
+        words = "names of the classes"
+        file = _Table("file", name=export_layout.LABELS, description=words, type=_AXIS_LABELS)
+        table.fields["files"] = [file]
     return table
 
 

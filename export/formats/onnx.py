@@ -30,22 +30,14 @@ _PACKAGES = ("onnx", "onnxruntime", "tf2onnx")
 
 
 def require_packages() -> None:
-    """Refuses to begin without the packages.
-
-    Raises:
-      UserError: one is not installed.
-    """
+    """Raises a `UserError` where a package that is needed is not installed."""
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(f"--formats=onnx needs {', '.join(missing)}: pip install 'digitline[onnx]'")
 
 
 def write(trained: TrainedModel, folder: Path) -> None:
-    """Writes the file and the labels.
-
-    Args:
-      trained: what to export.
-      folder: to write into; made if it is not there.
+    """Writes the file and the labels into a folder, made if need be.
 
     Raises:
       UserError: the model holds an op that tf2onnx does not know.
@@ -67,8 +59,7 @@ def open_file(path: Path) -> Opened:
         raise UserError(f"{path}: not an ONNX file that loads: {first_line(error)}") from error
     names = [output.name for output in session.get_outputs()]
 
-    def run(signature: str, values: np.ndarray) -> Outputs:
-        del signature  # There is one.
+    def run(_: str, values: np.ndarray) -> Outputs:  # There is one signature.
         return dict(zip(names, session.run(names, {"images": values}), strict=True))
 
     inside = session.get_modelmeta().custom_metadata_map.get(_LABELS_KEY, "")
@@ -92,10 +83,8 @@ def _convert(trained: TrainedModel) -> bytes:
         raise UserError(f"the model cannot be converted to ONNX: {first_line(error)}") from error
     for tensor in (*model.graph.input, *model.graph.output):
         tensor.type.tensor_type.shape.dim[0].dim_param = signatures.N
-    by_name = {tensor.name: tensor for tensor in model.graph.output}
-    ordered = [by_name[tensor.name] for tensor in signature.outputs]
-    del model.graph.output[:]
-    model.graph.output.extend(ordered)
+    order = [tensor.name for tensor in signature.outputs]
+    model.graph.output.sort(key=lambda tensor: order.index(tensor.name))
     model.graph.name, model.graph.doc_string = signature.name, ""
     _renumber(model.graph, {})
     entry = model.metadata_props.add()

@@ -18,25 +18,20 @@ from ...base.quiet import quiet_stderr
 from ...serving.artifacts import interpreter
 from .. import signatures
 
+_ALL = (".*", TFLOperationName.ALL_SUPPORTED)
+
 
 def float16(content: bytes) -> bytes:
     """Half-precision weights; computes in float32."""
     quantizer = Quantizer(bytearray(content))
-    quantizer.add_weight_only_config(
-        regex=".*",
-        operation_name=TFLOperationName.ALL_SUPPORTED,
-        num_bits=16,
-        algorithm_key=AlgorithmName.FLOAT_CASTING,
-    )
+    quantizer.add_weight_only_config(*_ALL, 16, algorithm_key=AlgorithmName.FLOAT_CASTING)
     return _quantized(quantizer)
 
 
 def dynamic_int8(content: bytes) -> bytes:
     """Weights in int8 by channel; activations are quantized as they come, in and out is float."""
     quantizer = Quantizer(bytearray(content))
-    quantizer.add_dynamic_config(
-        regex=".*", operation_name=TFLOperationName.ALL_SUPPORTED, num_bits=8
-    )
+    quantizer.add_dynamic_config(*_ALL, num_bits=8)
     return _quantized(quantizer)
 
 
@@ -50,17 +45,10 @@ def int8(content: bytes, images: np.ndarray, integer_io: bool) -> bytes:
         float32 then.
     """
     quantizer = Quantizer(bytearray(content))
-    quantizer.add_static_config(
-        regex=".*",
-        operation_name=TFLOperationName.ALL_SUPPORTED,
-        activation_num_bits=8,
-        weight_num_bits=8,
-    )
+    quantizer.add_static_config(*_ALL, activation_num_bits=8, weight_num_bits=8)
     if not integer_io:
         quantizer.update_quantization_recipe(
-            regex=".*",
-            operation_name=TFLOperationName.OUTPUT,
-            algorithm_key=AlgorithmName.NO_QUANTIZE,
+            ".*", TFLOperationName.OUTPUT, algorithm_key=AlgorithmName.NO_QUANTIZE
         )
     return _quantized(quantizer, _calibrated(quantizer, content, images))
 

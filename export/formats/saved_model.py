@@ -27,12 +27,7 @@ FUNCTIONS = {
 
 
 def write(trained: TrainedModel, folder: Path) -> None:
-    """Writes the SavedModel and its labels.
-
-    Args:
-      trained: what to export.
-      folder: to write; must not exist.
-    """
+    """Writes the SavedModel and its labels into a folder that does not exist."""
     write_signatures(trained, folder, signatures.SAVED_MODEL)
     write_labels(folder / export_layout.ASSETS, trained.label_names)
 

@@ -14,41 +14,9 @@ from ...base.tf import tf
 from ...serving.artifacts import Outputs, open_tflite
 from .. import signatures
 from ..functions import TrainedModel
+from ..options import DYNAMIC_INT8, FLOAT16, FLOAT32, INT8, MEDIAPIPE, Variant
 from . import c_header, mediapipe, metadata, quantize, saved_model
 from .artifact import Artifact, Opened
-
-# LiteRT's CompiledModel and LiteRT.js refuse a batch size that is left open.
-BATCH_SIZE = 1
-
-
-@dataclasses.dataclass(frozen=True)
-class Variant:
-    """One TFLite file of a model.
-
-    Attributes:
-      name: as in `--tflite_variants`.
-      meaning: in words.
-      max_accuracy_change: how far its accuracy may be from the model's, 0 to 1; None
-        where its probabilities must be the model's.
-    """
-
-    name: str
-    meaning: str
-    max_accuracy_change: float | None
-
-    @property
-    def file(self) -> str:
-        """What its file is called."""
-        return export_layout.tflite_file(self.name)
-
-
-FLOAT32 = Variant("float32", "float32", None)
-FLOAT16 = Variant("float16", "float16 weights", 0.0005)
-DYNAMIC_INT8 = Variant("dynamic_int8", "int8 weights, float32 in and out", 0.0005)
-INT8 = Variant("int8", "int8 weights and activations", 0.003)
-MEDIAPIPE = Variant("mediapipe", "float32, for MediaPipe's Image Classifier", None)
-USUAL = (FLOAT32, FLOAT16, DYNAMIC_INT8, INT8)
-VARIANTS = {variant.name: variant for variant in (*USUAL, MEDIAPIPE)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,8 +24,8 @@ class Options:
     """How TFLite files are made.
 
     Attributes:
-      variants: which.
-      batch_size: of all of them but MediaPipe's, which takes one image.
+      batch_size: of all of them but MediaPipe's, which takes one image. LiteRT's CompiledModel
+        and LiteRT.js refuse a batch size that is left open.
       integer_io: whether int8 takes and gives int8: `images` are pixels - 128, and
         `probabilities` are (p + 128) / 256; there are no `classes`.
       calibration: uint8 [n, H, W, C], training images that int8's ranges are taken from.
@@ -65,7 +33,7 @@ class Options:
     """
 
     variants: tuple[Variant, ...]
-    batch_size: int = BATCH_SIZE
+    batch_size: int = 1
     integer_io: bool = False
     calibration: np.ndarray | None = None
     c_header: str | None = None
@@ -85,7 +53,7 @@ class Options:
 
     def batch_size_of(self, variant: Variant) -> int:
         """Images that a variant takes at once."""
-        return BATCH_SIZE if variant is MEDIAPIPE else self.batch_size
+        return 1 if variant is MEDIAPIPE else self.batch_size
 
 
 def artifacts(options: Options) -> tuple[Artifact, ...]:
@@ -107,8 +75,7 @@ def artifacts(options: Options) -> tuple[Artifact, ...]:
 def _open(path: Path) -> Opened:
     classifier = open_tflite(path)
 
-    def run(signature: str, values: np.ndarray) -> Outputs:
-        del signature  # There is one.
+    def run(_: str, values: np.ndarray) -> Outputs:  # There is one signature.
         outputs = classifier.run(values)
         if outputs["classes"].dtype == np.int32:  # As the signature has it.
             outputs["classes"] = outputs["classes"].astype(np.int64)
@@ -118,12 +85,7 @@ def _open(path: Path) -> Opened:
 
 
 def write(trained: TrainedModel, folder: Path, options: Options) -> None:
-    """Writes the variants (built-in ops only) and the labels.
-
-    Args:
-      trained: what to export.
-      folder: to write into; made if it is not there.
-      options: which variants, and how.
+    """Writes the variants (built-in ops only) and the labels into a folder, made if need be.
 
     Raises:
       UserError: the model holds an op that TFLite has not.
@@ -141,7 +103,11 @@ def write(trained: TrainedModel, folder: Path, options: Options) -> None:
         signature = options.converted(variant)
         if signature not in converted:
             batch_size = options.batch_size_of(variant)
-            converted[signature] = convert(trained, batch_size, signature, folder.parent)
+            # A killed export's leftovers are looked for there.
+            with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+                source = Path(temporary) / export_layout.SAVED_MODEL
+                saved_model.write_signatures(trained, source, (signature,), batch_size)
+                converted[signature] = from_saved_model(source, signature.name)
         content = quantizers.get(variant.name, bytes)(converted[signature])
         description = f"{images}; {variant.meaning}"
         content = metadata.add(content, signature, trained.label_names, description)
@@ -155,26 +121,6 @@ def _int8(content: bytes, options: Options) -> bytes:
     if options.calibration is None:
         raise ValueError("Expected calibration images with int8. Received: None")
     return quantize.int8(content, options.calibration, options.integer_io)
-
-
-def convert(
-    trained: TrainedModel, batch_size: int, signature: signatures.Signature, scratch: Path
-) -> bytes:
-    """A float32 TFLite file.
-
-    Args:
-      trained: what to export.
-      batch_size: of the file.
-      signature: that it carries.
-      scratch: a folder for temporary files; a killed export's leftovers are looked for there.
-
-    Raises:
-      UserError: the model holds an op that TFLite has not; names it.
-    """
-    with tempfile.TemporaryDirectory(dir=scratch) as temporary:
-        source = Path(temporary) / export_layout.SAVED_MODEL
-        saved_model.write_signatures(trained, source, (signature,), batch_size)
-        return from_saved_model(source, signature.name)
 
 
 def from_saved_model(source: Path, name: str = signatures.SERVING_DEFAULT.name) -> bytes:

@@ -16,25 +16,20 @@ from .versions import digests
 
 
 def write(version: Version, artifacts: Sequence[Artifact], folder: Path) -> None:
-    """Writes the card.
-
-    Args:
-      version: what it is of.
-      artifacts: all of the version.
-      folder: of the TFLite files.
-    """
+    """Writes the card of a version, with all its artifacts, into the folder of TFLite files."""
     titles: dict[Signature, list[str]] = {}
     for artifact in artifacts:
         for signature in artifact.signatures:
             titles.setdefault(signature, []).append(artifact.title)
-    evaluation, labels = version.evaluation, version.config.label_names
+    evaluation, config = version.evaluation, version.source.config
     text = render(
         "model_card.md",
         version=version,
-        config=version.config,
+        source=version.source,
+        config=config,
         evaluation=evaluation,
         interval=wilson_interval(evaluation.correct, evaluation.examples),
-        by_class=list(zip(labels, evaluation.by_class(), strict=True)),
+        by_class=list(zip(config.label_names, evaluation.by_class(), strict=True)),
         signatures=titles,
         files=digests(folder),
     )

@@ -2,15 +2,19 @@
 
 import dataclasses
 import datetime
+import functools
 from pathlib import Path
+
+import numpy as np
 
 from ...base import export_layout, files
 from ...base.files import JsonObject
-from ...models.evaluation.metrics import Evaluation
+from ...models.evaluation.metrics import Evaluation, of_probabilities
 from ...models.run.config import RunConfig
 from .. import signatures
 from ..formats.artifact import Artifact
 from ..gate.comparison import Comparison
+from ..gate.gate import Reference
 from .versions import digests
 
 _FORMAT = 1
@@ -19,11 +23,22 @@ _FIGURES = ("accuracy", "accuracy_interval_95", "loss", "calibration_error", "ex
 
 
 @dataclasses.dataclass(frozen=True)
-class Calibration:
-    """The images that int8's ranges are taken from: how many, of which split."""
+class Source:
+    """What is exported.
 
-    images: int
-    of: str
+    Attributes:
+      name: to publish under.
+      config: of the run.
+      run: the content of the run's `config.json`, with what it says of its environment.
+      reference: the model, and the images of --split.
+      calibration: uint8 [n, H, W, C], of the training split; None without an int8 file.
+    """
+
+    name: str
+    config: RunConfig
+    run: JsonObject
+    reference: Reference
+    calibration: np.ndarray | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,42 +46,36 @@ class Version:
     """What holds for all artifacts of a version.
 
     Attributes:
-      model_name, version: under which it is published.
-      created: the time in UTC, in ISO 8601.
-      config: of the run.
-      run: the content of the run's `config.json`, with what it says of its environment.
+      number: under which it is published.
       split: that the model was evaluated and the artifacts were compared on.
-      evaluation: of the trained model.
-      comparisons: of the artifacts.
-      dark_on_light: whether `predict_bytes` inverts pictures of dark digits on paper.
-      calibration: of int8; None where there is no such file.
+      created: the time in UTC, in ISO 8601.
     """
 
-    model_name: str
-    version: int
-    config: RunConfig
-    run: JsonObject
+    source: Source
+    number: int
     split: str
-    evaluation: Evaluation
     comparisons: tuple[Comparison, ...]
-    dark_on_light: bool
-    calibration: Calibration | None
     created: str = dataclasses.field(
         default_factory=lambda: datetime.datetime.now(datetime.timezone.utc).isoformat(
             timespec="seconds"
         )
     )
 
+    @functools.cached_property
+    def evaluation(self) -> Evaluation:
+        """Of the trained model."""
+        return of_probabilities(self.source.reference.labels, self.source.reference.probabilities)
+
     def to_json(self) -> JsonObject:
         """As it is in the manifests of all formats."""
-        calibration = self.calibration
+        calibration, dataset = self.source.calibration, self.source.config.dataset
         figures = self.evaluation.figures().to_config()
         return {
             "format": _FORMAT,
-            "model_name": self.model_name,
-            "version": self.version,
+            "model_name": self.source.name,
+            "version": self.number,
             "created": self.created,
-            "labels": self.config.label_names,
+            "labels": self.source.config.label_names,
             "figures": {name: figures[name] for name in _FIGURES},
             "verified_on": {
                 "split": self.split,
@@ -74,10 +83,11 @@ class Version:
             },
             "made": {
                 "split": self.split,
-                "dark_on_light": self.dark_on_light,
-                "calibration": dataclasses.asdict(calibration) if calibration else False,
+                "dark_on_light": self.source.reference.trained.dark_on_light,
+                "calibration": calibration is not None
+                and {"images": len(calibration), "of": dataset.train_split},
             },
-            "run": self.run,
+            "run": self.source.run,
         }
 
 
@@ -87,7 +97,7 @@ def write(version: Version, artifacts: tuple[Artifact, ...], folder: Path) -> No
     Args:
       version: of the artifacts.
       artifacts: in the folder.
-      folder: of a version, complete but for the manifest.
+      folder: complete but for the manifest.
     """
     content = {
         **version.to_json(),
@@ -97,7 +107,7 @@ def write(version: Version, artifacts: tuple[Artifact, ...], folder: Path) -> No
                 "title": artifact.title,
                 "path": artifact.path,
                 "signatures": {
-                    signature.name: _described(signature, artifact.batch_size, version.config)
+                    signature.name: _described(signature, artifact.batch_size, version.source)
                     for signature in artifact.signatures
                 },
             }
@@ -109,10 +119,11 @@ def write(version: Version, artifacts: tuple[Artifact, ...], folder: Path) -> No
 
 
 def _described(
-    signature: signatures.Signature, batch_size: int | None, config: RunConfig
+    signature: signatures.Signature, batch_size: int | None, source: Source
 ) -> JsonObject:
     """A signature's tensors; null in a shape where the batch size is open."""
-    image_shape, classes = config.preprocess.image_shape, len(config.label_names)
+    trained = source.reference.trained
+    image_shape, classes = trained.image_shape, len(trained.label_names)
 
     def described(tensors: tuple[signatures.Tensor, ...]) -> JsonObject:
         return {

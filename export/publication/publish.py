@@ -66,13 +66,12 @@ def targets(
     Raises:
       UserError: the version is there already.
     """
-    folders = {
-        name: export_layout.version_folder(export_dir, name, model_name, version)
-        for name in formats
-    }
-    for folder in folders.values():
+    folders = {}
+    for name in formats:
+        folder = export_layout.version_folder(export_dir, name, model_name, version)
         if folder.exists():
             raise UserError(f"{folder} is there already; versions are never changed")
+        folders[name] = folder
     return folders
 
 
@@ -83,10 +82,6 @@ def publish(staged: Path, targets: Mapping[str, Path]) -> None:
     it is the one that servers watch. If a rename fails, those before it are
     taken back; a kill between two leaves a version of one format, whole and
     verified, and the next export takes the next number.
-
-    Args:
-      staged: a folder of folders, on the same file system.
-      targets: where each goes, by format.
     """
     for name, target in targets.items():
         target.parent.mkdir(parents=True, exist_ok=True)

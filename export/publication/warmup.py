@@ -17,14 +17,7 @@ from ..gate.entries import ENTRIES
 
 
 def write(trained: TrainedModel, model_name: str, image: np.ndarray, folder: Path) -> None:
-    """Writes the file.
-
-    Args:
-      trained: what was exported.
-      model_name: under which it is published.
-      image: uint8 [H, W, C], which is sent.
-      folder: `assets.extra`; made if it is not there.
-    """
+    """Writes the requests, of an image uint8 [H, W, C], into `assets.extra`, made if need be."""
     # By name: the module's classes are made when it is imported, so no type checker knows them.
     log_messages = importlib.import_module("tensorflow_serving.apis.prediction_log_pb2")
     folder.mkdir(parents=True, exist_ok=True)

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from digitline.export import exporter, signatures
-from digitline.export.formats import metadata, tflite
+from digitline.export import exporter, options, signatures
+from digitline.export.formats import metadata
 from digitline.models import train
 
 from support import call, train_arguments
@@ -24,7 +24,7 @@ def entries(content):
     }
 
 
-@pytest.mark.parametrize("variant", tflite.USUAL, ids=lambda each: each.name)
+@pytest.mark.parametrize("variant", options.USUAL, ids=lambda variant: variant.name)
 def test_every_file_carries_its_labels(variant, exported):
     path = exported.tflite.parent / variant.file
     assert metadata.labels(path) == TEN

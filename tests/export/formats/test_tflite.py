@@ -7,13 +7,12 @@ import pytest
 
 from digitline.base.errors import UserError
 from digitline.base.tf import tf
+from digitline.export import options
 from digitline.export.formats import tflite
 from digitline.serving import artifacts
 
 
-@pytest.mark.parametrize(
-    "variant", [tflite.FLOAT32, tflite.FLOAT16, tflite.DYNAMIC_INT8, tflite.INT8]
-)
+@pytest.mark.parametrize("variant", options.USUAL, ids=lambda variant: variant.name)
 def test_compiled_model_gives_what_the_interpreter_gives(variant, exported, test_images):
     from ai_edge_litert.compiled_model import CompiledModel
 
@@ -47,5 +46,5 @@ def test_names_an_operation_that_tflite_does_not_have(trained_model, tmp_path):
 
     strange = dataclasses.replace(trained_model, preprocess=Strange((28, 28, 1)))
     with pytest.raises(UserError, match=r"cannot be converted to TFLite: .*ops: Erfinv"):
-        tflite.write(strange, tmp_path / "made", tflite.Options(variants=(tflite.FLOAT32,)))
+        tflite.write(strange, tmp_path / "made", tflite.Options(variants=(options.FLOAT32,)))
     assert not list(tmp_path.rglob("*.tflite"))

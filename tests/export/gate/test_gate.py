@@ -7,11 +7,11 @@ import pytest
 
 from digitline.base.errors import VerificationError
 from digitline.base.tf import keras, tf
-from digitline.export import functions, signatures
+from digitline.export import functions, options, signatures
 from digitline.export.formats import metadata, saved_model, tflite
 from digitline.export.gate.gate import Reference, comparisons
 
-FLOAT32 = tflite.Options(variants=(tflite.FLOAT32,))
+FLOAT32 = tflite.Options(variants=(options.FLOAT32,))
 
 
 @pytest.fixture(scope="module")
