@@ -35,7 +35,7 @@ def for_devices(well_trained, tmp_path_factory):
         "--tflite_variants=int8,mediapipe",
         "--tflite_io=int8",
         "--c_header",
-        "--split=train[100:400]",
+        "--split=train[100:200]",
     )
     return SimpleNamespace(
         result=result,

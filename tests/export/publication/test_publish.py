@@ -1,3 +1,4 @@
+import signal
 import threading
 
 import pytest
@@ -55,10 +56,23 @@ def test_publishes_no_format_if_one_cannot_be(tmp_path):
     assert not targets["tflite"].exists()
 
 
-def test_leftovers_of_a_killed_export_are_removed(tmp_path):
-    (tmp_path / ".staging" / "saved_model").mkdir(parents=True)
+KILLED = """
+import os, pathlib, signal, sys
+from digitline.export.publication import publish
+with publish.staging(pathlib.Path(sys.argv[1])) as staged:
+    (staged / "saved_model").mkdir()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_kill_publishes_nothing_and_the_next_export_starts_clean(tmp_path):
+    done = python(KILLED, tmp_path, cwd=tmp_path)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert publish.next_version(tmp_path, "m") == 1
+    assert (tmp_path / ".staging" / "saved_model").exists()
     with publish.staging(tmp_path) as staged:
         assert list(staged.iterdir()) == []
+    assert not (tmp_path / ".staging").exists()
 
 
 def test_two_exports_at_once_are_refused(tmp_path):
@@ -79,7 +93,7 @@ def test_a_polling_server_never_sees_an_incomplete_version(tmp_path):
             for version in base.glob("*") if base.exists() else ():
                 if version.name.isdecimal():
                     try:
-                        broken.extend(versions.check(version)[1])
+                        broken.extend(versions.check(version).errors)
                     except (UserError, OSError) as error:
                         # It may be deleted while it is read, but never be targets half written.
                         if version.exists():
