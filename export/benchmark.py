@@ -133,13 +133,19 @@ def run(options: FormatsOptions, seconds: float = latency.SECONDS) -> Measured:
             progress.say(f"{subject.title}: comparing on {len(images):,} images")
             probabilities = reference if subject is trained else subject.probabilities(images)
             classes = probabilities.argmax(axis=1)
-            accuracy = float((classes == labels).mean())
-            agreement = float((classes == reference.argmax(axis=1)).mean())
             progress.say(f"{subject.title}: timing")
             one_thread = _timed(subject, 1, timed, seconds)
             all_threads = one_thread if threads == 1 else _timed(subject, threads, timed, seconds)
-            figures = (subject.title, subject.size, accuracy, agreement, all_threads)
-            rows.append(Row(*dataclasses.astuple(one_thread), *figures))
+            rows.append(
+                Row(
+                    **dataclasses.asdict(one_thread),
+                    name=subject.title,
+                    bytes=subject.size,
+                    accuracy=float((classes == labels).mean()),
+                    agreement=float((classes == reference.argmax(axis=1)).mean()),
+                    all_threads=all_threads,
+                )
+            )
     return Measured(name, version, options.split, threads, tuple(rows))
 
 
