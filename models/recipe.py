@@ -3,16 +3,11 @@
 import dataclasses
 from functools import partial
 
-from ..base import command_flags, configs
-from ..base.errors import DataError
+from ..base import command_flags
 
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
 SCHEDULES = ("constant", "cosine", "one_cycle", "step")
 DTYPES = ("float32", "bfloat16")
-
-
-# What fields were called in earlier versions; configurations on disk may have those names.
-_RENAMED = {"average": "ema_decay", "keep": "select"}
 
 _flag = partial(command_flags.flag, group="Recipe (each flag's default is the recipe's own value)")
 
@@ -121,15 +116,3 @@ class Recipe:
         """Optimizer steps of a whole run over a split of that many examples."""
         steps = max(1, round(self.epochs * examples / self.batch_size))
         return min(steps, self.max_steps) if self.max_steps else steps
-
-    @classmethod
-    def from_config(cls, config: object) -> "Recipe":
-        """The recipe back from what `configs.to_config` made of it, in any version.
-
-        Raises:
-          DataError: the configuration is not one of ours.
-        """
-        try:
-            return configs.from_config(cls, config, _RENAMED)
-        except DataError as error:
-            raise DataError(f"the recipe in the configuration is wrong: {error}") from None

@@ -6,8 +6,6 @@ It is made once, when a model meets a dataset, and stored in the run's
 
 import dataclasses
 
-from ...base import configs
-from ...base.errors import DataError
 from ...base.tf import tf
 
 
@@ -103,15 +101,3 @@ class Preprocess:
         small = size[0] <= height and size[1] <= width
         resizing = "none" if size == (height, width) else "pad" if small else "resize"
         return cls(image_shape, height, width, resizing, mean, std)
-
-    @classmethod
-    def from_config(cls, config: object) -> "Preprocess":
-        """The object back from what `configs.to_config` made of it.
-
-        Raises:
-          DataError: the configuration is not one of ours.
-        """
-        try:
-            return configs.from_config(cls, config)
-        except DataError as error:
-            raise DataError(f"the preprocessing in the configuration is wrong: {error}") from None

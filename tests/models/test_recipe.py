@@ -45,11 +45,15 @@ def test_steps_of_a_run():
 
 def test_configuration():
     recipe = Recipe(optimizer="sgd", warmup=0.2)
-    assert Recipe.from_config(configs.to_config(recipe)) == recipe
+    assert configs.from_config(Recipe, configs.to_config(recipe)) == recipe
     older = {"optimizer": "sgd", "average": 0.9, "keep": "best", "epochs": 3}
-    assert Recipe.from_config(older) == Recipe(
+    assert configs.from_config(Recipe, older) == Recipe(
         optimizer="sgd", ema_decay=0.9, select="best", epochs=3.0
     )
-    for wrong in ({"speed": 3}, {"epochs": "many"}, 5):
-        with pytest.raises(DataError, match="recipe in the configuration is wrong"):
-            Recipe.from_config(wrong)
+    for wrong, message in (
+        ({"speed": 3}, "unknown key 'speed'"),
+        ({"epochs": "many"}, "epochs is 'many', expected float"),
+        (5, "expected a JSON object, got 5"),
+    ):
+        with pytest.raises(DataError, match=message):
+            configs.from_config(Recipe, wrong)

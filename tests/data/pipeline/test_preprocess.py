@@ -44,11 +44,11 @@ def test_floats_and_bytes_agree(test_images):
 def test_configuration_survives_json():
     preprocess = Preprocess(SHAPE, 32, 32, "pad", 0.1307, 0.3081)
     config = json.loads(json.dumps(configs.to_config(preprocess)))
-    assert Preprocess.from_config(config) == preprocess
-    with pytest.raises(DataError, match="preprocessing in the configuration is wrong"):
-        Preprocess.from_config({**config, "resizing": "stretch"})
-    with pytest.raises(DataError, match="preprocessing in the configuration is wrong"):
-        Preprocess.from_config({"resizing": "pad"})
+    assert configs.from_config(Preprocess, config) == preprocess
+    with pytest.raises(DataError, match="Expected resizing to be one of"):
+        configs.from_config(Preprocess, {**config, "resizing": "stretch"})
+    with pytest.raises(DataError, match="lacks 'image_shape'"):
+        configs.from_config(Preprocess, {"resizing": "pad"})
 
 
 @pytest.mark.parametrize("wrong", [{"resizing": "none"}, {"height": 20}, {"std": 0.0}])
@@ -62,7 +62,7 @@ def test_crop_cuts_all_sides():
     found = Preprocess.as_is((7, 9, 1), 0.0, 1.0, crop=2)
     assert found.output_shape == (3, 5, 1)
     np.testing.assert_allclose(found(images), images[:, 2:5, 2:7] / 255, atol=1e-6)
-    assert Preprocess.from_config(configs.to_config(found)) == found
+    assert configs.from_config(Preprocess, configs.to_config(found)) == found
     uneven = Preprocess((7, 9, 1), 4, 5, "crop")
     np.testing.assert_allclose(uneven(images), images[:, 1:5, 2:7] / 255, atol=1e-6)
     with pytest.raises(ValueError, match="leads from 7x9 to 9x9"):
