@@ -59,7 +59,7 @@ def _value(kind: Any, value: Any, name: str) -> Any:
     members = typing.get_args(kind)
     if isinstance(kind, types.UnionType):  # With None.
         return None if value is None else _value(members[0], value, name)
-    if dataclasses.is_dataclass(kind):
+    if hasattr(kind, "__dataclass_fields__"):
         try:
             return from_config(kind, value)
         except DataError as error:

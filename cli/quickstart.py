@@ -110,7 +110,7 @@ def run(options: Options) -> Result:
     stages.append(Stage("export", seconds - verify_seconds, written))
     stages.append(Stage("verify", verify_seconds, _verified(exported.verification)))
 
-    picture, label = _write_test_image(options, evaluated.dataset)
+    picture, label = _write_test_image(options, evaluated.split.dataset.name)
     for kind, title in ((SAVED_MODEL, "SavedModel"), (TFLITE, "TFLite")):
         seconds, predicted = _timed(predict.COMMAND, f"--{kind}={artifacts[kind]}", str(picture))
         (best,) = predicted.predictions

@@ -7,49 +7,41 @@ import numpy as np
 from ...base import progress
 from ...base.errors import UsageError, UserError
 from ...data.dataset import Dataset, Split, open_dataset
+from ...data.pipeline import salvage
 from ...data.pipeline.records import decoded
 from ...serving.artifacts import OPENERS, Classifier, manifest
-from .data import Data
 from .metrics import Evaluation, of_probabilities
+from .options import EvaluateOptions
 from .result import Result
 
 _DATA_DIR = Path("datasets")
 
 
-def evaluate(kind: str, path: Path, dataset_name: str | None, data: Data) -> Result:
+def evaluate(kind: str, path: Path, options: EvaluateOptions) -> Result:
     """The figures of an artifact.
 
     Args:
       kind: `saved_model` or `tflite`.
       path: of the artifact.
-      dataset_name: by default of the dataset that its manifest names.
-      data: what to evaluate it on.
+      options: where the images are; the dataset is by default the one its manifest names.
 
     Raises:
       UserError: the artifact or the dataset does not open, or they do not fit.
     """
     classifier = OPENERS[kind](path)
-    dataset = _dataset(classifier, dataset_name, data.data_dir)
-    with data.of(dataset) as (split, lost):
-        figures = _evaluated(classifier, split).figures(lost)
-    return Result(
-        model=str(classifier.path),
-        dataset=dataset.name,
-        split=data.split,
-        label_names=dataset.label_names,
-        figures=figures,
-        kind=kind,
-        artifact=classifier.path,
-    )
+    splits = [_dataset(classifier, options).split(options.split)]
+    with salvage.sound(splits, options.max_corrupt_records) as ((split,), lost):
+        figures = _evaluated(classifier, split).figures(len(lost))
+    name = str(classifier.path)
+    return Result({kind: name}, name, split, figures)
 
 
-def _dataset(classifier: Classifier, name: str | None, data_dir: Path | None) -> Dataset:
-    """The dataset with that name, or else the one that the artifact's manifest names."""
+def _dataset(classifier: Classifier, options: EvaluateOptions) -> Dataset:
     run = manifest(classifier).get("run", {})
-    name = name or run.get("dataset", {}).get("name")
+    name = options.dataset or run.get("dataset", {}).get("name")
     if not name:
         raise UsageError(f"{classifier.path} does not say what it was trained on: give --dataset")
-    dataset = open_dataset(Path(data_dir or run.get("data_dir") or _DATA_DIR), name)
+    dataset = open_dataset(Path(options.data_dir or run.get("data_dir") or _DATA_DIR), name)
     if classifier.image_shape != dataset.image_shape:
         raise UserError(
             f"{classifier.path} takes images {list(classifier.image_shape)}, those of {name} are "

@@ -78,25 +78,23 @@ class Evaluation:
     def by_class(self) -> tuple[ClassFigures, ...]:
         """The figures of each class, by its number."""
         confusion = self.confusion
-        images, predicted = confusion.sum(axis=1).tolist(), confusion.sum(axis=0).tolist()
+        columns = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+
+        def share(part: int, whole: int) -> float | None:
+            return part / whole if whole else None
+
         return tuple(
             ClassFigures(
-                of_class,
-                right / taken_for_it if taken_for_it else None,
-                right / of_class if of_class else None,
-                2 * right / (of_class + taken_for_it) if of_class + taken_for_it else None,
+                images,
+                precision=share(right, predicted),
+                recall=share(right, images),
+                f1=share(2 * right, images + predicted),
             )
-            for right, of_class, taken_for_it in zip(
-                np.diag(confusion).tolist(), images, predicted, strict=True
-            )
+            for right, images, predicted in np.transpose(columns).tolist()
         )
 
     def figures(self, corrupt_records: int = 0) -> Figures:
-        """The figures, without what they are of.
-
-        Args:
-          corrupt_records: damaged records that were left out.
-        """
+        """The figures as `evaluation.json` has them, and the damaged records left out."""
         return Figures(
             accuracy=self.accuracy,
             accuracy_interval_95=wilson_interval(self.correct, self.examples),

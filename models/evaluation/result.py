@@ -1,70 +1,71 @@
-"""What an evaluation tells."""
+"""What an evaluation tells, as JSON and in a terminal."""
 
 import dataclasses
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ...base import command
 from ...base.files import JsonObject
-from ..run.records import Figures
+from ...base.tables import short, table
+from ..run.records import ClassFigures, Figures
+
+if TYPE_CHECKING:  # At run time it loads TensorFlow.
+    from ...data.dataset import Split
 
 # This many misclassified images are listed.
 _LISTED = 20
+# Wider matrices are for pages and for --json.
+_WIDTH = 120
+_NAME = 14
+# Longer names are for the rows; columns have numbers then.
+_HEAD = 5
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class Result:
     """A model's figures on a split of a dataset.
 
     Attributes:
+      source: the model's path by its kind: `workdir`, `saved_model` or `tflite`; or, of an
+        ensemble, `workdirs`.
       model: the network's name, or how else the model is to be called.
-      dataset, split: what it was evaluated on.
-      label_names: by class number.
+      split: what it was evaluated on.
       figures: of the model.
-      workdirs: run folders; several are an ensemble.
       single_accuracies: of the members of an ensemble, in the order of the folders.
-      kind, artifact: of an exported model: `saved_model` or `tflite`, and its path.
     """
 
+    source: Mapping[str, str | list[str]]
     model: str
-    dataset: str
-    split: str
-    label_names: tuple[str, ...]
+    split: "Split"
     figures: Figures
-    workdirs: tuple[Path, ...] = ()
-    single_accuracies: tuple[float, ...] = ()
-    kind: str = ""
-    artifact: Path | None = None
+    single_accuracies: Sequence[float] = ()
 
     def to_json(self) -> JsonObject:
         """As JSON holds it; the figures are beside the rest."""
-        ensemble = len(self.workdirs) > 1
+        singles = {"single_accuracies": self.single_accuracies} if self.single_accuracies else {}
         return {
-            **({"workdirs": list(map(str, self.workdirs))} if ensemble else {}),
-            **({"workdir": str(self.workdirs[0])} if len(self.workdirs) == 1 else {}),
-            **({self.kind: str(self.artifact)} if self.artifact else {}),
+            **self.source,
             "model": self.model,
-            "dataset": self.dataset,
-            "split": self.split,
-            "label_names": list(self.label_names),
-            **({"single_accuracies": list(self.single_accuracies)} if ensemble else {}),
+            "dataset": self.split.dataset.name,
+            "split": self.split.name,
+            "label_names": list(self.split.dataset.label_names),
+            **singles,
             **self.figures.to_config(),
         }
 
 
 def text(result: Result) -> str:
     """The result for a person."""
-    from .text import class_table, confusion_matrix
-
-    figures = result.figures
+    figures, split, names = result.figures, result.split, result.split.dataset.label_names
     low, high = figures.accuracy_interval_95
     lines = [
-        f"{result.model} on {result.dataset} {result.split}: accuracy {figures.accuracy:.2%} "
+        f"{result.model} on {split.dataset.name} {split.name}: accuracy {figures.accuracy:.2%} "
         f"({figures.correct:,} of {figures.examples:,}; 95 % interval {low:.2%} to {high:.2%}), "
         f"loss {figures.loss:.4f}, calibration error {figures.calibration_error:.2%}",
         "",
-        class_table(result.label_names, figures.by_class),
+        _class_table(names, figures.by_class),
     ]
-    matrix = confusion_matrix(result.label_names, figures.confusion)
+    matrix = confusion_matrix(names, figures.confusion)
     if matrix:
         lines += ["", *matrix]
     wrong = figures.misclassified
@@ -72,7 +73,40 @@ def text(result: Result) -> str:
         more = len(wrong) - _LISTED
         rest = f" and {more:,} more (--json)" if more > 0 else ""
         listed = ", ".join(map(str, wrong[:_LISTED]))
-        lines += ["", f"misclassified, by index in {result.split}: {listed}{rest}"]
-    if len(result.workdirs) == 1:
-        lines += ["", f"next: {command.program()} export --workdir={result.workdirs[0]}"]
+        lines += ["", f"misclassified, by index in {split.name}: {listed}{rest}"]
+    if "workdir" in result.source:
+        lines += ["", f"next: {command.program()} export --workdir={result.source['workdir']}"]
     return "\n".join(lines)
+
+
+def _class_table(label_names: Sequence[str], rows: Sequence[ClassFigures]) -> str:
+    cells = []
+    for name, row in zip(label_names, rows, strict=True):
+        shares = (row.precision, row.recall, row.f1)
+        shown = ("-" if share is None else f"{share:.2%}" for share in shares)
+        cells.append((short(name, 60), f"{row.images:,}", *shown))
+    return table(("class", "images", "precision", "recall", "F1"), cells, range(1, 5))
+
+
+def confusion_matrix(label_names: Sequence[str], matrix: Sequence[Sequence[int]]) -> list[str]:
+    """The matrix under its heading; nothing where it is wider than a terminal.
+
+    Args:
+      label_names: by class number.
+      matrix: [K, K], images by true (row) and predicted class.
+    """
+    heads = names = [short(name, _NAME) for name in label_names]
+    margin = max(map(len, names))
+    if margin > _HEAD:
+        heads = [f"[{number}]" for number in range(len(names))]
+        names = [f"{name:<{margin}} {head}" for name, head in zip(names, heads, strict=True)]
+        margin = max(map(len, names))
+    rows = [heads, *([f"{count:,}" if count else "·" for count in row] for row in matrix)]
+    width = max(len(cell) for row in rows for cell in row)
+    if margin + len(heads) * (width + 1) > _WIDTH:
+        return []
+    lines = [
+        f"{name:<{margin}}" + "".join(f" {cell:>{width}}" for cell in row)
+        for name, row in zip(["", *names], rows, strict=True)
+    ]
+    return ["true class by row, predicted by column:", *lines]

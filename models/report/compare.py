@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from ...base.charts import Chart
 from ...base.errors import UserError
 from ...base.files import JsonObject
 from ...base.tables import table
+from ..run.config import flat
 from ..run.folder import Run
 from ..run.records import Figures, TrainingRecord
 from . import figures
@@ -100,20 +101,16 @@ def _read(workdir: Path, name: str, split: str | None) -> Compared:
 
 def differences(runs: Sequence[Compared]) -> dict[str, list[str]]:
     """What is not the same in all runs: its value in each, by its name."""
-    settings = [_flat({name: run.recorded.get(name) for name in _COMPARED}) for run in runs]
+    settings = [
+        {
+            name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            for name, value in flat({key: run.recorded.get(key) for key in _COMPARED}).items()
+        }
+        for run in runs
+    ]
     names = dict.fromkeys(name for fields in settings for name in fields if name not in _LEFT_OUT)
     values = {name: [fields.get(name, "–") for fields in settings] for name in names}
     return {name: in_each for name, in_each in values.items() if len(set(in_each)) > 1}
-
-
-def _flat(value: object, name: str = "") -> dict[str, str]:
-    """Nested settings by names such as `recipe.epochs`."""
-    if isinstance(value, Mapping):
-        flat: dict[str, str] = {}
-        for key, inner in value.items():
-            flat |= _flat(inner, f"{name}.{key}" if name else key)
-        return flat
-    return {name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}
 
 
 def warnings(runs: Sequence[Compared]) -> list[str]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...base.tables import short
 from ..evaluation.metrics import Evaluation, wilson_interval
-from ..evaluation.text import confusion_matrix
+from ..evaluation.result import confusion_matrix
 from .facts import Facts
 from .run_figures import points
 

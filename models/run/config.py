@@ -9,7 +9,7 @@ from ... import __version__
 from ...base import configs, progress
 from ...base.errors import DataError, UserError
 from ...base.files import JsonObject
-from ...data.dataset import Dataset, Split, open_dataset
+from ...data.dataset import Dataset, open_dataset
 from ...data.pipeline.preprocess import Preprocess
 from ..recipe import Recipe
 from .pipeline import PipelineConfig
@@ -25,7 +25,6 @@ class MixConfig:
     """A dataset that is mixed in.
 
     Attributes:
-      name, fingerprint: of the dataset.
       split: in TFDS's syntax.
       weight: the run's own dataset has the weight 1.
     """
@@ -38,14 +37,7 @@ class MixConfig:
 
 @dataclasses.dataclass(frozen=True)
 class DatasetConfig:
-    """What a run trains and validates on.
-
-    Attributes:
-      name, version, fingerprint: of the dataset.
-      label_names: by class number.
-      train_split, validation_split: in TFDS's syntax.
-      mix: datasets that are trained on too.
-    """
+    """What a run trains and validates on; splits are in TFDS's syntax."""
 
     name: str
     version: str
@@ -55,23 +47,6 @@ class DatasetConfig:
     validation_split: str
     mix: tuple[MixConfig, ...] = ()
 
-    @classmethod
-    def of(cls, training: Split, mixed: tuple[Split, ...], validation: Split) -> "DatasetConfig":
-        """The configuration of these splits; `training` and `validation` are of one dataset."""
-        dataset = training.dataset
-        return cls(
-            dataset.name,
-            dataset.version,
-            dataset.fingerprint,
-            dataset.label_names,
-            training.name,
-            validation.name,
-            tuple(
-                MixConfig(split.dataset.name, split.dataset.fingerprint, split.name, split.weight)
-                for split in mixed
-            ),
-        )
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunConfig:
@@ -79,11 +54,7 @@ class RunConfig:
 
     Attributes:
       model: a name in the registry.
-      recipe_name: the recipe that the flags started from.
-      recipe: the hyperparameters after the flags.
-      preprocess: from raw pixels to the network's input.
-      dataset: what it trains and validates on.
-      pipeline: how it reads its images.
+      recipe_name: the recipe that the flags started from; `recipe` is the one after them.
       data_dir: where the dataset lay.
       seed: of weights and order.
     """
@@ -121,9 +92,8 @@ class RunConfig:
         """
         if config.get("format") != _FORMAT:
             raise DataError("it is not a configuration of this version of digitline")
-        names = {field.name for field in dataclasses.fields(cls)}
-        own = {name: value for name, value in config.items() if name in names}
-        return configs.from_config(cls, own)
+        names = config.keys() & {field.name for field in dataclasses.fields(cls)}
+        return configs.from_config(cls, {name: config[name] for name in names})
 
 
 def is_ours(config: object) -> bool:
@@ -133,23 +103,20 @@ def is_ours(config: object) -> bool:
 
 def differences(there: RunConfig, here: RunConfig) -> list[str]:
     """What makes two runs others: `recipe.epochs is 5.0 there, 3.0 here`."""
-    first, second = (_flat(configs.to_config(config)) for config in (there, here))
+    first, second = (flat(configs.to_config(config)) for config in (there, here))
     return [
-        f"{name} is {first.get(name)} there, {second.get(name)} here"
-        for name in {**first, **second}
-        if name.partition(".")[0] in _IDENTITY and first.get(name) != second.get(name)
+        f"{name} is {first[name]} there, {second[name]} here"
+        for name in first
+        if name.partition(".")[0] in _IDENTITY and first[name] != second[name]
     ]
 
 
-def _flat(config: JsonObject, prefix: str = "") -> dict[str, object]:
-    """Nested objects as one, with dots in the names."""
-    flat: dict[str, object] = {}
-    for name, value in config.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat
+def flat(value: object, name: str = "") -> dict[str, object]:
+    """Nested objects as one, with names such as `recipe.epochs`."""
+    if not isinstance(value, dict):
+        return {name: value}
+    members = (flat(inner, f"{name}.{key}" if name else key) for key, inner in value.items())
+    return {key: inner for member in members for key, inner in member.items()}
 
 
 def open_run_dataset(config: RunConfig, data_dir: Path | str | None) -> Dataset:
@@ -168,14 +135,12 @@ def open_run_dataset(config: RunConfig, data_dir: Path | str | None) -> Dataset:
             f"note: {dataset.directory} is not byte for byte the dataset of the run "
             f"(fingerprint {dataset.fingerprint}, the run's is {config.dataset.fingerprint})"
         )
-    if (dataset.label_names, dataset.image_shape) != (
-        config.label_names,
-        config.preprocess.image_shape,
-    ):
+    image_shape = config.preprocess.image_shape
+    if (dataset.label_names, dataset.image_shape) != (config.label_names, image_shape):
         raise UserError(
             f"{dataset.directory} does not fit the run: it has {dataset.num_classes} classes and "
             f"images {list(dataset.image_shape)}, the run {len(config.label_names)} and "
-            f"{list(config.preprocess.image_shape)}; give the right --data_dir"
+            f"{list(image_shape)}; give the right --data_dir"
         )
     return dataset
 
@@ -185,14 +150,10 @@ def git_commit() -> str | None:
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
+    git = ["git", "-C", str(root), "rev-parse", "HEAD"]
     try:
-        done = subprocess.run(
-            ["git", "-C", str(root), "rev-parse", "HEAD"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        return subprocess.check_output(
+            git, stderr=subprocess.DEVNULL, text=True, timeout=10
+        ).strip()
+    except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip() or None

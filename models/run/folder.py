@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ...base import configs, files
 from ...base.errors import DataError, UsageError, UserError, first_line
+from ...base.files import JsonObject
 from ...base.tf import keras
 from .config import RunConfig, differences, is_ours
 from .records import Figures, MetricsRow, TrainingRecord
@@ -73,17 +74,13 @@ class Run:
 
     def _refuse_foreign(self) -> None:
         """Other people's files may have our names; they are neither used nor deleted."""
-        if self.config.exists():
-            if is_ours(files.read_json(self.config)):
-                return
-            foreign = self.config
-        elif self.checkpoints.exists() or self.model.exists():
-            foreign = self.checkpoints if self.checkpoints.exists() else self.model
-        else:
+        if self.config.exists() and is_ours(files.read_json(self.config)):
             return
-        raise UsageError(
-            f"{foreign} does not belong to a run of digitline: choose another --workdir"
-        )
+        for path in (self.config, self.checkpoints, self.model):
+            if path.exists():
+                raise UsageError(
+                    f"{path} does not belong to a run of digitline: choose another --workdir"
+                )
 
     def _refuse_other(self, config: RunConfig) -> None:
         different = differences(self.load_config(), config)
@@ -96,9 +93,9 @@ class Run:
     def _delete(self) -> None:
         """Deletes only our own files: the folder may hold others."""
         self.model.unlink(missing_ok=True)  # First, so that a kill leaves no finished run.
-        report = self.workdir / "report.html"
-        for path in (self.evaluation, self.training_record, self.metrics, report):
+        for path in (self.evaluation, self.training_record, self.metrics):
             path.unlink(missing_ok=True)
+        (self.workdir / "report.html").unlink(missing_ok=True)
         for folder in (self.checkpoints, self.workdir / "tensorboard"):
             shutil.rmtree(folder, ignore_errors=True)
         self.config.unlink(missing_ok=True)  # Last: it tells that the others are ours.
@@ -108,12 +105,10 @@ class Run:
         if not self.metrics.exists():
             return
         kept = []
-        for line in self.metrics.read_text(encoding="utf-8").splitlines():
-            try:
+        with contextlib.suppress(ValueError, KeyError, TypeError):  # A kill in mid-line.
+            for line in self.metrics.read_text(encoding="utf-8").splitlines():
                 if json.loads(line)["step"] <= step:
                     kept.append(line + "\n")
-            except (ValueError, KeyError, TypeError):
-                break  # The kill came in the middle of this line.
         files.write_text(self.metrics, "".join(kept))
 
     def log_metrics(self, row: MetricsRow) -> None:
@@ -127,16 +122,17 @@ class Run:
 
     def add_evaluation(self, split: str, figures: Figures) -> None:
         """Writes the figures of a split into `evaluation.json`, beside those of others."""
-        known = files.read_json(self.evaluation) if self.evaluation.exists() else {}
-        files.write_json(self.evaluation, {**known, split: figures.to_config()})
+        files.write_json(self.evaluation, {**self._evaluations(), split: figures.to_config()})
 
     def evaluation_of(self, split: str) -> Figures | None:
         """The figures of a split in `evaluation.json`; None where some are missing."""
-        known = files.read_json(self.evaluation) if self.evaluation.exists() else {}
         try:
-            return configs.from_config(Figures, known[split])
+            return configs.from_config(Figures, self._evaluations()[split])
         except (KeyError, DataError):  # Earlier versions had fewer figures.
             return None
+
+    def _evaluations(self) -> JsonObject:
+        return files.read_json(self.evaluation) if self.evaluation.exists() else {}
 
     def finish(self, model: keras.Model, record: TrainingRecord) -> None:
         """Writes `training.json`, then `model.keras`: the run is finished."""

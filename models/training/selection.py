@@ -1,25 +1,18 @@
 """Which images a run trains on and validates on."""
 
 import dataclasses
-from pathlib import Path
 
 from ...base.errors import UsageError
 from ...data import shards
 from ...data.dataset import Dataset, Split, open_dataset
-from ..run.config import DatasetConfig
+from ..run.config import DatasetConfig, MixConfig
 from ..run.pipeline import PipelineConfig
 from .options import TrainOptions
 
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """The images of a run.
-
-    Attributes:
-      training: the part of the dataset to train on.
-      mixed: parts of other datasets to train on too.
-      validation: of the dataset.
-    """
+    """The images of a run; `mixed` are parts of other datasets to train on too."""
 
     training: Split
     mixed: tuple[Split, ...]
@@ -33,7 +26,19 @@ class Selection:
     @property
     def config(self) -> DatasetConfig:
         """As the run's configuration has it."""
-        return DatasetConfig.of(self.training, self.mixed, self.validation)
+        dataset = self.training.dataset
+        return DatasetConfig(
+            dataset.name,
+            dataset.version,
+            dataset.fingerprint,
+            dataset.label_names,
+            self.training.name,
+            self.validation.name,
+            tuple(
+                MixConfig(split.dataset.name, split.dataset.fingerprint, split.name, split.weight)
+                for split in self.mixed
+            ),
+        )
 
     def first_batches(self, training: int, validation: int) -> "Selection":
         """Only the first images of each split."""
@@ -56,10 +61,9 @@ def select(options: TrainOptions, dataset: Dataset) -> Selection:
             f"({', '.join(dataset.label_names)}): there is nothing to tell apart; add images of "
             "another class and prepare it again"
         )
-    train_name, validation_name = dataset.default_splits()
-    train_name = options.train_split or train_name
-    validation_name = options.validation_split or validation_name
-    validation = dataset.split(validation_name)
+    default_train, default_validation = dataset.default_splits()
+    train_name = options.train_split or default_train
+    validation = dataset.split(options.validation_split or default_validation)
     _check_splits(dataset.split(train_name), validation)
     mixed = tuple(_mixed(word, dataset, options) for word in options.mix)
     selection = Selection(training_split(dataset, train_name, options.pipeline), mixed, validation)
@@ -73,12 +77,7 @@ def select(options: TrainOptions, dataset: Dataset) -> Selection:
 
 
 def training_split(dataset: Dataset, name: str, pipeline: PipelineConfig) -> Split:
-    """The part of a split that a run trains on.
-
-    Args:
-      dataset: of the run.
-      name: of the split, in TFDS's syntax.
-      pipeline: tells the part.
+    """The part of a split, named in TFDS's syntax, that a run trains on.
 
     Raises:
       UsageError: there is no such split or part.
@@ -110,7 +109,7 @@ def _mixed(word: str, dataset: Dataset, options: TrainOptions) -> Split:
         weight = 0.0
     if not name or not 0 < weight < float("inf"):
         raise UsageError(f"--mix={word}: expected name:weight, with a weight above 0")
-    other = open_dataset(Path(options.data_dir), name)
+    other = open_dataset(options.data_dir, name)
     if (other.image_shape, other.num_classes) != (dataset.image_shape, dataset.num_classes):
         raise UsageError(
             f"--mix={word}: {name} has images {list(other.image_shape)} and {other.num_classes} "
@@ -121,11 +120,7 @@ def _mixed(word: str, dataset: Dataset, options: TrainOptions) -> Split:
 
 
 def _shard(text: str) -> tuple[int, int]:
-    """Which part, of how many.
-
-    Raises:
-      UsageError: it is not i/n with i below n.
-    """
+    """Which part, of how many."""
     index, _, number = text.partition("/")
     if index.isdecimal() and number.isdecimal() and int(index) < int(number):
         return int(index), int(number)
