@@ -11,7 +11,7 @@ Test accuracy, mean and range of 3 seeds, and training time on 2 cores:
 
 from ..base import command
 from ..base.tf import keras
-from .recipe import Recipe
+from .recipe import Recipe, best
 
 NAME = "convnet3"
 ARTICLE_ACCURACY = "98.68 %"
@@ -21,23 +21,16 @@ RECIPES = {
     "article": Recipe(optimizer="rmsprop", learning_rate=1e-3, batch_size=128, epochs=10),
     # The last pooling of the network looks at only 22x22 pixels, those at the top left; cut
     # from all sides, the image has its digit in them.
-    "best": Recipe(
+    "best": best(
         optimizer="adamw",
         learning_rate=2e-3,
-        schedule="cosine",
-        warmup=0.05,
         weight_decay=0.3,
-        batch_size=128,
         epochs=50,
-        mean=0.1307,
-        std=0.3081,
         crop=3,
         ema_decay=0.9995,
         augment_shift=1.0,
         augment_rotate=8.0,
         augment_scale=0.08,
-        augment_shear=5.0,
-        augment_elastic=0.5,
         augment_stroke=0.5,
     ),
 }

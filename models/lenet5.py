@@ -15,32 +15,16 @@ Test accuracy, mean and range of 3 seeds, and training time on 2 cores:
 
 from ..base import command
 from ..base.tf import keras
-from .recipe import Recipe
+from .recipe import Recipe, best
 
 NAME = "lenet5"
 ARTICLE_ACCURACY = "99.26 %"
-# Smaller images are padded, larger ones resized.
 INPUT_SIZE = (32, 32)
 
 RECIPES = {
     # The article's own: constant rate, pixels scaled to 0..1.
     "article": Recipe(optimizer="adam", learning_rate=1e-3, batch_size=64, epochs=5),
-    "best": Recipe(
-        optimizer="adam",
-        learning_rate=3e-3,
-        schedule="cosine",
-        warmup=0.1,
-        batch_size=128,
-        epochs=15,
-        mean=0.1307,
-        std=0.3081,
-        ema_decay=0.998,
-        augment_shift=1.5,
-        augment_rotate=10.0,
-        augment_scale=0.1,
-        augment_shear=5.0,
-        augment_elastic=0.5,
-    ),
+    "best": best(learning_rate=3e-3, warmup=0.1, epochs=15, ema_decay=0.998),
 }
 
 

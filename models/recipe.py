@@ -116,3 +116,21 @@ class Recipe:
         """Optimizer steps of a whole run over a split of that many examples."""
         steps = max(1, round(self.epochs * examples / self.batch_size))
         return min(steps, self.max_steps) if self.max_steps else steps
+
+
+# A network's `best` recipe, with what most of them have; `mean` and `std` are those of MNIST.
+best = partial(
+    Recipe,
+    schedule="cosine",
+    warmup=0.05,
+    batch_size=128,
+    epochs=20,
+    mean=0.1307,
+    std=0.3081,
+    ema_decay=0.999,
+    augment_shift=1.5,
+    augment_rotate=10.0,
+    augment_scale=0.1,
+    augment_shear=5.0,
+    augment_elastic=0.5,
+)

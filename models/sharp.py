@@ -18,12 +18,11 @@ from typing import Any
 
 from ..base import command
 from ..base.tf import keras
-from .recipe import Recipe
+from .recipe import best
 from .training.layers import batch_norm
 
 NAME = "sharp"
 ARTICLE_ACCURACY = "ours"
-# Smaller images are padded, larger ones resized.
 INPUT_SIZE = (28, 28)
 
 # Chosen on three folds of the training images, 50,000 to train on and 10,000 to validate on:
@@ -32,28 +31,21 @@ INPUT_SIZE = (28, 28)
 # weaker augmentation in the last epochs. Worse: only shifts of 20 % and rotations (99.66), ten
 # layers without pooling (99.63), half the epochs (99.64), erased rectangles (99.58).
 RECIPES = {
-    "best": Recipe(
+    "best": best(
         optimizer="sgd",
         learning_rate=0.1,
-        schedule="cosine",
-        warmup=0.05,
-        momentum=0.9,
         weight_decay=5e-4,
         label_smoothing=0.05,
         ema_decay=0.9995,
-        batch_size=128,
         epochs=30,
         select="best",
-        mean=0.1307,
-        std=0.3081,
         augment_shift=2.0,
         augment_rotate=12.0,
-        augment_scale=0.1,
         augment_shear=8.0,
         augment_elastic=0.7,
         augment_stroke=0.6,
         dtype="bfloat16",
-    )
+    ),
 }
 
 

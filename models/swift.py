@@ -20,7 +20,6 @@ from .training.layers import batch_norm
 
 NAME = "swift"
 ARTICLE_ACCURACY = "ours"
-# Smaller images are padded, larger ones resized.
 INPUT_SIZE = (28, 28)
 
 RECIPES = {

@@ -11,7 +11,7 @@ Test accuracy, mean and range of 3 seeds, and training time on 2 cores:
 
 from ..base import command
 from ..base.tf import keras
-from .recipe import Recipe
+from .recipe import Recipe, best
 
 NAME = "twoconv"
 ARTICLE_ACCURACY = "98.7 %"
@@ -21,20 +21,10 @@ RECIPES = {
     "article": Recipe(
         optimizer="adam", learning_rate=1e-4, batch_size=64, epochs=12, max_steps=10_000
     ),
-    "best": Recipe(
-        optimizer="adam",
+    "best": best(
         learning_rate=1.5e-3,
-        schedule="cosine",
-        warmup=0.05,
-        batch_size=128,
-        epochs=20,
-        mean=0.1307,
-        std=0.3081,
-        ema_decay=0.999,
         label_smoothing=0.05,
-        augment_shift=1.5,
         augment_rotate=12.0,
-        augment_scale=0.1,
         augment_shear=8.0,
         augment_elastic=0.7,
     ),

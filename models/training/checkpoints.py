@@ -33,17 +33,11 @@ class Checkpoints:
         self._checkpoint = tf.train.Checkpoint(**state)
 
     def save(self, step: int, record: JsonObject | None = None) -> None:
-        """Writes a checkpoint of a step, then removes the oldest.
-
-        Args:
-          step: part of its name.
-          record: what to remember beside it, as JSON can hold it.
-        """
+        """Writes a checkpoint with what to remember beside it, then removes the oldest."""
         files.ensure_folder(self._folder)
-        prefix = self._prefix(step)
-        record_path = prefix.with_suffix(".json")
+        record_path = self._prefix(step).with_suffix(".json")
         record_path.unlink(missing_ok=True)  # Its checkpoint is about to be overwritten.
-        self._checkpoint.write(str(prefix))
+        self._checkpoint.write(str(self._prefix(step)))
         digests = {path.name: files.sha256(path) for path in self._files(step)}
         files.write_json(record_path, {**(record or {}), "step": step, "sha256": digests})
         for old in self._steps()[: -self._keep]:
@@ -59,26 +53,25 @@ class Checkpoints:
           UserError: there are some, and all are damaged or do not fit.
         """
         self._remove_unfinished()
-        causes: list[str] = []
-        steps = self._steps()[::-1]
-        for number, step in enumerate(steps):
+        causes: dict[int, str] = {}
+        for step in reversed(self._steps()):
             record = self._whole(step)
-            damage = self._read(step) if record is not None else "is damaged"
+            damage = "is damaged" if record is None else self._read(step)
             if damage is None:
                 if causes:
                     progress.say(f"using the checkpoint before it, of step {step:,}")
                 # Else they would count as the newest, and this one go as the oldest.
-                for damaged in steps[:number]:
+                for damaged in causes:
                     self._remove(damaged)
                 return record
-            causes.append(f"the checkpoint {self._prefix(step)} {damage}")
-            progress.say(causes[-1])
-        if causes:
-            raise UserError(f"{causes[0]}, and there is no other; train again with --overwrite")
+            causes[step] = f"the checkpoint {self._prefix(step)} {damage}"
+            progress.say(causes[step])
+        for cause in causes.values():
+            raise UserError(f"{cause}, and there is no other; train again with --overwrite")
         return None
 
     def _read(self, step: int) -> str | None:
-        """Restores a checkpoint; returns why it cannot be, if so."""
+        """Restores a checkpoint; returns why that is impossible, if it is."""
         try:
             self._checkpoint.read(str(self._prefix(step))).assert_existing_objects_matched()
         except (AssertionError, ValueError, tf.errors.OpError) as error:
@@ -103,10 +96,9 @@ class Checkpoints:
         """The record of a checkpoint, if all its files are as they were written."""
         try:
             record = files.read_json(self._prefix(step).with_suffix(".json"))
-            for name, digest in record["sha256"].items():
-                if files.sha256(self._folder / name) != digest:
-                    return None
-            return record
+            digests = record["sha256"].items()
+            is_whole = all(files.sha256(self._folder / name) == digest for name, digest in digests)
+            return record if is_whole else None
         except (UserError, OSError, KeyError, TypeError, AttributeError):
             return None
 

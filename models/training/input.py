@@ -1,7 +1,8 @@
 """What the loop trains and validates on: the devices, and the batches."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ...base.tf import keras, tf
@@ -61,17 +62,10 @@ def validation_batches(config: RunConfig, validation: Split) -> Iterator[Batch]:
     return evaluation_batches(validation, config.preprocess, EVALUATION_BATCH)
 
 
-class Validator:
-    """Evaluates the model on the validation split."""
-
-    def __init__(self, config: RunConfig, validation: Split, model: keras.Model):
-        self._config, self._validation = config, validation
-        self._evaluate = evaluator(model)
-        # Read once, since it is seen after every epoch; unless images are not to be held.
-        in_memory = config.pipeline.cache == "memory"
-        self._held = list(validation_batches(config, validation)) if in_memory else None
-
-    def __call__(self) -> Evaluation:
-        if self._held is not None:
-            return self._evaluate(self._held)
-        return self._evaluate(validation_batches(self._config, self._validation))
+def validator(config: RunConfig, validation: Split, model: keras.Model) -> Callable[[], Evaluation]:
+    """A function that evaluates the model on the validation split."""
+    evaluate, batches = evaluator(model), functools.partial(validation_batches, config, validation)
+    if config.pipeline.cache != "memory":  # Images are not to be held.
+        return lambda: evaluate(batches())
+    held = list(batches())  # Read once, since it is seen after every epoch.
+    return lambda: evaluate(held)

@@ -1,6 +1,5 @@
 """Ctrl-C and SIGTERM in training: noted, so that the loop can save before it ends."""
 
-import contextlib
 import signal
 import threading
 import types
@@ -12,12 +11,7 @@ _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
 class Stopped(UserError):  # noqa: N818 (it is not an error)
-    """A signal stopped the run, which has saved its state. Exit status 128 + signal, as shells do.
-
-    Args:
-      message: what was saved, and how to go on.
-      number: of the signal.
-    """
+    """A signal stopped the run, whose state is saved. Exit status 128 + signal, as of shells."""
 
     def __init__(self, message: str, number: int):
         super().__init__(message)
@@ -33,14 +27,15 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.number: int | None = None
-        self._before: dict[int, Callable[..., object] | int | None] = {}
+        self._before: dict[int, Callable[..., object] | int] = {}
 
     def __enter__(self) -> "Interrupts":
         if threading.current_thread() is threading.main_thread():  # Python allows it only there.
             for number in _NAMES:
                 # What the caller has ignored stays so: Ctrl-C, of a script's background job.
                 if signal.getsignal(number) != signal.SIG_IGN:
-                    self._before[number] = signal.signal(number, self._note)
+                    before = signal.signal(number, self._note)
+                    self._before[number] = before or signal.SIG_DFL
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -48,14 +43,11 @@ class Interrupts:
             signal.signal(number, handler)
         self._before.clear()
 
-    def _note(self, number: int, frame: types.FrameType | None) -> None:
-        del frame
+    def _note(self, number: int, _: types.FrameType | None) -> None:
         self.number = number
-        handler = self._before.get(number)
-        with contextlib.suppress(TypeError):
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+        signal.signal(number, self._before[number])
 
     @property
     def name(self) -> str:
         """Of the signal that came."""
-        return _NAMES.get(signal.Signals(self.number), "a signal") if self.number else ""
+        return _NAMES[signal.Signals(self.number)] if self.number else ""

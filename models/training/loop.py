@@ -8,7 +8,6 @@ in the same weights as one that was not.
 import dataclasses
 import math
 import time
-from collections.abc import Callable
 
 from ...base import progress
 from ...base.errors import UserError
@@ -18,14 +17,14 @@ from ..evaluation.metrics import Evaluation
 from ..run.config import RunConfig
 from ..run.folder import Run
 from ..run.records import MetricsRow, TrainingRecord
-from .input import Validator, local_strategy, run_batches
+from .input import local_strategy, run_batches, validator
 from .interrupts import Interrupts, Stopped
 from .metrics_log import MetricsLog, Tally
 from .optimizer import make_schedule
 from .options import Settings
 from .plan import Plan
 from .selection import Selection
-from .state import State, restore
+from .state import restore
 from .steps import StepFigures, step_function
 
 # A graph call is to take this long, so that a signal is heard soon; it does the number of steps
@@ -46,7 +45,6 @@ class Trained:
     """The end of a run.
 
     Attributes:
-      model: what was trained.
       evaluation: of the model on the validation split.
       record: how it went; damaged records are for the caller to count.
     """
@@ -69,46 +67,26 @@ def train(run: Run, config: RunConfig, selection: Selection, settings: Settings)
       Stopped: a signal came; the state is saved.
       UserError: the loss is not finite, or the data are damaged.
     """
-    metrics_log = MetricsLog(run, config.recipe, settings.tensorboard)
-    examples = sum(split.examples for split in selection.trained_on)
-    plan = Plan(config.recipe, settings, examples)
-    strategy = local_strategy()
-    state = restore(run, config, plan, strategy)
-    batches = run_batches(
-        strategy, config, selection.trained_on, settings.cache_dir, state.first_step
-    )
-    run_steps = step_function(
-        strategy, state.networks, state.optimizer, config.recipe, len(config.label_names)
-    )
-    validate = Validator(config, selection.validation, state.networks.model)
-    loop = _Loop(run, plan, state, metrics_log, validate)
-
-    def steps(count: int) -> StepFigures:
-        try:
-            return run_steps(batches, tf.constant(count, tf.int64))
-        except _DATA_ERRORS as error:
-            for split in selection.trained_on:
-                damage = records.diagnose(split)
-                if damage:
-                    raise damage from error
-            raise
-
-    return loop.train(steps)
+    return _Loop(run, config, selection, settings).train()
 
 
 class _Loop:
     """A run that is going on."""
 
-    def __init__(
-        self,
-        run: Run,
-        plan: Plan,
-        state: State,
-        metrics_log: MetricsLog,
-        validate: Validator,
-    ):
-        self._run, self._plan, self._state = run, plan, state
-        self._metrics_log, self._validate = metrics_log, validate
+    def __init__(self, run: Run, config: RunConfig, selection: Selection, settings: Settings):
+        self._run, self._splits = run, selection.trained_on
+        self._metrics_log = MetricsLog(run, config.recipe, settings.tensorboard)
+        examples = sum(split.examples for split in self._splits)
+        self._plan = plan = Plan(config.recipe, settings, examples)
+        strategy = local_strategy()
+        self._state = state = restore(run, config, plan, strategy)
+        self._batches = run_batches(
+            strategy, config, self._splits, settings.cache_dir, state.first_step
+        )
+        self._run_steps = step_function(
+            strategy, state.networks, state.optimizer, config.recipe, len(config.label_names)
+        )
+        self._validate = validator(config, selection.validation, state.networks.model)
         self._schedule = make_schedule(plan.recipe, plan.total_steps, plan.examples)
         self._step = self._saved_step = state.first_step
         self._tally = Tally()
@@ -120,17 +98,13 @@ class _Loop:
         # It may have been killed at its end.
         self._ended_by = self._time_is_up() or self._patience_is_over()
 
-    def train(self, run_steps: Callable[[int], StepFigures]) -> Trained:
-        """Does the steps that are left.
-
-        Args:
-          run_steps: does this many at most.
-        """
+    def train(self) -> Trained:
+        """Does the steps that are left."""
         total, size = self._plan.total_steps, self._plan.recipe.batch_size
         bar = progress.Progress(self._run.workdir.name, total * size, self._step * size)
         with Interrupts() as interrupts, bar:
             while self._step < total and not self._ended_by and not interrupts.number:
-                figures = self._call(run_steps)
+                figures = self._call()
                 note = f"loss {self._tally.loss:.4f}, accuracy {self._tally.accuracy:.2%}"
                 bar.advance(int(figures.steps) * size, note)
                 self._ended_by = self._time_is_up()
@@ -148,11 +122,16 @@ class _Loop:
                 )
         return self._result()
 
-    def _call(self, run_steps: Callable[[int], StepFigures]) -> StepFigures:
+    def _call(self) -> StepFigures:
         """Some steps: up to the next one that is logged, and no longer than `_CALL_S`."""
         count = min(self._steps_per_call, self._plan.next_stop(self._step) - self._step)
         begun = time.monotonic()
-        figures = run_steps(count)
+        try:
+            figures = self._run_steps(self._batches, tf.constant(count, tf.int64))
+        except _DATA_ERRORS as error:
+            for damage in filter(None, map(records.diagnose, self._splits)):
+                raise damage from error
+            raise
         seconds = time.monotonic() - begun
         self._step += int(figures.steps)
         self._tally.add(figures, seconds)
@@ -223,12 +202,10 @@ class _Loop:
         self._saved_step, self._saved = self._step, time.monotonic()
 
     def _diverged(self, name: str, loss: float, figures: StepFigures) -> UserError:
-        before = ""
-        if self._last_row is not None:
-            before = (
-                f"; at step {self._last_row.step:,} they were {self._last_row.gradient_norm:g} and "
-                f"{self._last_row.weight_norm:g}"
-            )
+        last, before = self._last_row, ""
+        if last is not None:
+            norms = f"{last.gradient_norm:g} and {last.weight_norm:g}"
+            before = f"; at step {last.step:,} they were {norms}"
         return UserError(
             f"the {name} is {loss} at step {self._step:,}: training diverged (norm of the "
             f"gradients {float(figures.gradient_norm):g}, of the weights {self._weight_norm():g}"
@@ -246,13 +223,12 @@ class _Loop:
         if selects_best and (best is None or best.step != self._step):
             validations.restore_best()
             evaluation = None
-        seconds = self._state.seconds
         record = TrainingRecord(
             parameters=networks.model.count_params(),
             steps=self._step,
             resumed_from=self._state.first_step,
-            seconds=seconds,
-            images_per_s=self._step * recipe.batch_size / max(seconds, 1e-9),
+            seconds=self._state.seconds,
+            images_per_s=self._step * recipe.batch_size / max(self._state.seconds, 1e-9),
             ended_by=self._ended_by or self._plan.last_step_ends_by,
             best=validations.best,
         )

@@ -12,11 +12,11 @@ from .steps import StepFigures
 
 
 class Tally:
-    """Figures of the steps since the last row."""
+    """Means over the steps since the last row, and the gradient norm of the last step."""
 
     def __init__(self) -> None:
         self._steps, self._loss, self._accuracy, self._seconds = 0, 0.0, 0.0, 0.0
-        self.gradient_norm = 0.0  # Of the last step.
+        self.gradient_norm = 0.0
 
     def add(self, figures: StepFigures, seconds: float) -> None:
         """Counts the steps of a call."""
@@ -28,27 +28,19 @@ class Tally:
 
     @property
     def loss(self) -> float:
-        """The mean over the steps."""
         return self._loss / self._steps
 
     @property
     def accuracy(self) -> float:
-        """The mean over the steps."""
         return self._accuracy / self._steps
 
     @property
     def steps_per_s(self) -> float:
-        """Speed of the steps."""
         return self._steps / max(self._seconds, 1e-9)
 
 
 class MetricsLog:
-    """Writes the rows of a run.
-
-    Args:
-      run: whose `metrics.jsonl`.
-      recipe: for the text.
-      tensorboard: whether to write scalars for TensorBoard too, into `<workdir>/tensorboard`.
+    """Writes the rows of a run, for TensorBoard too if it is wanted.
 
     Raises:
       UsageError: TensorBoard is not installed.

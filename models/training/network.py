@@ -57,12 +57,7 @@ class Networks:
 
 
 def make(build: Callable[[], keras.Model], recipe: Recipe) -> Networks:
-    """Builds what the recipe needs; the averages begin at the first weights.
-
-    Args:
-      build: makes the network, the same one each time but for the weights.
-      recipe: how it is trained.
-    """
+    """Builds what the recipe needs; the averages begin at the first weights."""
     with _computing_in(recipe.dtype), layers.fused():
         trained = build()
     is_plain = recipe.dtype == "float32" and not any(

@@ -56,10 +56,7 @@ def make_schedule(
     Topin, "Super-convergence: very fast training of neural networks using large
     learning rates", 2018.
 
-    Args:
-      recipe: how to train.
-      total_steps: of the whole run.
-      examples: in an epoch.
+    Args: as of `make_optimizer`.
     """
     peak, warmup = recipe.learning_rate, round(recipe.warmup * total_steps)
     rest = max(1, total_steps - warmup)

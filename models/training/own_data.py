@@ -14,10 +14,6 @@ from ...data.prepare import run
 def prepare(data: Path, data_dir: Path) -> str:
     """Prepares people's own images, unless they are prepared and have not changed since.
 
-    Args:
-      data: an image folder, or a .csv or .npz file.
-      data_dir: the root of all datasets.
-
     Returns:
       The dataset's name.
 

@@ -9,13 +9,7 @@ from .options import Settings
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """The steps of a run.
-
-    Attributes:
-      recipe: how it trains.
-      settings: how often it logs and validates.
-      examples: images in an epoch.
-    """
+    """The steps of a run, with this many examples in an epoch."""
 
     recipe: Recipe
     settings: Settings

@@ -17,14 +17,7 @@ from .validations import Validations
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """What a step changes, and where it is saved.
-
-    Attributes:
-      networks: what is trained, and the model that comes of it.
-      optimizer: built for their variables.
-      validations: what they have found so far.
-      first_step: steps that are done already.
-    """
+    """What a step changes, and where it is saved; `first_step` steps are done already."""
 
     networks: network.Networks
     optimizer: keras.optimizers.Optimizer

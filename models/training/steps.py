@@ -36,12 +36,6 @@ def step_function(
     """A graph function of (iterator, count) that does up to `count` steps.
 
     It ends early, after the step, where the loss is not finite.
-
-    Args:
-      strategy: under which it runs.
-      networks, recipe: what to train, and how.
-      optimizer: built for the trainable variables.
-      num_classes: K.
     """
     smoothing, network = recipe.label_smoothing, networks.trained
     variables = network.trainable_variables

@@ -22,9 +22,6 @@ class Validations:
       folder: of the run's checkpoints.
       variables: of the model that is validated.
       record: what `record` gave for the checkpoint that the run goes on from, if any.
-
-    Attributes:
-      best: the best validation, or None.
     """
 
     def __init__(self, folder: Path, variables: Sequence[tf.Variable], record: JsonObject):
