@@ -4,7 +4,6 @@ After Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning appli
 to document recognition", Proc. IEEE 86(11), 1998.
 
   digitline train --model=lenet3x3
-  python -m digitline.models.lenet3x3
 
 Test accuracy, mean and range of 3 seeds, and training time on 2 cores:
 

@@ -5,7 +5,6 @@ document recognition", Proc. IEEE 86(11), 1998. The network is the form that
 tutorials use: average pooling without weights, every map connected, ReLU.
 
   digitline train --model=lenet5
-  python -m digitline.models.lenet5
 
 Test accuracy, mean and range of 3 seeds, and training time on 2 cores:
 

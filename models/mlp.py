@@ -1,7 +1,6 @@
 """Two hidden layers of 512 with ReLU. 669,706 parameters on 28x28x1 images.
 
   digitline train --model=mlp
-  python -m digitline.models.mlp
 
 Test accuracy, mean and range of 3 seeds, and training time on 2 cores:
 

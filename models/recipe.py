@@ -1,4 +1,4 @@
-"""Hyperparameters: a frozen dataclass whose fields are flags of `digitline train`."""
+"""What decides the weights of a run: frozen dataclasses whose fields are flags of `train`."""
 
 import dataclasses
 from functools import partial
@@ -9,7 +9,11 @@ OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
 SCHEDULES = ("constant", "cosine", "one_cycle", "step")
 DTYPES = ("float32", "bfloat16")
 
+_data = partial(command_flags.flag, group="Data")
+_how = partial(command_flags.flag, group="How it runs")
 _flag = partial(command_flags.flag, group="Recipe (each flag's default is the recipe's own value)")
+_amount = partial(_flag, at_least=0.0)
+_share = partial(_amount, at_most=1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +23,7 @@ class Recipe:
     optimizer: str = _flag(
         "adam", "Optimizer; sgd is Nesterov's, with --momentum.", words=OPTIMIZERS
     )
-    learning_rate: float = _flag(1e-3, "Learning rate, at its peak.", at_least=0.0)
+    learning_rate: float = _amount(1e-3, "Learning rate, at its peak.")
     schedule: str = _flag(
         "constant",
         "How the learning rate continues after the peak: constant; cosine, half a period down "
@@ -27,43 +31,33 @@ class Recipe:
         "step, times --decay_rate after each --decay_epochs.",
         words=SCHEDULES,
     )
-    warmup: float = _flag(
-        0.0,
-        "Share of the steps in which the learning rate climbs to its peak.",
-        at_least=0.0,
-        at_most=1.0,
-    )
-    decay_rate: float = _flag(0.1, "With --schedule=step: the factor.", at_least=0.0, at_most=1.0)
+    warmup: float = _share(0.0, "Share of the steps in which the learning rate climbs to its peak.")
+    decay_rate: float = _share(0.1, "With --schedule=step: the factor.")
     decay_epochs: float = _flag(
         1.0, "With --schedule=step: epochs between two steps.", at_least=1e-6
     )
-    momentum: float = _flag(0.9, "Momentum, for --optimizer=sgd.", at_least=0.0, at_most=1.0)
-    weight_decay: float = _flag(
+    momentum: float = _share(0.9, "Momentum, for --optimizer=sgd.")
+    weight_decay: float = _amount(
         0.0,
         "Share of each kernel that is taken off in a step, times the learning rate (decoupled; "
         "biases and batch normalization are left out).",
-        at_least=0.0,
     )
-    clip_norm: float = _flag(
-        0.0, "Gradients are scaled down to this global norm; 0 for no limit.", at_least=0.0
+    clip_norm: float = _amount(
+        0.0, "Gradients are scaled down to this global norm; 0 for no limit."
     )
-    ema_decay: float = _flag(
+    ema_decay: float = _share(
         0.0,
         "Decay of the exponential moving average (EMA) of the weights, which is then validated and "
         "saved; 0 for none.",
         formerly="average",
-        at_least=0.0,
-        at_most=1.0,
     )
-    label_smoothing: float = _flag(
+    label_smoothing: float = _share(
         0.0,
         "Share of the target that is spread evenly over all classes; the training loss that is "
         "logged is against such targets, the validation loss against the labels.",
-        at_least=0.0,
-        at_most=1.0,
     )
     batch_size: int = _flag(64, "Images in a step.", at_least=1)
-    epochs: float = _flag(5.0, "Passes over the training split; fractions are fine.", at_least=0.0)
+    epochs: float = _amount(5.0, "Passes over the training split; fractions are fine.")
     max_steps: int = _flag(
         0, "End after this many steps, whatever --epochs says; 0 for no limit.", at_least=0
     )
@@ -72,11 +66,10 @@ class Recipe:
         "What the network computes in while it is trained; weights and exports are float32.",
         words=DTYPES,
     )
-    patience: float = _flag(
+    patience: float = _amount(
         0.0,
         "Stop when the validation loss has not fallen for this many epochs, and select the "
         "weights with the best validation accuracy; 0 to train to the end.",
-        at_least=0.0,
     )
     select: str = _flag(
         "last",
@@ -88,27 +81,19 @@ class Recipe:
     mean: float = _flag(0.0, "Subtracted from pixels that are scaled to 0..1.")
     std: float = _flag(1.0, "Divides the pixels after --mean is subtracted.", at_least=1e-6)
     crop: int = _flag(0, "Pixels cut from each side, of networks that take any size.", at_least=0)
-    augment_shift: float = _flag(0.0, "Random shift, up to this many pixels.", at_least=0.0)
-    augment_rotate: float = _flag(0.0, "Random rotation, up to this many degrees.", at_least=0.0)
-    augment_scale: float = _flag(
-        0.0, "Random scale, up to this share larger or smaller.", at_least=0.0, at_most=0.9
+    augment_shift: float = _amount(0.0, "Random shift, up to this many pixels.")
+    augment_rotate: float = _amount(0.0, "Random rotation, up to this many degrees.")
+    augment_scale: float = _share(
+        0.0, "Random scale, up to this share larger or smaller.", at_most=0.9
     )
-    augment_shear: float = _flag(
-        0.0, "Random shear, up to this many degrees.", at_least=0.0, at_most=80.0
+    augment_shear: float = _amount(0.0, "Random shear, up to this many degrees.", at_most=80.0)
+    augment_elastic: float = _amount(0.0, "Random elastic distortion, up to this many pixels.")
+    augment_erase: float = _share(
+        0.0, "Random erased rectangle, its sides up to this share of the image's.", at_most=0.9
     )
-    augment_elastic: float = _flag(
-        0.0, "Random elastic distortion, up to this many pixels.", at_least=0.0
-    )
-    augment_erase: float = _flag(
-        0.0,
-        "Random erased rectangle, its sides up to this share of the image's.",
-        at_least=0.0,
-        at_most=0.9,
-    )
-    augment_stroke: float = _flag(
+    augment_stroke: float = _share(
         0.0,
         "Random width of strokes, up to this share of a pixel wider or thinner on each side.",
-        at_least=0.0,
         at_most=0.9,
     )
 
@@ -116,6 +101,40 @@ class Recipe:
         """Optimizer steps of a whole run over a split of that many examples."""
         steps = max(1, round(self.epochs * examples / self.batch_size))
         return min(steps, self.max_steps) if self.max_steps else steps
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PipelineConfig:
+    """Where the training images are held, and which of the split they are; the fields are flags.
+
+    In a configuration on disk `shuffle_buffer` is null unless it counts.
+    """
+
+    cache: str = _data(
+        "memory",
+        "Where the decoded training split is held: in memory, in a file in --cache_dir that is "
+        "mapped into memory, or nowhere: then it is read again in each epoch.",
+        words=("memory", "file", "off"),
+    )
+    shuffle_buffer: int | None = _data(
+        10_000,
+        "With --cache=off: examples that the order is drawn from. Otherwise the whole split is "
+        "shuffled.",
+        at_least=1,
+    )
+    balance_classes: bool = _data(False, "Train on equally many images of each class.")
+    skip: int = _data(0, "For trials: skip this many training images.", at_least=0)
+    take: int | None = _data(None, "For trials: train on only this many images.", at_least=1)
+    shard: str = _data(
+        "0/1",
+        "Train on one of several disjoint parts of the training split, i/n: the i-th, from 0, "
+        "of n.",
+    )
+    deterministic: bool = _how(
+        False,
+        "Use only operations that give the same bits each time, where TensorFlow has a choice; "
+        "slower.",
+    )
 
 
 # A network's `best` recipe, with what most of them have; `mean` and `std` are those of MNIST.

@@ -82,14 +82,7 @@ def preprocess(network: Network, image_shape: ImageShape, recipe: Recipe) -> "Pr
 
 
 def cannot_take(name: str, image_shape: ImageShape, crop: int, why: str) -> UsageError:
-    """The error of images that are too small for a network.
-
-    Args:
-      name: of the network.
-      image_shape: of the dataset.
-      crop: pixels that the recipe cuts from each side.
-      why: what comes after the shape, its separator included.
-    """
+    """The error of images that are too small for a network; `why` follows their shape."""
     shape = "x".join(map(str, image_shape))
     choose = "give --crop=0, choose" if crop else "choose"
     return UsageError(

@@ -7,7 +7,6 @@ neural network models for MNIST digit recognition", arXiv 2008.10400, 2020, whos
 ten layers and no pooling.
 
   digitline train --model=sharp
-  python -m digitline.models.sharp
 
 Test accuracy, mean and range of 3 seeds, and training time on 2 cores:
 

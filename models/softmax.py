@@ -5,7 +5,6 @@ whose recipe is `article`: plain gradient descent at 0.5, 1,000 steps of 100
 images, weights that begin at zero.
 
   digitline train --model=softmax
-  python -m digitline.models.softmax
 
 Test accuracy, mean and range of 3 seeds, and training time on 2 cores:
 
@@ -23,12 +22,7 @@ INPUT_SIZE = None  # Any.
 
 RECIPES = {
     "article": Recipe(
-        optimizer="sgd",
-        momentum=0.0,
-        learning_rate=0.5,
-        batch_size=100,
-        epochs=2,
-        max_steps=1000,
+        optimizer="sgd", momentum=0.0, learning_rate=0.5, batch_size=100, epochs=2, max_steps=1000
     ),
     "best": Recipe(
         optimizer="adam",

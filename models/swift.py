@@ -6,7 +6,6 @@ quarter. One pass with a rate that climbs and falls in straight lines: L. Smith,
 2018 (arXiv 1708.07120).
 
   digitline train --model=swift
-  python -m digitline.models.swift
 
 Test accuracy, mean and range of 5 seeds, and training time on 2 cores:
 

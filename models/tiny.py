@@ -6,7 +6,6 @@ separable convolutions", CVPR 2017; global average pooling after M. Lin, Q. Chen
 images, with batch normalization's moving statistics.
 
   digitline train --model=tiny
-  python -m digitline.models.tiny
 
 Test accuracy, mean and range of 3 seeds, and training time on 2 cores:
 

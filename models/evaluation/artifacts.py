@@ -18,12 +18,7 @@ _DATA_DIR = Path("datasets")
 
 
 def evaluate(kind: str, path: Path, options: EvaluateOptions) -> Result:
-    """The figures of an artifact.
-
-    Args:
-      kind: `saved_model` or `tflite`.
-      path: of the artifact.
-      options: where the images are; the dataset is by default the one its manifest names.
+    """The figures of an artifact of the kind `saved_model` or `tflite`.
 
     Raises:
       UserError: the artifact or the dataset does not open, or they do not fit.

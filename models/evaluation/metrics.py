@@ -125,13 +125,9 @@ def wilson_interval(correct: int, examples: int) -> tuple[float, float]:
 def evaluator(
     model: keras.Model,
 ) -> Callable[[Iterable[tuple[tf.Tensor, tf.Tensor]]], Evaluation]:
-    """A function that evaluates the model; its graph is traced once.
+    """A function from batches (images, labels int64 [N]) to the model's `Evaluation`.
 
-    Args:
-      model: float32 [N, H, W, C] to logits float32 [N, K].
-
-    Returns:
-      A function from batches (images, labels int64 [N]) to an `Evaluation`.
+    The model gives logits, float32 [N, K]; its graph is traced once.
     """
 
     @tf.function(reduce_retracing=True)
@@ -154,11 +150,7 @@ def evaluator(
 
 
 def of_probabilities(labels: np.ndarray, probabilities: np.ndarray) -> Evaluation:
-    """The evaluation of somebody's answers, an exported artifact's for example.
-
-    Args:
-      labels: int64 [N].
-      probabilities: float32 [N, K].
+    """The evaluation of answers: labels int64 [N] and probabilities float32 [N, K].
 
     Raises:
       DataError: some are not finite.

@@ -29,8 +29,6 @@ class Result:
       source: the model's path by its kind: `workdir`, `saved_model` or `tflite`; or, of an
         ensemble, `workdirs`.
       model: the network's name, or how else the model is to be called.
-      split: what it was evaluated on.
-      figures: of the model.
       single_accuracies: of the members of an ensemble, in the order of the folders.
     """
 
@@ -89,12 +87,7 @@ def _class_table(label_names: Sequence[str], rows: Sequence[ClassFigures]) -> st
 
 
 def confusion_matrix(label_names: Sequence[str], matrix: Sequence[Sequence[int]]) -> list[str]:
-    """The matrix under its heading; nothing where it is wider than a terminal.
-
-    Args:
-      label_names: by class number.
-      matrix: [K, K], images by true (row) and predicted class.
-    """
+    """The matrix [K, K] under its heading; nothing where it is wider than a terminal."""
     heads = names = [short(name, _NAME) for name in label_names]
     margin = max(map(len, names))
     if margin > _HEAD:

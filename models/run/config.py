@@ -11,8 +11,7 @@ from ...base.errors import DataError, UserError
 from ...base.files import JsonObject
 from ...data.dataset import Dataset, open_dataset
 from ...data.pipeline.preprocess import Preprocess
-from ..recipe import Recipe
-from .pipeline import PipelineConfig
+from ..recipe import PipelineConfig, Recipe
 
 _FORMAT = 1
 # What decides the weights; the data may move between two sessions of one run.
@@ -120,11 +119,7 @@ def flat(value: object, name: str = "") -> dict[str, object]:
 
 
 def open_run_dataset(config: RunConfig, data_dir: Path | str | None) -> Dataset:
-    """The dataset that a run was trained on.
-
-    Args:
-      config: of the run.
-      data_dir: where to look; by default where it lay when the run was trained.
+    """The dataset that a run was trained on; by default where it lay then.
 
     Raises:
       UserError: it is not there, or it is not the same dataset.

@@ -44,11 +44,8 @@ class Run:
     def training(self, config: RunConfig, overwrite: bool) -> Iterator[None]:
         """Holds the folder for training `config`; makes it, or takes up what is there.
 
-        A run that a `UsageError` ends before its first step gives the folder back.
-
-        Args:
-          config: of the run to start or resume.
-          overwrite: deletes the run that is there first.
+        A run that a `UsageError` ends before its first step gives the folder back; `overwrite`
+        deletes the run that is there first.
 
         Raises:
           UsageError: another run lies there, or files that are not ours.

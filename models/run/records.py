@@ -17,9 +17,7 @@ class MetricsRow:
       accuracy: share of the training images that were classified rightly, 0 to 1.
       gradient_norm: global norm of the step's gradients, before clipping.
       images_per_s: trained on; without validations and checkpoints.
-      learning_rate: of the step.
       weight_norm: global norm of the trainable weights.
-      validation_loss, validation_accuracy: where the step was validated.
     """
 
     step: int
@@ -52,14 +50,10 @@ class TrainingRecord:
     """training.json: how the training went.
 
     Attributes:
-      parameters: of the network.
       corrupt_records: damaged records that were left out.
-      steps: optimizer steps in all.
       resumed_from: the step at which the last session began.
-      seconds: of training, in all sessions.
-      images_per_s: in all.
+      seconds: of training, in all sessions, as `steps` and `images_per_s` are.
       ended_by: `epochs`, `max_steps`, `max_minutes` or `patience`.
-      best: the best validation.
     """
 
     parameters: int
@@ -98,8 +92,6 @@ class Figures:
       accuracy_interval_95: its 95 % confidence interval, after Wilson.
       loss: mean cross-entropy, in nats.
       calibration_error: the expected calibration error, 0 to 1.
-      examples, correct: images, and those that are classified rightly.
-      by_class: by class number.
       confusion: [K][K], images by true class (row) and predicted class.
       misclassified: indices in the split, from 0, ascending.
       corrupt_records: damaged records that were left out.

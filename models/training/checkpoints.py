@@ -22,7 +22,6 @@ class Checkpoints:
     """Checkpoints of some state in a folder, newest last.
 
     Args:
-      folder: where they lie.
       name: the first part of their names.
       keep: how many stay.
       state: keywords for `tf.train.Checkpoint`.

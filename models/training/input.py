@@ -30,15 +30,7 @@ def run_batches(
     cache_dir: Path | None,
     start_step: int,
 ) -> Iterator[Batch]:
-    """The batches of a run, for `run_steps`.
-
-    Args:
-      strategy: a batch is cut among its replicas.
-      config: of the run.
-      splits: what to train on.
-      cache_dir: the folder of the cache file, if the configuration has one.
-      start_step: the first batch is the one of this step.
-    """
+    """The batches of a run from `start_step` on, each cut among the strategy's replicas."""
     names = (field.name for field in dataclasses.fields(Augment))
     augment = Augment(**{name: getattr(config.recipe, f"augment_{name}") for name in names})
     batching = Batching(

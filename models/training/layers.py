@@ -31,9 +31,6 @@ def batch_norm(**options: Any) -> keras.layers.Layer:
 
     S. Ioffe, C. Szegedy, "Batch normalization: accelerating deep network training by
     reducing internal covariate shift", ICML 2015.
-
-    Args:
-      options: as `keras.layers.BatchNormalization` takes them.
     """
     kind = FusedBatchNorm if _FUSED.get() else keras.layers.BatchNormalization
     return kind(**options)

@@ -55,13 +55,7 @@ class Trained:
 
 
 def train(run: Run, config: RunConfig, selection: Selection, settings: Settings) -> Trained:
-    """Trains a run to its end, from its last checkpoint if there is one.
-
-    Args:
-      run: the folder, held by the caller.
-      config: what to train.
-      selection: the images.
-      settings: how it is carried out.
+    """Trains a run, whose folder the caller holds, to its end; from its last checkpoint if any.
 
     Raises:
       Stopped: a signal came; the state is saved.

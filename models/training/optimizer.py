@@ -19,12 +19,7 @@ def make_optimizer(
     Weight decay is decoupled from the gradient (I. Loshchilov, F. Hutter,
     "Decoupled weight decay regularization", ICLR 2019), and applies only to
     kernels: vectors are biases and the scales of batch normalization.
-
-    Args:
-      recipe: how to train.
-      total_steps: of the whole run.
-      examples: in an epoch.
-      variables: the network's trainable ones.
+    `total_steps` are those of the whole run, `examples` those of an epoch.
     """
     common: dict[str, Any] = {
         "learning_rate": make_schedule(recipe, total_steps, examples),
@@ -55,8 +50,6 @@ def make_schedule(
     warm restarts", ICLR 2017 (one period, no restart). `one_cycle`: L. Smith, N.
     Topin, "Super-convergence: very fast training of neural networks using large
     learning rates", 2018.
-
-    Args: as of `make_optimizer`.
     """
     peak, warmup = recipe.learning_rate, round(recipe.warmup * total_steps)
     rest = max(1, total_steps - warmup)

@@ -6,19 +6,20 @@ Three groups of them are dataclasses of their own, which go on as they are: `Rec
 
 import dataclasses
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from absl.flags import FlagValues
 
 from ...base import command_flags
-from ...base.command_flags import flag
 from ...base.errors import UsageError
 from ...data import flags
 from .. import registry
-from ..recipe import Recipe
-from ..run.pipeline import PipelineConfig
+from ..recipe import PipelineConfig, Recipe
 
-_WHAT, _DATA, _HOW = "What to train", "Data", "How it runs"
+_what = partial(command_flags.flag, group="What to train")
+_data = partial(command_flags.flag, group="Data")
+_how = partial(command_flags.flag, group="How it runs")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,40 +30,28 @@ class Settings:
     how often there is one.
     """
 
-    log_steps: int = flag(
-        100, "Steps between two rows of metrics.jsonl, at most.", group=_HOW, at_least=1
+    log_steps: int = _how(100, "Steps between two rows of metrics.jsonl, at most.", at_least=1)
+    validation_epochs: float = _how(1.0, "Epochs between two validations.", at_least=1e-3)
+    checkpoint_interval_s: float = _how(
+        5.0, "Seconds between two checkpoints; a killed run loses no more than that.", at_least=0.0
     )
-    validation_epochs: float = flag(
-        1.0, "Epochs between two validations.", group=_HOW, at_least=1e-3
-    )
-    checkpoint_interval_s: float = flag(
-        5.0,
-        "Seconds between two checkpoints; a killed run loses no more than that.",
-        group=_HOW,
-        at_least=0.0,
-    )
-    keep_checkpoints: int = flag(
+    keep_checkpoints: int = _how(
         2,
         "Checkpoints that stay, beside the best one: where the newest is damaged, the one before "
         "is used.",
-        group=_HOW,
         at_least=1,
     )
-    max_minutes: float = flag(
+    max_minutes: float = _how(
         0.0,
         "End the run after this many minutes of training, over all its sessions; 0 for no limit.",
-        group=_HOW,
         at_least=0.0,
     )
-    tensorboard: bool = flag(
+    tensorboard: bool = _how(
         False,
         "Write scalars for TensorBoard, into <workdir>/tensorboard; with --report, at the end, the "
         "confusion matrix, the misclassified images and the projector's data too.",
-        group=_HOW,
     )
-    cache_dir: Path | None = flag(
-        None, "Folder of the cache file (default: <workdir>/cache).", group=_DATA
-    )
+    cache_dir: Path | None = _data(None, "Folder of the cache file (default: <workdir>/cache).")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,64 +60,53 @@ class TrainOptions:
 
     Attributes:
       changes: fields of the recipe that take another value than the recipe's own.
-      pipeline: how the images are read.
-      settings: how the run is carried out.
     """
 
-    model: str = flag("lenet5", "Network to train.", group=_WHAT, words=registry.NAMES)
-    recipe: str = flag(
+    model: str = _what("lenet5", "Network to train.", words=registry.NAMES)
+    recipe: str = _what(
         "best",
         "article: the article's own hyperparameters. best: the same layers, trained better.",
-        group=_WHAT,
         words=registry.RECIPES,
     )
-    workdir: Path | None = flag(None, "Run folder (default: runs/<model>).", group=_WHAT)
-    seed: int = flag(
-        0, "Seed of the weights and of the order.", group=_WHAT, at_least=0, at_most=2**31 - 1
-    )
-    overwrite: bool = flag(False, "Delete the run in --workdir and train again.", group=_WHAT)
+    workdir: Path | None = _what(None, "Run folder (default: runs/<model>).")
+    seed: int = _what(0, "Seed of the weights and of the order.", at_least=0, at_most=2**31 - 1)
+    overwrite: bool = _what(False, "Delete the run in --workdir and train again.")
 
-    dataset: str = flag("mnist", "Name of a prepared dataset.", group=_DATA)
-    data: Path | None = flag(
+    dataset: str = _data("mnist", "Name of a prepared dataset.")
+    data: Path | None = _data(
         None,
         "Your own images instead: an .npz file of x_train, y_train, x_test and y_test, or of "
         "images and labels; a .csv file; or a folder with one folder of pictures for each class. "
         "They are prepared first, as digitline prepare does, into a dataset called after the file "
         "or folder, and again when they have changed. Where they have no validation split, a "
         "tenth of each class is cut off for it.",
-        group=_DATA,
     )
-    data_dir: Path = flag(Path("datasets"), "Root folder of prepared datasets.", group=_DATA)
-    train_split: str | None = flag(
+    data_dir: Path = _data(Path("datasets"), "Root folder of prepared datasets.")
+    train_split: str | None = _data(
         None,
         "Split to train on, in TFDS's syntax (default: what --validation_split's default leaves; "
         "for MNIST train[5000:]).",
-        group=_DATA,
     )
-    validation_split: str | None = flag(
+    validation_split: str | None = _data(
         None,
         "Split to validate on (default: the dataset's own, or else the first twelfth of train; "
         "for MNIST train[:5000]).",
-        group=_DATA,
     )
-    mix: tuple[str, ...] = flag(
+    mix: tuple[str, ...] = _data(
         (),
         "Other prepared datasets to train on too, name:weight,…; --dataset has the weight 1. "
         "Their shapes and classes must be the same.",
-        group=_DATA,
     )
-    max_corrupt_records: int = flags.max_corrupt_records(_DATA)
+    max_corrupt_records: int = flags.max_corrupt_records("Data")
 
-    report: bool = flag(
+    report: bool = _how(
         True,
         "At the end write report.html and figures/ into the run folder, as digitline report does.",
-        group=_HOW,
     )
-    dry_run: bool = flag(
+    dry_run: bool = _how(
         False,
         "Try everything with two batches in a temporary folder; leaves nothing but the dataset "
         "that --data prepares.",
-        group=_HOW,
     )
 
     changes: Mapping[str, float | str] = dataclasses.field(default_factory=dict)

@@ -12,10 +12,7 @@ from ...data.prepare import run
 
 
 def prepare(data: Path, data_dir: Path) -> str:
-    """Prepares people's own images, unless they are prepared and have not changed since.
-
-    Returns:
-      The dataset's name.
+    """Prepares people's own images unless they are unchanged since; returns the dataset's name.
 
     Raises:
       UserError: as `digitline prepare` does; where one of its options would help, says how to

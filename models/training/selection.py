@@ -5,8 +5,8 @@ import dataclasses
 from ...base.errors import UsageError
 from ...data import shards
 from ...data.dataset import Dataset, Split, open_dataset
+from ..recipe import PipelineConfig
 from ..run.config import DatasetConfig, MixConfig
-from ..run.pipeline import PipelineConfig
 from .options import TrainOptions
 
 

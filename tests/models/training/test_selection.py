@@ -1,7 +1,7 @@
 import pytest
 
 from digitline.base.errors import UsageError, UserError
-from digitline.models.run.pipeline import PipelineConfig
+from digitline.models.recipe import PipelineConfig
 from digitline.models.training.options import TrainOptions
 from digitline.models.training.selection import select
 
