@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from ..base import command, command_flags, export_layout
+from ..base import command, command_flags
 from ..base.errors import UsageError
+from ..base.export_layout import SAVED_MODEL, TFLITE
 from .evaluation.options import DEFAULT_RUN, EvaluateOptions
 from .evaluation.result import Result, text
 
@@ -14,17 +15,13 @@ def run(options: EvaluateOptions) -> Result:
     """Evaluates; the figures of a run are added to its `evaluation.json`."""
     from .evaluation import artifacts, runs  # They load TensorFlow.
 
-    artifact_paths = {
-        export_layout.SAVED_MODEL: options.saved_model,
-        export_layout.TFLITE: options.tflite,
-    }
-    names = [name for name, path in artifact_paths.items() if path]
-    names = ["workdir"] * bool(options.workdir) + names
+    names = [name for name in ("workdir", SAVED_MODEL, TFLITE) if getattr(options, name)]
     if len(names) > 1:
         raise UsageError(f"--{names[0]} and --{names[1]}: give one of them")
-    for kind, path in artifact_paths.items():
-        if path:
-            return artifacts.evaluate(kind, path, options)
+    if options.saved_model:
+        return artifacts.evaluate(SAVED_MODEL, options.saved_model, options)
+    if options.tflite:
+        return artifacts.evaluate(TFLITE, options.tflite, options)
     if options.dataset:
         raise UsageError(
             "--dataset goes with --saved_model and --tflite; a run has its own dataset"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # What loads TensorFlow is imported where it is needed.
     from ..data.dataset import Dataset
     from .run.config import RunConfig
     from .run.folder import Run
+    from .run.records import Figures
     from .training.selection import Selection
 
 
@@ -26,12 +27,8 @@ class Result:
 
     Attributes:
       workdir: the run folder; None after a dry run, which leaves none.
-      model, recipe, dataset: their names.
       reused: whether the run was finished before.
-      validation_split: in TFDS's syntax.
-      validation_accuracy: 0 to 1.
-      validation_loss: in nats.
-      record: how the training went.
+      validation_accuracy: 0 to 1; the loss is in nats.
     """
 
     workdir: Path | None
@@ -68,16 +65,14 @@ def _train(options: TrainOptions, workdir: Path) -> Result:
     selection = select(options, dataset)
     config = _config(options, dataset, selection)
     folder = Run(workdir)
+    split = config.dataset.validation_split
     with folder.training(config, options.overwrite):
         reused = folder.finished
         if reused:
             progress.say(f"{folder.workdir} is already finished; --overwrite trains it again")
-            _evaluate_if_lost(options, folder, config, selection)
         else:
             _train_and_report(options, folder, config, selection)
-    split = config.dataset.validation_split
-    figures = folder.evaluation_of(split)
-    assert figures is not None
+        figures = folder.evaluation_of(split) or _evaluate_again(options, folder, selection)
     return Result(
         workdir=workdir,
         model=options.model,
@@ -107,9 +102,8 @@ def _config(options: TrainOptions, dataset: "Dataset", selection: "Selection") -
         )
     if options.changes.get("epochs") == 0:
         raise UsageError("--epochs=0 trains nothing")
-    recipe = dataclasses.replace(network.RECIPES[options.recipe], **options.changes)
-    if options.dry_run:
-        recipe = dataclasses.replace(recipe, max_steps=2, epochs=2.0)
+    short = {"max_steps": 2, "epochs": 2.0} if options.dry_run else {}
+    recipe = dataclasses.replace(network.RECIPES[options.recipe], **{**options.changes, **short})
     pipeline = options.pipeline
     if pipeline.cache != "off":
         pipeline = dataclasses.replace(pipeline, shuffle_buffer=None)
@@ -158,30 +152,26 @@ def _train_and_report(
         )
 
 
-def _evaluate_if_lost(
-    options: TrainOptions, folder: "Run", config: "RunConfig", selection: "Selection"
-) -> None:
-    """Validates a finished run again, where the figures of its validation split are gone."""
+def _evaluate_again(options: TrainOptions, folder: "Run", selection: "Selection") -> "Figures":
+    """Validates a finished run again, since the figures of its validation split are gone."""
     from ..data.pipeline import salvage
     from .evaluation.metrics import evaluator
     from .training.input import validation_batches
 
     split = selection.validation
-    if folder.evaluation_of(split.name) is not None:
-        return
     progress.say(f"{folder.evaluation} lacks the figures of {split.name}: evaluating it again")
-    _, model = folder.load()
+    config, model = folder.load()
     (split,), _ = salvage.usable([split], options.max_corrupt_records, folder.workdir / "salvaged")
-    evaluation = evaluator(model)(validation_batches(config, split))
-    folder.add_evaluation(split.name, evaluation.figures())
+    figures = evaluator(model)(validation_batches(config, split)).figures()
+    folder.add_evaluation(split.name, figures)
+    return figures
 
 
 def to_json(result: Result) -> JsonObject:
     """The result as JSON: the record's figures are beside the others."""
     config = configs.to_config(result)
     dry_run = {} if result.workdir else {"dry_run": True}
-    record = config.pop("record")
-    return {**dry_run, **config, **record}
+    return {**dry_run, **config, **config.pop("record")}
 
 
 def text(result: Result) -> str:

@@ -141,7 +141,7 @@ def open_run_dataset(config: RunConfig, data_dir: Path | str | None) -> Dataset:
 
 
 def git_commit() -> str | None:
-    """The commit of the checkout that this code runs from; None where it is no checkout."""
+    """The commit of the checkout that this code runs from; None where it is not one."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None

@@ -138,7 +138,7 @@ class _Loop:
         return figures
 
     def _log(self, figures: StepFigures) -> None:
-        """Logs a row, with a validation where it is time for one."""
+        """Logs a row, with a validation where it is time for one; the best weights are saved."""
         tally = self._tally
         row = MetricsRow(
             step=self._step,
@@ -151,22 +151,17 @@ class _Loop:
             weight_norm=self._weight_norm(),
         )
         if self._ended_by or self._plan.validates_at(self._step):
-            evaluation = self._validated(figures)
+            self._state.networks.catch_up()
+            evaluation = self._evaluation = self._validate()
+            if not math.isfinite(evaluation.loss):  # The last step was the one too far.
+                raise self._diverged("validation loss", evaluation.loss, figures)
+            self._state.validations.add(self._step, evaluation)
             row = dataclasses.replace(
                 row, validation_loss=evaluation.loss, validation_accuracy=evaluation.accuracy
             )
             self._ended_by = self._ended_by or self._patience_is_over()
         self._metrics_log.write(row)
         self._last_row, self._tally = row, Tally()
-
-    def _validated(self, figures: StepFigures) -> Evaluation:
-        """Validates, and saves the weights if they are the best."""
-        self._state.networks.catch_up()
-        evaluation = self._evaluation = self._validate()
-        if not math.isfinite(evaluation.loss):  # The last step was the one too far.
-            raise self._diverged("validation loss", evaluation.loss, figures)
-        self._state.validations.add(self._step, evaluation)
-        return evaluation
 
     def _rate(self) -> float:
         """The learning rate of the last step."""

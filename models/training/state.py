@@ -83,14 +83,12 @@ def _build(config: RunConfig) -> keras.Model:
     """
     preprocess = config.preprocess
     try:
-        network_module = registry.get(config.model)
-        return network_module.build(preprocess.output_shape, len(config.label_names))
+        build = registry.get(config.model).build
+        return build(preprocess.output_shape, len(config.label_names))
     except ValueError as error:
         if "output size would be zero or negative" not in str(error):
             raise
-        crop, cut = config.recipe.crop, ""
-        if crop:
-            seen = "x".join(map(str, preprocess.output_shape))
-            cut = f" ({seen} after --crop={crop})"
+        crop, seen = config.recipe.crop, "x".join(map(str, preprocess.output_shape))
+        cut = f" ({seen} after --crop={crop})" if crop else ""
         why = f"{cut}: they are too small, no pixel is left for one of its layers"
         raise registry.cannot_take(config.model, preprocess.image_shape, crop, why) from error
