@@ -55,8 +55,11 @@ class Run:
             self._refuse_foreign()
             if overwrite:
                 self._delete()
-            elif self.config.exists():
-                self._refuse_other(config)
+            elif self.config.exists() and (different := differences(self.load_config(), config)):
+                raise UsageError(
+                    f"{self.workdir} holds another run ({'; '.join(different)}): choose another "
+                    "--workdir, or add --overwrite to delete that run"
+                )
             files.remove_leftovers(self.workdir, f"{files.TEMPORARY}*")
             files.remove_leftovers(self.checkpoints, "*_temp")
             if not self.config.exists():
@@ -78,14 +81,6 @@ class Run:
                 raise UsageError(
                     f"{path} does not belong to a run of digitline: choose another --workdir"
                 )
-
-    def _refuse_other(self, config: RunConfig) -> None:
-        different = differences(self.load_config(), config)
-        if different:
-            raise UsageError(
-                f"{self.workdir} holds another run ({'; '.join(different)}): choose another "
-                "--workdir, or add --overwrite to delete that run"
-            )
 
     def _delete(self) -> None:
         """Deletes only our own files: the folder may hold others."""

@@ -7,6 +7,7 @@ from ...base.tf import keras, tf
 from ..recipe import Recipe
 
 _schedules = keras.optimizers.schedules
+Schedule = _schedules.LearningRateSchedule
 # The rate that a one-cycle schedule begins with, as a share of its peak.
 _ONE_CYCLE_START = 1 / 25
 
@@ -41,9 +42,7 @@ def make_optimizer(
     return optimizer
 
 
-def make_schedule(
-    recipe: Recipe, total_steps: int, examples: int
-) -> float | keras.optimizers.schedules.LearningRateSchedule:
+def make_schedule(recipe: Recipe, total_steps: int, examples: int) -> float | Schedule:
     """The learning rate by step, from 0: one number, or a Keras schedule.
 
     `cosine`: I. Loshchilov, F. Hutter, "SGDR: stochastic gradient descent with
@@ -68,16 +67,10 @@ def make_schedule(
     return WarmUp(warmup, 0.0, peak, fall) if warmup else fall
 
 
-class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
+class WarmUp(Schedule):
     """A line from `start` up to `peak` within `steps`; from there on what `after` gives."""
 
-    def __init__(
-        self,
-        steps: int,
-        start: float,
-        peak: float,
-        after: keras.optimizers.schedules.LearningRateSchedule,
-    ):
+    def __init__(self, steps: int, start: float, peak: float, after: Schedule):
         super().__init__()
         self._config = {"steps": steps, "start": start, "peak": peak, "after": after}
 

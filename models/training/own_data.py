@@ -48,5 +48,6 @@ def _request(data: Path, data_dir: Path) -> Request:
 
 def _command_line(request: Request) -> str:
     source = "source_file" if request.source_file else "source_dir"
-    words = [f"--dataset={request.dataset}", f"--{source}={request.place}"]
-    return f"{command.program()} prepare {shlex.join([*words, f'--data_dir={request.data_dir}'])}"
+    values = {"dataset": request.dataset, source: request.place, "data_dir": request.data_dir}
+    flags = shlex.join(f"--{name}={value}" for name, value in values.items())
+    return f"{command.program()} prepare {flags}"
