@@ -26,7 +26,7 @@ def test_a_run_killed_at_any_moment(unbroken, data_dir, tmp_path, all_options, c
     workdir = tmp_path / "killed"
     arguments = quick_arguments(data_dir, workdir, *all_options, "--checkpoint_interval_s=0")
     for _ in range(2):
-        metrics = Run(workdir).metrics
+        metrics, checkpoints = Run(workdir).metrics, Run(workdir).checkpoints
         before = metrics.stat().st_size if metrics.exists() else 0
         process = subprocess.Popen(
             [sys.executable, "-m", "digitline.cli", "train", *arguments, "--log_steps=1"],
@@ -35,7 +35,8 @@ def test_a_run_killed_at_any_moment(unbroken, data_dir, tmp_path, all_options, c
         )
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and process.poll() is None:
-            if metrics.exists() and metrics.stat().st_size > before:
+            has_grown = metrics.exists() and metrics.stat().st_size > before
+            if has_grown and any(checkpoints.glob("ckpt-*.json")):
                 break
             time.sleep(0.005)
         process.kill()
