@@ -21,12 +21,7 @@ _PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy", "absl-py")
 
 @dataclasses.dataclass(frozen=True)
 class MixConfig:
-    """A dataset that is mixed in.
-
-    Attributes:
-      split: in TFDS's syntax.
-      weight: the run's own dataset has the weight 1.
-    """
+    """A dataset that is mixed in; the run's own has the weight 1."""
 
     name: str
     fingerprint: str
@@ -147,8 +142,6 @@ def git_commit() -> str | None:
         return None
     git = ["git", "-C", str(root), "rev-parse", "HEAD"]
     try:
-        return subprocess.check_output(
-            git, stderr=subprocess.DEVNULL, text=True, timeout=10
-        ).strip()
+        return subprocess.check_output(git, stderr=subprocess.DEVNULL, timeout=10).decode().strip()
     except (OSError, subprocess.SubprocessError):
         return None

@@ -42,12 +42,7 @@ _DATA_ERRORS = (
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """The end of a run.
-
-    Attributes:
-      evaluation: of the model on the validation split.
-      record: how it went; damaged records are for the caller to count.
-    """
+    """The end of a run; the evaluation is on the validation split."""
 
     model: keras.Model
     evaluation: Evaluation
@@ -87,8 +82,8 @@ class _Loop:
         self._last_row: MetricsRow | None = None
         self._evaluation: Evaluation | None = None  # Of the weights as they are.
         self._calls, self._steps_per_call = 0, _FIRST_STEPS
-        self._seconds_before = state.seconds
-        self._begun = self._saved = time.monotonic()
+        self._saved = time.monotonic()
+        self._begun = self._saved - state.seconds  # As if there had been one session.
         # It may have been killed at its end.
         self._ended_by = self._time_is_up() or self._patience_is_over()
 
@@ -173,7 +168,7 @@ class _Loop:
         return float(tf.linalg.global_norm([variable.value for variable in variables]))
 
     def _seconds(self) -> float:
-        return self._seconds_before + time.monotonic() - self._begun
+        return time.monotonic() - self._begun
 
     def _time_is_up(self) -> str:
         """`max_minutes`, if the run ends by it before its last step."""
