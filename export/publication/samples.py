@@ -15,29 +15,22 @@ from ...base import export_layout, files
 _MOST_PIXELS = 4_000_000
 
 
-def of_classes(labels: np.ndarray, classes: int, most: int, pixels: int) -> list[np.ndarray]:
-    """The indices of the first images of each class; empty arrays where a sheet has no room.
-
-    Args:
-      labels: int64 [N].
-      classes: how many there are.
-      most: images of a class.
-      pixels: of an image.
-    """
-    columns = min(most, _MOST_PIXELS // (classes * pixels))
-    return [np.flatnonzero(labels == label)[:columns] for label in range(classes)]
-
-
-def write(images: np.ndarray, rows: list[np.ndarray], split: str, folder: Path) -> None:
-    """Writes a sheet and its facts into an existing folder; nothing if there are no images.
+def write(
+    images: np.ndarray, labels: np.ndarray, classes: int, most: int, split: str, folder: Path
+) -> None:
+    """Writes a sheet of the first images of each class, and its facts; nothing without room.
 
     Args:
       images: uint8 [N, H, W, C]; 1 or 3 channels.
-      rows: of each class, the indices of its images, in its row from the left.
+      labels: int64 [N].
+      classes: how many there are.
+      most: images of a class.
       split: of which they are.
-      folder: `assets.extra`.
+      folder: `assets.extra`, which exists.
     """
     _, height, width, channels = images.shape
+    most = min(most, _MOST_PIXELS // (classes * height * width))
+    rows = [np.flatnonzero(labels == label)[:most] for label in range(classes)]
     columns = max(map(len, rows))
     if not columns:
         return
