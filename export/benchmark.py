@@ -103,12 +103,7 @@ class _Subject:
 
 
 def run(options: FormatsOptions, seconds: float = latency.SECONDS) -> Measured:
-    """Measures each artifact, with one thread and with all.
-
-    Args:
-      options: what to measure.
-      seconds: of calls with one image, for each artifact and number of threads.
-    """
+    """Measures each artifact with one thread and with all, in `seconds` of calls with an image."""
     import numpy as np  # The imports here load TensorFlow.
 
     from ..data.pipeline.records import load
@@ -131,21 +126,20 @@ def run(options: FormatsOptions, seconds: float = latency.SECONDS) -> Measured:
         np.save(timed, images[:_TIMED])
         for subject in (trained, *_published(options.export_dir, name, version)):
             progress.say(f"{subject.title}: comparing on {len(images):,} images")
-            probabilities = reference if subject is trained else subject.probabilities(images)
-            classes = probabilities.argmax(axis=1)
+            answers = reference if subject is trained else subject.probabilities(images)
+            classes = answers.argmax(axis=1)
             progress.say(f"{subject.title}: timing")
             one_thread = _timed(subject, 1, timed, seconds)
             all_threads = one_thread if threads == 1 else _timed(subject, threads, timed, seconds)
-            rows.append(
-                Row(
-                    **dataclasses.asdict(one_thread),
-                    name=subject.title,
-                    bytes=subject.size,
-                    accuracy=float((classes == labels).mean()),
-                    agreement=float((classes == reference.argmax(axis=1)).mean()),
-                    all_threads=all_threads,
-                )
+            row = Row(
+                **dataclasses.asdict(one_thread),
+                name=subject.title,
+                bytes=subject.size,
+                accuracy=float((classes == labels).mean()),
+                agreement=float((classes == reference.argmax(axis=1)).mean()),
+                all_threads=all_threads,
             )
+            rows.append(row)
     return Measured(name, version, options.split, threads, tuple(rows))
 
 

@@ -37,6 +37,7 @@ class TrainedModel:
       label_names: by class number.
       encoding: of the image in the dataset's records: `raw` bytes, or `encoded`.
       dark_on_light: whether picture files that are dark on light are inverted.
+      name: under which it is published.
     """
 
     model: keras.Model
@@ -44,6 +45,7 @@ class TrainedModel:
     label_names: tuple[str, ...]
     encoding: str = "raw"
     dark_on_light: bool = False
+    name: str = "model"
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -173,7 +175,7 @@ def _decode_raw(content: tf.Tensor, dtype: tf.DType) -> Any:
 def decode_picture(
     image_shape: tuple[int, int, int], dark_on_light: bool
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A function from a picture file to raw pixels, as graph ops.
+    """A graph function from a PNG, JPEG, BMP or GIF file, string [], to pixels uint8 [H, W, C].
 
     What is transparent becomes white (with `dark_on_light`, black below light ink). A
     picture of another size is resized, its aspect not kept. The rotation that a JPEG's EXIF
@@ -182,10 +184,6 @@ def decode_picture(
     Args:
       image_shape: (height, width, channels) to give; 1 or 3 channels.
       dark_on_light: whether a picture with a light border is inverted.
-
-    Returns:
-      From a PNG, JPEG, BMP or GIF file, a string scalar, to uint8 [height, width,
-      channels].
     """
     height, width, channels = image_shape
 

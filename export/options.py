@@ -150,6 +150,16 @@ class ExportOptions:
             raise UsageError("--rollback needs --model_name")
 
     @property
+    def variants(self) -> tuple[Variant, ...]:
+        """Those of --tflite_variants, each once."""
+        return tuple(VARIANTS[name] for name in dict.fromkeys(self.tflite_variants))
+
+    @property
     def has_int8(self) -> bool:
         """Whether an int8 TFLite file is to be written."""
-        return TFLITE in self.formats and INT8.name in self.tflite_variants
+        return TFLITE in self.formats and INT8 in self.variants
+
+    @property
+    def has_int8_io(self) -> bool:
+        """Whether that file takes and gives int8: pixels - 128, and 256 p - 128; no classes."""
+        return self.tflite_io == "int8"

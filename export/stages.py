@@ -17,17 +17,9 @@ from .functions import TrainedModel
 from .gate import gate
 from .gate.comparison import Comparison
 from .gate.gate import Reference
-from .options import VARIANTS, ExportOptions
+from .options import ExportOptions
 from .publication import card, manifest, publish, samples, versions, warmup
 from .publication.manifest import Source, Version
-
-
-@dataclasses.dataclass(frozen=True)
-class Seconds:
-    """How long the parts of an export took."""
-
-    write: float
-    verify: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +30,7 @@ class Exported:
       artifacts: their paths by name.
       verification: each artifact through each of its signatures.
       deleted_versions: by --keep_versions.
+      seconds: that it took to `write` and to `verify`.
     """
 
     model_name: str
@@ -45,7 +38,7 @@ class Exported:
     artifacts: dict[str, Path]
     verification: tuple[Comparison, ...]
     deleted_versions: tuple[int, ...]
-    seconds: Seconds
+    seconds: dict[str, float]
 
 
 def export(options: ExportOptions) -> Exported:
@@ -58,15 +51,16 @@ def export(options: ExportOptions) -> Exported:
     if export_layout.ONNX in options.formats:
         onnx.require_packages()
     source = _load(options)
+    name = source.reference.trained.name
     formats = _formats(options, source)
     with publish.staging(options.export_dir) as staged:
-        number = options.version or publish.next_version(options.export_dir, source.name)
+        number = options.version or publish.next_version(options.export_dir, name)
         names = [export_format.name for export_format in formats]
-        targets = publish.targets(options.export_dir, source.name, number, names)
+        targets = publish.targets(options.export_dir, name, number, names)
         gate.require_accuracy(source.reference, options.min_accuracy)
         if options.must_beat:
             folder = export_layout.version_folder(
-                options.export_dir, export_layout.SAVED_MODEL, source.name, options.must_beat
+                options.export_dir, export_layout.SAVED_MODEL, name, options.must_beat
             )
             gate.require_better(source.reference, folder)
         start = time.monotonic()
@@ -85,9 +79,9 @@ def export(options: ExportOptions) -> Exported:
         publish.publish(staged, targets)
         deleted = []
         if options.keep_versions:
-            deleted = versions.keep_newest(options.export_dir, source.name, options.keep_versions)
+            deleted = versions.keep_newest(options.export_dir, name, options.keep_versions)
     return Exported(
-        model_name=source.name,
+        model_name=name,
         version=number,
         artifacts={
             artifact.name: targets[export_format.name] / artifact.path
@@ -96,7 +90,7 @@ def export(options: ExportOptions) -> Exported:
         },
         verification=comparisons,
         deleted_versions=tuple(deleted),
-        seconds=Seconds(written - start, verified - written),
+        seconds={"write": written - start, "verify": verified - written},
     )
 
 
@@ -120,29 +114,18 @@ def _load(options: ExportOptions) -> Source:
         config.label_names,
         encoding=dataset.encoding,
         dark_on_light=options.dark_on_light,
-    )
-    return Source(
         name=options.model_name or config.model,
-        config=config,
-        run=files.read_json(folder.config),
-        reference=Reference(trained, images, labels),
-        calibration=calibration,
     )
+    run = files.read_json(folder.config)
+    return Source(config, run, Reference(trained, images, labels), calibration)
 
 
 def _formats(options: ExportOptions, source: Source) -> list[Format]:
     """Each format of --formats once."""
-    lite = tflite.Options(
-        variants=tuple(VARIANTS[name] for name in dict.fromkeys(options.tflite_variants)),
-        batch_size=options.tflite_batch_size,
-        integer_io=options.tflite_io == "int8",
-        calibration=source.calibration,
-        c_header=source.name if options.c_header else None,
-    )
-    write_tflite = functools.partial(tflite.write, options=lite)
+    write_tflite = functools.partial(tflite.write, options=options, calibration=source.calibration)
     known = {
         export_layout.SAVED_MODEL: (saved_model.write, (saved_model.ARTIFACT,)),
-        export_layout.TFLITE: (write_tflite, tflite.artifacts(lite)),
+        export_layout.TFLITE: (write_tflite, tflite.artifacts(options)),
         export_layout.ONNX: (onnx.write, (onnx.ARTIFACT,)),
     }
     return [Format(name, *known[name]) for name in dict.fromkeys(options.formats)]
@@ -156,10 +139,9 @@ def _write(options: ExportOptions, source: Source, formats: Sequence[Format], st
         export_format.write(trained, staged / export_format.name)
     if export_layout.SAVED_MODEL in options.formats:
         extra = staged / export_layout.SAVED_MODEL / export_layout.EXTRA
-        warmup.write(trained, source.name, images[0], extra)
-        classes, pixels = len(trained.label_names), images[0, ..., 0].size
-        rows = samples.of_classes(source.reference.labels, classes, options.samples, pixels)
-        samples.write(images, rows, options.split, extra)
+        warmup.write(trained, images[0], extra)
+        labels, classes = source.reference.labels, len(trained.label_names)
+        samples.write(images, labels, classes, options.samples, options.split, extra)
 
 
 def _describe(version: Version, formats: Sequence[Format], staged: Path) -> None:

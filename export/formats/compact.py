@@ -17,8 +17,8 @@ Model: TypeAlias = Any
 class _SharingBuilder(flatbuffers.Builder):
     """Stores each vector of numbers once."""
 
-    def __init__(self, size: int):
-        super().__init__(size)
+    def __init__(self):
+        super().__init__()
         self._vectors: dict[tuple[str, bytes], int] = {}
 
     def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802
@@ -28,16 +28,10 @@ class _SharingBuilder(flatbuffers.Builder):
         return self._vectors[key]
 
 
-def packed(model: Model, identifier: bytes, size: int) -> bytes:
-    """The FlatBuffer of a model.
-
-    Args:
-      model: to write.
-      identifier: of the file's kind.
-      size: about how large it will be, in bytes.
-    """
-    builder = _SharingBuilder(size)
-    builder.Finish(model.Pack(builder), identifier)
+def packed(model: Model) -> bytes:
+    """The FlatBuffer of a model."""
+    builder = _SharingBuilder()
+    builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 
 

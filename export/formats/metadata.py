@@ -25,8 +25,8 @@ from .. import signatures
 from . import compact
 
 _NAME = "TFLITE_METADATA"
-# What the two kinds of FlatBuffer begin with, and the oldest reader of what is written here.
-_MODEL_IDENTIFIER, _IDENTIFIER, _MIN_PARSER = b"TFL3", b"M001", "1.0.0"
+# What the metadata's FlatBuffer begins with, and the oldest reader of what is written here.
+_IDENTIFIER, _MIN_PARSER = b"M001", "1.0.0"
 
 # The tables of metadata_schema.fbs that are needed: their fields in the schema's order.
 _FIELDS = {
@@ -70,13 +70,15 @@ def add(
     """
     model: compact.Model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
     _take_in(model, content)
-    data = np.frombuffer(_flatbuffer(_model(model, signature, description)), np.uint8)
+    builder = flatbuffers.Builder()
+    builder.Finish(_write(builder, _model(model, signature, description)), _IDENTIFIER)
+    data = np.frombuffer(bytes(builder.Output()), np.uint8)
     entry = schema.MetadataT(name=_NAME, buffer=len(model.buffers))
     model.buffers = [*model.buffers, schema.BufferT(data=data)]
     model.metadata = [*(model.metadata or []), entry]
     compact.shorten_names(model)
-    packed = compact.packed(model, _MODEL_IDENTIFIER, len(content))
-    return _with_file(packed, export_layout.LABELS, "".join(f"{name}\n" for name in label_names))
+    lines = "".join(f"{name}\n" for name in label_names)
+    return _with_file(compact.packed(model), export_layout.LABELS, lines)
 
 
 def _take_in(model: compact.Model, content: bytes) -> None:
@@ -137,12 +139,6 @@ def _output(tensor: signatures.Tensor) -> _Table:
         file = _Table("file", name=export_layout.LABELS, description=words, type=_AXIS_LABELS)
         table.fields["files"] = [file]
     return table
-
-
-def _flatbuffer(table: _Table) -> bytes:
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(_write(builder, table), _IDENTIFIER)
-    return bytes(builder.Output())
 
 
 def _write(builder: flatbuffers.Builder, value: _Pointed) -> int:

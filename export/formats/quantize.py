@@ -35,7 +35,7 @@ def dynamic_int8(content: bytes) -> bytes:
     return _quantized(quantizer)
 
 
-def int8(content: bytes, images: np.ndarray, integer_io: bool) -> bytes:
+def int8(content: bytes, images: np.ndarray | None, integer_io: bool) -> bytes:
     """Weights and activations in int8.
 
     Args:
@@ -44,6 +44,7 @@ def int8(content: bytes, images: np.ndarray, integer_io: bool) -> bytes:
       integer_io: whether `images` and `probabilities` are int8 too; `content` must take
         float32 then.
     """
+    assert images is not None
     quantizer = Quantizer(bytearray(content))
     quantizer.add_static_config(*_ALL, activation_num_bits=8, weight_num_bits=8)
     if not integer_io:

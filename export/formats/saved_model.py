@@ -38,16 +38,10 @@ def write_signatures(
     carried: tuple[signatures.Signature, ...],
     batch_size: int | None = None,
 ) -> None:
-    """Writes a SavedModel with these signatures.
+    """Writes a SavedModel with these signatures; a `batch_size` of None leaves N open.
 
     `ExportArchive` tracks the model's variables; a plain `tf.Module` around a
     Keras 3 model does not, and what is converted from it has no weights.
-
-    Args:
-      trained: what to export.
-      folder: to write; must not exist.
-      carried: the signatures.
-      batch_size: fixes N; None leaves it open.
     """
     archive: Any = keras.export.ExportArchive()
     archive.track(trained.model)

@@ -87,12 +87,7 @@ def require_better(reference: Reference, folder: Path) -> None:
 
 
 def comparisons(artifact: Artifact, folder: Path, reference: Reference) -> Iterator[Comparison]:
-    """Compares an artifact through each of its signatures, loaded from nothing but its files.
-
-    Args:
-      artifact: what to compare.
-      folder: the version's.
-      reference: what with.
+    """Compares an artifact through each signature, loaded from nothing but the version's folder.
 
     Raises:
       VerificationError: one disagrees.

@@ -27,14 +27,12 @@ class Source:
     """What is exported.
 
     Attributes:
-      name: to publish under.
       config: of the run.
       run: the content of the run's `config.json`, with what it says of its environment.
       reference: the model, and the images of --split.
       calibration: uint8 [n, H, W, C], of the training split; None without an int8 file.
     """
 
-    name: str
     config: RunConfig
     run: JsonObject
     reference: Reference
@@ -72,7 +70,7 @@ class Version:
         figures = self.evaluation.figures().to_config()
         return {
             "format": _FORMAT,
-            "model_name": self.source.name,
+            "model_name": self.source.reference.trained.name,
             "version": self.number,
             "created": self.created,
             "labels": self.source.config.label_names,
@@ -92,12 +90,9 @@ class Version:
 
 
 def write(version: Version, artifacts: tuple[Artifact, ...], folder: Path) -> None:
-    """Writes a folder's manifest: the version, the artifacts and their signatures, the files.
+    """Writes a folder's manifest: the version, its artifacts there and their signatures, the files.
 
-    Args:
-      version: of the artifacts.
-      artifacts: in the folder.
-      folder: complete but for the manifest.
+    The folder is complete but for it.
     """
     content = {
         **version.to_json(),

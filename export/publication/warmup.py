@@ -16,7 +16,7 @@ from ..functions import TrainedModel
 from ..gate.entries import ENTRIES
 
 
-def write(trained: TrainedModel, model_name: str, image: np.ndarray, folder: Path) -> None:
+def write(trained: TrainedModel, image: np.ndarray, folder: Path) -> None:
     """Writes the requests, of an image uint8 [H, W, C], into `assets.extra`, made if need be."""
     # By name: the module's classes are made when it is imported, so no type checker knows them.
     log_messages = importlib.import_module("tensorflow_serving.apis.prediction_log_pb2")
@@ -27,7 +27,7 @@ def write(trained: TrainedModel, model_name: str, image: np.ndarray, folder: Pat
             log = log_messages.PredictionLog()
             is_classify = signature.method == signatures.CLASSIFY_METHOD
             part = log.classify_log if is_classify else log.predict_log
-            part.request.model_spec.name = model_name
+            part.request.model_spec.name = trained.name
             part.request.model_spec.signature_name = signature.name
             if is_classify:
                 example = part.request.input.example_list.examples.add()

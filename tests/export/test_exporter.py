@@ -105,9 +105,9 @@ def test_a_refusal_leaves_what_was_published_before(well_trained, tmp_path, monk
     (tmp_path / "tflite/lenet5/1").mkdir(parents=True)
     before = published(tmp_path)
 
-    def write_wrong_normalization(trained, folder, options):
+    def write_wrong_normalization(trained, folder, **options):
         preprocess = dataclasses.replace(trained.preprocess, mean=0.0, std=1.0)
-        write(dataclasses.replace(trained, preprocess=preprocess), folder, options)
+        write(dataclasses.replace(trained, preprocess=preprocess), folder, **options)
 
     write = tflite.write
     monkeypatch.setattr(tflite, "write", write_wrong_normalization)

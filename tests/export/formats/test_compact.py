@@ -25,7 +25,7 @@ def test_what_is_equal_is_stored_once(content):
     model = model_of(content)
     apart = schema.flatbuffers.Builder(len(content))
     apart.Finish(model.Pack(apart), b"TFL3")
-    shared = compact.packed(model, b"TFL3", len(content))
+    shared = compact.packed(model)
     scales = sum(
         len(tensor.quantization.scale)
         for tensor in model.subgraphs[0].tensors
@@ -60,4 +60,4 @@ def test_names_are_short_and_differ(content):
 def test_a_published_file_is_compact(content):
     names = [tensor.name for tensor in model_of(content).subgraphs[0].tensors]
     assert not [name for name in names if b";" in name]
-    assert compact.packed(model_of(content), b"TFL3", len(content)) in content
+    assert compact.packed(model_of(content)) in content

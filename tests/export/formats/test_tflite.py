@@ -46,5 +46,7 @@ def test_names_an_operation_that_tflite_does_not_have(trained_model, tmp_path):
 
     strange = dataclasses.replace(trained_model, preprocess=Strange((28, 28, 1)))
     with pytest.raises(UserError, match=r"cannot be converted to TFLite: .*ops: Erfinv"):
-        tflite.write(strange, tmp_path / "made", tflite.Options(variants=(options.FLOAT32,)))
+        tflite.write(
+            strange, tmp_path / "made", options.ExportOptions(tflite_variants=("float32",))
+        )
     assert not list(tmp_path.rglob("*.tflite"))

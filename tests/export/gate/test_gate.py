@@ -11,7 +11,7 @@ from digitline.export import functions, options, signatures
 from digitline.export.formats import metadata, saved_model, tflite
 from digitline.export.gate.gate import Reference, comparisons
 
-FLOAT32 = tflite.Options(variants=(options.FLOAT32,))
+FLOAT32 = options.ExportOptions(tflite_variants=("float32",))
 
 
 @pytest.fixture(scope="module")
