@@ -213,14 +213,11 @@ def _version_folder(path: Path) -> Path:
         return path
     if not path.is_dir():
         raise UserError(f"{path}: no such folder")
-    versions = [
-        child
-        for child in path.iterdir()
-        if child.name.isdecimal() and (child / export_layout.SAVED_MODEL_FILE).is_file()
-    ]
+    folders = [file.parent for file in path.glob(f"*/{export_layout.SAVED_MODEL_FILE}")]
+    versions = {int(folder.name): folder for folder in folders if folder.name.isdecimal()}
     if not versions:
         raise UserError(f"{path}: neither a SavedModel nor a folder of its versions")
-    return max(versions, key=lambda child: int(child.name))
+    return versions[max(versions)]
 
 
 def _require_signature(signatures: Collection[str], path: Path) -> None:
@@ -246,6 +243,4 @@ def _check_input(dtype: str, shape: Sequence[int | None], path: Path) -> None:
 
 def read_labels(path: Path) -> tuple[str, ...]:
     """The names in a file of labels, by class number; none where there is no file."""
-    if not path.is_file():
-        return ()
-    return tuple(path.read_text(encoding="utf-8").splitlines())
+    return tuple(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else ()
