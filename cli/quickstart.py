@@ -105,7 +105,7 @@ def run(options: Options) -> Result:
     exported = cast("Exported", result)
     artifacts = {name: str(path) for name, path in exported.artifacts.items()}
     # The gate is part of the export; its time is shown apart.
-    verify_seconds = exported.seconds.verify
+    verify_seconds = exported.seconds["verify"]
     written = f"version {exported.version}: {len(artifacts)} artifacts"
     stages.append(Stage("export", seconds - verify_seconds, written))
     stages.append(Stage("verify", verify_seconds, _verified(exported.verification)))
