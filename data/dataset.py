@@ -3,11 +3,13 @@
 import dataclasses
 import functools
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
 from ..base import files
 from ..base.errors import DataError, UsageError, first_line
+from ..base.files import JsonObject
 from ..base.tf import tfds
 from . import shards
 from .shards import Shard
@@ -19,6 +21,7 @@ _FINGERPRINT_BYTES = 4096
 # The article's cut of MNIST (55,000 / 5,000) for datasets without a validation
 # split: the first twelfth of the training images.
 _VALIDATION_SHARE = 12
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +77,12 @@ class Dataset:
         cut = self.num_examples("train") // _VALIDATION_SHARE
         return f"train[{cut}:]", f"train[:{cut}]"
 
+    @property
+    def metadata(self) -> JsonObject:
+        """What we, or TFDS, wrote into `metadata.json`, if it is there."""
+        path = self.directory / "metadata.json"
+        return files.read_json(path) if path.is_file() else {}
+
     @functools.cached_property
     def fingerprint(self) -> str:
         """Tells this content from another: 16 hex digits.
@@ -82,11 +91,8 @@ class Dataset:
         its metadata. Elsewhere it is of the features, and of every shard its
         name, its size and its two ends, so it costs no time on large datasets.
         """
-        metadata = self.directory / "metadata.json"
-        if metadata.is_file():
-            recorded = files.read_json(metadata).get(FINGERPRINT)
-            if recorded:
-                return recorded
+        if recorded := self.metadata.get(FINGERPRINT):
+            return recorded
         digest = hashlib.sha256((self.directory / "features.json").read_bytes())
         paths = sorted(
             {shard.path for name in self.split_names for shard in self.split(name).shards}
@@ -165,12 +171,9 @@ def _prepare_again(name: str) -> str:
 
 def newest(data_dir: Path, name: str) -> Path | None:
     """The folder of the newest version of a dataset, unopened; None if there is none."""
-    return next(reversed(_versions(data_dir / name)), None)
-
-
-def is_prepared(data_dir: Path, name: str) -> bool:
-    """Whether a whole dataset of that name lies below `data_dir`."""
-    return newest(data_dir, name) is not None
+    infos = (data_dir / name).glob("*.*.*/dataset_info.json")
+    versions = [info.parent for info in infos if _VERSION.fullmatch(info.parent.name)]
+    return max(versions, key=lambda path: tuple(map(int, path.name.split("."))), default=None)
 
 
 def open_dataset(data_dir: Path, name: str) -> Dataset:
@@ -196,8 +199,7 @@ def open_dataset(data_dir: Path, name: str) -> Dataset:
     except Exception as error:  # Whatever TFDS and protobuf raise on a damaged folder.
         raise DataError(
             f"{directory}: not a dataset of images and labels that TFDS can open: "
-            f"{first_line(error)}; "
-            f"{_prepare_again(name)}"
+            f"{first_line(error)}; {_prepare_again(name)}"
         ) from error
     if len(image.shape) != 3:
         raise DataError(f"{directory}: expected images [H, W, C], got {list(image.shape)}")
@@ -216,13 +218,3 @@ def open_dataset(data_dir: Path, name: str) -> Dataset:
         label_names=tuple(label.names),
         builder=builder,
     )
-
-
-def _versions(folder: Path) -> list[Path]:
-    """The dataset's version folders, oldest first."""
-    versions = []
-    for path in folder.glob("*.*.*"):
-        numbers = path.name.split(".")
-        if all(number.isdecimal() for number in numbers) and (path / "dataset_info.json").is_file():
-            versions.append((tuple(map(int, numbers)), path))
-    return [path for _, path in sorted(versions)]

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..base import command, command_flags, configs, files, progress
+from ..base import command, command_flags, configs, progress
 from ..base.files import JsonObject
 from .preparation import source_state
 from .preparation.request import NPZ, PUBLIC, Outcome, Request
@@ -61,20 +61,17 @@ def run(request: Request) -> Prepared:
     data_dir, name = request.data_dir, request.prepared_name
     from . import dataset  # The imports from here on load TensorFlow.
 
-    if dataset.is_prepared(data_dir, name) and not request.overwrite:
+    if dataset.newest(data_dir, name) and not request.overwrite:
         prepared = dataset.open_dataset(data_dir, name)
         if request.kind != PUBLIC:
-            metadata = prepared.directory / "metadata.json"
             source_state.check_same(
-                request.recorded_source(),
-                files.read_json(metadata) if metadata.is_file() else {},
-                prepared.directory,
+                request.recorded_source(), prepared.metadata, prepared.directory
             )
         elif request.source_dir is None:
-            from .preparation import from_public
+            from .preparation import from_arrays
 
-            if from_public.is_transposed(prepared):
-                outcome = from_public.make_upright(prepared, request)
+            if from_arrays.is_transposed(prepared):
+                outcome = from_arrays.make_upright(prepared, request)
                 return _result(start, dataset.open_dataset(data_dir, name), outcome)
         progress.say(
             f"{name} is prepared already in {prepared.directory}; {command.program()} prepare "
@@ -86,17 +83,10 @@ def run(request: Request) -> Prepared:
 
 
 def _prepare(request: Request) -> Outcome:
-    if request.kind == PUBLIC:
-        from .preparation import from_public
+    from .preparation import from_arrays, from_files
 
-        return from_public.prepare(request)
-    if request.kind == NPZ:
-        from .preparation import from_npz
-
-        return from_npz.prepare(request)
-    from .preparation import from_files
-
-    return from_files.prepare(request)
+    makers = {PUBLIC: from_arrays.prepare_public, NPZ: from_arrays.prepare_npz}
+    return makers.get(request.kind, from_files.prepare)(request)
 
 
 def _result(start: float, prepared: "Dataset", outcome: Outcome | None) -> Prepared:

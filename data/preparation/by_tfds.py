@@ -38,29 +38,23 @@ def prepare(
     """
     builder = _builder(name, data_dir)
     _refuse_others(name, builder, any_size)
-    with folder.preparing(data_dir, name):
-        for url in list(builder.url_infos or ())[:1]:
-            trouble = probe(url)
-            if trouble:  # TFDS itself would try again for minutes.
-                raise _failed(name, trouble)
+    for url in list(builder.url_infos or ())[:1]:
+        trouble = probe(url)
+        if trouble:  # TFDS itself would try again for minutes.
+            raise _failed(name, trouble)
+    config = tfds.download.DownloadConfig(num_shards=num_shards, try_download_gcs=False)
+    with folder.making(data_dir, name, str(builder.version), overwrite) as root:
         progress.say(f"{name}: TFDS downloads and prepares it")
-        with folder.making(data_dir, name, str(builder.version), overwrite) as root:
-            config = tfds.download.DownloadConfig(num_shards=num_shards, try_download_gcs=False)
-            try:
-                _prepare_quietly(_builder(name, root), root, config)
-            except Exception as error:  # TFDS and its builders raise whatever they like.
-                if isinstance(error, OSError) and error.errno:
-                    raise  # A full disk, for one, has a message of its own.
-                raise _failed(name, first_line(error)) from error
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                _builder(name, root).download_and_prepare(
+                    download_dir=str(root / "downloads"), download_config=config
+                )
+        except Exception as error:  # TFDS and its builders raise whatever they like.
+            if isinstance(error, OSError) and error.errno:
+                raise  # A full disk, for one, has a message of its own.
+            raise _failed(name, first_line(error)) from error
     return f"TFDS's {name} {builder.version}"
-
-
-def _prepare_quietly(
-    builder: tfds.core.DatasetBuilder, root: Path, config: tfds.download.DownloadConfig
-) -> None:
-    """Lets TFDS prepare a dataset without what it prints."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        builder.download_and_prepare(download_dir=str(root / "downloads"), download_config=config)
 
 
 def _builder(name: str, data_dir: Path) -> Any:

