@@ -38,12 +38,12 @@ def prepare(
     """
     builder = _builder(name, data_dir)
     _refuse_others(name, builder, any_size)
-    for url in list(builder.url_infos or ())[:1]:
-        trouble = probe(url)
-        if trouble:  # TFDS itself would try again for minutes.
-            raise _failed(name, trouble)
     config = tfds.download.DownloadConfig(num_shards=num_shards, try_download_gcs=False)
     with folder.making(data_dir, name, str(builder.version), overwrite) as root:
+        for url in list(builder.url_infos or ())[:1]:
+            trouble = probe(url)
+            if trouble:  # TFDS itself would try again for minutes.
+                raise _failed(name, trouble)
         progress.say(f"{name}: TFDS downloads and prepares it")
         try:
             with contextlib.redirect_stdout(io.StringIO()):

@@ -21,12 +21,7 @@ LabelCounts = dict[str, int]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CountedSlice:
-    """A part of a split.
-
-    Attributes:
-      split: whose.
-      before: the examples of the split's earlier slices.
-    """
+    """A part of a split; `before` are the examples of the split's earlier slices."""
 
     split: str
     before: LabelCounts = dataclasses.field(default_factory=dict)
@@ -40,9 +35,6 @@ class CountedSource(Generic[AnySlice]):
     """The fields of such a `slices.Source`.
 
     Attributes:
-      label_names: by class number.
-      image_shape: (height, width, channels).
-      slices: in order.
       cut: of the training split.
       totals: the training examples in all.
     """
@@ -84,8 +76,7 @@ def count(
     Args:
       slices: in order.
       labels_of: the labels of a slice's examples; a function that can be pickled.
-      executor: runs it.
-      title: for the progress bar.
+      executor, title: see `Executor`.
 
     Returns:
       The slices with their `before`, and the training examples in all.

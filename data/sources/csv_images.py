@@ -38,12 +38,12 @@ class CsvSource(CountedSource[CsvSlice]):
     """Slices of CSV files; a `slices.Source`."""
 
     def read(self, index: int) -> Iterator[Example | Damaged]:
-        """Parses the rows of a slice."""
         part = self.slices[index]
         numbers = {name: number for number, name in enumerate(self.label_names)}
         seen = collections.Counter(part.before)
         row = sum(part.before.values())
-        for block in _blocks(csv_layout.lines(part.file, part.start, part.end)):
+        lines = csv_layout.lines(part.file, part.start, part.end)
+        for block in iter(lambda: list(itertools.islice(lines, _BLOCK)), []):
             labels, rows = zip(*map(_label_and_pixels, block), strict=True)
             splits = self.splits_of(part, labels, seen)
             for label, split, image in zip(labels, splits, self._pixels(rows), strict=True):
@@ -83,11 +83,7 @@ class CsvSource(CountedSource[CsvSlice]):
 
 
 def plan(place: Path, options: ReadOptions) -> CsvSource:
-    """Opens a file or the files of a folder, cuts them into slices and counts their labels.
-
-    Args:
-      place: a CSV file, or a folder of train.csv and perhaps validation.csv and test.csv.
-      options: how to read them.
+    """Cuts a CSV file, or those of a folder (`csv_layout.find`), into slices; counts the labels.
 
     Raises:
       UserError: a file is missing or not of the form, or the images differ in shape.
@@ -113,13 +109,13 @@ def _open(place: Path, options: ReadOptions) -> tuple[list[CsvFile], tuple[int, 
     for split, path in paths.items():
         file = csv_layout.look(path, split)
         shape = csv_layout.image_shape(file, options.image_size, options.channels)
-        if shape is None and split == "train":
+        if shape is not None:
+            files.append(file)
+            shapes[split] = shape
+        elif split == "train":
             raise DataError(f"{path}: its rows have no label column: expected label,pixel0,…")
-        if shape is None:
+        else:
             progress.say(f"{path} is left out: its rows have no label column")
-            continue
-        files.append(file)
-        shapes[split] = shape
     for file in files:
         if shapes[file.split] != shapes["train"]:
             raise DataError(
@@ -157,18 +153,6 @@ def _label_names(counts: LabelCounts) -> tuple[str, ...]:
 
 
 def _label_and_pixels(line: bytes) -> tuple[str, bytes]:
-    """A row's label and its pixels."""
     word, _, pixels = line.strip().partition(b",")
     label = word.decode("utf-8", "replace").strip().strip('"')
     return str(int(label)) if label.isascii() and label.isdigit() else label, pixels
-
-
-def _blocks(lines: Iterator[bytes]) -> Iterator[list[bytes]]:
-    block = []
-    for line in lines:
-        block.append(line)
-        if len(block) == _BLOCK:
-            yield block
-            block = []
-    if block:
-        yield block

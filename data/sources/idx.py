@@ -38,10 +38,7 @@ _SUBFOLDERS = (
 
 
 def read_images(path: Path) -> np.ndarray:
-    """Reads a file of images, plain or gzipped.
-
-    Returns:
-      uint8 [N, H, W].
+    """Reads a file of images, plain or gzipped: uint8 [N, H, W].
 
     Raises:
       DataError: it is not such a file, or not a whole one.
@@ -50,14 +47,7 @@ def read_images(path: Path) -> np.ndarray:
 
 
 def read_labels(path: Path) -> np.ndarray:
-    """Reads a file of labels, plain or gzipped.
-
-    Returns:
-      uint8 [N].
-
-    Raises:
-      DataError: it is not such a file, or not a whole one.
-    """
+    """Reads a file of labels: uint8 [N]; else as `read_images`."""
     return _decoded(path, _LABELS_MAGIC)
 
 

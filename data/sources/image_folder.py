@@ -54,10 +54,6 @@ class FolderSource:
 def plan(root: Path, options: ReadOptions) -> FolderSource:
     """Deals the pictures out, and finds their size.
 
-    Args:
-      root: the folder of class folders, or of split folders that hold them.
-      options: how to read it.
-
     Raises:
       DataError: it is not of the form, or sizes differ; names two files.
       UsageError: there are fewer pictures than shards.

@@ -16,7 +16,6 @@ class KnownSplit:
     """How a split's bytes are recognized. What is None was not verified, and is not checked.
 
     Attributes:
-      examples: number of images.
       images_sha256: digest of the pixels, row by row, image by image.
       labels_sha256: digest of the labels, one byte each.
     """
@@ -33,7 +32,6 @@ class KnownDataset:
     Attributes:
       name: as TFDS calls it.
       version: of the TFDS builder whose content ours equals.
-      label_names: by class number.
       splits: by split name; one that is not there is not checked.
       description, homepage, citation: for `dataset_info.json`.
       transposed: whether the files hold columns where others hold rows.
@@ -163,14 +161,9 @@ def check(
 ) -> None:
     """Refuses a split that is not, as far as that is known byte for byte, the known one.
 
-    Args:
-      known: what to expect.
-      split: the split's name.
-      raw: its content.
-      images_origin, labels_origin: the files that it came from, for errors.
-
     Raises:
-      DataError: counts or digests differ; says which file, what was expected and what came.
+      DataError: counts or digests differ; says which file (`images_origin`, `labels_origin`),
+        what was expected and what came.
     """
     expected = known.splits.get(split)
     if expected is None:
@@ -184,10 +177,7 @@ def check(
         ("labels", raw.labels.astype(np.uint8), expected.labels_sha256, labels_origin),
         ("pixels", raw.images, expected.images_sha256, images_origin),
     ):
-        if digest is None:
-            continue
-        computed = hashlib.sha256(array.tobytes()).hexdigest()
-        if computed != digest:
+        if digest and digest != (computed := hashlib.sha256(array.tobytes()).hexdigest()):
             raise DataError(
                 f"{origin}: not the {split} {what} of {known.name}: "
                 f"expected SHA-256 {digest}, got {computed}"

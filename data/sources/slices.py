@@ -32,25 +32,23 @@ class Damaged:
 
 
 class Source(Protocol):
-    """Where slices of examples come from. It is pickled and sent to the workers: keep it small.
-
-    Attributes:
-      label_names: by class number.
-      image_shape: (height, width, channels) of every image.
-      num_slices: the number of slices.
-    """
+    """Where slices of examples come from. It is pickled and sent to the workers: keep it small."""
 
     @property
-    def label_names(self) -> tuple[str, ...]: ...
+    def label_names(self) -> tuple[str, ...]:
+        """By class number."""
+        ...
 
     @property
-    def image_shape(self) -> tuple[int, int, int]: ...
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of every image."""
+        ...
 
     @property
     def num_slices(self) -> int: ...
 
     def read(self, index: int) -> Iterator[Example | Damaged]:
-        """The examples of a slice."""
+        """The examples of a slice, in order."""
         ...
 
 

@@ -64,11 +64,7 @@ class TfdsSource(CountedSource[TfdsSlice]):
 
 
 def plan(directory: Path, options: ReadOptions) -> TfdsSource:
-    """Finds the shards and counts their labels.
-
-    Args:
-      directory: that TFDS made.
-      options: how to read it; with an image size.
+    """Finds the shards in a folder that TFDS made, and counts their labels.
 
     Raises:
       DataError: there is no training split, or a record is not of images and labels.

