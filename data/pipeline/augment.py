@@ -78,7 +78,14 @@ class Augment:
         if self.elastic:
             images = _warp(images, self._matrices(images, affine), self.elastic * grid)
         elif self.shift or self.rotate or self.scale or self.shear:
-            images = _transform(images, self._matrices(images, affine))
+            images = tf.raw_ops.ImageProjectiveTransformV3(
+                images=images,
+                transforms=self._matrices(images, affine),
+                output_shape=tf.shape(images)[1:3],
+                fill_value=0.0,
+                interpolation="BILINEAR",
+                fill_mode="CONSTANT",
+            )
         if self.erase:
             images = self._erased(images, erase)
         return images
@@ -124,17 +131,6 @@ def _restroke(images: tf.Tensor, amounts: tf.Tensor) -> tf.Tensor:
     return images + tf.maximum(amounts, 0.0) * wider + tf.minimum(amounts, 0.0) * thinner
 
 
-def _transform(images: tf.Tensor, matrices: tf.Tensor) -> tf.Tensor:
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=images,
-        transforms=matrices,
-        output_shape=tf.shape(images)[1:3],
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="CONSTANT",
-    )
-
-
 def _warp(images: tf.Tensor, matrices: tf.Tensor, grid: tf.Tensor) -> tf.Tensor:
     """Elastic and affine changes in one interpolation: each of its own would blur the strokes.
 
@@ -142,9 +138,6 @@ def _warp(images: tf.Tensor, matrices: tf.Tensor, grid: tf.Tensor) -> tf.Tensor:
       images: float32 [N, H, W, C].
       matrices: float32 [N, 8], as `_matrices` gives them.
       grid: float32 [N, 2 * G * G], displacements in pixels, y and x by turns.
-
-    Returns:
-      float32 [N, H, W, C].
     """
     shape = tf.shape(images)
     count, height, width = shape[0], shape[1], shape[2]

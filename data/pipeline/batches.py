@@ -19,7 +19,6 @@ are a few ops for each batch and not for each image.
 """
 
 import dataclasses
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,6 @@ class Batching:
     """How training images become batches.
 
     Attributes:
-      batch_size: images in a batch.
       seed: of the order and of the augmentation.
       augment: random changes before the preprocessing.
       balance_classes: as many images of each class (not with `off`).
@@ -90,7 +88,6 @@ def training_batches(
     Args:
       splits: one, or several to mix by weight (not with `off`).
       preprocess: applied to each batch, as graph ops.
-      batching: how they are made.
       start_step: the first batch is the one of this step.
 
     Returns:
@@ -130,47 +127,22 @@ def evaluation_batches(
 ) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
     """Every example of a split exactly once, in order; the last batch may be smaller.
 
-    Args:
-      split: what to read.
-      preprocess: applied to each batch, as graph ops.
-      batch_size: images in a batch.
-
-    Yields:
-      (float32 [n, height, width, C], int64 [n]), n at most `batch_size`.
+    Returns:
+      Batches of (float32 [n, height, width, C], int64 [n]), n at most `batch_size`.
 
     Raises:
-      DataError: a shard is missing, damaged or truncated.
-      UsageError: the split is empty.
+      DataError, UsageError: as `records.decoded`, when the first batch is asked for.
     """
-
-    def prepare(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        images, labels = records.parse(split.dataset, serialized)
-        return preprocess(images), labels
-
-    records.require_images(split)
-    batches = records.ordered(split.shards).batch(batch_size).map(prepare, tf.data.AUTOTUNE)
-    yield from records.checked(split, batches.prefetch(_PREFETCH))
-
-
-def _loaded(splits: list[Split]) -> tuple[tf.Tensor, tf.Tensor]:
-    """Images and labels of all splits, one after another, in memory."""
-    images, labels = zip(*map(records.load, splits), strict=True)
-    return tf.concat(images, 0), tf.concat(labels, 0)
-
-
-def _mapped(splits: list[Split], cache_dir: Path) -> tuple[tf.Tensor, tf.Tensor]:
-    """The same, in a file that is mapped into memory."""
-    path = cache_file.path_of(splits, cache_dir)
-    cache_file.write(path, splits, itertools.chain.from_iterable(map(records.decoded, splits)))
-    return cache_file.mapped(path, splits)
+    return records.decoded(split, batch_size, preprocess, tf.data.AUTOTUNE)
 
 
 def _picked(splits: list[Split], batching: Batching, start_step: int) -> _Stream:
     """Epochs and indices of each batch; the images are held in memory or in a file."""
     if batching.cache_dir is not None and batching.cache == "file":
-        images, labels = _mapped(splits, batching.cache_dir)
+        images, labels = cache_file.load(splits, batching.cache_dir)
     else:
-        images, labels = _loaded(splits)
+        loaded = zip(*map(records.load, splits), strict=True)
+        images, labels = (tf.concat(tensors, 0) for tensors in loaded)
     ranges = [
         np.arange(shard.first, shard.first + shard.take)
         for split in splits
@@ -212,7 +184,7 @@ def _order(splits: list[Split], labels: tf.Tensor, batching: Batching) -> order.
 
 def _streamed(split: Split, batching: Batching, start_step: int) -> _Stream:
     """Batches of records, read from the TFRecords in each epoch."""
-    dataset, shards = split.dataset, split.shards
+    shards = split.shards
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
         epoch_seed = _epoch_seed(batching.seed, number)
@@ -221,7 +193,7 @@ def _streamed(split: Split, batching: Batching, start_step: int) -> _Stream:
         return stream.map(lambda index, record: (number, index, record))
 
     def decode(epochs: tf.Tensor, indices: tf.Tensor, serialized: tf.Tensor) -> _Batch:
-        return *records.parse(dataset, serialized), epochs, indices
+        return *records.parse(split.dataset, serialized), epochs, indices
 
     first_epoch, skip = divmod(start_step * batching.batch_size, split.examples)
     numbers = tf.data.Dataset.range(first_epoch + 1, _FOREVER)

@@ -26,10 +26,6 @@ Order = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 def shuffled(count: int, seed: int) -> Order:
     """All examples once in each epoch, in another order each time.
 
-    Args:
-      count: the number of examples.
-      seed: of the order.
-
     Returns:
       A graph function from positions (int64 [B]) to epochs and indices (int64
       [B] each). A batch may span two epochs.
@@ -113,13 +109,12 @@ def _permuted(
 
 
 def uniform(keys: tf.Tensor, numbers: int) -> tf.Tensor:
-    """Random numbers that are a pure function of a key for each example.
+    """Random numbers, each a pure function of its example's key and its place.
 
     TensorFlow's stateless ops take one seed for a whole batch, so that an
-    example's numbers would depend on its neighbours. Each number here is a
-    hash of its key and its place, by the finalizer of SplitMix64 (G. Steele,
-    D. Lea, C. Flood, "Fast splittable pseudorandom number generators", OOPSLA
-    2014).
+    example's numbers would depend on its neighbours. Each number here is a hash by the
+    finalizer of SplitMix64 (G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom
+    number generators", OOPSLA 2014).
 
     Args:
       keys: int64 [N, M].

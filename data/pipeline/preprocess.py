@@ -50,15 +50,10 @@ class Preprocess:
         return (self.height, self.width, self.image_shape[2])
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
-        """Applies the graph ops.
-
-        Args:
-          images: uint8 or float32 [N, H, W, C], 0 to 255.
-
-        Returns:
-          float32 [N, height, width, C].
-        """
-        above, left = (abs(margin) for margin in self._margins())
+        """From uint8 or float32 [N, H, W, C], 0 to 255, to float32 [N, height, width, C]."""
+        # Pixels above and to the left that are padded or cropped.
+        above = abs(self.height - self.image_shape[0]) // 2
+        left = abs(self.width - self.image_shape[1]) // 2
         if self.resizing == "crop":
             images = images[:, above : above + self.height, left : left + self.width]
         if self.resizing == "resize":
@@ -75,13 +70,6 @@ class Preprocess:
             margins = [[0, 0], [above, below], [left, right], [0, 0]]
             images = tf.pad(images, margins, constant_values=-black)
         return images
-
-    def _margins(self) -> tuple[int, int]:
-        """Pixels above and to the left that are padded, or cropped where negative."""
-        return (
-            int((self.height - self.image_shape[0]) / 2),
-            int((self.width - self.image_shape[1]) / 2),
-        )
 
     @classmethod
     def as_is(

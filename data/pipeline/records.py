@@ -2,7 +2,7 @@
 
 import concurrent.futures
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,31 +50,37 @@ def parse(dataset: Dataset, records: tf.Tensor) -> tuple[tf.Tensor, Any]:
     return images, features["label"]
 
 
-def decoded(split: Split) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+def decoded(
+    split: Split,
+    batch_size: int = _READ_BATCH,
+    preprocess: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
+    parallel_calls: int = 2,
+) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
     """A split's images and labels in batches, in their order on disk; every record is checked.
 
+    Args:
+      split: what to read.
+      batch_size: images in a batch; the last one may be smaller.
+      preprocess: applied to each batch, as graph ops.
+      parallel_calls: the number of batches that are parsed at once.
+
     Yields:
-      Images uint8 [n, H, W, C] and labels int64 [n].
+      Images uint8 [n, H, W, C], or what `preprocess` makes of them, and labels int64 [n].
 
     Raises:
       DataError: a shard is missing, damaged or truncated; names it and the record.
       UsageError: there is nothing to read.
     """
+
+    def prepare(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images, labels = parse(split.dataset, serialized)
+        return preprocess(images), labels
+
     require_images(split)
-    dataset = split.dataset
-    batches = ordered(split.shards).batch(_READ_BATCH)
-    yield from checked(split, batches.map(lambda x: parse(dataset, x), 2).prefetch(2))
-
-
-def checked(split: Split, batches: tf.data.Dataset) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-    """Passes on batches of (images, labels) that are read from all of a split.
-
-    Raises:
-      DataError: a shard is missing, damaged or truncated; names it and the record.
-    """
+    batches = ordered(split.shards).batch(batch_size).map(prepare, parallel_calls)
     seen = 0
     try:
-        for images, labels in batches:
+        for images, labels in batches.prefetch(2):
             seen += len(labels)
             yield images, labels
     except tf.errors.OpError as error:
@@ -118,7 +124,7 @@ def require_images(split: Split) -> None:
 
 def read_one(shard: Shard) -> tf.data.Dataset:
     """The serialized records of one shard, in order."""
-    return _read(tf.constant(shard.path), shard.skip, shard.take)
+    return _file(shard.path).skip(shard.skip).take(shard.take)
 
 
 def ordered(shards: tuple[Shard, ...]) -> tf.data.Dataset:
@@ -127,8 +133,7 @@ def ordered(shards: tuple[Shard, ...]) -> tf.data.Dataset:
     # Passing over and counting records costs a third of the reading: whole files are
     # read as they are.
     for whole, run in itertools.groupby(shards, key=lambda shard: shard.whole):
-        paths = [shard.path for shard in run] if whole else []
-        for part in [_file(tf.constant(paths))] if whole else map(read_one, run):
+        for part in [_file([shard.path for shard in run])] if whole else map(read_one, run):
             stream = part if stream is None else stream.concatenate(part)
     assert stream is not None
     return stream
@@ -145,23 +150,15 @@ def interleaved(shards: tuple[Shard, ...], cycle: int, seed: Any) -> tf.data.Dat
     Returns:
       Elements (index int64, record string).
     """
-    files: Any = _files(shards).shuffle(len(shards), seed, reshuffle_each_iteration=False)
-    return files.interleave(
-        lambda path, skip, take, first: _read(path, skip, take).enumerate(first),
+    names = ("path", "skip", "take", "first")
+    columns = tuple(np.array([getattr(shard, name) for shard in shards]) for name in names)
+    files: Any = tf.data.Dataset.from_tensor_slices(columns)
+    return files.shuffle(len(shards), seed, reshuffle_each_iteration=False).interleave(
+        lambda path, skip, take, first: _file(path).skip(skip).take(take).enumerate(first),
         cycle,
         block_length=16,
         num_parallel_calls=tf.data.AUTOTUNE,
     )
-
-
-def _files(shards: tuple[Shard, ...]) -> tf.data.Dataset:
-    columns = (
-        [shard.path for shard in shards],
-        np.array([shard.skip for shard in shards], np.int64),
-        np.array([shard.take for shard in shards], np.int64),
-        np.array([shard.first for shard in shards], np.int64),
-    )
-    return tf.data.Dataset.from_tensor_slices(columns)
 
 
 def diagnose(split: Split) -> DataError | None:
@@ -190,9 +187,5 @@ def damage(shard: Shard, record: int | None, cause: str) -> DataError:
     )
 
 
-def _read(path: tf.Tensor, skip: int | tf.Tensor, take: int | tf.Tensor) -> tf.data.Dataset:
-    return _file(path).skip(skip).take(take)
-
-
-def _file(path: tf.Tensor) -> tf.data.Dataset:
-    return tf.data.TFRecordDataset(path, buffer_size=_READ_BUFFER_BYTES)
+def _file(paths: str | list[str] | tf.Tensor) -> tf.data.Dataset:
+    return tf.data.TFRecordDataset(paths, buffer_size=_READ_BUFFER_BYTES)

@@ -46,8 +46,7 @@ def usable(
 ) -> tuple[list[Split], list[str]]:
     """The splits with the damaged records left out.
 
-    A damaged shard is replaced by a copy of its sound records in `folder`; the
-    others stay where they are.
+    A damaged shard is replaced by a copy of its sound records in `folder`.
 
     Args:
       splits: to check; every record is read once.
@@ -81,7 +80,6 @@ def sound(splits: Sequence[Split], max_corrupt: int) -> Iterator[tuple[list[Spli
 
 
 def _sound_shards(split: Split, folder: Path, losses: Losses) -> tuple[Shard, ...]:
-    """The shards of a split; a damaged one is replaced by a copy of its sound records."""
     shards: list[Shard] = []
     for number, shard in enumerate(split.shards):
         if records.diagnose(dataclasses.replace(split, shards=(shard,))) is None:
