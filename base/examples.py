@@ -18,13 +18,14 @@ def image_example(image: bytes, label: int | None = None) -> bytes:
       image: the feature `image`: raw uint8 pixels [H, W, C], or a PNG or JPEG file.
       label: the feature `label`, a class number; None leaves it out.
     """
-    features = _entry(b"image", _field(1, _field(1, image)))
+    features = _entry(b"image", 1, image)
     if label is not None:
-        features += _entry(b"label", _field(3, _field(1, _varint(label))))
+        features += _entry(b"label", 3, _varint(label))
     return _field(1, features)
 
 
-def _entry(name: bytes, feature: bytes) -> bytes:
+def _entry(name: bytes, kind: int, value: bytes) -> bytes:
+    feature = _field(kind, _field(1, value))
     return _field(1, _field(1, name) + _field(2, feature))
 
 
@@ -35,9 +36,4 @@ def _field(number: int, content: bytes) -> bytes:
 
 def _varint(value: int) -> bytes:
     """A whole number of 0 or more, seven bits a byte, the lowest first."""
-    encoded = bytearray()
-    while value > 127:
-        encoded.append(value & 127 | 128)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
+    return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + _varint(value >> 7)

@@ -4,10 +4,11 @@ Whoever reads a picture reads it here: one way to turn it as EXIF says, to fill 
 transparent, to scale 16 bits to 8, and to resize.
 """
 
-import dataclasses
+import contextlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -22,37 +23,20 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 _ORIENTATION, _FIRST_TURNED = 0x0112, 5
 
 
-@dataclasses.dataclass(frozen=True)
-class Header:
-    """What a picture's header says of it, turned as EXIF says.
-
-    Attributes:
-      size: (height, width).
-      colour: whether it may hold other colours than grey.
-    """
+class Header(NamedTuple):
+    """What a picture's header says: (height, width), turned as EXIF says; whether it has colour."""
 
     size: tuple[int, int]
     colour: bool
 
 
 def header(path: Path, content: bytes | None = None) -> Header:
-    """Reads a picture's header, and nothing more.
-
-    Args:
-      path: of the file.
-      content: of the file, where `path` is only its name.
-
-    Raises:
-      DataError: it is missing, or not a picture.
-    """
-    try:
-        with PIL.Image.open(path if content is None else io.BytesIO(content)) as opened:
-            width, height = opened.size
-            if opened.getexif().get(_ORIENTATION, 1) >= _FIRST_TURNED:
-                width, height = height, width
-            return Header((height, width), _may_be_colour(opened))
-    except Exception as error:  # Each of Pillow's formats raises its own.
-        raise _unreadable(path, error) from None
+    """Reads the header of a picture file, and nothing more; else as `read`."""
+    with _opened(path, content) as picture:
+        width, height = picture.size
+        if picture.getexif().get(_ORIENTATION, 1) >= _FIRST_TURNED:
+            width, height = height, width
+        return Header((height, width), _may_be_colour(picture))
 
 
 def decode(path: Path, shape: tuple[int, int, int], content: bytes | None = None) -> np.ndarray:
@@ -61,15 +45,15 @@ def decode(path: Path, shape: tuple[int, int, int], content: bytes | None = None
     Another size is resized, with all pixels taken into account; the aspect is not kept.
 
     Args:
-      path: of the file.
+      path: see `read`.
       shape: (height, width, channels) of the result; 1 or 3 channels.
-      content: of the file, where `path` is only its name.
+      content: see `read`.
 
     Returns:
       uint8 of that shape.
 
     Raises:
-      DataError: it is missing, not a picture, or damaged.
+      DataError: as `read`.
     """
     height, width, channels = shape
     picture = read(path, channels, content=content)
@@ -99,19 +83,33 @@ def read(
     Raises:
       DataError: it is missing, not a picture, or damaged.
     """
+    with _opened(path, content) as opened:
+        picture = PIL.ImageOps.exif_transpose(opened)
+        if picture.mode.startswith("I") or picture.mode == "F":
+            picture = _to_8_bits(picture)
+        if "A" in picture.getbands() or "transparency" in picture.info:
+            picture = picture.convert("RGBA")
+            colour = "white" if paper is None else paper(picture)
+            below = PIL.Image.new("RGBA", picture.size, colour)
+            picture = PIL.Image.alpha_composite(below, picture)
+        return picture.convert("L" if channels == 1 else "RGB")
+
+
+@contextlib.contextmanager
+def _opened(path: Path, content: bytes | None) -> Iterator[PIL.Image.Image]:
+    """A picture in the block; what Pillow or the system raises there is a `DataError`."""
     try:
-        with PIL.Image.open(path if content is None else io.BytesIO(content)) as opened:
-            picture = PIL.ImageOps.exif_transpose(opened)
-            if picture.mode.startswith("I") or picture.mode == "F":
-                picture = _to_8_bits(picture)
-            if "A" in picture.getbands() or "transparency" in picture.info:
-                picture = picture.convert("RGBA")
-                colour = "white" if paper is None else paper(picture)
-                below = PIL.Image.new("RGBA", picture.size, colour)
-                picture = PIL.Image.alpha_composite(below, picture)
-            return picture.convert("L" if channels == 1 else "RGB")
+        with PIL.Image.open(path if content is None else io.BytesIO(content)) as picture:
+            yield picture
     except Exception as error:  # Each of Pillow's formats raises its own.
-        raise _unreadable(path, error) from None
+        messages = {
+            FileNotFoundError: "no such file",
+            IsADirectoryError: "a folder, not a picture",
+            PIL.UnidentifiedImageError: "not a picture, or of a kind that is not known",
+            PIL.Image.DecompressionBombError: "too large a picture; scale it down first",
+        }
+        message = messages.get(type(error), f"cannot be read as a picture: {first_line(error)}")
+        raise DataError(f"{path}: {message}") from None
 
 
 def _may_be_colour(opened: PIL.Image.Image) -> bool:
@@ -126,16 +124,3 @@ def _to_8_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
     values = np.asarray(picture, np.float32)
     full = 65535.0 if picture.mode.startswith("I") else max(float(values.max()), 1.0)
     return PIL.Image.fromarray(np.clip(values * (255.0 / full), 0, 255).astype(np.uint8))
-
-
-def _unreadable(path: Path, error: Exception) -> DataError:
-    """Pillow's error, or the system's, in words."""
-    if isinstance(error, FileNotFoundError):
-        return DataError(f"{path}: no such file")
-    if isinstance(error, IsADirectoryError):
-        return DataError(f"{path}: a folder, not a picture")
-    if isinstance(error, PIL.UnidentifiedImageError):
-        return DataError(f"{path}: not a picture, or of a kind that is not known")
-    if isinstance(error, PIL.Image.DecompressionBombError):
-        return DataError(f"{path}: too large a picture; scale it down first")
-    return DataError(f"{path}: cannot be read as a picture: {first_line(error)}")

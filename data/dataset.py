@@ -30,8 +30,7 @@ class Dataset:
 
     Attributes:
       name: `mnist`, or with a configuration `emnist/letters`.
-      version: as the folder is called.
-      directory: the TFDS folder that holds the TFRecords.
+      directory: the TFDS folder that holds the TFRecords, called as the version.
       image_shape: (height, width, channels).
       encoding: of the image in a record: `raw` bytes, or `encoded` (PNG or JPEG).
       label_names: by class number.
@@ -39,12 +38,15 @@ class Dataset:
     """
 
     name: str
-    version: str
     directory: Path
     image_shape: tuple[int, int, int]
     encoding: str
     label_names: tuple[str, ...]
     builder: tfds.core.DatasetBuilder = dataclasses.field(repr=False, compare=False)
+
+    @property
+    def version(self) -> str:
+        return self.directory.name
 
     @property
     def num_classes(self) -> int:
@@ -55,15 +57,8 @@ class Dataset:
         """The splits that lie on disk."""
         return tuple(sorted(self.builder.info.splits, reverse=True))
 
-    def num_examples(self, split: str) -> int:
-        """The number of examples of a split, named in TFDS's split syntax."""
-        return self.split(split).examples
-
     def split(self, name: str) -> "Split":
-        """A split, to be read.
-
-        Args:
-          name: in TFDS's split syntax: `test`, `train[:5000]`, `train[5000:]+test`.
+        """A split by its name in TFDS's syntax: `test`, `train[:5000]`, `train[5000:]+test`.
 
         Raises:
           UsageError: there is no such split.
@@ -74,7 +69,7 @@ class Dataset:
         """The training and the validation split, in TFDS's split syntax."""
         if "validation" in self.builder.info.splits:
             return "train", "validation"
-        cut = self.num_examples("train") // _VALIDATION_SHARE
+        cut = self.split("train").examples // _VALIDATION_SHARE
         return f"train[{cut}:]", f"train[:{cut}]"
 
     @property
@@ -94,10 +89,8 @@ class Dataset:
         if recorded := self.metadata.get(FINGERPRINT):
             return recorded
         digest = hashlib.sha256((self.directory / "features.json").read_bytes())
-        paths = sorted(
-            {shard.path for name in self.split_names for shard in self.split(name).shards}
-        )
-        for path in map(Path, paths):
+        paths = {shard.path for name in self.split_names for shard in self.split(name).shards}
+        for path in map(Path, sorted(paths)):
             try:
                 with open(path, "rb") as file:
                     size = file.seek(0, 2)
@@ -117,7 +110,6 @@ class Split:
     """Images to read: a split of a dataset, or a part of one.
 
     Attributes:
-      dataset: a prepared dataset.
       name: in TFDS's split syntax.
       shards: the records to read, in order.
       weight: in a mix of splits; only ratios count.
@@ -130,7 +122,7 @@ class Split:
 
     @property
     def examples(self) -> int:
-        """How many images there are to read."""
+        """The number of images to read."""
         return shards.count(self.shards)
 
     def cut(self, start: int, stop: int) -> "Split":
@@ -177,11 +169,7 @@ def newest(data_dir: Path, name: str) -> Path | None:
 
 
 def open_dataset(data_dir: Path, name: str) -> Dataset:
-    """Opens a prepared dataset, ours or one that TFDS itself wrote.
-
-    Args:
-      data_dir: the root of all datasets.
-      name: of the dataset, `<name>` or `<name>/<config>`; the newest version counts.
+    """Opens the newest version of a prepared dataset, ours or one that TFDS itself wrote.
 
     Raises:
       DataError: it is not there, or not one of images and labels.
@@ -208,13 +196,11 @@ def open_dataset(data_dir: Path, name: str) -> Dataset:
             f"{directory}: its pictures differ in size; make a copy of one size: "
             f"digitline prepare --dataset={name} --data_dir={data_dir} --image_size=HxW"
         )
-    encoded = isinstance(image, tfds.features.Image)
     return Dataset(
         name=name,
-        version=directory.name,
         directory=directory,
         image_shape=tuple(image.shape),
-        encoding="encoded" if encoded else "raw",
+        encoding="encoded" if isinstance(image, tfds.features.Image) else "raw",
         label_names=tuple(label.names),
         builder=builder,
     )

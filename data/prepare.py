@@ -25,11 +25,9 @@ class Prepared:
     Attributes:
       reused: whether it was prepared before.
       seconds: the time that this took.
-      dataset, version: its name and version.
       directory: the TFDS folder that holds the TFRecords.
       fingerprint: tells its content from another.
       image_shape: (height, width, channels).
-      num_classes: the number of classes.
       splits: the number of examples by split.
       origin: where the images came from, in words; None of one that was prepared before.
       corrupt_images: the number of pictures or rows that were left out; None where none may be.
@@ -51,15 +49,12 @@ class Prepared:
 
 
 def run(request: Request) -> Prepared:
-    """Prepares a dataset, or finds it prepared.
-
-    Raises:
-      UserError: an option or the data is wrong.
-    """
+    """Prepares a dataset, or finds it prepared."""
     start = time.monotonic()
     request.check()
     data_dir, name = request.data_dir, request.prepared_name
     from . import dataset  # The imports from here on load TensorFlow.
+    from .preparation import from_arrays, from_files
 
     if dataset.newest(data_dir, name) and not request.overwrite:
         prepared = dataset.open_dataset(data_dir, name)
@@ -67,26 +62,17 @@ def run(request: Request) -> Prepared:
             source_state.check_same(
                 request.recorded_source(), prepared.metadata, prepared.directory
             )
-        elif request.source_dir is None:
-            from .preparation import from_arrays
-
-            if from_arrays.is_transposed(prepared):
-                outcome = from_arrays.make_upright(prepared, request)
-                return _result(start, dataset.open_dataset(data_dir, name), outcome)
+        elif request.source_dir is None and from_arrays.is_transposed(prepared):
+            outcome = from_arrays.make_upright(prepared, request)
+            return _result(start, dataset.open_dataset(data_dir, name), outcome)
         progress.say(
             f"{name} is prepared already in {prepared.directory}; {command.program()} prepare "
             "--overwrite prepares it again"
         )
         return _result(start, prepared, None)
-    outcome = _prepare(request)
-    return _result(start, dataset.open_dataset(data_dir, name), outcome)
-
-
-def _prepare(request: Request) -> Outcome:
-    from .preparation import from_arrays, from_files
-
     makers = {PUBLIC: from_arrays.prepare_public, NPZ: from_arrays.prepare_npz}
-    return makers.get(request.kind, from_files.prepare)(request)
+    outcome = makers.get(request.kind, from_files.prepare)(request)
+    return _result(start, dataset.open_dataset(data_dir, name), outcome)
 
 
 def _result(start: float, prepared: "Dataset", outcome: Outcome | None) -> Prepared:
@@ -100,7 +86,7 @@ def _result(start: float, prepared: "Dataset", outcome: Outcome | None) -> Prepa
         fingerprint=prepared.fingerprint,
         image_shape=prepared.image_shape,
         num_classes=prepared.num_classes,
-        splits={name: prepared.num_examples(name) for name in prepared.split_names},
+        splits={name: prepared.split(name).examples for name in prepared.split_names},
         origin=outcome.origin if outcome else None,
         corrupt_images=None if damaged is None else len(damaged),
         corrupt_files=None if damaged is None else damaged[:_LISTED],

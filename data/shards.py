@@ -13,7 +13,6 @@ class Shard:
     """A part of a TFRecord file.
 
     Attributes:
-      path: of the file.
       skip: records to pass over at its beginning.
       take: records to read after that.
       first: the index of its first record in the split.
@@ -49,12 +48,7 @@ def of_worker(shards: tuple[Shard, ...], index: int, workers: int) -> tuple[Shar
     """The part of one of several workers.
 
     The parts of all workers are disjoint and complete, and differ by at most
-    one record, for any number of workers and of files.
-
-    Args:
-      shards: of the whole split.
-      index: of the worker, from 0.
-      workers: how many there are.
+    one record, for any number of workers and of files. `index` counts from 0.
     """
     if not 0 <= index < workers:
         raise ValueError(f"Expected 0 <= index < workers. Received: {index} of {workers}")

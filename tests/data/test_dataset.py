@@ -19,13 +19,13 @@ def test_opens_a_prepared_dataset(dataset):
 
 def test_default_splits_are_the_articles_shares(dataset):
     assert dataset.default_splits() == ("train[100:]", "train[:100]")
-    assert dataset.num_examples("train[100:]") == 1100
-    assert dataset.num_examples("train[100:]+test") == 1400
+    assert dataset.split("train[100:]").examples == 1100
+    assert dataset.split("train[100:]+test").examples == 1400
 
 
 def test_rejects_an_unknown_split(dataset):
     with pytest.raises(UsageError, match="no split 'tset' in tiny_digits"):
-        dataset.num_examples("tset")
+        dataset.split("tset")
 
 
 def test_says_how_to_prepare(tmp_path):

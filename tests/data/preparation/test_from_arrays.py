@@ -78,7 +78,7 @@ def test_a_failed_overwrite_leaves_the_dataset(tmp_path, testdata):
         call(prepare.COMMAND, [*arguments, "--overwrite", "--num_shards=301"])
     with limited_files(100_000), pytest.raises(OSError, match=r"File too large: .*tiny_digits"):
         call(prepare.COMMAND, [*arguments, "--overwrite"])
-    assert open_dataset(tmp_path, DATASET).num_examples("train") == 1200
+    assert open_dataset(tmp_path, DATASET).split("train").examples == 1200
     assert [p.name for p in (tmp_path / DATASET).iterdir() if p.is_dir()] == ["1.0.0"]
 
 

@@ -64,14 +64,14 @@ def test_a_changed_csv_file_and_folder_are_prepared_again(tmp_path):
     rows = [f"{index % 2}," + ",".join(["7"] * 64) for index in range(20)]
     (tmp_path / "rows.csv").write_text("\n".join(rows))
     run(tmp_path, shapes)
-    assert prepared(tmp_path, "shapes").num_examples("train+validation+test") == 20
+    assert prepared(tmp_path, "shapes").split("train+validation+test").examples == 20
     (shapes / "light" / "0.png").unlink()
     run(tmp_path, shapes, "--overwrite")
-    assert prepared(tmp_path, "shapes").num_examples("train+validation+test") == 19
+    assert prepared(tmp_path, "shapes").split("train+validation+test").examples == 19
     run(tmp_path, tmp_path / "rows.csv", "--overwrite")
     (tmp_path / "rows.csv").write_text("\n".join(rows[1:]))
     run(tmp_path, tmp_path / "rows.csv", "--overwrite")
-    assert prepared(tmp_path, "rows").num_examples("train+validation+test") == 19
+    assert prepared(tmp_path, "rows").split("train+validation+test").examples == 19
 
 
 def test_what_prepare_was_asked_for_in_another_way_is_not_replaced(tmp_path):
