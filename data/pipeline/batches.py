@@ -78,10 +78,7 @@ class Batching:
 
 
 def training_batches(
-    splits: Split | Sequence[Split],
-    preprocess: Preprocess,
-    batching: Batching,
-    start_step: int = 0,
+    splits: Split | Sequence[Split], preprocess: Preprocess, batching: Batching, start_step: int = 0
 ) -> tf.data.Dataset:
     """An endless stream of shuffled batches, all of the same size.
 

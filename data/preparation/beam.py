@@ -58,12 +58,7 @@ class BeamExecutor:
     options: str
 
     def __call__(self, work: Callable[[int], T], count: int, title: str) -> list[T]:
-        """As an executor does.
-
-        Raises:
-          UsageError: there is no such runner.
-          DataError: the runner failed.
-        """
+        """As an executor does; a `UserError` too where there is no such runner, or it failed."""
         files.ensure_folder(self.folder)
         progress.say(f"{title}: {count:,} slices for Beam's {self.runner}")
         self._run(functools.partial(_work, work, self.folder), count, title)
@@ -89,10 +84,8 @@ class BeamExecutor:
             raise DataError(f"Beam's runner {self.runner} failed: {_cause(error)}") from error
 
     def _results(self, count: int) -> list[Any]:
-        results = []
-        for index in range(count):
-            path = self.folder / f"{index}{_RESULT}"
-            results.append(pickle.loads(path.read_bytes()) if path.exists() else None)
+        paths = [self.folder / f"{index}{_RESULT}" for index in range(count)]
+        results = [pickle.loads(path.read_bytes()) if path.exists() else None for path in paths]
         for result in results:
             if isinstance(result, BaseException):
                 raise result
@@ -123,5 +116,4 @@ def _work(work: Callable[[int], object], folder: Path, index: int) -> None:
 def _cause(error: BaseException) -> str:
     """Beam's errors are whole tracebacks in text: the line that says what happened."""
     lines = [line.partition("[while running")[0].strip() for line in str(error).splitlines()]
-    telling = [line for line in lines if line]
-    return telling[-1] if telling else first_line(error)
+    return next((line for line in reversed(lines) if line), first_line(error))

@@ -11,7 +11,7 @@ from ...base.command_flags import nearest
 from ...base.errors import DataError, UsageError, first_line
 from ...base.tf import tfds
 from ..sources import known
-from ..sources.probe import probe
+from ..sources.fetch import probe
 from . import folder
 
 
@@ -27,7 +27,7 @@ def prepare(
       data_dir: the root of all datasets.
       num_shards: the number of files of each split.
       overwrite: replaces what is there.
-      any_size: whether its pictures may differ in size.
+      any_size: admits pictures that differ in size.
 
     Returns:
       Where it came from, in words.
@@ -67,11 +67,11 @@ def _builder(name: str, data_dir: Path) -> Any:
             f"{', '.join(known.DATASETS)}, TFDS's other datasets, image_folder, csv, and IDX "
             "files of any dataset with --source=local --source_dir=DIR)"
         )
+    builder_class: Any = tfds.builder_cls(short)
     try:
-        made: Any = tfds.builder_cls(short)
-        return made(data_dir=os.fspath(data_dir), config=config or None)
+        return builder_class(data_dir=os.fspath(data_dir), config=config or None)
     except Exception as error:  # A configuration that is not there; a library that is missing.
-        configs = [entry.name for entry in tfds.builder_cls(short).BUILDER_CONFIGS]
+        configs = [entry.name for entry in builder_class.BUILDER_CONFIGS]
         there = f" (configurations: {', '.join(configs[:20])})" if configs else ""
         raise UsageError(f"--dataset={name}: {first_line(error)}{there}") from error
 
@@ -79,9 +79,7 @@ def _builder(name: str, data_dir: Path) -> Any:
 def _refuse_others(name: str, builder: Any, any_size: bool) -> None:
     """Refuses what is not of images and labels, before anything is downloaded."""
     features = builder.info.features
-    parts: dict[str, Any] = {}
-    if isinstance(features, tfds.features.FeaturesDict):
-        parts = dict(features.items())
+    parts = dict(features.items()) if isinstance(features, tfds.features.FeaturesDict) else {}
     image, label = parts.get("image"), parts.get("label")
     if not isinstance(label, tfds.features.ClassLabel) or image is None:
         raise UsageError(

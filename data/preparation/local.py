@@ -46,11 +46,7 @@ class LocalExecutor:
 
 
 def executor_for(num_bytes: int) -> LocalExecutor:
-    """As many processes as there are cores, or only this one for little work.
-
-    Args:
-      num_bytes: the size of what is read.
-    """
+    """As many processes as there are cores, or only this one where few bytes are to be read."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return LocalExecutor(1 if num_bytes < _SMALL else cores or 1)
 

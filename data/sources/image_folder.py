@@ -10,6 +10,7 @@ names of one class at a time, and in a worker those of one slice.
 """
 
 import collections
+import contextlib
 import dataclasses
 import functools
 import os
@@ -78,7 +79,9 @@ def plan(root: Path, options: ReadOptions) -> FolderSource:
         work = functools.partial(_scan, root, options.folder)
         scanned = options.executor(work, num_slices, "reading headers")
         image_size = image_size or _common_size(scanned)
-        channels = channels or (3 if any(part.colour for part in scanned) else 1)
+        channels = channels or (
+            3 if any(header.colour for part in scanned for header in part) else 1
+        )
     return FolderSource(
         root, options.folder, layout.label_names, (*image_size, channels), num_slices, cut.seed
     )
@@ -104,32 +107,25 @@ def _deal(layout: FolderLayout, cut: Cut, folder: Path, num_slices: int) -> None
                 file.writelines(lines)
 
 
-@dataclasses.dataclass
-class _Scanned:
-    """Headers of a slice: by size the number of pictures and the first; whether any has colour."""
-
-    counts: collections.Counter[tuple[int, int]]
-    firsts: dict[tuple[int, int], str]
-    colour: bool = False
-
-
-def _scan(root: Path, lists: Path, index: int) -> _Scanned:
-    scanned = _Scanned(collections.Counter(), {})
+def _scan(root: Path, lists: Path, index: int) -> dict[pictures.Header, tuple[int, Path]]:
+    """The headers in a slice: of each the number of pictures, and the first."""
+    scanned: dict[pictures.Header, tuple[int, Path]] = {}
     for entry in _entries(lists, index):
         path = root / os.fsdecode(entry.split(b"\t", 2)[2])
-        try:
+        with contextlib.suppress(DataError):  # Decoding it will fail too, and that is counted.
             header = pictures.header(path)
-        except DataError:
-            continue  # Decoding it will fail too, and that is counted.
-        scanned.counts[header.size] += 1
-        scanned.firsts.setdefault(header.size, str(path))
-        scanned.colour = scanned.colour or header.colour
+            count, first = scanned.get(header, (0, path))
+            scanned[header] = count + 1, first
     return scanned
 
 
-def _common_size(scanned: list[_Scanned]) -> tuple[int, int]:
-    counts = sum((part.counts for part in scanned), collections.Counter())
-    firsts = {size: path for part in reversed(scanned) for size, path in part.firsts.items()}
+def _common_size(scanned: list[dict[pictures.Header, tuple[int, Path]]]) -> tuple[int, int]:
+    counts: collections.Counter[tuple[int, int]] = collections.Counter()
+    firsts: dict[tuple[int, int], Path] = {}
+    for part in scanned:
+        for header, (count, first) in part.items():
+            counts[header.size] += count
+            firsts.setdefault(header.size, first)
     (size, count), *others = counts.most_common()
     if others:
         other = others[0][0]

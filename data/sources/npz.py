@@ -21,10 +21,7 @@ from .raw import RawSplit
 from .stratify import SPLITS
 
 # What the arrays of a split may be called.
-_PAIRS = (
-    *((split, f"x_{split}", f"y_{split}") for split in SPLITS),
-    ("train", "images", "labels"),
-)
+_PAIRS = (*((split, f"x_{split}", f"y_{split}") for split in SPLITS), ("train", "images", "labels"))
 # No class number is larger, whatever the type of the array.
 _LARGEST = 2**31 - 1
 
