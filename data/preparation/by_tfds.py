@@ -78,8 +78,10 @@ def _builder(name: str, data_dir: Path) -> Any:
 
 def _refuse_others(name: str, builder: Any, any_size: bool) -> None:
     """Refuses what is not of images and labels, before anything is downloaded."""
-    features = builder.info.features
-    parts = dict(features.items()) if isinstance(features, tfds.features.FeaturesDict) else {}
+    features: Any = builder.info.features
+    parts: dict[str, Any] = {}
+    if isinstance(features, tfds.features.FeaturesDict):
+        parts = dict(features.items())
     image, label = parts.get("image"), parts.get("label")
     if not isinstance(label, tfds.features.ClassLabel) or image is None:
         raise UsageError(

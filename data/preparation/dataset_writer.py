@@ -10,11 +10,9 @@ for the reader's sake:
 - Pixels are stored as raw bytes rather than as PNG: about twice the size on
   disk, but decoding is a reinterpretation of memory.
 
-TFDS has a builder for shards that are written side by side,
-`ShardBasedBuilder`; its writer keeps every example of a shard until the shard
-is closed (it counts them by `itertools.tee`), runs the earlier splits' pipeline
-again for each further one, and gives a worker no way to report what it
-skipped. So the shards are written here, and TFDS writes the metadata.
+TFDS's own `ShardBasedBuilder` keeps every example of a shard until it is closed, reads
+again for each further split, and gives a worker no way to report what it skipped. So the
+shards are written here, and TFDS writes the metadata.
 """
 
 import functools

@@ -27,6 +27,15 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 # `emnist/letters`; TFDS's own configurations have many forms.
 _NAME_AND_CONFIG = re.compile(r"[a-z][a-z0-9_]*(/[A-Za-z0-9][A-Za-z0-9_.=-]*)?")
 _SIZE = re.compile(r"(\d{1,5})(?:x(\d{1,5}))?")
+# What people's own files need, in words and as options.
+_NEEDS = {
+    IMAGE_FOLDER: ("--source_dir, the folder of class folders", [{"source_dir"}]),
+    CSV: (
+        "--source_file, a CSV file, or else --source_dir, a folder with train.csv",
+        [{"source_dir"}, {"source_file"}],
+    ),
+    NPZ: ("--source_file, an .npz file, and no --source_dir", [{"source_file"}]),
+}
 # Names that another dataset is found under.
 _PUBLIC_NAMES = {name.partition("/")[0] for name in known.DATASETS}
 # A file of such a name is called after its folder.
@@ -198,13 +207,10 @@ class Request:
         }
 
     def cut(self, splits: set[str]) -> Cut:
-        """How the training split is cut: by the flags, or by default.
+        """How the training split is cut, where the source has these splits.
 
         People's own files may be sorted by class: a validation split cut off by position, as
         of MNIST, would be of one class. A copy of a dataset of TFDS keeps its splits.
-
-        Args:
-          splits: those that the source has.
 
         Raises:
           UsageError: a split that the source has is to be cut off too.
@@ -259,26 +265,15 @@ class Request:
             )
 
     def _check_own_files(self) -> None:
-        kind, folder, file = self.kind, self.source_dir, self.source_file
-        if kind == IMAGE_FOLDER and (folder is None or file is not None):
+        kind, options = self.kind, {"source_dir", "source_file"}
+        needs, expected = _NEEDS[kind]
+        if {option for option in options if getattr(self, option)} not in expected:
+            raise UsageError(f"--dataset={kind} needs {needs}")
+        option = self._changed("image_size", "channels", "max_corrupt_images", "beam_runner")
+        if kind == NPZ and option:
             raise UsageError(
-                "--dataset=image_folder needs --source_dir, the folder of class folders"
+                f"--{option} does not go with --dataset=npz: its arrays are as they are"
             )
-        if kind == CSV and (folder is None) == (file is None):
-            raise UsageError(
-                "--dataset=csv needs --source_file, a CSV file, or else --source_dir, a folder "
-                "with train.csv"
-            )
-        if kind == NPZ:
-            if file is None or folder is not None:
-                raise UsageError(
-                    "--dataset=npz needs --source_file, an .npz file, and no --source_dir"
-                )
-            option = self._changed("image_size", "channels", "max_corrupt_images", "beam_runner")
-            if option:
-                raise UsageError(
-                    f"--{option} does not go with --dataset=npz: its arrays are as they are"
-                )
         if self.source not in ("auto", "local"):
             raise UsageError(f"--source={self.source} does not go with --dataset={kind}")
         if not self.name and self.prepared_name in _PUBLIC_NAMES:
@@ -309,11 +304,7 @@ class Request:
 
 
 def _parse_size(text: str) -> tuple[int, int]:
-    """(height, width) of `28x32`, or of `28`, a square.
-
-    Raises:
-      UsageError: it is neither.
-    """
+    """(height, width) of `28x32`, or of `28`, a square."""
     match = _SIZE.fullmatch(text.lower())
     height, width = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
     if not (height and width):
@@ -333,12 +324,7 @@ def name_of(place: Path, kind: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a preparation did.
-
-    Attributes:
-      origin: where the images came from, in words.
-      damaged: what could not be read and was left out; None where nothing may be left out.
-    """
+    """Where the images came from, in words; what was left out, or None where nothing may be."""
 
     origin: str
     damaged: tuple[str, ...] | None = None

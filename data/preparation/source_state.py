@@ -24,13 +24,9 @@ class ChangedError(DataError):
 def state(kind: str, place: Path) -> JsonObject | None:
     """What the files look like.
 
-    Args:
-      kind: `image_folder`, `csv` or `npz`; others have no such state.
-      place: the folder or the file.
-
     Returns:
-      `number` and `bytes` of the files and a `digest` of their names, sizes and times, as
-      JSON can hold them; None without files: they may be gone once they are prepared.
+      `number` and `bytes` of the files and a `digest` of their names, sizes and times; None
+      without files of people's own (they may be gone once they are prepared).
 
     Raises:
       DataError: the folder is not of the form.
@@ -57,8 +53,7 @@ def check_same(expected: JsonObject, metadata: JsonObject, directory: Path) -> N
 
     Args:
       expected: a request's `recorded_source`.
-      metadata: of the dataset.
-      directory: of the dataset.
+      metadata, directory: of the dataset.
 
     Raises:
       ChangedError: it was made of the same place, whose files have changed since.

@@ -79,9 +79,8 @@ def plan(root: Path, options: ReadOptions) -> FolderSource:
         work = functools.partial(_scan, root, options.folder)
         scanned = options.executor(work, num_slices, "reading headers")
         image_size = image_size or _common_size(scanned)
-        channels = channels or (
-            3 if any(header.colour for part in scanned for header in part) else 1
-        )
+        colour = any(header.colour for part in scanned for header in part)
+        channels = channels or (3 if colour else 1)
     return FolderSource(
         root, options.folder, layout.label_names, (*image_size, channels), num_slices, cut.seed
     )

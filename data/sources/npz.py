@@ -30,8 +30,7 @@ def read(path: Path) -> tuple[dict[str, RawSplit], tuple[str, ...]]:
     """Reads and checks a file.
 
     Returns:
-      Images uint8 [N, H, W, C] and labels int64 [N] by split, those without images
-      left out, and the names of the classes.
+      The splits that have images, and the names of the classes.
 
     Raises:
       DataError: it is not of the form; says which array, and what was expected.
@@ -39,10 +38,9 @@ def read(path: Path) -> tuple[dict[str, RawSplit], tuple[str, ...]]:
     with _opened(path) as file:
         arrays = _arrays(file, path)
         if "train" not in arrays:
-            names = ", ".join(sorted(file.files)) or "nothing"
             raise DataError(
-                f"{path}: expected arrays x_train and y_train (and x_test, y_test), or images "
-                f"and labels, that hold some; it holds {names}"
+                f"{path}: expected arrays x_train and y_train (and x_test, y_test), or images and "
+                f"labels, that hold some; it holds {', '.join(sorted(file.files)) or 'nothing'}"
             )
         whole = (pair.images for pair in arrays.values() if pair.images.dtype.kind in "iu")
         brightest = max((int(images.max(initial=0)) for images in whole), default=0)
@@ -54,10 +52,8 @@ def read(path: Path) -> tuple[dict[str, RawSplit], tuple[str, ...]]:
                     f"{path}: the {split} images are {list(shape)}, the training images "
                     f"{list(shapes['train'])}"
                 )
-        label_names = None
-        if "label_names" in file.files:
-            label_names = tuple(map(str, _array(file, path, "label_names").ravel()))
-    return splits, _label_names(path, splits, arrays, label_names)
+        names = _array(file, path, "label_names") if "label_names" in file.files else None
+    return splits, _label_names(path, splits, arrays, names)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,22 +96,16 @@ def _label_names(
     path: Path,
     splits: dict[str, RawSplit],
     arrays: dict[str, _Pair],
-    label_names: tuple[str, ...] | None,
+    names: np.ndarray | None,
 ) -> tuple[str, ...]:
-    """The classes' names: those of the file, or the numbers from 0 to the largest label.
-
-    Raises:
-      DataError: there is a label without a name, or one that is larger than any sensible one.
-    """
+    """The classes' names: those of the file, or the numbers from 0 to the largest label."""
     largest = max(splits, key=lambda split: splits[split].labels.max())
     labels = splits[largest].labels
     classes, images = 1 + int(labels.max()), sum(len(raw.labels) for raw in splits.values())
-    if label_names is not None:
-        if len(label_names) < classes:
-            raise DataError(
-                f"{path}: {len(label_names)} label_names, but labels up to {classes - 1}"
-            )
-        return label_names
+    if names is not None:
+        if names.size < classes:
+            raise DataError(f"{path}: {names.size} label_names, but labels up to {classes - 1}")
+        return tuple(map(str, names.ravel()))
     if classes > images:
         raise DataError(
             f"{arrays[largest].labels_name}: label {classes - 1:,} at index {labels.argmax():,} "
@@ -147,10 +137,7 @@ def _array(file: NpzFile, path: Path, name: str) -> np.ndarray:
 def _images(array: np.ndarray, name: str, brightest: int) -> np.ndarray:
     """Uint8 [N, H, W, C] of whole numbers from 0 to 255, or from 0 to 1, or fractions of 1.
 
-    Args:
-      array: the images.
-      name: of the array, for errors.
-      brightest: the largest of all whole numbers in the file; 1: they are black and white.
+    `brightest` is the largest of all whole numbers in the file; 1: they are black and white.
     """
     if array.ndim == 3:
         array = array[..., np.newaxis]
@@ -163,20 +150,18 @@ def _images(array: np.ndarray, name: str, brightest: int) -> np.ndarray:
         raise DataError(f"{name}: expected numbers, got {array.dtype}")
     if array.dtype.kind == "b":
         array, brightest = array.astype(np.uint8), 1
-    if array.dtype != np.uint8 and (
-        not np.isfinite(array).all() or array.min(initial=0) < 0 or array.max(initial=0) > 255
-    ):
+    low, high = array.min(initial=0), array.max(initial=0)
+    if not (low >= 0 and high <= 255):  # NaN is neither.
         raise DataError(
-            f"{name}: expected pixels from 0 to 255, or from 0 to 1, got "
-            f"{array.min(initial=0):g} to {array.max(initial=0):g}"
+            f"{name}: expected pixels from 0 to 255, or from 0 to 1, got {low:g} to {high:g}"
         )
-    if array.dtype.kind != "f":
+    is_float = array.dtype.kind == "f"
+    if not is_float:
         array = array.astype(np.uint8)
-    up_to_one = array.max(initial=0) <= 1 if array.dtype.kind == "f" else brightest == 1
-    if up_to_one:
+    if high <= 1 if is_float else brightest == 1:
         progress.say(f"{name}: pixels from 0 to 1, multiplied by 255")
         array = array * np.uint8(255)
-    return np.ascontiguousarray(np.rint(array) if array.dtype.kind == "f" else array, np.uint8)
+    return np.ascontiguousarray(np.rint(array) if is_float else array, np.uint8)
 
 
 def _labels(array: np.ndarray, name: str) -> np.ndarray:
