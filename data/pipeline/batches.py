@@ -7,12 +7,10 @@ batch that would have come, and only the step has to be saved.
 
 Three ways to hold the split, by `cache`:
 
-- `memory`: decoded once into one uint8 tensor; an example's position in the order
-  is computed (`order`), no buffer holds it, and a batch is one gather.
-- `file`: the same, but the tensor is a file that is mapped into memory
-  (`cache_file`): for splits that are larger than the memory.
-- `off`: read from the TFRecords in each epoch, shards interleaved in shuffled
-  order; shuffled through a buffer.
+- `memory`: decoded once into one uint8 tensor; which example comes when is computed
+  (`order`), and a batch is one gather.
+- `file`: the same, but the tensor is a file that is mapped into memory (`cache_file`).
+- `off`: read from the TFRecords in each epoch, shuffled through a buffer.
 
 Records are batched before they are parsed, so that parsing and preprocessing
 are a few ops for each batch and not for each image.
@@ -180,7 +178,6 @@ def _order(splits: list[Split], labels: tf.Tensor, batching: Batching) -> order.
 
 
 def _streamed(split: Split, batching: Batching, start_step: int) -> _Stream:
-    """Batches of records, read from the TFRecords in each epoch."""
     shards = split.shards
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:

@@ -88,8 +88,7 @@ def _quotas(weights: np.ndarray, block: int) -> np.ndarray:
     """Whole shares of a block by weight (largest remainders), at least one each."""
     exact = weights / weights.sum() * block
     whole = np.floor(exact).astype(np.int64)
-    for index in np.argsort(whole - exact, kind="stable")[: block - whole.sum()]:
-        whole[index] += 1
+    whole[np.argsort(whole - exact, kind="stable")[: block - whole.sum()]] += 1
     return np.maximum(whole, 1)
 
 

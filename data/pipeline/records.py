@@ -21,21 +21,14 @@ _READERS = 2
 
 
 def parse(dataset: Dataset, records: tf.Tensor) -> tuple[tf.Tensor, Any]:
-    """Parses a batch of serialized `tf.Example`s, as graph ops.
-
-    Args:
-      dataset: whose records they are.
-      records: string [N].
+    """Parses serialized `tf.Example`s (string [N]), as graph ops.
 
     Returns:
       Images uint8 [N, H, W, C] and labels int64 [N].
     """
+    kinds = {"image": tf.string, "label": tf.int64}
     features = tf.io.parse_example(
-        records,
-        {
-            "image": tf.io.FixedLenFeature([], tf.string),
-            "label": tf.io.FixedLenFeature([], tf.int64),
-        },
+        records, {name: tf.io.FixedLenFeature([], kind) for name, kind in kinds.items()}
     )
     height, width, channels = dataset.image_shape
     if dataset.encoding == "raw":
@@ -92,13 +85,9 @@ def decoded(
 
 
 def load(split: Split) -> tuple[tf.Tensor, tf.Tensor]:
-    """Reads a whole split into memory, in its order on disk.
+    """Reads a whole split into memory: images uint8 [N, H, W, C] and labels int64 [N].
 
-    Returns:
-      Images uint8 [N, H, W, C] and labels int64 [N].
-
-    Raises:
-      DataError, UsageError: as `decoded`.
+    The order is that on disk, and errors are those of `decoded`.
     """
     require_images(split)
     readers = min(_READERS, -(-split.examples // _READ_BATCH))
@@ -113,11 +102,7 @@ def load(split: Split) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def require_images(split: Split) -> None:
-    """Refuses a split that is empty.
-
-    Raises:
-      UsageError: names it.
-    """
+    """Refuses a split that is empty by a `UsageError` that names it."""
     if not split.examples:
         raise UsageError(f"the split {split.name} of {split.dataset.name} holds no images to read")
 

@@ -28,11 +28,7 @@ class Losses:
     lines: list[str] = dataclasses.field(default_factory=list)
 
     def add(self, shard: Shard, record: int, cause: str) -> None:
-        """Counts a record.
-
-        Raises:
-          DataError: it is one more than may be lost.
-        """
+        """Counts a record; it is a `DataError` if that is one more than may be lost."""
         self.lines.append(f"{shard.path}, record {record}: {cause}")
         if len(self.lines) > self.at_most:
             raise DataError(

