@@ -1,6 +1,7 @@
 """Arrays in memory to a dataset: public datasets by name, IDX files and NumPy files."""
 
 import contextlib
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from ...base.errors import UsageError
 from ...base.files import JsonObject
 from ..dataset import FINGERPRINT, Dataset
 from ..sources import fetch, known, npz
-from ..sources.raw import RawDataset, RawSlices, RawSplit
+from ..sources.raw import RawDataset, RawSplit
 from ..sources.slices import NUM_SHARDS
 from ..sources.stratify import SPLITS, Cut
 from . import by_tfds, dataset_writer, folder
@@ -105,6 +106,7 @@ def _write(
                 f"--num_shards={num_shards} is more than the {len(split.images):,} {name} images"
             )
     metadata = {"origin": raw.origin, FINGERPRINT: raw.fingerprint, **metadata}
+    source = dataclasses.replace(raw, num_slices=num_shards)
     # In this process, where the arrays are: to send them to others would take longer.
-    dataset_writer.write(RawSlices(raw, num_shards), request, root, LocalExecutor(1), metadata)
+    dataset_writer.write(source, request, root, LocalExecutor(1), metadata)
     return Outcome(raw.origin)

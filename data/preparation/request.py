@@ -236,11 +236,7 @@ class Request:
         return Cut(validation, test, self.split_seed)
 
     def check(self) -> None:
-        """Checks the options as far as that is possible without the data.
-
-        Raises:
-          UsageError: says which flag is wrong.
-        """
+        """Refuses a wrong option, as far as it shows without the data, by a `UsageError`."""
         if self.image_size is not None:
             _parse_size(self.image_size)
         if self.kind in OWN_FILES:

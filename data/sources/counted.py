@@ -32,12 +32,7 @@ AnySlice = TypeVar("AnySlice", bound=CountedSlice)
 
 @dataclasses.dataclass(frozen=True)
 class CountedSource(Generic[AnySlice]):
-    """The fields of such a `slices.Source`.
-
-    Attributes:
-      cut: of the training split.
-      totals: the training examples in all.
-    """
+    """The fields of such a `slices.Source`; `cut` and `totals` are of the training split."""
 
     label_names: tuple[str, ...]
     image_shape: tuple[int, int, int]

@@ -24,11 +24,16 @@ class RawSplit:
 
 @dataclasses.dataclass(frozen=True)
 class RawDataset:
-    """A dataset's raw content, checked, and where it came from, in words."""
+    """A dataset's raw content, checked; a `slices.Source`, each slice an equal part of every split.
+
+    Attributes:
+      origin: where it came from, in words.
+    """
 
     splits: Mapping[str, RawSplit]
     label_names: tuple[str, ...]
     origin: str
+    num_slices: int = 1
 
     @property
     def fingerprint(self) -> str:
@@ -39,30 +44,16 @@ class RawDataset:
             digest.update(split.images.tobytes() + split.labels.tobytes())
         return digest.hexdigest()[:16]
 
-
-@dataclasses.dataclass(frozen=True)
-class RawSlices:
-    """The same in slices, each an equal part of every split; a `slices.Source`."""
-
-    raw: RawDataset
-    num_slices: int
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        return self.raw.label_names
-
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        height, width, channels = self.raw.splits["train"].images.shape[1:]
+        height, width, channels = self.splits["train"].images.shape[1:]
         return height, width, channels
 
     def read(self, index: int) -> Iterator[Example]:
         """The examples of a slice, in their order."""
-        for name, split in self.raw.splits.items():
-            first, last = (
-                round(len(split.labels) * edge / self.num_slices) for edge in (index, index + 1)
-            )
-            for image, label in zip(
-                split.images[first:last], split.labels[first:last].tolist(), strict=True
-            ):
+        for name, split in self.splits.items():
+            count, slices = len(split.labels), self.num_slices
+            part = slice(round(count * index / slices), round(count * (index + 1) / slices))
+            labels = split.labels[part].tolist()
+            for image, label in zip(split.images[part], labels, strict=True):
                 yield Example(name, image, label)

@@ -94,14 +94,14 @@ KILLED = """
 import os, signal, sys
 from digitline.base import command
 from digitline.data import prepare
-from digitline.data.sources.raw import RawSlices
-read = RawSlices.read
+from digitline.data.sources.raw import RawDataset
+read = RawDataset.read
 def dies(self, index):
     for count, example in enumerate(read(self, index)):
         if index == 4 and count == 30:
             os.kill(os.getpid(), signal.SIGKILL)
         yield example
-RawSlices.read = dies
+RawDataset.read = dies
 command.main(prepare.COMMAND, ["digitline prepare", *sys.argv[1:]])
 """
 
