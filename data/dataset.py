@@ -82,9 +82,8 @@ class Dataset:
     def fingerprint(self) -> str:
         """Tells this content from another: 16 hex digits.
 
-        Where we wrote the dataset, it is of the images and labels, and lies in
-        its metadata. Elsewhere it is of the features, and of every shard its
-        name, its size and its two ends, so it costs no time on large datasets.
+        Where we wrote the dataset, it is of the images and labels, and lies in its metadata.
+        Elsewhere it is of the features, and of every shard's name, size and two ends.
         """
         if recorded := self.metadata.get(FINGERPRINT):
             return recorded

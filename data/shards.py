@@ -1,7 +1,6 @@
 """Parts of TFRecord files: which records of which file a split, a worker or a trial reads.
 
-A split is a sequence of parts. To skip, take or share it out is to cut that
-sequence; nothing is read for it.
+A split is a sequence of parts; to skip, take or share it out, nothing is read.
 """
 
 import dataclasses
@@ -47,8 +46,7 @@ def cut(shards: tuple[Shard, ...], start: int, stop: int) -> tuple[Shard, ...]:
 def of_worker(shards: tuple[Shard, ...], index: int, workers: int) -> tuple[Shard, ...]:
     """The part of one of several workers.
 
-    The parts of all workers are disjoint and complete, and differ by at most
-    one record, for any number of workers and of files. `index` counts from 0.
+    The parts of all workers are disjoint and complete, and differ by at most one record.
     """
     if not 0 <= index < workers:
         raise ValueError(f"Expected 0 <= index < workers. Received: {index} of {workers}")

@@ -1,8 +1,7 @@
 """Random changes of training images, as stateless graph ops.
 
-What an image becomes is a pure function of (seed, epoch, index of the example
-in the split): the same on every run and after a resume, in whatever batch, and
-another one in each epoch. Never used in evaluation or export.
+What an image becomes is a pure function of (seed, epoch, index of the example in the
+split): the same after a resume and in whatever batch. Never used in evaluation or export.
 
 P. Simard, D. Steinkraus, J. Platt, "Best practices for convolutional neural
 networks applied to visual document analysis", ICDAR 2003 (affine and elastic);
@@ -63,8 +62,7 @@ class Augment:
         """Changes a batch of images.
 
         Args:
-          images: uint8 or float32 [N, H, W, C], 0 to 255; what moves in from
-            outside is black.
+          images: uint8 or float32 [N, H, W, C], 0 to 255; what moves in from outside is black.
           keys: int64 [N, 3]: seed, epoch, index in the split.
 
         Returns:

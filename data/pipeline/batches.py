@@ -1,9 +1,8 @@
 """TFRecords to batches.
 
-What training sees is a pure function of (seed, step): the stream is the
-split's epochs one after another, each in an order of its own, cut into
-batches that may span two epochs. So a run that resumes at a step gets the very
-batch that would have come, and only the step has to be saved.
+What training sees is a pure function of (seed, step): the split's epochs one after another,
+each in an order of its own, cut into batches that may span two epochs. So only the step has
+to be saved to resume a run.
 
 Three ways to hold the split, by `cache`:
 
@@ -12,8 +11,7 @@ Three ways to hold the split, by `cache`:
 - `file`: the same, but the tensor is a file that is mapped into memory (`cache_file`).
 - `off`: read from the TFRecords in each epoch, shuffled through a buffer.
 
-Records are batched before they are parsed, so that parsing and preprocessing
-are a few ops for each batch and not for each image.
+Records are batched before they are parsed: a few ops for each batch, not for each image.
 """
 
 import dataclasses

@@ -1,12 +1,8 @@
 """A split decoded once into a file, which is then mapped into memory.
 
-The file holds the pixels of all images, row by row, image by image, and then
-the labels, 8 little-endian bytes each. It is written aside and renamed when it
-is whole, so an interrupted one is never read; tf.data's own cache files need a
-lock that outlives a kill, and hang on a full disk.
-
-Mapped, the file is a tensor like one in memory: any image is read when it is
-asked for, and the system keeps in memory what fits there.
+The file holds the pixels of all images, row by row, image by image, and then the labels, 8
+little-endian bytes each. It is written aside and renamed when it is whole; tf.data's own
+cache files need a lock that outlives a kill, and hang on a full disk.
 """
 
 import hashlib

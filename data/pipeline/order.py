@@ -1,8 +1,7 @@
 """The order of examples in training: a pure function of (seed, position).
 
-Position p is the p-th example that training sees. Nothing is shuffled in
-advance and there is no state to save: the function computes which example it
-is, for any p, as a few graph ops on a batch of positions.
+Position p is the p-th example that training sees. Which example that is, is computed by a
+few graph ops on a batch of positions: nothing is shuffled in advance, no state is saved.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,8 +26,7 @@ def shuffled(count: int, seed: int) -> Order:
     """All examples once in each epoch, in another order each time.
 
     Returns:
-      A graph function from positions (int64 [B]) to epochs and indices (int64
-      [B] each). A batch may span two epochs.
+      A graph function from positions to epochs and indices (int64 [B] each).
     """
 
     def order(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -43,9 +41,8 @@ def shuffled(count: int, seed: int) -> Order:
 def mixed(groups: Sequence[np.ndarray], weights: Sequence[float], seed: int) -> Order:
     """Examples of several groups, by weight; each group is gone through evenly.
 
-    In each block of about a thousand positions every group has its exact share
-    (to one example), in shuffled places. Each group is passed through once
-    before any of its examples comes again, in another order each time.
+    In each block of about a thousand positions every group has its exact share (to one
+    example), in shuffled places. A group is passed through before an example comes again.
 
     Args:
       groups: indices of the examples of each group, int64 [n] each.
@@ -53,8 +50,7 @@ def mixed(groups: Sequence[np.ndarray], weights: Sequence[float], seed: int) -> 
       seed: of the order.
 
     Returns:
-      A graph function from positions (int64 [B]) to the group's pass and the
-      example's index (int64 [B] each).
+      A graph function from positions to the group's pass and the example's index (int64 [B]).
     """
     if len(groups) != len(weights) or not all(len(group) for group in groups):
         raise ValueError("Expected a weight for each group, and no empty group.")
@@ -97,8 +93,7 @@ def _permuted(
 ) -> tf.Tensor:
     """Where a permutation of `count` takes each index; keyed by (seed, first, second).
 
-    The raw op takes a key for each index; tf.random.experimental.index_shuffle
-    does not.
+    Unlike tf.random.experimental.index_shuffle, the raw op takes a key for each index.
     """
     # Hashed, since the cipher gives neighbouring keys much the same permutation.
     hashed = _mix(tf.bitcast(first, tf.uint64) + _u64(_GOLDEN * (2 * seed + 1) % 2**64))

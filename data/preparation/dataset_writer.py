@@ -1,14 +1,10 @@
 """Slices of a source to a dataset in an ordinary TFDS folder, in flat memory.
 
-A worker reads its slice of the source once and writes one shard of each split.
-The folder is TFDS's own kind, read by plain `tfds.builder_from_directory` with
-no digitline installed. It differs from what TFDS would write in two ways, both
-for the reader's sake:
+A worker reads its slice of the source once and writes one shard of each split. The folder
+is read by plain `tfds.builder_from_directory`. Unlike in what TFDS would write,
 
-- Records stay in the source's order, so that "test image 4,711" of MNIST is the
-  same image to everybody.
-- Pixels are stored as raw bytes rather than as PNG: about twice the size on
-  disk, but decoding is a reinterpretation of memory.
+- records stay in the source's order: MNIST's "test image 4,711" is the same to everybody;
+- pixels are raw bytes, not PNG: about twice the size on disk, but nothing to decode.
 
 TFDS's own `ShardBasedBuilder` keeps every example of a shard until it is closed, reads
 again for each further split, and gives a worker no way to report what it skipped. So the

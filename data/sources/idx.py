@@ -1,9 +1,8 @@
 """The IDX format of MNIST and its kin: files found under their usual names, read and checked.
 
-A file is a 4-byte magic number (0, 0, a type code, the number of dimensions),
-the size of each dimension as a big-endian 32-bit integer, then the values,
-row by row. Images are unsigned bytes in 3 dimensions (magic number 2051),
-labels unsigned bytes in 1 (magic number 2049). Files are often gzipped.
+A file is a 4-byte magic number (0, 0, a type code, the number of dimensions), the size of
+each dimension as a big-endian 32-bit integer, then the values, row by row. Images are
+unsigned bytes in 3 dimensions (magic number 2051), labels in 1 (2049); often gzipped.
 
 Format: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten
 digits", http://yann.lecun.com/exdb/mnist/.

@@ -3,10 +3,9 @@
     folder/cat/1.png  folder/dog/2.jpg           the splits are cut by flags
     folder/train/cat/1.png  folder/test/dog/…    the splits are folders
 
-Classes are numbered in the order of their names. The pictures are dealt out to
-slices, a few lists of names on disk, so that each slice has its share of every
-class; within a slice their order is shuffled by the seed. In memory are the
-names of one class at a time, and in a worker those of one slice.
+Classes are numbered in the order of their names. The pictures are dealt out to slices, lists
+of names on disk, so that each has its share of every class; within a slice their order is
+shuffled by the seed. In memory are the names of one class, and in a worker of one slice.
 """
 
 import collections

@@ -1,9 +1,8 @@
 """Arrays in a NumPy file (.npz): for people who have their images in memory.
 
-The arrays' names are those of Keras's `mnist.npz`, `x_train`, `y_train`,
-`x_test` and `y_test`, perhaps `x_validation` and `y_validation`; or `images` and
-`labels`, which are then the training split. `label_names` is optional. Pixels
-are from 0 to 255, or all from 0 to 1.
+The arrays' names are those of Keras's `mnist.npz`, `x_train`, `y_train`, `x_test` and
+`y_test`, perhaps `x_validation` and `y_validation`; or `images` and `labels`, which are then
+the training split. `label_names` is optional. Pixels are from 0 to 255, or all from 0 to 1.
 Source: https://keras.io/api/datasets/mnist/.
 """
 

@@ -1,10 +1,9 @@
 """A seeded, stratified cut of a class's examples into splits, index by index.
 
-The cut of a class of n examples is exact: a pseudo-random permutation of
-0 … n-1 sends each example's rank to a place; the first places are the test
-split, the next the validation split, the rest the training split. The
-permutation is computed, not stored: workers that each see a part of the class
-agree on it without talking, and it takes no memory.
+The cut of a class of n examples is exact: a pseudo-random permutation of 0 … n-1 sends each
+example's rank to a place; the first places are the test split, the next the validation
+split, the rest the training split. The permutation is computed, not stored, so workers that
+each see a part of the class agree on it without talking.
 
 The permutation is a Feistel network with cycle walking: J. Black, P. Rogaway,
 "Ciphers with Arbitrary Finite Domains", CT-RSA 2002, method 2.

