@@ -1,7 +1,7 @@
 """Records of images as `tf.Example` messages, written without TensorFlow.
 
-The wire format is protocol buffers': each field is a tag, a length and its content. The
-messages are those of tensorflow/core/example/example.proto and feature.proto:
+Each field is a tag, a length and its content. The messages, of TensorFlow's example.proto and
+feature.proto:
 
     Example { Features features = 1; }
     Features { map<string, Feature> feature = 1; }    a map's entry is { key = 1; value = 2; }

@@ -1,7 +1,7 @@
 """Picture files to 8-bit grey or colour pixels: the same for training data and for predictions.
 
-Whoever reads a picture reads it here: one way to turn it as EXIF says, to fill what is
-transparent, to scale 16 bits to 8, and to resize.
+One way to turn a picture as EXIF says, to fill what is transparent, to scale 16 bits to 8, and
+to resize.
 """
 
 import contextlib

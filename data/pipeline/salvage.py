@@ -1,8 +1,8 @@
 """What is left of damaged TFRecord files, for those who would rather lose a few images.
 
-Where a record's content is damaged (`base/tfrecord.py` tells what a record is), the next
-record is still found by the length; where a length is damaged, the rest of the file is lost.
-TensorFlow's reader stops at either, and skipping its errors can go on forever.
+Where a record's content is damaged, the next one is still found by the length; where a length
+is damaged (see `base/tfrecord.py`), the rest of the file is lost. TensorFlow's reader stops at
+either, and skipping its errors can go on forever.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """Slices worked through by a runner of Apache Beam, such as a cluster.
 
-The work writes files, so what it returns comes back through a file too: a
-folder that all workers and this process share is all that a runner has to give.
+What the work returns comes back through a file: a folder that all workers and this process
+share is all that a runner has to give.
 """
 
 import dataclasses
@@ -25,11 +25,7 @@ _STOP = "stop"
 
 
 def require() -> Any:
-    """Imports Apache Beam.
-
-    Raises:
-      UserError: it is not installed; says how to install it.
-    """
+    """Imports Apache Beam, or says by a `UserError` how to install it."""
     logging.disable(logging.WARNING)  # It warns of Google's libraries, which nobody needs here.
     try:
         import apache_beam

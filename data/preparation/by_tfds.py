@@ -20,8 +20,6 @@ def prepare(
 ) -> str:
     """Lets TFDS download and prepare a dataset, into the same place as ours.
 
-    TFDS makes it aside, and renames it when it is whole.
-
     Args:
       name: TFDS's, `<name>` or `<name>/<config>`.
       data_dir: the root of all datasets.

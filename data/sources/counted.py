@@ -1,7 +1,7 @@
 """Sources that are read in two passes: the first counts labels, so that the cut is exact.
 
-Examples stay in their order. A slice knows how many of each class come before it,
-so each worker computes the splits of its examples without the others.
+A slice knows how many of each class come before it, so each worker computes the splits of
+its examples without the others. Examples stay in their order.
 """
 
 import collections

@@ -1,8 +1,7 @@
 """What a CSV file of images looks like: header, columns, and where its lines begin.
 
-The form is that of Kaggle's digit recognizer, `label,pixel0,…,pixel783`: a
-label, then the pixels row by row (of colour images, channel by channel in each
-pixel), with or without a header.
+The form is that of Kaggle's digit recognizer, `label,pixel0,…,pixel783`: a label, then the
+pixels row by row (in each, the channels), with or without a header.
 Source: https://www.kaggle.com/competitions/digit-recognizer/data.
 """
 

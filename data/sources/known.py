@@ -15,9 +15,7 @@ from .raw import RawSplit
 class KnownSplit:
     """How a split's bytes are recognized. What is None was not verified, and is not checked.
 
-    Attributes:
-      images_sha256: digest of the pixels, row by row, image by image.
-      labels_sha256: digest of the labels, one byte each.
+    The digests are of the pixels, row by row, and of the labels, one byte each.
     """
 
     examples: int

@@ -56,15 +56,9 @@ class Executor(Protocol):
     """Runs a function on each slice, here or on other machines."""
 
     def __call__(self, work: Callable[[int], T], count: int, title: str) -> list[T]:
-        """The results of `work(0)` to `work(count - 1)`, in order.
+        """The results of `work(0)` to `work(count - 1)`, in order; raises what `work` raises.
 
-        Args:
-          work: a function that can be pickled.
-          count: the number of slices.
-          title: for the progress bar.
-
-        Raises:
-          UserError, OSError: as `work` does.
+        `work` must be picklable; `title` is for the progress bar.
         """
         ...
 
