@@ -5,27 +5,10 @@ import dataclasses
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TextIO
 
 from absl import logging
-
-
-@dataclasses.dataclass(slots=True)
-class Http:
-    """What only a REST request has.
-
-    Attributes:
-      method: GET, POST, …
-      path: of the request.
-      status: of the answer.
-      response_bytes: of its body; None where that is not known.
-    """
-
-    method: str
-    path: str
-    status: int
-    response_bytes: int | None
 
 
 @dataclasses.dataclass(slots=True)
@@ -33,38 +16,32 @@ class Answered:
     """A request that was answered, or whose client left.
 
     Attributes:
+      interface: GRPC or REST.
       api: predict, classify, regress, multi_inference, status, metadata or reload; empty where
         an HTTP request asks for none of these.
       model: the name in the request; None where `api` is empty.
       code: name of its gRPC status.
       seconds: that it took.
-      remote: the client's address.
-      request_bytes: of its message or body; None where that is not known.
-      http: None for a gRPC request.
+      details: gives what else the access log states; not called where there is none.
     """
 
+    interface: str
     api: str
     model: str | None
     code: str
     seconds: float
-    remote: str | None
-    request_bytes: int | None
-    http: Http | None = None
+    details: Callable[[], Mapping[str, str | int | None]]
 
     def to_line(self) -> str:
         """The request as a JSON line of the access log."""
         line = {
             "time": time.time(),
-            "remote": self.remote,
             "method": self.api,
             "model": self.model,
             "code": self.code,
             "milliseconds": round(self.seconds * 1000, 3),
-            "request_bytes": self.request_bytes,
         }
-        if self.http:
-            line |= dataclasses.asdict(self.http)
-        return json.dumps(line)
+        return json.dumps({**line, **self.details()})
 
 
 # Called once for each request.

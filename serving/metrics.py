@@ -91,17 +91,17 @@ class Metrics:
         if not answered.api:
             return
         self.requests += 1
-        entrypoint = "REST" if answered.http else "GRPC"
-        model = answered.model or ""
-        cells = self._cells.get((model, answered.api, answered.code, entrypoint))
+        key = (answered.model or "", answered.api, answered.code, answered.interface)
+        cells = self._cells.get(key)
         if cells is None:
+            model, api, code, entrypoint = key
             if model not in self._names():
                 model = ""  # Names that a client makes up must not grow the table.
             cells = self._cells.setdefault(
-                (model, answered.api, answered.code, entrypoint),
+                (model, api, code, entrypoint),
                 (
-                    self._requests.labels(model, answered.code),
-                    self._request_latency.labels(model, answered.api, entrypoint),
+                    self._requests.labels(model, code),
+                    self._request_latency.labels(model, api, entrypoint),
                 ),
             )
         cells[0].inc()

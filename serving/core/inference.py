@@ -5,9 +5,8 @@ predict_util.cc, classifier.cc, regressor.cc).
 """
 
 import contextlib
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import grpc
 import numpy as np
@@ -23,8 +22,7 @@ CLASSIFY_INPUT, CLASSES, SCORES = "inputs", "classes", "scores"
 REGRESS_INPUT, REGRESS_OUTPUT = "inputs", "outputs"
 
 
-@dataclasses.dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """Which model a request means: the latest version where neither is given.
 
     Attributes:

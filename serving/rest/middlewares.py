@@ -11,11 +11,10 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 
-import grpc
 from aiohttp import web
 
-from ..access_log import Answered, Http, Observe
-from ..protocol.status import HTTP_STATUS, StatusError, from_exception
+from ..access_log import Answered, Observe
+from ..protocol.status import StatusError, from_exception
 from . import answers
 from .requests import Call, path_of
 
@@ -24,6 +23,7 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 # Where a request keeps its Call once its path is read, and the StatusError that ended it.
 CALL = web.RequestKey("CALL", Call)
 ERROR = web.RequestKey("ERROR", StatusError)
+_CANCELLED = 499  # HTTP's status for a client that has gone.
 _CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST, GET",
@@ -107,24 +107,22 @@ def observed(handler: Handler, observe: Observe) -> Handler:
 
 
 def _answered(request: web.Request, response: web.Response | None, seconds: float) -> Answered:
-    call, error = request.get(CALL), request.get(ERROR)
-    if error is not None:
-        code = error.code
+    call = request.get(CALL)
+    if response is not None and response.status == 200:
+        code = "OK"
     else:
-        code = grpc.StatusCode.CANCELLED if response is None else grpc.StatusCode.OK
-    body = None if response is None else response.body
-    http = Http(
-        request.method,
-        path_of(request),
-        HTTP_STATUS[code] if response is None else response.status,
-        len(body) if isinstance(body, bytes) else None,
-    )
-    return Answered(
-        call.method if call else "",
-        call.target.name if call else None,
-        code.name,
-        seconds,
-        request.remote,
-        request.content_length,
-        http,
-    )
+        code = request[ERROR].code.name if ERROR in request else "CANCELLED"
+
+    def details() -> dict[str, str | int | None]:
+        body = None if response is None else response.body
+        return {
+            "remote": request.remote,
+            "request_bytes": request.content_length,
+            "method": request.method,
+            "path": path_of(request),
+            "status": _CANCELLED if response is None else response.status,
+            "response_bytes": len(body) if isinstance(body, bytes) else None,
+        }
+
+    api, model = (call.method, call.target.name) if call else ("", None)
+    return Answered("REST", api, model, code, seconds, details)

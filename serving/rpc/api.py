@@ -126,7 +126,12 @@ class Services(grpc.GenericRpcHandler):
             finally:
                 self._running -= 1
                 seconds = time.perf_counter() - start
-                self._observe(Answered(api, name, code, seconds, context.peer(), len(data)))
+                self._observe(
+                    Answered(
+                        *("GRPC", api, name, code, seconds),
+                        lambda: {"remote": context.peer(), "request_bytes": len(data)},
+                    )
+                )
 
         return handle
 

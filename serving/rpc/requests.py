@@ -3,18 +3,17 @@
 from collections.abc import Mapping
 
 import numpy as np
-from google.protobuf.message import Message
 
 from ..core.inference import Lease, Target
 from ..protocol import messages, tensors
 from ..protocol.status import invalid
 
 
-def model_name(request: Message) -> str:
+def model_name(request: messages.PredictRequest) -> str:
     """The model's name in any request; empty where there is none."""
-    task = next(iter(getattr(request, "tasks", ())), request)
-    spec = getattr(task, "model_spec", None)
-    return spec.name if spec else ""
+    if hasattr(request, "model_spec"):
+        return request.model_spec.name
+    return next((task.model_spec.name for task in getattr(request, "tasks", ())), "")
 
 
 def spec_of(request: messages.PredictRequest) -> messages.ModelSpec:

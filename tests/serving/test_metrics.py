@@ -1,4 +1,4 @@
-from digitline.serving.access_log import Answered, Http
+from digitline.serving.access_log import Answered
 from digitline.serving.metrics import Metrics
 from digitline.serving.protocol.models import State, VersionStatus
 
@@ -10,8 +10,7 @@ def lines(metrics):
 def test_names_are_tf_servings():
     metrics = Metrics()
     metrics.follow_models(lambda: ["odd_count_total"])
-    http = Http("POST", "/v1/models/odd_count_total:predict", 200, 10)
-    metrics.request(Answered("predict", "odd_count_total", "OK", 0.001, None, None, http))
+    metrics.request(Answered("REST", "predict", "odd_count_total", "OK", 0.001, dict))
     metrics.batch("odd_count_total", 3, 4, 0.002)
     found = lines(metrics)
     name = ":tensorflow:serving:request_count"
@@ -29,7 +28,7 @@ def test_names_that_clients_make_up_are_not_kept():
     metrics.follow_models(lambda: ["mine"])
     for number in range(1000):
         name = f"other{number}"
-        metrics.request(Answered("predict", name, "INVALID_ARGUMENT", 0.001, None, None))
+        metrics.request(Answered("GRPC", "predict", name, "INVALID_ARGUMENT", 0.001, dict))
     found = [
         line for line in lines(metrics) if line.startswith(":tensorflow:serving:request_count")
     ]

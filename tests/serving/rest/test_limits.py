@@ -205,7 +205,7 @@ def test_a_client_that_disconnects_frees_its_place():
             until(lambda: server.observed)
             left = server.observed.pop()
             assert (left.model, left.api, left.code) == ("toy", "predict", "CANCELLED")
-            assert left.http.status == 499
+            assert left.details()["status"] == 499
             assert server.models.leases == sent.endswith(body)  # As long as its call runs.
             server.models.held.set()
             until(lambda: server.models.leases == 0)

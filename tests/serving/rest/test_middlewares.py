@@ -21,7 +21,7 @@ def test_reports_each_request_once(server):
     refusal(server, "GET", "/v1/none")
     until(lambda: len(server.observed) == 4)
     assert [
-        (request.model, request.api, request.code, request.http.status)
+        (request.model, request.api, request.code, request.details()["status"])
         for request in server.observed
     ] == [
         ("toy", "predict", "OK", 200),
