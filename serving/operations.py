@@ -76,7 +76,7 @@ async def follow_config(
     while True:
         await asyncio.sleep(wait_s)
         try:
-            content = config.read(path)
+            content = path.read_bytes()
             # One that was refused is tried again: a version that it labels may be there now.
             if content == before and not complaint:
                 continue

@@ -63,7 +63,7 @@ async def serve(
     tf.get_logger().setLevel("ERROR")  # Of sessions it says that they are old.
     path, content = Path(options.model_config_file), b""
     if options.model_config_file:
-        content = config.read(path)
+        content = path.read_bytes()
         models = config.parse(content, path)
     else:
         models = config.from_flags(options.model_name, options.model_base_path)

@@ -3,10 +3,10 @@
 Each is one of TF Serving's messages in text format.
 """
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
+import grpc
 from google.protobuf import text_format
 
 from ..base.errors import UserError
@@ -18,23 +18,6 @@ METRICS_PATH = "/monitoring/prometheus/metrics"
 _PEM = "-----BEGIN"
 
 
-@dataclasses.dataclass(frozen=True)
-class Tls:
-    """Of the gRPC port.
-
-    Attributes:
-      key: private, PEM.
-      certificates: of this server, PEM.
-      clients_authority: certificates that clients' are checked with, PEM; or None.
-      verify_clients: whether a client must show one.
-    """
-
-    key: bytes
-    certificates: bytes
-    clients_authority: bytes | None
-    verify_clients: bool
-
-
 def batching(file: str) -> Parameters:
     """The parameters in a file; TF Serving's defaults if no file is named.
 
@@ -44,28 +27,20 @@ def batching(file: str) -> Parameters:
     if not file:
         return Parameters()
     message = _read(file, messages.BatchingParameters)
-    numbers: dict[str, int] = {}
-    for name, least in (
-        ("max_batch_size", 1),
-        ("batch_timeout_micros", 0),
-        ("max_enqueued_batches", 1),
-        ("num_batch_threads", 1),
-    ):
-        if message.HasField(name):
-            numbers[name] = getattr(message, name).value
-            if numbers[name] < least:
-                raise UserError(f"{file}: {name} {numbers[name]}: a positive number was expected")
+    names = ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads")
+    numbers = {name: getattr(message, name).value for name in names if message.HasField(name)}
+    for name, number in numbers.items():
+        if number < (0 if name == "batch_timeout_micros" else 1):
+            raise UserError(f"{file}: {name} {number}: a positive number was expected")
     split_large = message.enable_large_batch_splitting.value
     if split_large and message.max_execution_batch_size.value > 0:
         # Then max_batch_size limits requests, which are cut without a limit here.
         numbers["max_batch_size"] = message.max_execution_batch_size.value
     sizes = tuple(message.allowed_batch_sizes)
-    parameters = dataclasses.replace(
-        Parameters(
-            allowed_batch_sizes=sizes,
-            pad_variable_length_inputs=message.pad_variable_length_inputs,
-            split_large=split_large,
-        ),
+    parameters = Parameters(
+        allowed_batch_sizes=sizes,
+        pad_variable_length_inputs=message.pad_variable_length_inputs,
+        split_large=split_large,
         **numbers,
     )
     if list(sizes) != sorted(set(sizes)):
@@ -78,8 +53,8 @@ def batching(file: str) -> Parameters:
     return parameters
 
 
-def tls(file: str) -> Tls | None:
-    """What a file of SSLConfig states; None if no file is named.
+def tls(file: str) -> grpc.ServerCredentials | None:
+    """The credentials that a file of SSLConfig states; None if no file is named.
 
     Raises:
       UserError: the file holds no SSLConfig, or an incomplete one.
@@ -95,9 +70,8 @@ def tls(file: str) -> Tls | None:
         text = getattr(message, name)
         if text and _PEM not in text:
             raise UserError(f"{file}: {name} is not PEM text, which begins with {_PEM} …")
-    return Tls(
-        message.server_key.encode(),
-        message.server_cert.encode(),
+    return grpc.ssl_server_credentials(
+        [(message.server_key.encode(), message.server_cert.encode())],
         message.custom_ca.encode() or None,
         message.client_verify,
     )

@@ -60,26 +60,8 @@ class ModelConfig:
 
 
 def from_flags(model_name: str, model_base_path: str) -> tuple[ModelConfig, ...]:
-    """The one model that the flags of these names state.
-
-    Raises:
-      UserError: it has no name, or no path of this machine.
-    """
-    if not model_name:
-        raise UserError("--model_name: a model has no name")
-    return (ModelConfig(model_name, _base_path(model_base_path, model_name)),)
-
-
-def read(path: Path) -> bytes:
-    """The content of a config file, for `parse`.
-
-    Raises:
-      UserError: it cannot be read.
-    """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
+    """The one model that the flags of these names state; raises as `from_message`."""
+    return (_model(messages.ModelConfig(name=model_name, base_path=model_base_path)),)
 
 
 def parse(content: bytes, path: Path, *, again: bool = False) -> tuple[ModelConfig, ...]:
@@ -99,9 +81,7 @@ def parse(content: bytes, path: Path, *, again: bool = False) -> tuple[ModelConf
         if again and message.WhichOneof("config") is None:
             raise UserError("Taking no action for empty config.")
         return from_message(message)
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: Error parsing text-format {_MESSAGE}: not UTF-8") from error
-    except text_format.ParseError as error:  # Its text begins with line and column.
+    except (UnicodeDecodeError, text_format.ParseError) as error:
         raise UserError(f"{path}: Error parsing text-format {_MESSAGE}: {error}") from error
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
@@ -127,7 +107,7 @@ def from_message(config: messages.ModelServerConfig) -> tuple[ModelConfig, ...]:
 def _model(config: messages.ModelConfig) -> ModelConfig:
     name, platform = config.name, config.model_platform or TENSORFLOW
     if not name:
-        raise UserError("model_config_list: a model has no name")
+        raise UserError("a model has no name: --model_name, or `name` in a config file")
     if platform not in (TENSORFLOW, TFLITE):
         raise UserError(
             f"Model {name} requests unsupported platform {platform} "

@@ -6,6 +6,7 @@ message that does not parse is answered here.
 
 import asyncio
 import collections
+import functools
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
@@ -14,6 +15,7 @@ import grpc
 import numpy as np
 from google.protobuf.message import DecodeError, Message
 
+from ...base.errors import UserError
 from ...base.export_layout import DEFAULT_SIGNATURE
 from ..access_log import Answered, Observe
 from ..core import inference
@@ -36,6 +38,8 @@ _LONGEST_MESSAGE = 2000
 T = TypeVar("T")
 # Reads a request that has parsed, and makes the answer.
 _Method = Callable[[Message], Awaitable[Message]]
+# By name: what logs call it, its method and its request.
+_Methods = dict[str, tuple[str, _Method, type[Message]]]
 
 
 class Services(grpc.GenericRpcHandler):
@@ -66,35 +70,31 @@ class Services(grpc.GenericRpcHandler):
         self._max_bytes = options.max_request_bytes
         self._max_calls = options.max_concurrent_requests
         self._running = 0
-        methods: tuple[tuple[str, str, _Method, type[Message]], ...] = (
-            (f"{PREDICTION_SERVICE}/Predict", "predict", self._predict, messages.PredictRequest),
-            (
-                f"{PREDICTION_SERVICE}/Classify", "classify",
-                self._classify, messages.ClassificationRequest,
+        classify = functools.partial(
+            self._answer_examples, messages.ClassificationResponse, _fill_classifications
+        )
+        regress = functools.partial(
+            self._answer_examples, messages.RegressionResponse, _fill_regressions
+        )
+        prediction: _Methods = {
+            "Predict": ("predict", self._predict, messages.PredictRequest),
+            "Classify": ("classify", classify, messages.ClassificationRequest),
+            "Regress": ("regress", regress, messages.RegressionRequest),
+            "MultiInference": ("multi_inference", self._multi, messages.MultiInferenceRequest),
+            "GetModelMetadata": ("metadata", self._metadata, messages.GetModelMetadataRequest),
+        }
+        model: _Methods = {
+            "GetModelStatus": ("status", self._status, messages.GetModelStatusRequest),
+            "HandleReloadConfigRequest": (
+                "reload",
+                self._reconfigure,
+                messages.ReloadConfigRequest,
             ),
-            (f"{PREDICTION_SERVICE}/Regress", "regress", self._regress, messages.RegressionRequest),
-            (
-                f"{PREDICTION_SERVICE}/MultiInference", "multi_inference",
-                self._multi_inference, messages.MultiInferenceRequest,
-            ),
-            (
-                f"{PREDICTION_SERVICE}/GetModelMetadata", "metadata",
-                self._metadata, messages.GetModelMetadataRequest,
-            ),
-            (
-                f"{MODEL_SERVICE}/GetModelStatus", "status",
-                self._status, messages.GetModelStatusRequest,
-            ),
-            (
-                f"{MODEL_SERVICE}/HandleReloadConfigRequest", "reload",
-                self._reload_config, messages.ReloadConfigRequest,
-            ),
-        )  # fmt: skip
+        }
         self._handlers = {
-            f"/{path}": grpc.unary_unary_rpc_method_handler(
-                self._handler(api, method, request_class)
-            )
-            for path, api, method, request_class in methods
+            f"/{service}/{name}": grpc.unary_unary_rpc_method_handler(self._handler(*method))
+            for service, methods in zip(SERVICES, (prediction, model), strict=True)
+            for name, method in methods.items()
         }
 
     def service(
@@ -111,7 +111,11 @@ class Services(grpc.GenericRpcHandler):
             name, code = "", "OK"
             self._running += 1
             try:
-                self._check_running()
+                if self._running > self._max_calls:
+                    raise StatusError(
+                        grpc.StatusCode.RESOURCE_EXHAUSTED,
+                        f"More than {self._max_calls} calls at once",
+                    )
                 request = _parsed(data, request_class)
                 name = model_name(request)
                 return (await method(request)).SerializeToString()
@@ -135,12 +139,6 @@ class Services(grpc.GenericRpcHandler):
 
         return handle
 
-    def _check_running(self) -> None:
-        if self._running > self._max_calls:
-            raise StatusError(
-                grpc.StatusCode.RESOURCE_EXHAUSTED, f"More than {self._max_calls} calls at once"
-            )
-
     async def _predict(self, request: messages.PredictRequest) -> messages.PredictResponse:
         spec = spec_of(request)
         signature = spec.signature_name or DEFAULT_SIGNATURE
@@ -162,25 +160,14 @@ class Services(grpc.GenericRpcHandler):
         for name, array in outputs.items():
             tensors.encode(array, response.outputs[name], typed=self._typed)
 
-    async def _classify(
-        self, request: messages.ClassificationRequest
-    ) -> messages.ClassificationResponse:
-        return await self._answer_examples(
-            request, messages.ClassificationResponse(), _fill_classifications
-        )
-
-    async def _regress(self, request: messages.RegressionRequest) -> messages.RegressionResponse:
-        return await self._answer_examples(
-            request, messages.RegressionResponse(), _fill_regressions
-        )
-
     async def _answer_examples(
         self,
-        request: messages.ClassificationRequest,
-        response: messages.ClassificationResponse,
+        response_class: type[messages.ClassificationResponse],
         fill: "_Fill",
+        request: messages.ClassificationRequest,
     ) -> messages.ClassificationResponse:
         """Answers Classify or Regress; `fill` runs the signature and fills the result."""
+        response = response_class()
         spec = spec_of(request)
         signature = spec.signature_name or DEFAULT_SIGNATURE
         with self._models.lease(target_of(spec)) as lease:
@@ -189,7 +176,7 @@ class Services(grpc.GenericRpcHandler):
             fill_spec(response.model_spec, lease, signature)
         return response
 
-    async def _multi_inference(
+    async def _multi(
         self, request: messages.MultiInferenceRequest
     ) -> messages.MultiInferenceResponse:
         signatures = _signatures_of_tasks(request)
@@ -231,7 +218,7 @@ class Services(grpc.GenericRpcHandler):
     ) -> messages.GetModelStatusResponse:
         return models.status(self._models.status(target_of(spec_of(request))))
 
-    async def _reload_config(
+    async def _reconfigure(
         self, request: messages.ReloadConfigRequest
     ) -> messages.ReloadConfigResponse:
         if request.config.WhichOneof("config") != "model_config_list":
@@ -241,9 +228,7 @@ class Services(grpc.GenericRpcHandler):
             )
         try:
             await self._reload(request.config)
-        except StatusError:
-            raise
-        except Exception as error:
+        except UserError as error:
             raise invalid(str(error)) from error
         response = messages.ReloadConfigResponse()
         response.status.error_code = 0

@@ -55,15 +55,11 @@ class GrpcServer:
             self._bind(f"unix:{Path(options.grpc_socket_path).absolute()}")
 
     def _bind(self, address: str) -> None:
-        tls = self._tls
         try:
-            if tls is None or address.startswith("unix:"):
+            if self._tls is None or address.startswith("unix:"):
                 self._server.add_insecure_port(address)
-                return
-            credentials = grpc.ssl_server_credentials(
-                [(tls.key, tls.certificates)], tls.clients_authority, tls.verify_clients
-            )
-            self._server.add_secure_port(address, credentials)
+            else:
+                self._server.add_secure_port(address, self._tls)
         except RuntimeError as error:
             raise UserError(
                 f"gRPC cannot listen at {address}: it is taken or not allowed (another port: "
