@@ -7,6 +7,7 @@ import tensorflow as tf
 from digitline.serving.core.servable import TensorInfo
 from digitline.serving.protocol.status import StatusError
 from digitline.serving.rest import json_tensors, json_text
+from digitline.serving.rest.limits import Effort
 
 
 def infos(**dtypes):
@@ -17,13 +18,15 @@ def infos(**dtypes):
 
 
 def parse(text, max_depth=64, effort=None):
-    return json_text.parse(text.encode() if isinstance(text, str) else text, max_depth, effort)
+    return json_text.parse(
+        text.encode() if isinstance(text, str) else text, max_depth, effort or Effort()
+    )
 
 
 def read(text, **dtypes):
     document = json_text.as_object(parse(text))
     json_tensors.signature_name(document)
-    return json_tensors.read_inputs(document, infos(**dtypes))
+    return json_tensors.read_inputs(document, infos(**dtypes), Effort())
 
 
 def one(text, dtype):

@@ -17,9 +17,8 @@ from ..protocol.status import StatusError, from_exception, invalid
 from .executor import Lease
 from .servable import CLASSIFY_METHOD, REGRESS_METHOD, Signature, type_name
 
-# Names that signatures of these methods must have.
-CLASSIFY_INPUT, CLASSES, SCORES = "inputs", "classes", "scores"
-REGRESS_INPUT, REGRESS_OUTPUT = "inputs", "outputs"
+# Names that signatures of Classify and Regress must have.
+_EXAMPLES, _CLASSES, _SCORES, _VALUES = "inputs", "classes", "scores", "outputs"
 
 
 class Target(NamedTuple):
@@ -92,16 +91,16 @@ async def classify(
       StatusError: it is not such a signature, or the model refuses the examples.
     """
     signature = lease.servable.signature(signature_name)
-    _check_input(signature, CLASSIFY_INPUT, "classification")
-    names = [name for name in (CLASSES, SCORES) if name in signature.outputs]
+    _check_input(signature, "classification", CLASSIFY_METHOD)
+    names = [name for name in (_CLASSES, _SCORES) if name in signature.outputs]
     if not names:
         raise _precondition(
             "Expected classification signature outputs to contain at least one of "
-            f'"{CLASSES}" or "{SCORES}". Signature has: {_set(signature.outputs)}'
+            f'"{_CLASSES}" or "{_SCORES}". Signature has: {_set(signature.outputs)}'
         )
-    values = await _run(lease, signature_name, {CLASSIFY_INPUT: _examples(examples)}, names)
+    values = await _run(lease, signature_name, _inputs(examples), names)
     outputs = dict(zip(names, values, strict=True))
-    for name, kind, word in ((CLASSES, "O", "DT_STRING"), (SCORES, "f", "DT_FLOAT")):
+    for name, kind, word in ((_CLASSES, "O", "DT_STRING"), (_SCORES, "f", "DT_FLOAT")):
         if name in outputs and outputs[name].dtype.kind != kind:
             kind = type_name(outputs[name].dtype)
             raise invalid(f"Expected {name} Tensor of {word}. Got: {kind}")
@@ -113,8 +112,8 @@ async def classify(
     shape = values[0].shape
     if any(value.shape != shape for value in values):
         raise invalid("Tensors class and score should match in shape.")
-    classes = outputs.get(CLASSES, np.full(shape, b"", object))
-    scores = outputs.get(SCORES, np.zeros(shape, np.float32))
+    classes = outputs.get(_CLASSES, np.full(shape, b"", object))
+    scores = outputs.get(_SCORES, np.zeros(shape, np.float32))
     return [
         [(_text(label), float(score)) for label, score in zip(*row, strict=True)]
         for row in zip(classes, scores, strict=True)
@@ -134,20 +133,18 @@ async def regress(lease: Lease, signature_name: str, examples: Sequence[bytes]) 
       StatusError: it is not such a signature, or the model refuses the examples.
     """
     signature = lease.servable.signature(signature_name)
-    _check_input(signature, REGRESS_INPUT, "regression")
-    if REGRESS_OUTPUT not in signature.outputs:
+    _check_input(signature, "regression", REGRESS_METHOD)
+    if _VALUES not in signature.outputs:
         raise _precondition(
             f"No regression outputs found in SignatureDef: {_set(signature.outputs)}"
         )
-    (value,) = await _run(
-        lease, signature_name, {REGRESS_INPUT: _examples(examples)}, [REGRESS_OUTPUT]
-    )
+    (value,) = await _run(lease, signature_name, _inputs(examples), [_VALUES])
     if value.shape not in ((len(examples),), (len(examples), 1)):
         raise invalid(
             "Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got "
             f"{list(value.shape)}"
         )
-    return [float(number) for number in value.reshape(-1)]
+    return value.ravel().tolist()
 
 
 async def _run(
@@ -180,25 +177,24 @@ def check_names(signature: Signature, inputs: Iterable[str], wanted: Iterable[st
             )
 
 
-def _check_input(signature: Signature, name: str, what: str) -> None:
-    method = CLASSIFY_METHOD if what == "classification" else REGRESS_METHOD
+def _check_input(signature: Signature, what: str, method: str) -> None:
     if signature.strict and signature.method != method:
         raise _precondition(
             f"Expected {what} signature method_name to be {method}. Was: {signature.method}"
         )
     if len(signature.inputs) != 1:
         raise _precondition(f"Expected one input Tensor. Got {len(signature.inputs)}.")
-    info = signature.inputs.get(name)
+    info = signature.inputs.get(_EXAMPLES)
     if info is None:
         raise _precondition(f"No {what} inputs found in SignatureDef: {_set(signature.inputs)}")
     if info.dtype != tensors.STRING:
-        raise _precondition(f"The {what} input '{name}' takes no serialized tf.Example")
+        raise _precondition(f"The {what} input '{_EXAMPLES}' takes no serialized tf.Example")
 
 
-def _examples(examples: Sequence[bytes]) -> np.ndarray:
+def _inputs(examples: Sequence[bytes]) -> dict[str, np.ndarray]:
     if not examples:
         raise invalid("Input is empty.")
-    return tensors.string_array(examples)
+    return {_EXAMPLES: tensors.string_array(examples)}
 
 
 def _text(label: object) -> str:

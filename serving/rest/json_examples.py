@@ -13,19 +13,18 @@ from .json_text import Json, JsonObject, shown, type_name
 from .limits import Effort
 
 
-def read(document: JsonObject, max_bytes: int, effort: Effort | None = None) -> list[bytes]:
+def read(document: JsonObject, max_bytes: int, effort: Effort) -> list[bytes]:
     """The serialized examples of a request, each with the features of the common `context`.
 
     Args:
       document: the parsed body.
       max_bytes: that the context may take in all examples together.
-      effort: what it may take; None for no limit.
+      effort: what it may take.
 
     Raises:
       StatusError: INVALID_ARGUMENT in TF Serving's words; or as of `effort`.
       ElsewhereError: of `effort`.
     """
-    effort = effort or Effort()
     context = _example(document["context"], effort) if "context" in document else b""
     examples = document.get("examples")
     if isinstance(examples, list) and examples:

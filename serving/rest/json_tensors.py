@@ -45,14 +45,14 @@ def signature_name(document: JsonObject) -> str:
 
 
 def read_inputs(
-    document: JsonObject, infos: Mapping[str, TensorInfo], effort: Effort | None = None
+    document: JsonObject, infos: Mapping[str, TensorInfo], effort: Effort
 ) -> tuple[dict[str, np.ndarray], bool]:
     """The tensors of a predict request.
 
     Args:
       document: the parsed body.
       infos: the signature's inputs by name.
-      effort: what it may take; None for no limit.
+      effort: what it may take.
 
     Returns:
       Arrays by name, with the dtypes of `infos` and the shapes of the document; strings
@@ -63,7 +63,6 @@ def read_inputs(
         JSON does not carry; or as of `effort`.
       ElsewhereError: of `effort`.
     """
-    effort = effort or Effort()
     if not infos:
         name = signature_name(document)
         raise invalid(f"Failed to get input map for signature: {name or 'DEFAULT'}")

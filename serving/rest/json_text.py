@@ -42,13 +42,13 @@ _WORDS = {
 }
 
 
-def parse(body: bytes, max_depth: int, effort: Effort | None = None) -> Json:
+def parse(body: bytes, max_depth: int, effort: Effort) -> Json:
     """The value that a body holds; integers have up to 64 bits.
 
     Args:
       body: UTF-8; bytes in strings that are not are read as surrogate escapes (PEP 383).
       max_depth: of lists and objects in one another.
-      effort: what it may take; None for no limit.
+      effort: what it may take.
 
     Raises:
       StatusError: INVALID_ARGUMENT "JSON Parse error: …", or as of `effort`.
@@ -62,7 +62,7 @@ def parse(body: bytes, max_depth: int, effort: Effort | None = None) -> Json:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        return _parse_leniently(body, effort or Effort())
+        return _parse_leniently(body, effort)
 
 
 def as_object(document: Json) -> JsonObject:
@@ -153,11 +153,9 @@ def _innermost(text: str) -> bytes:
 
 def _matched(token: str) -> int:
     """How many characters of a wrong token still agree with a right one."""
-    for word in ("true", "false", "null", "-"):
-        for length in range(len(word), 0, -1):
-            if token.startswith(word[:length]):
-                return length
-    return 0
+    words = ("true", "false", "null", "-")
+    starts = (word[:length] for word in words for length in range(len(word) + 1))
+    return max(len(start) for start in starts if token.startswith(start))
 
 
 def _error(words: str, offset: int) -> StatusError:

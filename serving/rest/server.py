@@ -2,7 +2,6 @@
 
 import asyncio
 import resource
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -14,8 +13,6 @@ _MOST_FILES = 65_536
 # before they are counted: up to 128 at once.
 _OTHER_FILES = 256
 _MOST_CONNECTIONS = 10_000
-
-_Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 def allow_files() -> int:
@@ -68,7 +65,7 @@ class Runner(web.AppRunner):
         return _Server(
             self._most,
             self._seconds,
-            _with_json_errors(made.request_handler),
+            made.request_handler,
             request_factory=made.request_factory,
             handler_cancellation=made.handler_cancellation,
             loop=asyncio.get_running_loop(),
@@ -146,6 +143,13 @@ class _Handler(web.RequestHandler):
             self._giving_up.cancel()
             self._giving_up = None
 
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        if isinstance(resp, web.HTTPError):  # An unknown path, or another method than its own.
+            resp = answers.error(resp.status, resp.reason)
+        return await super().finish_response(request, resp, start_time)
+
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -161,15 +165,3 @@ class _Handler(web.RequestHandler):
         response = answers.error(status, f"Malformed request: {text}")
         response.force_close()
         return response
-
-
-def _with_json_errors(handler: _Handle) -> _Handle:
-    """The handler with aiohttp's own errors as answers."""
-
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except web.HTTPError as error:
-            return answers.error(error.status, error.reason)
-
-    return handle

@@ -5,10 +5,14 @@ import tensorflow as tf
 from rest_json import error, parse
 
 from digitline.serving.rest import json_examples
+from digitline.serving.rest.limits import Effort
 
 
 def examples(text):
-    return [tf.train.Example.FromString(data) for data in json_examples.read(parse(text), 1 << 20)]
+    return [
+        tf.train.Example.FromString(data)
+        for data in json_examples.read(parse(text), 1 << 20, Effort())
+    ]
 
 
 def test_examples_have_features_of_three_kinds_and_a_context():

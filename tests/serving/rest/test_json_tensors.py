@@ -6,6 +6,7 @@ import pytest
 from rest_json import error, infos, one, parse, read
 
 from digitline.serving.rest import json_tensors
+from digitline.serving.rest.limits import Effort
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_rejects_tensors_of_too_many_dimensions():
     assert one(deepest, "float32").ndim == 63
     for key in ("instances", "inputs"):
         document = parse(f'{{"{key}": {"[" * 70}1{"]" * 70}}}', max_depth=100)
-        message = error(json_tensors.read_inputs, document, infos(x="float32"))
+        message = error(json_tensors.read_inputs, document, infos(x="float32"), Effort())
         assert "70 dimensions" in message
 
 
