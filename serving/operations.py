@@ -22,13 +22,7 @@ _LEAVE_S = 10
 
 
 def routes(manager: Manager, metrics: Metrics, metrics_path: str) -> list[web.RouteDef]:
-    """What the REST port answers beside TF Serving's interface.
-
-    Args:
-      manager: of the models.
-      metrics: of the server.
-      metrics_path: where Prometheus is answered; empty for nowhere.
-    """
+    """What the REST port answers beside TF Serving's interface; no path for no Prometheus."""
 
     async def alive(_: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})

@@ -46,12 +46,9 @@ class Parameters:
 
 @dataclasses.dataclass(slots=True)
 class Task:
-    """A request, or a part of one.
+    """A request, or a part of one; inputs are [rows, …] where the queue joins requests.
 
     Attributes:
-      inputs: by name, each [rows, …] where the queue joins requests.
-      rows: that count against the limits.
-      future: of its outputs.
       since: when it came, on the monotonic clock.
       started: whether its call has begun.
     """
@@ -68,8 +65,6 @@ class Kind:
     """What requests must have in common to wait in one queue.
 
     Attributes:
-      signature: its name.
-      outputs: the names of those that are wanted.
       shapes: names and shapes of the inputs; None where each request is a batch of its own.
     """
 
@@ -83,7 +78,6 @@ class Queue:
 
     Attributes:
       tasks: the oldest first.
-      rows: of all of them.
       seconds: what the last call of a single row took, whose inputs are all of one size;
         infinite if it is not known. (Strings may be of any length.)
     """

@@ -45,7 +45,6 @@ class ModelConfig:
     """One model.
 
     Attributes:
-      name: under which requests ask for it.
       base_path: the folder of its versions, absolute.
       policy: which of them to serve.
       labels: version by label.

@@ -26,15 +26,7 @@ MakeRun = Callable[[str, Servable], Run]
 
 @dataclasses.dataclass(frozen=True)
 class Lease:
-    """A loaded version, which is not unloaded while the lease is held.
-
-    Attributes:
-      name: of the model.
-      version: its number.
-      folder: that holds its files.
-      servable: the loaded version.
-      run: runs its calls.
-    """
+    """A loaded version of the model `name`, which is not unloaded while the lease is held."""
 
     name: str
     version: int

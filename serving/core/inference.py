@@ -22,13 +22,7 @@ _EXAMPLES, _CLASSES, _SCORES, _VALUES = "inputs", "classes", "scores", "outputs"
 
 
 class Target(NamedTuple):
-    """Which model a request means: the latest version where neither is given.
-
-    Attributes:
-      name: of the model.
-      version: its number.
-      label: a name that the configuration gives a version.
-    """
+    """Which model a request means: the latest version where neither number nor label is given."""
 
     name: str
     version: int | None = None
@@ -57,7 +51,7 @@ async def predict(
 
     Args:
       lease: the version that answers.
-      signature_name: of the signature.
+      signature_name: which signature.
       inputs: by name; strings as arrays of `bytes` with dtype object.
       wanted: names of outputs; empty for all.
 

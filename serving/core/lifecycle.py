@@ -16,11 +16,7 @@ class Version:
     """One version, loaded or not. The swapper's lock guards it.
 
     Attributes:
-      model: whose version it is.
-      number: the version's.
-      folder: that it is loaded from.
       aspired: whether the policy takes it.
-      state: where it is in its life.
       error: why its last load failed; None if it did not.
       failures: how many loads in a row did.
       retry: starts the next load; None if none is planned.
@@ -75,7 +71,6 @@ class Model:
     """A configured model. The swapper's lock guards it.
 
     Attributes:
-      config: as it is in force.
       versions: those that live or have failed, by their folders.
       serving: those that answer, by number.
       latest: the highest of these.

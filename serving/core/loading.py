@@ -18,12 +18,7 @@ Fingerprint = tuple[tuple[str, int, int], ...]
 
 
 def load(folder: Path, platform: str, options: ServeOptions) -> Servable:
-    """Loads a version and runs its requests for warm-up.
-
-    Args:
-      folder: of the version.
-      platform: `tflite` to take the TFLite file.
-      options: how.
+    """Loads a version, of the platform `tflite` its TFLite file, and runs its warm-up requests.
 
     Raises:
       StatusError: there is no model, or a request for warm-up is not the model's.

@@ -12,11 +12,11 @@ from .lifecycle import Model
 def check(
     configs: Sequence[ModelConfig], models: Mapping[str, Model], labels_for_unavailable: bool
 ) -> None:
-    """Refuses a configuration that contradicts the one in force. Under the models' lock.
+    """Refuses a configuration that contradicts the models in force. Under their lock.
 
     Args:
-      configs: that are to be in force.
-      models: those that are served now.
+      configs: the new ones.
+      models: those in force.
       labels_for_unavailable: whether a new label may name a version that is not loaded.
 
     Raises:

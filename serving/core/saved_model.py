@@ -24,11 +24,7 @@ _INIT = "__saved_model_init_op"
 
 
 def load(folder: Path, options: ServeOptions) -> Servable:
-    """Loads one version.
-
-    Args:
-      folder: with `saved_model.pb` and `variables/`.
-      options: the runtime's are used, the tags, and whether signatures are strict.
+    """Loads one version: a folder with `saved_model.pb` and `variables/`.
 
     Raises:
       Exception: what TensorFlow raises of a file that is not such a model, or does not load.

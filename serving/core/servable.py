@@ -60,9 +60,6 @@ class Signature:
     """One way into a servable.
 
     Attributes:
-      method: its method name.
-      inputs: by their names in the signature.
-      outputs: by theirs.
       strict: whether Classify and Regress refuse it unless it is of their method.
     """
 
@@ -101,7 +98,6 @@ class Servable:
     """One loaded version of a model.
 
     Attributes:
-      signatures: by name.
       signature_defs: the same as the SavedModel's own messages
         (`tensorflow.SignatureDef` by name), for GetModelMetadata.
       run: takes a signature's name, its inputs by name (numpy arrays; strings are

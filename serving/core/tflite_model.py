@@ -27,13 +27,7 @@ _Runner = Callable[..., dict[str, np.ndarray]]
 
 @dataclasses.dataclass(frozen=True)
 class _Entry:
-    """A signature of one interpreter.
-
-    Attributes:
-      run: calls it.
-      inputs: LiteRT's details by name.
-      outputs: of these.
-    """
+    """A signature of one interpreter."""
 
     run: _Runner
     inputs: Mapping[str, _Details]
@@ -66,15 +60,10 @@ class _Entry:
 
 
 def load(path: Path, options: ServeOptions) -> Servable:
-    """Loads a TFLite file.
+    """Loads a TFLite file into interpreters: as many calls at once, each with its own memory.
 
     A file whose tensors all have a first axis of 1 takes one example at a time. It
     is served with that axis open; its examples are run one by one.
-
-    Args:
-      path: of the file.
-      options: how many interpreters (calls at once, each with memory of its own), threads
-        of each call, and whether signatures are strict.
 
     Raises:
       UserError: LiteRT cannot load it.

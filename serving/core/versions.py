@@ -16,12 +16,7 @@ _LARGEST = 2**63 - 1  # Of an int64, which is what requests carry.
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """Versions of a model.
-
-    Attributes:
-      versions: the folder of each by its number.
-      notes: a line for each thing that looks like a version but is not one.
-    """
+    """Versions of a model, and a note on each thing that looks like a version but is not one."""
 
     versions: Mapping[int, Path]
     notes: tuple[str, ...] = ()
@@ -50,7 +45,7 @@ def find(base_path: Path, platform: str) -> Listing:
 
     Args:
       base_path: the folder of versions.
-      platform: of the model's file: `tflite`, or `tensorflow` for any.
+      platform: `tflite` to take only TFLite files.
 
     Raises:
       OSError: the folder is missing or cannot be read.

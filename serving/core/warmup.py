@@ -23,15 +23,10 @@ MAX_RECORDS = 1000
 
 
 def replay(folder: Path, servable: Servable, iterations: int = 1) -> int:
-    """Runs a version's warm-up requests.
-
-    Args:
-      folder: of the version; nothing is done where it holds no such requests.
-      servable: the loaded version.
-      iterations: how often each is run.
+    """Runs each warm-up request in a version's folder `iterations` times.
 
     Returns:
-      How many requests the file holds.
+      How many requests the folder holds; it may be 0.
 
     Raises:
       StatusError: there are too many, one is malformed, or one is not the model's.

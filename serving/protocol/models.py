@@ -22,8 +22,6 @@ class VersionStatus:
     """What GetModelStatus says of a version.
 
     Attributes:
-      version: its number.
-      state: where it is in its life.
       error_code: gRPC's number; 0 where nothing is wrong.
       error_message: why it did not load, or "".
     """
