@@ -12,13 +12,11 @@ if TYPE_CHECKING:
     import aiohttp
 
 
-def connect_async(address: Address, tls: Tls) -> "_Transport":
-    """Connections of one event loop, that of the first call."""
-    return _Transport(address, tls)
+class AsyncTransport:
+    """Connections of one event loop, that of the first call.
 
-
-class _Transport:
-    """aiohttp itself repeats a GET once whose connection breaks: those of status and metadata."""
+    aiohttp itself repeats a GET once whose connection breaks: those of status and metadata.
+    """
 
     def __init__(self, address: Address, tls: Tls):
         self._context = tls_context(address, tls)

@@ -21,12 +21,9 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
 
-def connect(address: Address, tls: Tls) -> "_Transport":
+class Transport:
     """Connections that are kept; each of several threads gets one of its own."""
-    return _Transport(address, tls)
 
-
-class _Transport:
     def __init__(self, address: Address, tls: Tls):
         self._address = address
         self._context = tls_context(address, tls)

@@ -1,20 +1,21 @@
-"""One call to a server: what is sent, what is read from the answer, and what can go wrong."""
+"""One call to a server: what is sent, what is read from the answer, and what can go wrong.
 
-from __future__ import annotations
+TF Serving's two interfaces, the modules `over_grpc` and `over_rest`, hold the same: functions
+`predict`, `status` and `metadata` that make calls, and classes `Transport` and `AsyncTransport`,
+connections to one server. The coroutines of `Transport` block the thread and never suspend.
+"""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
-import numpy as np
 from google.protobuf.message import Message
 
 from ...base.errors import UsageError, UserError
 from ..core.servable import Signature
 from ..protocol import messages
-from .address import Address, Tls
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 # What the system says where nothing listens.
 _NOT_LISTENING = ("Connection refused", "No such file")
@@ -43,10 +44,8 @@ class VersionStatus:
     """One version of a model, as the server sees it.
 
     Attributes:
-      version: its number.
       state: START, LOADING, AVAILABLE, UNLOADING or END.
       error_code: OK, or what went wrong.
-      error_message: what the server says of it.
     """
 
     version: int
@@ -56,7 +55,7 @@ class VersionStatus:
 
 
 @dataclasses.dataclass(frozen=True)
-class Call(Generic[T]):
+class Call(Generic[T_co]):
     """One exchange.
 
     Attributes:
@@ -67,63 +66,10 @@ class Call(Generic[T]):
 
     path: str
     body: bytes | None
-    read: Callable[[bytes], T]
+    read: Callable[[bytes], T_co]
 
 
-class Transport(Protocol):
-    """Connections to one server."""
-
-    async def send(self, path: str, body: bytes | None, seconds: float) -> bytes:
-        """Sends what a call holds and gives the answer.
-
-        Raises:
-          CallError: there is none in that time, or it is an error.
-        """
-        ...
-
-    async def close(self) -> None:
-        """Closes the connections."""
-        ...
-
-
-class Interface(Protocol):
-    """One of TF Serving's two interfaces: the modules `over_grpc` and `over_rest`.
-
-    Attributes:
-      NEEDS_SIGNATURE: whether Predict's outputs can be read only with the signature.
-    """
-
-    @property
-    def NEEDS_SIGNATURE(self) -> bool: ...  # noqa: N802 (a module's constant)
-
-    def predict(
-        self,
-        model: ModelSpec,
-        name: str,
-        inputs: Mapping[str, np.ndarray],
-        outputs: Sequence[str],
-        signature: Signature | None,
-    ) -> Call[dict[str, np.ndarray]]:
-        """The call of Predict. Raises ValueError: an input cannot be sent."""
-        ...
-
-    def status(self, model: ModelSpec) -> Call[list[VersionStatus]]:
-        """The call of GetModelStatus."""
-        ...
-
-    def metadata(self, model: ModelSpec) -> Call[dict[str, Signature]]:
-        """The call of GetModelMetadata."""
-        ...
-
-    def connect(self, address: Address, tls: Tls) -> Transport:
-        """Connections whose coroutines block the thread: they never suspend."""
-        ...
-
-    def connect_async(self, address: Address, tls: Tls) -> Transport:
-        """Connections of one event loop, that of the first call."""
-        ...
-
-
+@dataclasses.dataclass(eq=False)
 class CallError(Exception):
     """A call that failed, as the transports report it.
 
@@ -134,11 +80,9 @@ class CallError(Exception):
         acted on it.
     """
 
-    def __init__(self, code: str, message: str, lost: bool = False):
-        super().__init__(f"{code}: {message}")
-        self.code = code
-        self.message = message
-        self.lost = lost
+    code: str
+    message: str
+    lost: bool = False
 
 
 class ServerError(UserError):
@@ -155,8 +99,7 @@ class ServerError(UserError):
 
 def explained(failure: CallError, server: str, model: ModelSpec, timeout: float) -> ServerError:
     """What failed, where, and what to do."""
-    code, message = failure.code, failure.message
-    where = f"{server}: {model}"
+    code, message, where = failure.code, failure.message, f"{server}: {model}"
     if code == "UNAVAILABLE" and any(words in message for words in _NOT_LISTENING):
         text = (
             f"nothing listens at {server}; "
@@ -176,6 +119,11 @@ def explained(failure: CallError, server: str, model: ModelSpec, timeout: float)
     else:
         text = f"{where}: {code}: {message}"
     return ServerError(code, text)
+
+
+def signatures(stated: messages.SignatureDefMap) -> dict[str, Signature]:
+    """The signatures in an answer by name."""
+    return {name: Signature.from_def(stated.signature_def[name]) for name in stated.signature_def}
 
 
 def statuses(response: messages.GetModelStatusResponse) -> list[VersionStatus]:

@@ -19,16 +19,7 @@ from ..core.servable import Signature
 from ..protocol import tensors
 from . import images
 from .address import Tls, parse_address
-from .calls import (
-    Call,
-    CallError,
-    Interface,
-    ModelSpec,
-    ServerError,
-    Transport,
-    VersionStatus,
-    explained,
-)
+from .calls import Call, CallError, ModelSpec, ServerError, VersionStatus, explained
 from .images import Classified
 
 P = ParamSpec("P")
@@ -83,8 +74,9 @@ class AsyncClient:
         self._timeout = timeout
         self._retries = retries
         self._interface = _interface(address.protocol)
-        connect = self._interface.connect if self._blocks else self._interface.connect_async
-        self._transport: Transport = connect(address, Tls(ca, cert, key))
+        interface = self._interface
+        connect = interface.Transport if self._blocks else interface.AsyncTransport
+        self._transport = connect(address, Tls(ca, cert, key))
         self._signatures: dict[ModelSpec, dict[str, Signature]] = {}
         self._closed = False
 
@@ -214,9 +206,9 @@ class AsyncClient:
         if self._closed:
             raise UsageError(f"{self._server}: this client is closed")
         try:
-            seconds = self._timeout if timeout is None else timeout
-            content = await self._content(call.path, call.body, spec, seconds)
-            return call.read(content)
+            return call.read(
+                await self._content(call, spec, self._timeout if timeout is None else timeout)
+            )
         except ServerError as error:
             if error.code in _OUTDATED:
                 self._signatures.pop(spec, None)
@@ -228,9 +220,7 @@ class AsyncClient:
                 f"{type(error).__name__}: {error}"
             ) from error
 
-    async def _content(
-        self, path: str, body: bytes | None, spec: ModelSpec, timeout: float
-    ) -> bytes:
+    async def _content(self, call: Call[object], spec: ModelSpec, timeout: float) -> bytes:
         """The answer of a call, which is repeated while that helps and there is time."""
         deadline = time.monotonic() + timeout
         for attempt in itertools.count():
@@ -238,7 +228,7 @@ class AsyncClient:
             try:
                 if left <= 0:  # The transports have meanings of their own for that.
                     raise CallError("DEADLINE_EXCEEDED", "")
-                return await self._transport.send(path, body, left)
+                return await self._transport.send(call.path, call.body, left)
             except CallError as failure:
                 # Random, so that clients that failed at once do not come back at once.
                 pause = min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1)
@@ -308,7 +298,7 @@ class Client:
         self.close()
 
 
-def _interface(protocol: str) -> Interface:
+def _interface(protocol: str):  # Of the types of both modules.
     if protocol == "grpc":
         from . import over_grpc  # Only what is used is imported.
 

@@ -12,7 +12,7 @@ import numpy as np
 from ..core.servable import Signature
 from ..protocol import messages, tensors
 from .address import Address, Tls
-from .calls import Call, CallError, ModelSpec, VersionStatus, statuses
+from .calls import Call, CallError, ModelSpec, VersionStatus, signatures, statuses
 
 # Arrays carry their types with them.
 NEEDS_SIGNATURE = False
@@ -71,17 +71,9 @@ def metadata(model: ModelSpec) -> Call[dict[str, Signature]]:
     return Call(f"{_PREDICTION}/GetModelMetadata", request.SerializeToString(), _read_metadata)
 
 
-def connect(address: Address, tls: Tls) -> "_Blocking":
+class Transport:
     """A channel; several threads may use it at once."""
-    return _Blocking(address, tls)
 
-
-def connect_async(address: Address, tls: Tls) -> "_Async":
-    """The same for one event loop, that of the first call."""
-    return _Async(address, tls)
-
-
-class _Blocking:
     def __init__(self, address: Address, tls: Tls):
         self._channel = _channel(grpc, address, tls)
         self._method = functools.cache(self._channel.unary_unary)
@@ -98,7 +90,9 @@ class _Blocking:
         self._channel.close()
 
 
-class _Async:
+class AsyncTransport:
+    """The same for one event loop, that of the first call."""
+
     def __init__(self, address: Address, tls: Tls):
         tls.read()  # What is wrong with the files is said at once.
         # A channel binds itself to the loop that runs.
@@ -131,12 +125,8 @@ def _read_predict(content: bytes) -> dict[str, np.ndarray]:
 
 
 def _read_metadata(content: bytes) -> dict[str, Signature]:
-    response = messages.GetModelMetadataResponse.FromString(content)
-    signatures = messages.SignatureDefMap.FromString(response.metadata["signature_def"].value)
-    return {
-        name: Signature.from_def(definition)
-        for name, definition in signatures.signature_def.items()
-    }
+    stated = messages.GetModelMetadataResponse.FromString(content).metadata["signature_def"].value
+    return signatures(messages.SignatureDefMap.FromString(stated))
 
 
 def _channel(module: ModuleType, address: Address, tls: Tls) -> Any:

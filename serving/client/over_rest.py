@@ -3,7 +3,7 @@
 import base64
 import json
 import urllib.parse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,17 +11,14 @@ from google.protobuf import json_format
 
 from ..core.servable import Signature, TensorInfo
 from ..protocol import messages, tensors
-from .async_http import connect_async
-from .blocking_http import connect
-from .calls import Call, ModelSpec, VersionStatus, statuses
+from .async_http import AsyncTransport
+from .blocking_http import Transport
+from .calls import Call, ModelSpec, VersionStatus, signatures, statuses
 
-__all__ = ["NEEDS_SIGNATURE", "connect", "connect_async", "metadata", "predict", "status"]
+__all__ = ["NEEDS_SIGNATURE", "AsyncTransport", "Transport", "metadata", "predict", "status"]
 
 # JSON has no types, and an only output has no name: the signature states both.
 NEEDS_SIGNATURE = True
-
-# What lists of lists of JSON may hold.
-_Json = dict[str, str] | list["_Json"] | str | float | bool | None
 
 
 def predict(
@@ -56,8 +53,9 @@ def status(model: ModelSpec) -> Call[list[VersionStatus]]:
 
     def read(content: bytes) -> list[VersionStatus]:
         response = messages.GetModelStatusResponse()
-        json_format.ParseDict(_loads(content), response, ignore_unknown_fields=True)
-        return statuses(response)
+        return statuses(
+            json_format.ParseDict(_loads(content), response, ignore_unknown_fields=True)
+        )
 
     return Call(_path(model), None, read)
 
@@ -66,13 +64,9 @@ def metadata(model: ModelSpec) -> Call[dict[str, Signature]]:
     """The call of a model's metadata."""
 
     def read(content: bytes) -> dict[str, Signature]:
-        stated = _loads(content)["metadata"]["signature_def"]
-        signatures = messages.SignatureDefMap()
-        json_format.ParseDict(stated, signatures, ignore_unknown_fields=True)
-        return {
-            name: Signature.from_def(definition)
-            for name, definition in signatures.signature_def.items()
-        }
+        stated = messages.SignatureDefMap()
+        definitions = _loads(content)["metadata"]["signature_def"]
+        return signatures(json_format.ParseDict(definitions, stated, ignore_unknown_fields=True))
 
     return Call(f"{_path(model)}/metadata", None, read)
 
@@ -86,9 +80,9 @@ def _path(model: ModelSpec) -> str:
     return path
 
 
-def _to_json(array: np.ndarray) -> _Json:
+def _to_json(array: np.ndarray) -> object:
     if array.dtype.kind in "OSU":
-        return _map(array.tolist(), _encoded)
+        return np.vectorize(_encoded, otypes=[object])(array).tolist()
     if array.dtype.kind not in "biufV":
         raise ValueError(f"JSON has no {array.dtype}; gRPC has")
     if array.dtype.name not in ("float32", "float64") and array.dtype.kind in "fV":
@@ -96,18 +90,10 @@ def _to_json(array: np.ndarray) -> _Json:
     return array.tolist()
 
 
-def _from_json(value: _Json, info: TensorInfo) -> np.ndarray:
-    if info.dtype != tensors.STRING:
-        return np.array(value, tensors.dtype_of(info.dtype))
-    strings = np.array(_map(value, _decoded), object)
-    return strings if strings.ndim else strings.reshape(())
-
-
-def _map(value: _Json, function: Callable[[object], _Json | bytes]) -> Any:
-    """Applies a function to what is in nested lists."""
-    if isinstance(value, list):
-        return [_map(item, function) for item in value]
-    return function(value)
+def _from_json(value: object, info: TensorInfo) -> np.ndarray:
+    if info.dtype == tensors.STRING:
+        return np.vectorize(_decoded, otypes=[object])(np.array(value, object))
+    return np.array(value, tensors.dtype_of(info.dtype))
 
 
 def _encoded(value: object) -> dict[str, str]:

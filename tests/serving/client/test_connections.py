@@ -19,7 +19,7 @@ from served import free_port
 from digitline.base.errors import UsageError, UserError
 from digitline.serving.client import AsyncClient, Client, ServerError
 from digitline.serving.client.address import Tls, parse_address
-from digitline.serving.client.blocking_http import connect
+from digitline.serving.client.blocking_http import Transport
 from digitline.serving.client.calls import CallError
 
 PIXELS = np.zeros((1, 28, 28, 1), np.uint8)
@@ -297,7 +297,7 @@ def test_a_server_that_reads_slowly():
             time.sleep(0.05)
 
     with listening(sip) as port, at_most(2):
-        transport = connect(parse_address(f"http://127.0.0.1:{port}"), Tls())
+        transport = Transport(parse_address(f"http://127.0.0.1:{port}"), Tls())
         with pytest.raises(CallError, match="DEADLINE_EXCEEDED"):
             transport.send("/", bytes(16 << 20), 0.3).send(None)
 
