@@ -71,12 +71,7 @@ def run(options: Options) -> JsonObject:
 
 
 def _measure(pipelines: list[Pipeline], rounds: int) -> list[JsonObject]:
-    """A row for each pipeline; the rounds of all take turns.
-
-    Returns:
-      `name`, `what`, `images_per_s` (median), `rounds` (images/s of each), `slowest`,
-      `fastest`, `peak_rss_mb` (of the whole process while it ran).
-    """
+    """A row for each pipeline; the rounds of all take turns."""
     rates: dict[str, list[float]] = {pipeline.name: [] for pipeline in pipelines}
     peaks = dict.fromkeys(rates, 0.0)
     for number in range(rounds + 1):
@@ -96,7 +91,7 @@ def _measure(pipelines: list[Pipeline], rounds: int) -> list[JsonObject]:
             "rounds": rates[pipeline.name],
             "slowest": min(rates[pipeline.name]),
             "fastest": max(rates[pipeline.name]),
-            "peak_rss_mb": peaks[pipeline.name],
+            "peak_rss_mb": peaks[pipeline.name],  # Of the whole process while it ran.
         }
         for pipeline in pipelines
     ]
@@ -127,8 +122,8 @@ def _profile(task: Task, rounds: int) -> dict[str, float]:
     def milliseconds(work: Callable[[], object], times: int = 1) -> float:
         """For one of `times` calls in each round."""
         work()
-        seconds = [timeit.timeit(work, number=times) / times for _ in range(rounds)]
-        return round(statistics.median(seconds) * 1000, 3)
+        seconds = statistics.median(timeit.repeat(work, number=times, repeat=rounds))
+        return round(seconds / times * 1000, 3)
 
     split = task.dataset.split(task.split)
     images, labels = records.load(split)

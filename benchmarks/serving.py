@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
+import timeit
 from pathlib import Path
 
 import numpy as np
@@ -151,17 +151,14 @@ def _references(
     classifier: artifacts.Classifier, image: np.ndarray, options: Options
 ) -> JsonObject:
     """What one request takes without a server, and a server without a model."""
-    times = []
-    for _ in range(550):
-        start = time.perf_counter()
-        classifier.run(image)
-        times.append(time.perf_counter() - start)
+    words = [sys.executable, "-c", "import tensorflow"]
+    times = timeit.repeat(lambda: classifier.run(image), number=1, repeat=550)
     rows, _ = measure(empty_grpc(), image, None, [1], options)
-    imports = []
-    for _ in range(options.rounds):
-        start = time.monotonic()
-        subprocess.run([sys.executable, "-c", "import tensorflow"], capture_output=True, check=True)
-        imports.append(time.monotonic() - start)
+    imports = timeit.repeat(
+        lambda: subprocess.run(words, capture_output=True, check=True),
+        number=1,
+        repeat=options.rounds,
+    )
     return {
         "in_process_p50_ms": round(statistics.median(times[50:]) * 1000, 3),
         "empty_grpc_p50_ms": rows[0]["p50_ms"],
@@ -177,12 +174,9 @@ def text(result: JsonObject) -> str:
     headers = ["server", "protocol", "in flight", "requests/s", "p50 ms", "p99 ms", "errors", "MB"]
     rows = [
         [
-            row["server"],
-            row["protocol"],
-            str(row["in_flight"]),
+            *(str(row[name]) for name in ("server", "protocol", "in_flight")),
             f"{row['requests_per_s']:,.0f}",
-            _ms(row["p50_ms"]),
-            _ms(row["p99_ms"]),
+            *(_ms(row[name]) for name in ("p50_ms", "p99_ms")),
             str(row["errors"]),
             f"{row['rss_mb'] or 0:,}",
         ]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 BOXED = Path(__file__).parent / "boxed"
 # Pictures in one call of the model.
 _BATCH = 32
+_BLANK = "the picture is blank: nothing to tell the class by"
 
 _MODEL = "Model (by default, a small one of digits that comes with digitline)"
 _SERVER = "Server (digitline serve or TF Serving)"
@@ -81,10 +82,8 @@ class Prediction:
     """The answer for one picture.
 
     Attributes:
-      file: of the picture.
       number: of the class; None where a server names the classes and does not number them.
       label: the class's name, or its number as text.
-      probability: of the class.
       probabilities: of all classes, by number, or in the order of `labels`.
       labels: names of all classes where `number` is None.
       is_blank: whether all pixels are alike.
@@ -97,11 +96,6 @@ class Prediction:
     probabilities: tuple[float, ...]
     labels: tuple[str, ...] | None
     is_blank: bool
-
-    @property
-    def note(self) -> str:
-        """What to know of the answer; may be empty."""
-        return "the picture is blank: nothing to tell the class by" if self.is_blank else ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +118,6 @@ class _Model:
     """A model that classifies, wherever it runs.
 
     Attributes:
-      name: for people.
       image_shape: (height, width, channels) of its input.
       labels: its classes by number, as far as they are known.
       classify: from uint8 [N, H, W, C] to the classes.
@@ -145,7 +138,8 @@ def run(options: PredictOptions) -> Predictions:
     from . import picture  # Pillow takes its time to load.
 
     predictions, errors = [], []
-    with _opened(options) as model:
+    server = options.server
+    with _local(options) if server is None else _on_server(options, server) as model:
         for start in range(0, len(options.pictures), _BATCH):
             files, images = [], []
             for file in options.pictures[start : start + _BATCH]:
@@ -159,13 +153,7 @@ def run(options: PredictOptions) -> Predictions:
     return Predictions(model.name, tuple(predictions), tuple(errors))
 
 
-def _opened(options: PredictOptions) -> contextlib.AbstractContextManager[_Model]:
-    if options.server is None:
-        return contextlib.nullcontext(_local(options))
-    return _on_server(options, options.server)
-
-
-def _local(options: PredictOptions) -> _Model:
+def _local(options: PredictOptions) -> contextlib.nullcontext[_Model]:
     from . import artifacts  # The runtimes take their time to load.
     from .client import Classified
 
@@ -183,7 +171,9 @@ def _local(options: PredictOptions) -> _Model:
         labels = [names.get(number, str(number)) for number in classes.tolist()]
         return Classified(labels, classes, outputs["probabilities"], None)
 
-    return _Model(str(classifier.path), classifier.image_shape, classifier.labels, classify)
+    return contextlib.nullcontext(
+        _Model(str(classifier.path), classifier.image_shape, classifier.labels, classify)
+    )
 
 
 @contextlib.contextmanager
@@ -191,12 +181,11 @@ def _on_server(options: PredictOptions, server: str) -> Iterator[_Model]:
     from .client import Client
     from .client.images import class_count, image_shape
 
-    name, version = options.model_name, options.version
-    label = options.label or None  # `--label=` of a script states none.
+    # `--label=` of a script states none.
+    name, version, label = options.model_name, options.version, options.label or None
     certificates = (options.tls_ca, options.tls_cert, options.tls_key)
-    shown = f"{server} {name}"
-    if version is not None or label is not None:
-        shown += f"/{label if version is None else version}"
+    stated = label if version is None else version
+    shown = f"{server} {name}" + ("" if stated is None else f"/{stated}")
     with Client(server, options.timeout, 3, *certificates) as client:
         signatures = client.metadata(name, version, label)
         shape = image_shape(signatures, options.signature, server)
@@ -236,7 +225,7 @@ def _to_json(result: Predictions) -> JsonObject:
                 "probability": prediction.probability,
                 "probabilities": list(prediction.probabilities),
                 **({} if prediction.labels is None else {"labels": list(prediction.labels)}),
-                **({"note": prediction.note} if prediction.is_blank else {}),
+                **({"note": _BLANK} if prediction.is_blank else {}),
             }
             for prediction in result.predictions
         ],
@@ -248,7 +237,7 @@ def text(result: Predictions) -> str:
     """The result for a person."""
     return "\n".join(
         f"{prediction.file}: {prediction.label} ({prediction.probability:.2%})"
-        + (f"; {prediction.note}" if prediction.is_blank else "")
+        + (f"; {_BLANK}" if prediction.is_blank else "")
         for prediction in result.predictions
     )
 

@@ -81,34 +81,21 @@ def signature(method, inputs, outputs):
 
 IMAGES, ROWS, STRINGS = (tf.uint8, (None, 28, 28, 1)), (tf.float32, (None, 10)), (tf.string, [None])
 INTEGERS, PAIRS, HALVES = (tf.int64, [None]), (tf.float32, (None, 2)), (tf.float16, None)
+ECHOED = {"numbers": PAIRS, "total": INTEGERS, "words": STRINGS, "raw_bytes": STRINGS}
+RANKED = {"classes": (tf.string, (None, 10)), "scores": ROWS}
+FOUR_IMAGES, FOUR_ROWS = (tf.uint8, (4, 28, 28, 1)), (tf.float32, (4, 10))
 # Signatures, and what they do.
 SIGNATURES = {
-    "serving_default": (
-        signature("predict", {"images": IMAGES}, {"probabilities": ROWS, "classes": INTEGERS}),
-        default,
-    ),
-    "classify": (
-        signature(
-            "classify", {"inputs": STRINGS}, {"classes": (tf.string, (None, 10)), "scores": ROWS}
-        ),
-        classify,
-    ),
-    "of_four": (
-        signature(
-            "predict", {"images": (tf.uint8, (4, 28, 28, 1))}, {"scores": (tf.float32, (4, 10))}
-        ),
-        of_four,
-    ),
-    "echo": (
-        signature(
-            "predict",
-            {"numbers": PAIRS, "words": STRINGS},
-            {"numbers": PAIRS, "total": INTEGERS, "words": STRINGS, "raw_bytes": STRINGS},
-        ),
-        echo,
-    ),
-    "only": (signature("predict", {"x": HALVES}, {"y": HALVES}), only),
-}
+    name: (signature(method, inputs, outputs), run)
+    for name, method, inputs, outputs, run in (
+        ("serving_default", "predict", {"images": IMAGES},
+         {"probabilities": ROWS, "classes": INTEGERS}, default),
+        ("classify", "classify", {"inputs": STRINGS}, RANKED, classify),
+        ("of_four", "predict", {"images": FOUR_IMAGES}, {"scores": FOUR_ROWS}, of_four),
+        ("echo", "predict", {"numbers": PAIRS, "words": STRINGS}, ECHOED, echo),
+        ("only", "predict", {"x": HALVES}, {"y": HALVES}, only),
+    )
+}  # fmt: skip
 
 
 class RefusedError(Exception):
@@ -184,8 +171,7 @@ def grpc_stub(target="127.0.0.1:0", credentials=None, typed=False):
         return spec.name, version, spec.version_label or None
 
     def guarded(method):
-        def call(self, request, context):
-            del self
+        def call(request, context):
             try:
                 return method(request)
             except RefusedError as refusal:
@@ -221,23 +207,18 @@ def grpc_stub(target="127.0.0.1:0", credentials=None, typed=False):
         stub.check("status", *model_of(request.model_spec))
         return status_response()
 
-    prediction = type(
-        "Prediction",
-        (prediction_service_pb2_grpc.PredictionServiceServicer,),
-        {"Predict": predict, "GetModelMetadata": metadata},
-    )
-    models = type(
-        "Models", (model_service_pb2_grpc.ModelServiceServicer,), {"GetModelStatus": status}
-    )
+    prediction = prediction_service_pb2_grpc.PredictionServiceServicer()
+    prediction.Predict, prediction.GetModelMetadata = predict, metadata
+    models = model_service_pb2_grpc.ModelServiceServicer()
+    models.GetModelStatus = status
     server = grpc.server(futures.ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0)])
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction(), server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(models(), server)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, server)
     if credentials is None:
-        port = server.add_insecure_port(target)
+        scheme, port = "grpc", server.add_insecure_port(target)
     else:
-        port = server.add_secure_port(target, credentials)
+        scheme, port = "grpcs", server.add_secure_port(target, credentials)
     server.start()
-    scheme = "grpc" if credentials is None else "grpcs"
     stub.address = target if target.startswith("unix:") else f"{scheme}://localhost:{port}"
     stub.stop = lambda: server.stop(0).wait()
     return stub
@@ -325,8 +306,7 @@ def rest_answer(stub, command, path, body):
 
 
 def to_json(value, as_base64):
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
+    value = value.tolist() if isinstance(value, np.ndarray) else value
     if isinstance(value, list):
         return [to_json(item, as_base64) for item in value]
     if not isinstance(value, bytes):

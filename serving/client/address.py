@@ -14,14 +14,12 @@ class Address:
     """Where a server listens.
 
     Attributes:
-      text: as the user wrote it.
       protocol: "grpc" or "http".
       secure: whether over TLS.
       host, port: empty and 0 for a Unix socket.
       path: of the Unix socket; over HTTP, what comes before `/v1`.
     """
 
-    text: str
     protocol: str
     secure: bool
     host: str
@@ -75,7 +73,7 @@ def parse_address(text: str) -> Address:
     scheme = scheme.lower()
     if colon and scheme == "unix" and rest.strip("/"):
         path = rest[2:] if rest.startswith("//") else rest
-        return Address(text, "grpc", secure=False, host="", port=0, path=path)
+        return Address("grpc", secure=False, host="", port=0, path=path)
     protocol = scheme.removesuffix("s")
     if not colon or protocol not in _DEFAULT_PORTS:
         raise UsageError(
@@ -92,4 +90,4 @@ def parse_address(text: str) -> Address:
     if port is None:
         # A secure HTTP server without a port is one behind a proxy.
         port = 443 if scheme == "https" else _DEFAULT_PORTS[protocol]
-    return Address(text, protocol, scheme != protocol, host, port, path)
+    return Address(protocol, scheme != protocol, host, port, path)

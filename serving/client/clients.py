@@ -70,9 +70,7 @@ class AsyncClient:
         if retries < 0:
             raise UsageError(f"expected 0 or more retries, got {retries}")
         address = parse_address(server)
-        self._server = server
-        self._timeout = timeout
-        self._retries = retries
+        self._server, self._timeout, self._retries = server, timeout, retries
         self._interface = _interface(address.protocol)
         interface = self._interface
         connect = interface.Transport if self._blocks else interface.AsyncTransport
@@ -96,10 +94,8 @@ class AsyncClient:
           inputs: by name, or only one where the signature has one. Arrays are sent as they
             are; what is not an array becomes one of the type that the signature states.
             Strings are `bytes` or `str`.
-          model, version, label: of the model.
           signature: its name.
           outputs: names of those that are wanted; empty for all.
-          timeout: seconds.
 
         Returns:
           The outputs by name; strings are `bytes` in arrays with dtype object.
@@ -135,18 +131,16 @@ class AsyncClient:
 
         Args:
           pixels: uint8 [N, H, W, C], of the size that the model takes.
-          model, version, label: of the model.
           signature: takes raw images, image files or `tf.Example`s, and gives
             `probabilities` or `scores`.
           batch: images in a request, at most.
           timeout: seconds, for each request.
         """
         known = await self._signature(ModelSpec(model, version, label), signature, timeout)
-        outputs = []
-        for inputs in images.batches(np.asarray(pixels), known, batch):
-            outputs.append(
-                await self.predict(inputs, model, signature, version, label, timeout=timeout)
-            )
+        outputs = [
+            await self.predict(inputs, model, signature, version, label, timeout=timeout)
+            for inputs in images.batches(np.asarray(pixels), known, batch)
+        ]
         return images.classified(outputs, len(pixels), self._server)
 
     async def status(
@@ -197,12 +191,6 @@ class AsyncClient:
         return known[name]
 
     async def _answer(self, call: Call[T], spec: ModelSpec, timeout: float | None) -> T:
-        """What the answer of a call says.
-
-        Raises:
-          ServerError: there is none, or it is an error.
-          UserError: it cannot be read.
-        """
         if self._closed:
             raise UsageError(f"{self._server}: this client is closed")
         try:
@@ -309,11 +297,7 @@ def _interface(protocol: str):  # Of the types of both modules.
 
 
 def _as_arrays(inputs: Inputs, signature: Signature | None, name: str) -> dict[str, np.ndarray]:
-    """The inputs by name, as arrays.
-
-    Raises:
-      ValueError: they cannot be; the message says why.
-    """
+    """The inputs by name, as arrays; raises ValueError where they cannot be."""
     infos = {} if signature is None else signature.inputs
     if not isinstance(inputs, Mapping):
         if len(infos) != 1:

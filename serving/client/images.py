@@ -40,8 +40,7 @@ def image_shape(
 
     Args:
       signatures: of the model.
-      name: of the signature to call. One that takes files states no size; then
-        `serving_default` does.
+      name: of the signature to call; `serving_default` counts where it takes files of any size.
       server: for the error.
 
     Raises:

@@ -13,7 +13,6 @@ import hashlib
 import http.client
 import io
 import os
-import posixpath
 import shutil
 import subprocess
 import tarfile
@@ -62,13 +61,7 @@ class LiteRtJsOptions:
 
 @dataclasses.dataclass(frozen=True)
 class LiteRtJs:
-    """LiteRT.js on this machine.
-
-    Attributes:
-      folder: of its files.
-      version: of its packages.
-      fetched: whether it was not there yet.
-    """
+    """LiteRT.js on this machine; `fetched`: it was not there yet."""
 
     folder: Path
     version: str
@@ -96,8 +89,7 @@ def run(options: LiteRtJsOptions) -> LiteRtJs:
       UserError: as `fetch`.
     """
     folder = default_folder()
-    missing = not is_whole(folder)
-    if missing:
+    if missing := not is_whole(folder):
         fetch(folder, options.registry or _registry())
     return LiteRtJs(folder, VERSION, missing)
 
@@ -148,9 +140,8 @@ def _download(address: str) -> bytes:
 def _unpack(content: bytes, package: str, folder: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
         for name in FILES:
-            folder_name, _, inner = name.partition("/")
-            if folder_name == package:
-                member = archive.extractfile(posixpath.join("package", inner))
+            if name.startswith(f"{package}/"):
+                member = archive.extractfile(name.replace(package, "package", 1))
                 assert member is not None  # By the digest.
                 path = folder / name
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -164,10 +155,8 @@ def _registry() -> str:
     npm = shutil.which("npm")
     if npm is None:
         return _NPM
-    answer = subprocess.run(
-        [npm, "config", "get", "registry"], capture_output=True, text=True, check=False
-    )
-    address = answer.stdout.strip()
+    words = [npm, "config", "get", "registry"]
+    address = subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
     return address if address.startswith("http") else _NPM
 
 

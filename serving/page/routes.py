@@ -14,7 +14,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from ...base import pictures
+from ...base import export_layout, pictures
 from ...base.errors import DataError
 from .. import picture
 from ..core.inference import Target
@@ -40,7 +40,7 @@ def routes(manager: Manager, litert: Path, local: bool) -> list[web.RouteDef]:
 
     Args:
       manager: of the models.
-      litert: folder of LiteRT.js, as `digitline litertjs` makes it; may be missing.
+      litert: folder that `digitline litertjs` makes; may be missing.
       local: whether the server listens on a loopback address.
     """
     page = _Page(manager, litert)
@@ -68,23 +68,18 @@ class _Page:
             "Cache-Control": "no-cache",  # Asked for again, and sent if it has changed.
         }
 
-    async def index(self, request: web.Request) -> web.StreamResponse:
-        del request
+    async def index(self, _: web.Request) -> web.StreamResponse:
         return self._sent(self._files["index.html"])
 
     async def file(self, request: web.Request) -> web.StreamResponse:
-        path = self._files.get(request.match_info["file"])
-        return self._sent(path) if path else _missing("the page has no such file")
+        return self._sent(self._files.get(request.match_info["file"]), "the page has no such file")
 
     async def litert(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["file"]
-        path = self._litert / name
-        if name not in litert_js.FILES or not path.is_file():
-            return _missing("LiteRT.js is not here: digitline litertjs fetches it")
-        return self._sent(path)
+        path = self._litert / name if name in litert_js.FILES else None
+        return self._sent(path, "LiteRT.js is not here: digitline litertjs fetches it")
 
-    async def models(self, request: web.Request) -> web.Response:
-        del request
+    async def models(self, _: web.Request) -> web.Response:
         models = await asyncio.to_thread(versions.models, self._manager)
         answer = {
             "models": [dataclasses.asdict(model) for model in models],
@@ -95,22 +90,21 @@ class _Page:
     async def tflite(self, request: web.Request) -> web.StreamResponse:
         folder = self._folder(request)
         path = await asyncio.to_thread(versions.tflite_of, folder) if folder else None
-        return self._sent(path) if path else _missing("this version has no TFLite file")
+        return self._sent(path, "this version has no TFLite file")
 
     async def samples(self, request: web.Request) -> web.StreamResponse:
         folder = self._folder(request)
-        path = versions.samples_sheet(folder) if folder else None
-        if path is None or not path.is_file():
-            return _missing("this version has no test images")
-        return self._sent(path)
+        path = folder and folder / export_layout.EXTRA / export_layout.SAMPLES_SHEET
+        return self._sent(path, "this version has no test images")
 
     async def picture(self, request: web.Request) -> web.Response:
         """A picture file to uint8 [H, W, C], as `digitline predict` makes it."""
+        reading = request.clone(client_max_size=_LARGEST_PICTURE).read()
         try:
-            content = await asyncio.wait_for(_read(request), _READ_S)
+            content = await asyncio.wait_for(reading, _READ_S)
         except asyncio.TimeoutError:
             return answers.error(408, "the picture takes too long to come")
-        if content is None:
+        except web.HTTPRequestEntityTooLarge:
             response = answers.error(413, f"a picture file may have {_LARGEST_PICTURE >> 20} MB")
             response.force_close()  # What is left of it is not worth reading.
             return response
@@ -135,9 +129,11 @@ class _Page:
         except StatusError:
             return None
 
-    def _sent(self, path: Path) -> web.FileResponse:
-        headers = {"Content-Type": _TYPES[path.suffix], **self._headers}
-        return web.FileResponse(path, headers=headers)
+    def _sent(self, path: Path | None, missing: str = "") -> web.StreamResponse:
+        """A file; an error with the words of `missing` where there is none."""
+        if path is None or not path.is_file():
+            return answers.error(404, missing)
+        return web.FileResponse(path, headers=self._headers | {"Content-Type": _TYPES[path.suffix]})
 
 
 def _target(request: web.Request) -> Target:
@@ -145,16 +141,6 @@ def _target(request: web.Request) -> Target:
     if not re.fullmatch(r"[0-9]{1,19}", version):
         raise invalid("a version is a number")
     return Target(name, min(int(version), _LARGEST_VERSION))
-
-
-async def _read(request: web.Request) -> bytes | None:
-    """The body; None if it is too large."""
-    content = bytearray()
-    async for part in request.content.iter_any():
-        content += part
-        if len(content) > _LARGEST_PICTURE:
-            return None
-    return bytes(content)
 
 
 def _decoded(content: bytes, shape: tuple[int, int, int], folder: Path) -> bytes:
@@ -168,7 +154,3 @@ def _decoded(content: bytes, shape: tuple[int, int, int], folder: Path) -> bytes
     if width * height > _MOST_PIXELS:
         raise DataError(f"{name}: {width}x{height} pixels, over {_MOST_PIXELS // 10**6} million")
     return picture.load(name, shape, versions.labels_of(folder), content).tobytes()
-
-
-def _missing(message: str) -> web.Response:
-    return answers.error(404, message)

@@ -72,11 +72,6 @@ def labels_of(folder: Path) -> tuple[str, ...]:
     return tuple(path.read_text(encoding="utf-8", errors="replace").splitlines())
 
 
-def samples_sheet(folder: Path) -> Path:
-    """Where a version has its sheet of test images."""
-    return folder / export_layout.EXTRA / export_layout.SAMPLES_SHEET
-
-
 def tflite_of(folder: Path) -> Path | None:
     """The TFLite file of the same network as a version, if there is one.
 
@@ -96,9 +91,8 @@ def tflite_of(folder: Path) -> Path | None:
     path = beside / export_layout.TFLITE_FILE
     if not path.is_file():
         return None
-    here, there = (_json(export_layout.manifest_of(version)) for version in (folder, beside))
-    same = here and there and all(here.get(key) == there.get(key) for key in _SAME)
-    return path if same else None
+    here, there = (_json(export_layout.manifest_of(version)) or {} for version in (folder, beside))
+    return path if here and all(here.get(key) == there.get(key) for key in _SAME) else None
 
 
 def _versions(manager: Manager, name: str) -> list[Version]:

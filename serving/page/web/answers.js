@@ -1,7 +1,6 @@
 // The answers of the engines: in words, as times, and as bars.
 
 const NAMES = ["server", "browser"];
-const SVG = "http://www.w3.org/2000/svg";
 const MOST_BARS = 20;
 
 // The best class and its probability of an answer; null where there is none.
@@ -61,24 +60,8 @@ export function showBars(state, engines, table) {
 }
 
 function addRow(body) {
-  const row = body.insertRow();
-  const head = document.createElement("th");
-  head.scope = "row";
-  row.append(head);
-  const cell = row.insertCell();
-  for (const name of NAMES) {
-    const bar = cell.appendChild(document.createElement("div"));
-    bar.className = `bar ${name}`;
-    bar.title = name;
-    const chart = bar.appendChild(document.createElementNS(SVG, "svg"));
-    chart.setAttribute("viewBox", "0 0 1 1");
-    chart.setAttribute("preserveAspectRatio", "none");
-    chart.setAttribute("aria-hidden", "true");
-    const rect = chart.appendChild(document.createElementNS(SVG, "rect"));
-    rect.setAttribute("height", 1);
-    const unseen = bar.appendChild(document.createElement("b"));
-    unseen.className = "unseen";
-    unseen.textContent = name;
-    bar.append(document.createElement("span"));
-  }
+  const bars = NAMES.map((name) => `<div class="bar ${name}" title="${name}">
+    <svg viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true"><rect height="1"/></svg>
+    <b class="unseen">${name}</b><span></span></div>`);
+  body.insertRow().innerHTML = `<th scope="row"></th><td>${bars.join("")}</td>`;
 }

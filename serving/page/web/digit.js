@@ -40,7 +40,8 @@ export function pictureOf(strokes, height, width) {
   return drawn(strokes, height, width, pen, (x, y) => [x * width, y * height]);
 }
 
-function range(values) {
+// The least and the largest of numbers.
+export function range(values) {
   return values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)],
     [Infinity, -Infinity]);
 }

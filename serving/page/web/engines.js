@@ -6,7 +6,7 @@
 
 export async function predictOnServer(choice, pixels) {
   const start = performance.now();
-  const [answer] = await predict(choice, { instances: [nested(pixels, choice.image_shape)] });
+  const answer = await predict(choice, pixels);
   const milliseconds = performance.now() - start;
   const probabilities = answer.probabilities ?? answer.scores ?? answer;
   if (!Array.isArray(probabilities)) throw new Error("the model gives no probabilities");
@@ -15,19 +15,19 @@ export async function predictOnServer(choice, pixels) {
 
 // The output of each layer: [[name, nested numbers], …] in their order.
 export async function layerOutputs(choice, pixels) {
-  const instances = [nested(pixels, choice.image_shape)];
-  const [answer] = await predict(choice, { signature_name: "activations", instances });
+  const answer = await predict(choice, pixels, "activations");
   if (Array.isArray(answer)) return [["layer", answer]]; // REST leaves out the name of an only output.
   return Object.entries(answer)
     .sort(([one], [other]) => (one < other ? -1 : 1))
     .map(([name, values]) => [name.replace(/^\d+_/, ""), values]);
 }
 
-async function predict(choice, body) {
+async function predict(choice, pixels, signature_name = "serving_default") {
   const address = `/v1/models/${encodeURIComponent(choice.name)}/versions/${choice.version}:predict`;
-  const text = await (await fetched(address, { method: "POST", body: JSON.stringify(body) })).text();
+  const body = JSON.stringify({ signature_name, instances: [nested(pixels, choice.image_shape)] });
+  const text = await (await fetched(address, { method: "POST", body })).text();
   try {
-    return JSON.parse(text).predictions;
+    return JSON.parse(text).predictions[0];
   } catch {
     throw new Error("the model's answer holds values that are not numbers (NaN or infinite)");
   }

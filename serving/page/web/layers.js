@@ -1,5 +1,7 @@
 // Pictures of the outputs of layers.
 
+import { range } from "./digit.js";
+
 // Cividis, made to look alike to the colour-blind (Nuñez, Anderton, Renslow, PLoS ONE 13, 2018).
 const CIVIDIS = [[0, 34, 78], [53, 69, 109], [102, 105, 112], [148, 142, 119], [200, 184, 102],
   [254, 232, 56]];
@@ -12,8 +14,7 @@ export function drawLayer(parent, name, values) {
   block.className = "layer";
   const isMap = Array.isArray(values[0]);
   const flat = values.flat(2);
-  const [least, largest] = flat.reduce(
-    ([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, -Infinity]);
+  const [least, largest] = range(flat);
   const shape = isMap ? [values.length, values[0].length, values[0][0].length] : [values.length];
   const caption = block.appendChild(document.createElement("p"));
   const shown = isMap ? Math.min(shape[2], MOST_MAPS) : shape[0];

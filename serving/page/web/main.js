@@ -26,9 +26,7 @@ const pad = makePad($("pad"), (strokes) => {
   state.strokes = strokes;
   picking++;
   receive(pixelsOfStrokes());
-}, (words) => {
-  $("pen").textContent = words;
-});
+}, (words) => ($("pen").textContent = words));
 
 function pixelsOfStrokes() {
   if (!state.choice?.image_shape) return null;
@@ -112,20 +110,22 @@ function show() {
   const engines = chosenEngines();
   showAnswers(state, engines, $("answer"), $("times"));
   showBars(state, engines, $("bars"));
-  $("trouble").textContent = trouble(engines);
-  $("trouble").hidden = !$("trouble").textContent;
+  showTrouble(trouble(engines));
+}
+
+function showTrouble(words) {
+  $("trouble").textContent = words;
+  $("trouble").hidden = !words;
 }
 
 function trouble(engines) {
   if (!state.choice) return "No model is loaded yet.";
   if (!state.choice.image_shape) return "This model takes no images: uint8 [N, height, width, 1 or 3].";
   const messages = [];
-  if (engines.includes("browser")) {
-    if (!state.choice.tflite) {
-      messages.push("The browser has nothing to run: there is no TFLite file of this version.");
-    } else if (!state.litertjs) {
-      messages.push("The browser cannot run TFLite yet: run digitline litertjs once, then reload this page.");
-    }
+  if (engines.includes("browser") && !state.choice.tflite) {
+    messages.push("The browser has nothing to run: there is no TFLite file of this version.");
+  } else if (engines.includes("browser") && !state.litertjs) {
+    messages.push("The browser cannot run TFLite yet: run digitline litertjs once, then reload this page.");
   }
   for (const engine of engines) {
     if (state.answers[engine]?.error) messages.push(`${engine}: ${state.answers[engine].error}`);
@@ -159,8 +159,8 @@ async function load() {
   if (JSON.stringify(served.models) === JSON.stringify(state.models)) return;
   const chosen = state.choice;
   Object.assign(state, served);
-  const model = modelNamed(chosen?.name) ?? state.models.find((one) => one.versions.length) ??
-    state.models[0];
+  const model =
+    modelNamed(chosen?.name) ?? state.models.find((one) => one.versions.length) ?? state.models[0];
   options($("model"), state.models.map((one) => one.name), model?.name);
   const version = model?.versions.find((one) => one.version === chosen?.version);
   if (chosen && version) options($("version"), model.versions.map((one) => one.version), chosen.version);
@@ -230,8 +230,7 @@ async function take(file) {
     if (state.choice === choice && picking === mine) pick(pixels);
   } catch (error) {
     pad.clear();
-    $("trouble").textContent = `${file.name}: ${error.message.replace(/^the picture: /, "")}`;
-    $("trouble").hidden = false;
+    showTrouble(`${file.name}: ${error.message.replace(/^the picture: /, "")}`);
   }
 }
 
@@ -264,10 +263,5 @@ $("engines").addEventListener("change", () => {
   askAll();
 });
 
-try {
-  await load();
-} catch (error) {
-  $("trouble").textContent = error.message;
-  $("trouble").hidden = false;
-}
+await load().catch((error) => showTrouble(error.message));
 document.documentElement.dataset.ready = "yes";
