@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import itertools
 import random
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -211,7 +210,8 @@ class AsyncClient:
     async def _content(self, call: Call[object], spec: ModelSpec, timeout: float) -> bytes:
         """The answer of a call, which is repeated while that helps and there is time."""
         deadline = time.monotonic() + timeout
-        for attempt in itertools.count():
+        attempt = 0
+        while True:
             left = deadline - time.monotonic()
             try:
                 if left <= 0:  # The transports have meanings of their own for that.
@@ -224,20 +224,17 @@ class AsyncClient:
                 helps = failure.code == "UNAVAILABLE" and not failure.lost
                 if not helps or attempt == self._retries or out_of_time:
                     raise explained(failure, self._server, spec, timeout) from None
-            await self._pause(pause)
-        raise AssertionError  # The loop has no end.
-
-    async def _pause(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+            attempt += 1
+            if self._blocks:
+                time.sleep(pause)
+            else:
+                await asyncio.sleep(pause)
 
 
 class _BlockingClient(AsyncClient):
     """Its coroutines block the thread and never suspend: one step runs each to its end."""
 
     _blocks = True
-
-    async def _pause(self, seconds: float) -> None:
-        time.sleep(seconds)
 
 
 def _blocking(
