@@ -9,7 +9,7 @@ import numpy as np
 
 from ...base import configs, files, progress
 from ...base.charts import Chart
-from ...base.errors import UserError
+from ...base.errors import UsageError, UserError
 from ...base.files import JsonObject
 from ...base.tables import table
 from ..run.config import flat
@@ -45,7 +45,6 @@ class Compared:
 
     Attributes:
       name: the folder's last part, where the runs differ in it.
-      workdir: the folder.
       recorded: config.json; fields that an older recipe lacks have their defaults.
       rows: of metrics.jsonl.
       split: that the figures are of.
@@ -65,23 +64,77 @@ class Compared:
         return self.figures.accuracy if self.figures else None
 
 
-def read(workdirs: Sequence[Path], split: str | None) -> tuple[Compared, ...]:
-    """The runs, the most accurate first; unfinished ones last.
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Several runs, the most accurate first, and the page that shows them."""
+
+    runs: Sequence[Compared]
+    page: Path
+
+    def to_json(self) -> JsonObject:
+        names = [run.name for run in self.runs]
+        return {
+            "report": str(self.page),
+            "runs": [
+                {
+                    "name": run.name,
+                    "workdir": str(run.workdir),
+                    "model": run.recorded["model"],
+                    "finished": run.record is not None,
+                    "split": run.split,
+                    "accuracy": run.accuracy,
+                    "accuracy_interval_95": run.figures and list(run.figures.accuracy_interval_95),
+                    "loss": run.figures and run.figures.loss,
+                    "parameters": run.record and run.record.parameters,
+                    "seconds": run.record and run.record.seconds,
+                }
+                for run in self.runs
+            ],
+            "differences": {
+                name: dict(zip(names, values, strict=True))
+                for name, values in _differences(self.runs).items()
+            },
+        }
+
+    def text(self) -> str:
+        columns = [_HEAD.index(head) for head in _HEAD_OF_TEXT]
+        rows = [[cells[column] for column in columns] for cells in map(_row, self.runs)]
+        lines = [f"note: {warning}" for warning in _warnings(self.runs)]
+        lines += [table(_HEAD_OF_TEXT, rows, range(1, len(columns))), ""]
+        changed = [(name, *values) for name, values in _differences(self.runs).items()]
+        if changed:
+            numbers = [f"[{number}]" for number, _ in enumerate(self.runs, start=1)]
+            lines += [
+                f"{number} {run.name}" for number, run in zip(numbers, self.runs, strict=True)
+            ]
+            lines += ["", table(("differences", *numbers), changed)]
+        else:
+            lines.append("the recipes are the same")
+        return "\n".join([*lines, "", f"report  {self.page}"])
+
+
+def write(workdirs: Sequence[Path], split: str | None, output: Path | None) -> Comparison:
+    """Compares runs, the most accurate first, unfinished ones last.
 
     Args:
       workdirs: of the runs.
       split: whose figures count; by default each run's validation split.
+      output: the page; by default compare.html beside the first run.
 
     Raises:
+      UsageError: there is one folder only.
       UserError: there is no run, or it was not evaluated on the split.
     """
+    if len(workdirs) < 2:
+        raise UsageError(f"--compare={workdirs[0]}: give two runs or more")
     different = len({workdir.name for workdir in workdirs}) == len(workdirs)
     runs = [
         _read(workdir, workdir.name if different else str(workdir), split) for workdir in workdirs
     ]
-    return tuple(
-        sorted(runs, key=lambda run: -1.0 if run.accuracy is None else run.accuracy, reverse=True)
-    )
+    runs.sort(key=lambda run: -1.0 if run.accuracy is None else run.accuracy, reverse=True)
+    output = output or workdirs[0].parent / "compare.html"
+    files.write_text(output, _page(runs))
+    return Comparison(runs, output)
 
 
 def _read(workdir: Path, name: str, split: str | None) -> Compared:
@@ -99,7 +152,7 @@ def _read(workdir: Path, name: str, split: str | None) -> Compared:
     return Compared(name, workdir, recorded, metrics(run), split, evaluated, record)
 
 
-def differences(runs: Sequence[Compared]) -> dict[str, list[str]]:
+def _differences(runs: Sequence[Compared]) -> dict[str, list[str]]:
     """What is not the same in all runs: its value in each, by its name."""
     settings = [
         {
@@ -113,7 +166,7 @@ def differences(runs: Sequence[Compared]) -> dict[str, list[str]]:
     return {name: in_each for name, in_each in values.items() if len(set(in_each)) > 1}
 
 
-def warnings(runs: Sequence[Compared]) -> list[str]:
+def _warnings(runs: Sequence[Compared]) -> list[str]:
     """What a reader must know before comparing."""
     lines = []
     if len({(run.recorded["dataset"]["fingerprint"], run.split) for run in runs}) > 1:
@@ -126,16 +179,16 @@ def warnings(runs: Sequence[Compared]) -> list[str]:
     return lines
 
 
-def page(runs: Sequence[Compared]) -> str:
+def _page(runs: Sequence[Compared]) -> str:
     """The comparison as a page of one file."""
     return render(
         "compare.html",
         title="Runs compared",
         runs=[run.name for run in runs],
-        warnings=warnings(runs),
+        warnings=_warnings(runs),
         head=_HEAD,
         rows=[_row(run) for run in runs],
-        differences=[(name, *values) for name, values in differences(runs).items()],
+        differences=[(name, *values) for name, values in _differences(runs).items()],
         curves=_curves(runs),
         matrices=[
             figures.confusion(
@@ -189,37 +242,3 @@ def _curves(runs: Sequence[Compared]) -> list[tuple[str, list[Chart]]]:
 
 def _short_title(name: str) -> str:
     return name if len(name) <= 38 else f"…{name[-37:]}"
-
-
-def text(runs: Sequence[Compared]) -> str:
-    """The comparison for a terminal."""
-    columns = [_HEAD.index(head) for head in _HEAD_OF_TEXT]
-    rows = [[cells[column] for column in columns] for cells in map(_row, runs)]
-    lines = [f"note: {warning}" for warning in warnings(runs)]
-    lines += [table(_HEAD_OF_TEXT, rows, range(1, len(columns))), ""]
-    changed = differences(runs)
-    if not changed:
-        return "\n".join([*lines, "the recipes are the same"])
-    numbers = [f"[{number}]" for number, _ in enumerate(runs, start=1)]
-    lines += [f"{number} {run.name}" for number, run in zip(numbers, runs, strict=True)]
-    rows = [(name, *values) for name, values in changed.items()]
-    return "\n".join([*lines, "", table(("differences", *numbers), rows)])
-
-
-def to_json(runs: Sequence[Compared]) -> list[JsonObject]:
-    """The figures of each run, in their order."""
-    return [
-        {
-            "name": run.name,
-            "workdir": str(run.workdir),
-            "model": run.recorded["model"],
-            "finished": run.record is not None,
-            "split": run.split,
-            "accuracy": run.accuracy,
-            "accuracy_interval_95": run.figures and list(run.figures.accuracy_interval_95),
-            "loss": run.figures and run.figures.loss,
-            "parameters": run.record and run.record.parameters,
-            "seconds": run.record and run.record.seconds,
-        }
-        for run in runs
-    ]

@@ -139,12 +139,6 @@ def splits(config: RunConfig, dataset: Dataset, evaluated: str) -> tuple[Split, 
     return train, dataset.split(evaluated)
 
 
-def with_exports(facts: Facts, exports: tuple[Artifact, ...]) -> Facts:
-    """The facts with the table of exports."""
-    note = () if exports else ("There is no export of this run in the folder of exports.",)
-    return dataclasses.replace(facts, exports=exports, notes=(*facts.notes, *note))
-
-
 def with_result(
     facts: Facts,
     model: keras.Model,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...base import files
 from ...base.errors import DataError
+from .. import registry
 
 # What the table in the README lies between.
 BEGIN, END = "<!-- results: made by digitline report --results -->", "<!-- /results -->"
@@ -25,11 +26,9 @@ class Measured:
     """A recipe of a network, trained with several seeds.
 
     Attributes:
-      model, recipe: their names.
       parameters: of the network.
       article_accuracy: the figure of the article, as it states it; empty if there is none.
       accuracies: of each seed, 0 to 1.
-      accuracy_mean: their mean.
       train_seconds_median: of the seeds.
       ensemble: how many runs there are in an ensemble, and its accuracy, if measured.
     """
@@ -37,15 +36,11 @@ class Measured:
     model: str
     recipe: str
     parameters: int
-    article_accuracy: str
-    accuracies: tuple[float, ...]
     accuracy_mean: float
+    accuracies: tuple[float, ...]
     train_seconds_median: float
+    article_accuracy: str
     ensemble: tuple[int, float] | None
-
-    def __post_init__(self):
-        if not self.accuracies:
-            raise ValueError("no runs")
 
     def __str__(self) -> str:
         """`99.24 % (99.19 to 99.27)`: mean and range over the seeds."""
@@ -53,40 +48,70 @@ class Measured:
         return f"{self.accuracy_mean * 100:.2f} % ({low:.2f} to {high:.2f})"
 
 
-def read(folder: Path) -> list[Measured]:
-    """The measured recipes, by the names of their files.
+@dataclasses.dataclass(frozen=True)
+class ResultsTable:
+    """The measured accuracies, and the file whose table was renewed."""
+
+    measured: list[Measured]
+    readme: str
+
+    def to_json(self) -> files.JsonObject:
+        rows = [
+            {
+                name: value
+                for name, value in dataclasses.asdict(figures).items()
+                if name not in ("article_accuracy", "ensemble")
+            }
+            for figures in self.measured
+        ]
+        return {"rows": rows, "table": self.text(), "readme": self.readme or None}
+
+    def text(self) -> str:
+        return table(self.measured)
+
+
+def write(folder: Path, readme: str) -> ResultsTable:
+    """Renews the table in a file, where it is named.
 
     Args:
       folder: of the files `accuracy-<network>-<recipe>.json`.
 
     Raises:
-      DataError: there are none, or one has another form.
+      DataError: there are none, or one has another form, or the file has no place for the table.
     """
-    measured = []
-    for path in sorted(folder.glob("accuracy-*.json")):
-        figures = files.read_json(path)
-        try:
-            ensemble = figures.get("ensemble")
-            measured.append(
-                Measured(
-                    figures["model"],
-                    figures["recipe_name"],
-                    figures["parameters"],
-                    figures.get("article_accuracy", ""),
-                    tuple(run["accuracy"] for run in figures["runs"]),
-                    figures["accuracy_mean"],
-                    figures["train_seconds_median"],
-                    (ensemble["of"], ensemble["accuracy"]) if ensemble else None,
-                )
-            )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path}: not figures of benchmarks/accuracy.py: {error}") from None
+    measured = [_read(path) for path in sorted(folder.glob("accuracy-*.json"))]
     if not measured:
         raise DataError(
             f"{folder}: no accuracy-….json in it: run benchmarks/accuracy.py first, or give "
             "--results_dir"
         )
-    return measured
+    measured = [figures for figures in measured if figures.model in registry.NAMES]
+    measured.sort(key=lambda figures: registry.NAMES.index(figures.model))
+    renewed = ResultsTable(measured, readme)
+    if readme:
+        _write_into(Path(readme), renewed.text())
+    return renewed
+
+
+def _read(path: Path) -> Measured:
+    figures = files.read_json(path)
+    try:
+        ensemble = figures.get("ensemble")
+        accuracies = tuple(run["accuracy"] for run in figures["runs"])
+        if not accuracies:
+            raise ValueError("no runs")
+        return Measured(
+            figures["model"],
+            figures["recipe_name"],
+            figures["parameters"],
+            figures["accuracy_mean"],
+            accuracies,
+            figures["train_seconds_median"],
+            figures.get("article_accuracy", ""),
+            (ensemble["of"], ensemble["accuracy"]) if ensemble else None,
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: not figures of benchmarks/accuracy.py: {error}") from None
 
 
 def table(measured: Sequence[Measured]) -> str:
@@ -96,16 +121,12 @@ def table(measured: Sequence[Measured]) -> str:
     for figures in measured:
         networks.setdefault(figures.model, {})[figures.recipe] = figures
     for name, recipes in networks.items():
-        either, article, best = (
-            next(iter(recipes.values())),
-            recipes.get("article"),
-            recipes.get("best"),
-        )
+        either, best = next(iter(recipes.values())), recipes.get("best")
         cells = [
             f"[`{name}`](models/{name}.py)",
             f"{either.parameters:,}",
             either.article_accuracy,
-            str(article or ""),
+            str(recipes.get("article", "")),
             f"**{best}".replace(" %", " %**", 1) if best else "",
             _duration(best.train_seconds_median) if best else "",
         ]
@@ -120,12 +141,8 @@ def table(measured: Sequence[Measured]) -> str:
     return "\n".join(lines)
 
 
-def write_into(readme: Path, text: str) -> None:
-    """Puts the table between its marks.
-
-    Raises:
-      DataError: the marks are not there.
-    """
+def _write_into(readme: Path, text: str) -> None:
+    """Puts the table between its marks."""
     try:
         before = readme.read_text(encoding="utf-8")
     except OSError as error:

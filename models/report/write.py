@@ -10,7 +10,7 @@ from ...base.tf import keras
 from ...data.dataset import Split
 from ..evaluation.metrics import Evaluation
 from ..run.folder import Run
-from . import boards, page, run_figures
+from . import boards, page, run_figures, text
 from .facts import Facts, of_run, with_result
 
 PAGE, FIGURES = "report.html", "figures"
@@ -22,14 +22,49 @@ _OURS = re.compile(
 
 
 @dataclasses.dataclass(frozen=True)
-class Written:
-    """The paths of the page and of the figures."""
+class RunReport:
+    """The report of a run: what it says, and the paths of what was written."""
 
+    facts: Facts
     page: Path
     figures: tuple[Path, ...]
+    board: Path | None
+
+    def to_json(self) -> files.JsonObject:
+        facts, result = self.facts, self.facts.result
+        evaluated = {}
+        if result is not None:
+            evaluated = {
+                "split": result.split,
+                **result.evaluation.figures().to_config(),
+                "misclassified": [
+                    {name: value for name, value in vars(mistake).items() if name != "image"}
+                    for mistake in result.mistakes
+                ],
+            }
+        return {
+            "workdir": str(facts.run.workdir),
+            "model": facts.config.model,
+            "dataset": facts.config.dataset.name,
+            "finished": facts.record is not None,
+            "report": str(self.page),
+            "figures": [str(path) for path in self.figures],
+            "tensorboard": self.board and str(self.board),
+            "notes": list(facts.notes),
+            **evaluated,
+            "artifacts": [dataclasses.asdict(artifact) for artifact in facts.exports],
+        }
+
+    def text(self) -> str:
+        lines = [*text.of_run(self.facts), ""]
+        if self.figures:
+            lines.append(f"drawn   {len(self.figures)} files in {self.figures[0].parent}")
+        if self.board is not None:
+            lines.append(f"boards  tensorboard --logdir={self.board}")
+        return "\n".join([*lines, f"report  {self.page}"])
 
 
-def write(facts: Facts) -> Written:
+def write(facts: Facts, board: Path | None = None) -> RunReport:
     """Writes everything; what only an earlier report drew is deleted."""
     drawn = run_figures.of_run(facts)
     folder = facts.run.workdir / FIGURES
@@ -45,7 +80,7 @@ def write(facts: Facts) -> Written:
             path.unlink()
     report = facts.run.workdir / PAGE
     files.write_text(report, page.report(facts, drawn))
-    return Written(report, tuple(paths))
+    return RunReport(facts, report, tuple(paths), board)
 
 
 def after_training(

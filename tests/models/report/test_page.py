@@ -25,7 +25,7 @@ NASTY = ["<script>alert(1)</script>", "a & \"b\" 'c'", "x" * 200, "日本語", "
 
 def reported(workdir, *more):
     result = commands.call(report.COMMAND, [f"--workdir={workdir}", *more])
-    html = result.written.page.read_text(encoding="utf-8")
+    html = result.page.read_text(encoding="utf-8")
     return SimpleNamespace(**result.to_json(), html=html, text=result.text())
 
 
