@@ -9,6 +9,7 @@ import base64
 import functools
 import html
 import io
+import math
 import re
 import warnings
 from collections.abc import Sequence
@@ -241,6 +242,17 @@ def png_file(pixels: np.ndarray) -> bytes:
     if (pixels == pixels[..., :1]).all():
         pixels = pixels[..., 0]  # Grey takes a third of the bytes.
     return _encoded(PIL.Image.fromarray(np.ascontiguousarray(pixels)))
+
+
+def tiled(images: np.ndarray) -> np.ndarray:
+    """Images uint8 [N, h, w, 3] in rows, as many as columns or one less; the rest is black."""
+    count, height, width, channels = images.shape
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    sheet = np.zeros((rows * columns, height, width, channels), np.uint8)
+    sheet[:count] = images
+    sheet = sheet.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
+    return sheet.reshape(rows * height, columns * width, channels)
 
 
 def uri(png: bytes) -> str:

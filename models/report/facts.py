@@ -56,18 +56,14 @@ class Result:
       evaluation: its figures.
       mistakes: all of them, the surest first.
       telling: a few images with why they are shown: (title, uint8 [H, W, C]).
+      counts: images of each class, by split.
+      samples: of the training split.
     """
 
     split: str
     evaluation: Evaluation
     mistakes: tuple[Mistake, ...]
     telling: tuple[tuple[str, np.ndarray], ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Data:
-    """The images: label counts by split, and samples of the training split."""
-
     counts: dict[str, list[int]]
     samples: tuple[Sample, ...]
 
@@ -80,10 +76,7 @@ class Facts:
       run: the folder.
       config: of the run; `recorded` is config.json as it is.
       rows: of metrics.jsonl.
-      record: None while the run is unfinished, as what follows.
-      model: the trained network.
-      data: of the dataset.
-      result: on the evaluated split.
+      record, model, result: None while the run is unfinished.
       exports: the artifacts that were made of the run.
       notes: what is missing, and why.
     """
@@ -94,7 +87,6 @@ class Facts:
     rows: tuple[dict[str, float], ...]
     record: TrainingRecord | None = None
     model: keras.Model | None = None
-    data: Data | None = None
     result: Result | None = None
     exports: tuple[Artifact, ...] = ()
     notes: tuple[str, ...] = ()
@@ -161,20 +153,22 @@ def with_result(
         evaluation = evaluator(model)(
             evaluation_batches(evaluated, facts.config.preprocess, _BATCH)
         )
-    data, notes = _data(train, evaluated, evaluation, facts.config.seed, quick)
-    result = _result(evaluated, evaluation)
-    return dataclasses.replace(
-        facts, model=model, data=data, result=result, notes=(*facts.notes, *notes)
-    )
+    counts, samples, notes = _look_at(train, facts.config.seed, quick)
+    counts[evaluated.name] = np.bincount(
+        evaluation.labels, minlength=train.dataset.num_classes
+    ).tolist()
+    mistakes, telling = _mistakes(evaluated, evaluation)
+    result = Result(evaluated.name, evaluation, mistakes, telling, counts, samples)
+    return dataclasses.replace(facts, model=model, result=result, notes=(*facts.notes, *notes))
 
 
-def _data(
-    train: Split, evaluated: Split, evaluation: Evaluation, seed: int, quick: bool
-) -> tuple[Data, list[str]]:
+def _look_at(
+    train: Split, seed: int, quick: bool
+) -> tuple[dict[str, list[int]], tuple[Sample, ...], list[str]]:
+    """The training split's label counts, where all is read; its samples; and notes."""
     classes = train.dataset.num_classes
     picker = SamplePicker(classes, _SAMPLES, np.random.default_rng(seed))
-    counts, start, whole = np.zeros(classes, np.int64), 0, True
-    begun = time.monotonic()
+    counts, start, begun = np.zeros(classes, np.int64), 0, time.monotonic()
     # The place of each image in the split, of which `train` may be a part.
     indices = np.concatenate(
         [np.arange(shard.first, shard.first + shard.take) for shard in train.shards]
@@ -186,24 +180,24 @@ def _data(
         picker.offer(images.numpy(), numbers, start)
         counts += np.bincount(numbers[numbers >= 0], minlength=classes)
         start += len(numbers)
-        slow = start >= _QUICK_EXAMPLES or time.monotonic() - begun > _QUICK_S
-        if quick and slow and start < len(indices):
-            whole = False
+        if quick and (start >= _QUICK_EXAMPLES or time.monotonic() - begun > _QUICK_S):
             break
     samples = tuple(
         dataclasses.replace(sample, index=int(indices[sample.index])) for sample in picker.picked()
     )
-    by_split = {evaluated.name: np.bincount(evaluation.labels, minlength=classes).tolist()}
-    if whole:
-        return Data({train.name: counts.tolist(), **by_split}, samples), []
+    if start == len(indices):
+        return {train.name: counts.tolist()}, samples, []
     note = (
         f"Samples are from the first {start:,} images of {train.name}, whose labels are not "
         "counted here: digitline report counts all."
     )
-    return Data(by_split, samples), [note]
+    return {}, samples, [note]
 
 
-def _result(evaluated: Split, evaluation: Evaluation) -> Result:
+def _mistakes(
+    evaluated: Split, evaluation: Evaluation
+) -> tuple[tuple[Mistake, ...], tuple[tuple[str, np.ndarray], ...]]:
+    """`Result.mistakes` and `Result.telling`."""
     labels, predicted = evaluation.labels, evaluation.predicted
     confidence = evaluation.probabilities.max(axis=1)
     wrong = evaluation.misclassified
@@ -222,9 +216,7 @@ def _result(evaluated: Split, evaluation: Evaluation) -> Result:
         true, taken = names[labels[index]], names[predicted[index]]
         return true if true == taken else f"{true} for {taken}"
 
-    return Result(
-        evaluated.name,
-        evaluation,
+    return (
         tuple(
             Mistake(
                 index,

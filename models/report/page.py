@@ -1,33 +1,34 @@
 """Pages of one file each, from the templates: the report of a run, and what others share."""
 
 import base64
+import dataclasses
 import hashlib
+import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ...base import configs, progress
-from ...base.charts import Chart
+from ...base.charts import Chart, png_file, tiled, uri
 from ...base.tables import short
+from ...data.inspection.charts import thumbnail
 from ..evaluation.metrics import wilson_interval
 from . import network
 from .facts import Facts, Result
 from .figures import MATRIX
-from .sprite import sprite
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _NAME = 32
+# Pixels of a side of an image on the page.
+_SIDE = 64
+_NOTHING = np.zeros((1, 1, 3), np.uint8)
 # Parts of config.json that open on demand.
 _SETTINGS = {"recipe": "Recipe", "preprocess": "Preprocessing", "pipeline": "Pipeline"}
 
 
 def render(template: str, **values: object) -> str:
-    """A template with its values; all text is escaped, since class names are people's own.
-
-    Args:
-      template: the name of a file in `templates/` that extends `page.html`.
-      values: what it names.
-    """
+    """A template that extends `page.html`; all text is escaped, since class names are people's."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -63,17 +64,9 @@ def report(facts: Facts, drawn: dict[str, Chart]) -> str:
       facts: of the run.
       drawn: its figures, by name.
     """
-    config, data, result = facts.config, facts.data, facts.result
-    samples = data.samples if data else ()
-    mistakes = result.mistakes if result else ()
-    images = [sample.image for sample in samples]
-    images += [mistake.image for mistake in mistakes if mistake.image is not None]
-    pictures = sprite(images)
-    positions = [pictures.position(number) for number in range(len(images))]
-    # Mistakes are the surest first, and so are their images: the last may have none.
-    positions += [""] * (len(samples) + len(mistakes) - len(images))
+    config, result = facts.config, facts.result
     shown = {
-        "Data": data,
+        "Data": result,
         "Training": True,
         "Result": result,
         "Inside": facts.model,
@@ -87,8 +80,9 @@ def report(facts: Facts, drawn: dict[str, Chart]) -> str:
         facts=facts,
         names=config.label_names,
         drawn=lambda *names: [drawn[name] for name in names if name in drawn],
-        sprite=pictures,
-        pictures={"samples": positions[: len(samples)], "mistakes": positions[len(samples) :]},
+        sprite=_sprite([item.image for item in (*result.samples, *result.mistakes)])
+        if result
+        else None,
         train_split=config.dataset.train_split,
         augmentation=_augmentation(facts),
         scaling=_scaling(facts),
@@ -99,6 +93,39 @@ def report(facts: Facts, drawn: dict[str, Chart]) -> str:
         artifacts=_artifacts(facts),
         provenance=_provenance(facts),
         settings=[(title, list(facts.recorded[name].items())) for name, title in _SETTINGS.items()],
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sprite:
+    """Many images as one PNG file (thousands of small files would be slow), in rows.
+
+    Attributes:
+      uri: the PNG file as a `data:` address.
+      width, height: of an image on the page, in pixels.
+      size: CSS's background-size.
+      positions: CSS's background-position of each image; empty for those left out.
+    """
+
+    uri: str
+    width: int
+    height: int
+    size: str
+    positions: list[str]
+
+
+def _sprite(images: Sequence[np.ndarray | None]) -> _Sprite:
+    """The images uint8 [H, W, C], all of one shape; the last may be left out."""
+    small = np.stack([thumbnail(image) for image in images if image is not None] or [_NOTHING])
+    columns = math.ceil(math.sqrt(len(small)))
+    scale = _SIDE / max(small.shape[1:3])
+    height, width = (max(round(side * scale), 1) for side in small.shape[1:3])
+    positions = []
+    for number, image in enumerate(images):
+        y, x = divmod(number, columns)
+        positions.append("" if image is None else f"{-x * width}px {-y * height}px")
+    return _Sprite(
+        uri(png_file(tiled(small))), width, height, f"{columns * width}px auto", positions
     )
 
 

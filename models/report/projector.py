@@ -16,14 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from ...base import files
-from ...base.charts import png_file, visible
+from ...base.charts import png_file, tiled, visible
 from ...base.tables import short
 from ...base.tf import keras, tf
 from ...data.dataset import Split
 from ...data.pipeline.preprocess import Preprocess
 from ...data.pipeline.records import decoded
 from .facts import Result
-from .sprite import tiled
 
 _CONFIG, _FOLDER = "projector_config.pbtxt", "projector"
 # At most this many images, and numbers (64 MB): a browser holds them all.
@@ -97,7 +96,6 @@ def write(folder: Path, embedded: Embedded, names: tuple[str, ...], result: Resu
     from tensorboard.plugins import projector  # pyright: ignore[reportMissingImports]
 
     height, width = embedded.sprites.shape[1:3]
-    side = math.ceil(math.sqrt(len(embedded.sprites)))
     info = projector.EmbeddingInfo(
         # The page puts it into addresses as it is: a split's name, with % or +, would not do.
         tensor_name=f"input of {embedded.layer}",
@@ -113,7 +111,7 @@ def write(folder: Path, embedded: Embedded, names: tuple[str, ...], result: Resu
     for path, content in (
         (info.tensor_path, tensor_file(embedded.vectors)),
         (info.metadata_path, metadata(names, result, embedded.indices).encode()),
-        (info.sprite.image_path, png_file(tiled(embedded.sprites, side, side))),
+        (info.sprite.image_path, png_file(tiled(embedded.sprites))),
     ):
         with files.replacing(folder / path) as temporary:
             temporary.write_bytes(content)

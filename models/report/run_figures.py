@@ -9,7 +9,7 @@ from ...base.tf import tf
 from ...data.inspection import charts
 from ...data.inspection.charts import Captioned
 from . import figures, network
-from .facts import Data, Facts, Mistake, Result
+from .facts import Facts, Mistake, Result
 from .figures import Series
 
 # Points of a curve; of longer runs, each is the mean of several rows.
@@ -22,11 +22,9 @@ _SEEN = 6
 def of_run(facts: Facts) -> dict[str, Chart]:
     """All figures of a run for which there is something to draw."""
     drawn = curves(facts.rows)
-    if facts.data is not None:
-        drawn |= _data(facts, facts.data)
     if facts.result is not None:
+        drawn |= _data(facts, facts.result)
         drawn |= _result(facts.config.label_names, facts.result)
-    if facts.model is not None and facts.result is not None:
         drawn |= _network(facts, facts.result)
     return drawn
 
@@ -64,18 +62,18 @@ def points(rows: Sequence[dict[str, float]], name: str) -> tuple[tuple[float, fl
     return tuple((float(group[:, 0].mean()), float(group[:, 1].mean())) for group in groups)
 
 
-def _data(facts: Facts, data: Data) -> dict[str, Chart]:
+def _data(facts: Facts, result: Result) -> dict[str, Chart]:
     names = facts.config.label_names
     drawn = {}
-    for number, (split, counts) in enumerate(data.counts.items()):
-        name = "labels-training" if number == 0 and len(data.counts) > 1 else "labels-evaluated"
+    for number, (split, counts) in enumerate(result.counts.items()):
+        name = "labels-training" if number == 0 and len(result.counts) > 1 else "labels-evaluated"
         drawn[name] = charts.bars("Images of each class", names, {split: counts})
-    if data.samples:
+    if result.samples:
         title = f"Samples of {facts.config.dataset.train_split}"
-        drawn["samples"] = charts.sheet(title, charts.captioned(data.samples, names))
+        drawn["samples"] = charts.sheet(title, charts.captioned(result.samples, names))
         drawn["seen"] = network.seen(
             "What the network sees",
-            data.samples[:_SEEN],
+            result.samples[:_SEEN],
             names,
             facts.config.preprocess,
             facts.config.recipe,

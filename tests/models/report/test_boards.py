@@ -242,7 +242,7 @@ def test_every_network_has_an_embedding(name):
 def test_class_names_stay_in_their_cells():
     names = ("a\tb", "c\nd\r\ne", " ", "\u2028日本語")
     evaluation = of_probabilities(np.array([0, 1, 2, 3]), np.eye(4, dtype=np.float32)[[1, 1, 2, 3]])
-    text = projector.metadata(names, Result("all", evaluation, (), ()), np.arange(4))
+    text = projector.metadata(names, Result("all", evaluation, (), (), {}, ()), np.arange(4))
     rows = [line.split("\t") for line in text.splitlines()]
     assert {len(row) for row in rows} == {6}
     assert [row[1] for row in rows] == ["label", "a b", "c d e", "–", "日本語"]
