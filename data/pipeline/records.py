@@ -65,6 +65,7 @@ def decoded(
       UsageError: there is nothing to read.
     """
 
+    @tf.autograph.experimental.do_not_convert  # No Python control flow; it takes its time.
     def prepare(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images, labels = parse(split.dataset, serialized)
         return preprocess(images), labels

@@ -37,7 +37,7 @@ class Measured:
     recipe: str
     parameters: int
     accuracy_mean: float
-    accuracies: tuple[float, ...]
+    accuracies: list[float]
     train_seconds_median: float
     article_accuracy: str
     ensemble: tuple[int, float] | None
@@ -97,7 +97,7 @@ def _read(path: Path) -> Measured:
     figures = files.read_json(path)
     try:
         ensemble = figures.get("ensemble")
-        accuracies = tuple(run["accuracy"] for run in figures["runs"])
+        accuracies = [run["accuracy"] for run in figures["runs"]]
         if not accuracies:
             raise ValueError("no runs")
         return Measured(
