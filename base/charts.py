@@ -20,6 +20,7 @@ import PIL.Image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.typing import ColorType
 
 # Okabe and Ito's palette, which the colour-blind can tell apart too
 # (https://jfly.uni-koeln.de/color/): blue, and vermilion for what is wrong.
@@ -45,13 +46,7 @@ _XMLNS = ' xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/199
 
 
 class Chart:
-    """A chart of `width` times `height` units under its title.
-
-    Args:
-      width, height: in units.
-      title: on the top of the chart, and its description for those who do not see it.
-      note: a line below the title.
-    """
+    """A chart of `width` times `height` units under its title, with a note below that."""
 
     def __init__(self, width: float, height: float, title: str, note: str = ""):
         from matplotlib.figure import Figure
@@ -81,15 +76,11 @@ class Chart:
         bold: bool = False,
         upright: bool = False,
     ) -> None:
-        """Writes one line.
+        """Writes one line, as it is: a `$` begins no formula.
 
         Args:
           x, y: of the base line's left end, its center or its right end, by `align`.
-          words: are shown as they are: a `$` begins no formula.
           size: of the letters, in units.
-          color: of the letters.
-          align: left, center or right.
-          bold: heavy letters.
           upright: to be read from below.
         """
         if words:
@@ -101,26 +92,16 @@ class Chart:
             if upright:
                 text.set(rotation=90, rotation_mode="anchor")
 
-    def rectangles(
-        self,
-        boxes: Sequence[Box],
-        colors: Sequence[str],
-        opacities: Sequence[float] = (),
-    ) -> None:
+    def rectangles(self, boxes: Sequence[Box], colors: "Sequence[ColorType]") -> None:
         """Fills rectangles, each with its colour."""
         from matplotlib.collections import PolyCollection
-        from matplotlib.colors import to_rgba
 
         corners = [
             [(x, y), (x + width, y), (x + width, y + height), (x, y + height)]
             for x, y, width, height in boxes
         ]
-        fills = [
-            to_rgba(color, opacity)
-            for color, opacity in zip(colors, opacities or [1.0] * len(colors), strict=True)
-        ]
         self._paper.add_collection(
-            PolyCollection(corners, facecolors=fills, edgecolors="none"), autolim=False
+            PolyCollection(corners, facecolors=colors, edgecolors="none"), autolim=False
         )
 
     def image(self, x: float, y: float, width: float, height: float, pixels: np.ndarray) -> None:
@@ -134,8 +115,18 @@ class Chart:
         self._images[top:bottom, left:right, :3] = pixels[rows[:, None], columns]
         self._images[top:bottom, left:right, 3] = 255
 
-    def axes(self, left: float, top: float, right: float, bottom: float) -> "Axes":
+    def axes(
+        self,
+        left: float,
+        top: float,
+        right: float,
+        bottom: float,
+        x_label: str = "",
+        y_label: str = "",
+    ) -> "Axes":
         """Axes in the theme's style; their limits, ticks and content are the caller's."""
+        self.text((left + right) / 2, bottom + 30, x_label, color=PALE, align="center")
+        self.text(8, top - 12, y_label, color=PALE)
         height, width = self.height, self.width
         axes = self._figure.add_axes(
             (left / width, 1 - bottom / height, (right - left) / width, (bottom - top) / height)
@@ -149,13 +140,6 @@ class Chart:
         axes.tick_params(axis="x", length=3)
         axes.minorticks_off()
         return axes
-
-    def label_axes(self, axes: "Axes", x_label: str, y_label: str) -> None:
-        """Says what the axes show: below on the middle, and above on the left."""
-        box = axes.get_position()
-        middle, bottom = (box.x0 + box.x1) / 2 * self.width, (1 - box.y0) * self.height
-        self.text(middle, bottom + 30, x_label, color=PALE, align="center")
-        self.text(8, (1 - box.y1) * self.height - 12, y_label, color=PALE)
 
     def tip(self, x: float, y: float, width: float, height: float, words: str) -> None:
         """Words that a page shows while the mouse is on a rectangle."""
@@ -184,11 +168,7 @@ class Chart:
         return _encoded(picture.convert("RGB"))
 
     def svg(self, inline: bool = False) -> str:
-        """The chart as an SVG element whose colours are CSS variables.
-
-        Args:
-          inline: for a page: without the names of XML, which look like links.
-        """
+        """An SVG element with CSS variables as colours; `inline`, without XML's namespaces."""
         head = (
             f'<svg{"" if inline else _XMLNS} viewBox="0 0 {self.width} {self.height}" '
             f'width="{self.width}" height="{self.height}" role="img" '
@@ -226,15 +206,14 @@ def _themed(svg: str) -> str:
     # Several charts are in one page: what no part refers to loses its name.
     inside = re.sub(r' id="\w+_\d+"', "", inside)
     inside = re.sub(r"\s*\n\s*", " ", inside)
-    inside = re.sub(r"font: (?:(bold|\d+) )?([\d.]+px) [^;\"]*", _font, inside)
+    inside = re.sub(
+        r"font: (?:bold|700) ([\d.]+px) [^;\"]*", r"font-size: \1; font-weight: bold", inside
+    )
+    inside = re.sub(r"font: (?:\d+ )?([\d.]+px) [^;\"]*", r"font-size: \1", inside)
     inside = re.sub(r" font-family: [^;\"]*;| transform=\"rotate\(-0[^)]*\)\"", "", inside)
     for name, color in COLORS.items():
         inside = inside.replace(f": {color}", f": var(--{name}, {color})")
     return inside
-
-
-def _font(style: re.Match[str]) -> str:
-    return f"font-size: {style[2]}; font-weight: bold" if style[1] else f"font-size: {style[2]}"
 
 
 def png_file(pixels: np.ndarray) -> bytes:
@@ -267,10 +246,7 @@ def _encoded(picture: PIL.Image.Image) -> bytes:
 
 
 def visible(image: np.ndarray) -> np.ndarray:
-    """A dataset's image uint8 [H, W, C] as it is shown, uint8 [H, W, 3].
-
-    Colours stay; channels that are not colours become their mean.
-    """
+    """An image uint8 [H, W, C] as uint8 [H, W, 3]; channels that are not colours are averaged."""
     if image.shape[2] in (3, 4):
         return image[..., :3]
     return np.repeat(image.mean(axis=2).astype(np.uint8)[..., None], 3, axis=2)

@@ -49,15 +49,11 @@ class Inspection:
     """What was seen.
 
     Attributes:
-      dataset: that was inspected.
-      splits: what is in each split, by name.
-      duplicates: equal images.
       reference: the split whose mean and standard deviation count: `train`, or the first.
       lost: a line for each damaged record.
       checks: what must hold.
       notes: what is worth knowing and no mistake by itself.
       files: the charts.
-      seconds: how long it took.
     """
 
     dataset: "Dataset"
@@ -113,16 +109,12 @@ def _draw(
     """Writes the PNG files; returns their paths."""
     from .inspection import charts
 
-    title = f"{dataset.name} {dataset.version}"
+    title, names = f"{dataset.name} {dataset.version}", dataset.label_names
     counts = {name: split.label_counts.tolist() for name, split in splits.items()}
-    drawn = {
-        "labels": charts.bars(
-            f"{title}: images of each class", dataset.label_names, counts, _CLASSES
-        )
-    }
+    drawn = {"labels": charts.bars(f"{title}: images of each class", names, counts, _CLASSES)}
     for name, split in splits.items():
         if split.samples:
-            images = charts.captioned(split.samples, dataset.label_names)
+            images = charts.captioned(split.samples, names)
             drawn[f"samples-{name}"] = charts.sheet(f"{title}: samples of {name}", images)
     paths = []
     for name, chart in drawn.items():
@@ -205,8 +197,7 @@ def text(inspection: Inspection) -> str:
     if preview:
         lines += ["", f"of {inspection.reference}:", *preview]
     lines.append("")
-    for check in inspection.checks:
-        lines.append(f"{'ok    ' if check.passed else 'FAILED'}  {check.details}")
+    lines += [f"{'ok' if item.passed else 'FAILED':<8}{item.details}" for item in inspection.checks]
     lines += [f"note    {note}" for note in inspection.notes]
     lines += ["", *(f"drawn   {path}" for path in inspection.files)]
     if not inspection.errors:

@@ -71,11 +71,7 @@ def survey(
     Args:
       splits: of one dataset.
       samples: how many images of each split to pick, evenly over the classes.
-      seed: of the choice of them.
       advance: called with the number of images after each batch.
-
-    Returns:
-      What is in each split, by its name; and the images that are equal.
 
     Raises:
       DataError: a shard is damaged, or an image is not of the dataset's shape.
@@ -118,12 +114,7 @@ def _survey_split(
 
 
 def _batches(split: Split) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """A split's images uint8 [n, H, W, C] and labels int64 [n], in order.
-
-    Raises:
-      DataError: a shard is damaged, or images are of another shape or type than
-        `features.json` says.
-    """
+    """A split's images uint8 [n, H, W, C] and labels int64 [n], in order."""
     dataset, start = split.dataset, 0
     for images, labels in decoded(split):
         pixels, numbers = images.numpy(), labels.numpy()

@@ -33,8 +33,6 @@ def bars(
     """How many images of each class: the splits side by side, the counts on the bars.
 
     Args:
-      title: of the chart.
-      label_names: by class number.
       counts: by split, the number of images of each class.
       limit: of more classes, the largest and the smallest half is shown.
     """

@@ -29,11 +29,9 @@ def checks(
     reference: str,
     lost: Sequence[str],
 ) -> tuple[Check, ...]:
-    """All checks.
+    """All checks of what the survey saw.
 
     Args:
-      dataset: that was surveyed.
-      splits, duplicates: what the survey saw.
       reference: the split that training is to use.
       lost: a line for each damaged record.
     """

@@ -34,13 +34,7 @@ class Place:
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Images that are equal in every pixel.
-
-    Attributes:
-      images: how many there are.
-      labels_agree: whether all have the same label.
-      places: the first few in each split, in order.
-    """
+    """Images that are equal in every pixel; `places` are the first few in each split, in order."""
 
     images: int
     labels_agree: bool

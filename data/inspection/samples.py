@@ -20,11 +20,6 @@ class SamplePicker:
     Each image draws a lot, and each class keeps its lowest; so the choice is
     uniform, however long the stream is. Where there are more classes than images
     to pick, as many classes are drawn and get one each.
-
-    Args:
-      num_classes: of the dataset.
-      samples: how many images to pick.
-      rng: of the lots.
     """
 
     def __init__(self, num_classes: int, samples: int, rng: np.random.Generator):
@@ -43,9 +38,8 @@ class SamplePicker:
             if lot >= self._limits[label]:  # An earlier one of this batch lowered it.
                 continue
             kept = self._kept.setdefault(label, [])
-            kept.append(
-                (lot, Sample(start + index, label, images[index].copy()))
-            )  # Lets the batch go.
+            # A copy lets the batch go.
+            kept.append((lot, Sample(start + index, label, images[index].copy())))
             kept.sort(key=lambda entry: entry[0])
             del kept[self._quota :]
             if len(kept) == self._quota:

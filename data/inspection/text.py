@@ -20,12 +20,7 @@ _PREVIEW_WIDTH = 28
 
 
 def text_bars(label_names: Sequence[str], counts: Mapping[str, Sequence[int]]) -> list[str]:
-    """The label distribution as lines of text, the splits side by side.
-
-    Args:
-      label_names: by class number.
-      counts: by split, the number of images of each class.
-    """
+    """The label distribution as lines: by split, the images of each class, side by side."""
     shown, left_out = classes_shown(counts, len(label_names), _CLASSES)
     digits = max(len(f"{max(by_class, default=0):,}") for by_class in counts.values())
     names = [short(label_names[label], 20) for label in shown]

@@ -28,14 +28,10 @@ _MISTAKES, _SHEET, _COLUMNS = 500, 25, 5
 
 
 def write(facts: Facts, evaluated: Split) -> Path:
-    """Writes it; what an earlier report wrote is replaced.
+    """Writes it for a finished run, in the place of an earlier report; returns the folder.
 
     Args:
-      facts: of a finished run, with the result.
       evaluated: the split that `facts.result` is of.
-
-    Returns:
-      The folder for TensorBoard's --logdir.
 
     Raises:
       UsageError: TensorBoard is not installed.

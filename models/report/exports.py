@@ -17,10 +17,7 @@ class Artifact:
 
     Attributes:
       name, version: of the export.
-      title: of the artifact in it.
-      bytes: its size.
       split: that it was verified on.
-      accuracy: on that split.
       agreement: the share of images with the same class as the trained model.
       p50_us: median time of one image in microseconds; None where it was not measured.
     """

@@ -73,8 +73,7 @@ class Facts:
     """All that a report of a run says.
 
     Attributes:
-      run: the folder.
-      config: of the run; `recorded` is config.json as it is.
+      recorded: config.json as it is.
       rows: of metrics.jsonl.
       record, model, result: None while the run is unfinished.
       exports: the artifacts that were made of the run.
@@ -143,20 +142,16 @@ def with_result(
 
     Args:
       facts: as `of_run` gives them.
-      model: the trained network.
       train: what it was trained on.
       evaluated: the split to evaluate.
       evaluation: the model's figures on it, where they are known.
       quick: reads a part of a large training split only.
     """
     if evaluation is None:
-        evaluation = evaluator(model)(
-            evaluation_batches(evaluated, facts.config.preprocess, _BATCH)
-        )
+        batches = evaluation_batches(evaluated, facts.config.preprocess, _BATCH)
+        evaluation = evaluator(model)(batches)
     counts, samples, notes = _look_at(train, facts.config.seed, quick)
-    counts[evaluated.name] = np.bincount(
-        evaluation.labels, minlength=train.dataset.num_classes
-    ).tolist()
+    counts[evaluated.name] = evaluation.confusion.sum(axis=1).tolist()
     mistakes, telling = _mistakes(evaluated, evaluation)
     result = Result(evaluated.name, evaluation, mistakes, telling, counts, samples)
     return dataclasses.replace(facts, model=model, result=result, notes=(*facts.notes, *notes))
@@ -233,12 +228,10 @@ def _mistakes(
 
 def _images(split: Split, indices: set[int]) -> dict[int, np.ndarray]:
     """The images at these indices of the split."""
-    wanted, images, start = np.array(sorted(indices)), {}, 0
+    images, start = {}, 0
     for batch, labels in decoded(split):
-        end = start + len(labels)
-        here = wanted[(wanted >= start) & (wanted < end)].tolist()
-        if here:
-            pixels = batch.numpy()
-            images.update({index: pixels[index - start].copy() for index in here})
+        pixels, end = batch.numpy(), start + len(labels)
+        here = indices.intersection(range(start, end))
+        images |= {index: pixels[index - start].copy() for index in here}
         start = end
     return images

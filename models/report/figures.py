@@ -56,7 +56,6 @@ def curves(
     """Curves over the epochs.
 
     Args:
-      title: of the chart.
       y_label: with its unit.
       series: at least one point in all.
       scale: of y: `linear` from 0, `log`, or `nines` for shares: 90 %, 99 % and 99.9 % are as
@@ -64,17 +63,12 @@ def curves(
       together: values of y in other charts that have the same scale.
     """
     chart = Chart(WIDTH, 240, title)
-    axes = chart.axes(_LEFT, 60, WIDTH - _RIGHT, 200)
+    axes = chart.axes(_LEFT, 60, WIDTH - _RIGHT, 200, "epochs", y_label)
     end = max(x for curve in series for x, _ in curve.points)
     values = [y for curve in series for _, y in curve.points] + list(together)
     axes.set_xlim(0, end)
     axes.locator_params(axis="x", nbins=5)
     _set_scale(axes, scale, values)
-    chart.label_axes(axes, "epochs", y_label)
-    for number, curve in enumerate(series if len(series) > 1 else ()):
-        x = WIDTH - 70 * (len(series) - number)
-        chart.rectangles([(x - 18, 33.5, 14, 2)], [curve.color])
-        chart.text(x, 38, curve.name)
     for curve in series:
         marked = curve.dots or len(curve.points) == 1
         epochs, ys = np.transpose(curve.points)
@@ -86,9 +80,14 @@ def curves(
             marker="o" if marked else "",
             markersize=4.4,
             clip_on=False,
+            label=curve.name,
         )
         for x, y in curve.points if marked else ():
             chart.tip_at(axes, x, y, f"{curve.name}: {y:.4g} at {x:.4g}")
+    if len(series) > 1:
+        axes.legend(
+            loc="lower right", bbox_to_anchor=(1, 1.08), ncols=2, frameon=False, labelcolor=INK
+        )
     return chart
 
 
@@ -129,8 +128,6 @@ def confusion(
     """How often each class is taken for each.
 
     Args:
-      title: of the chart.
-      label_names: by class number.
       matrix: int64 [K, K], images by true (row) and predicted class.
       rates: shares of each row in per cent, instead of counts.
     """
@@ -149,7 +146,7 @@ def confusion(
     chart.text(left, 48, "predicted class", color=PALE)
     chart.text(16, (top + bottom) / 2, "true class", color=PALE, align="center", upright=True)
     totals = np.maximum(matrix.sum(axis=1), 1)
-    boxes, colors, opacities = [], [], []
+    boxes, colors = [], []
     for row, (true, name) in enumerate(zip(shown, names, strict=True)):
         y, middle = top + row * side, left + row * side + side / 2
         chart.text(left - 6, y + side / 2 + 3.5, name, align="right")
@@ -161,16 +158,16 @@ def confusion(
             number, share = int(matrix[true, predicted]), matrix[true, predicted] / totals[true]
             x = left + column * side
             boxes.append((x, y, side - 1, side - 1))
-            colors.append(GRID if not number else BLUE if true == predicted else VERMILION)
-            # Mistakes are few: the root makes them visible.
-            opacities.append(math.sqrt(share) if number else 0.4)
+            colors.append((GRID, 0.4))
             if number:
+                # Mistakes are few: the root makes them visible.
+                colors[-1] = (BLUE if true == predicted else VERMILION, math.sqrt(share))
                 words = _share(share) if rates else _count(number)
                 color = ON_BLUE if share > 0.3 else INK
                 chart.text(x + side / 2 - 0.5, y + side / 2 + 2.5, words, 8.5, color, "center")
                 taken = f"{label_names[true]} taken for {label_names[predicted]}"
                 chart.tip(x, y, side - 1, side - 1, f"{taken}: {number:,} ({share:.2%})")
-    chart.rectangles(boxes, colors, opacities)
+    chart.rectangles(boxes, colors)
     return chart
 
 
@@ -195,14 +192,14 @@ def calibration(title: str, evaluation: Evaluation) -> Chart:
     right = evaluation.predicted == evaluation.labels
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     chart = Chart(WIDTH, 338, title, "on the line: as often right as it is sure")
-    above = chart.axes(_LEFT, 66, WIDTH - _RIGHT - 8, 206)
-    below = chart.axes(_LEFT, 252, WIDTH - _RIGHT - 8, 300)
+    right_edge = WIDTH - _RIGHT - 8
+    above = chart.axes(_LEFT, 66, right_edge, 206, "", "share that is right")
+    below = chart.axes(_LEFT, 252, right_edge, 300, "probability of the predicted class", "images")
     percents = np.linspace(0, 1, 6)
+    labels = [f"{share * 100:.0f} %" for share in percents]
     for axes in (above, below):
-        axes.set_xlim(0, 1)
-        axes.set_xticks(percents, [f"{share * 100:.0f} %" for share in percents])
-    above.set_ylim(0, 1)
-    above.set_yticks(percents, [f"{share * 100:.0f} %" for share in percents])
+        axes.set(xlim=(0, 1), xticks=percents, xticklabels=labels)
+    above.set(ylim=(0, 1), yticks=percents, yticklabels=labels)
     above.plot((0, 1), (0, 1), color=PALE, linewidth=1)
     points = [
         (confidence[inside].mean(), right[inside].mean(), np.count_nonzero(inside), number)
@@ -218,6 +215,4 @@ def calibration(title: str, evaluation: Evaluation) -> Chart:
         words = f"{count:,} images: {x:.1%} sure on average, {y:.1%} right"
         chart.tip_at(above, x, y, words)
         chart.tip_at(below, (number + 0.5) / BINS, float(count), words)
-    chart.label_axes(above, "", "share that is right")
-    chart.label_axes(below, "probability of the predicted class", "images")
     return chart

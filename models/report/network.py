@@ -71,10 +71,8 @@ def activations(
     """The outputs of each layer for each of a few images.
 
     Args:
-      model: the network.
       inputs: preprocessed images float32 [N, H, W, C].
-      titles: of the images.
-      raw: the images as the dataset has them.
+      raw: the same as the dataset has them.
     """
     layers_shown = _layers(model)
     # A list for each layer, also where there is only one.
@@ -192,12 +190,8 @@ def seen(
     """Images as they are, as the network gets them, and as training changes them.
 
     Args:
-      title: of the chart.
       samples: of the training split, with their indices in it.
-      label_names: by class number.
-      preprocess: of the run.
       recipe: its augmentation.
-      seed: of the run.
     """
     names = [field.name for field in dataclasses.fields(Augment)]
     augment = Augment(**{name: getattr(recipe, f"augment_{name}") for name in names})

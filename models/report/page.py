@@ -58,12 +58,7 @@ def share(value: float | None) -> str:
 
 
 def report(facts: Facts, drawn: dict[str, Chart]) -> str:
-    """The page of a run.
-
-    Args:
-      facts: of the run.
-      drawn: its figures, by name.
-    """
+    """The page of a run with its figures, by name."""
     config, result = facts.config, facts.result
     shown = {
         "Data": result,

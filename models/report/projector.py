@@ -59,13 +59,7 @@ def before_last(model: keras.Model) -> keras.Model:
 
 
 def of_split(model: keras.Model, preprocess: Preprocess, evaluated: Split) -> Embedded:
-    """The images of a split: all, or where these are too many some, evenly spread.
-
-    Args:
-      model: the trained network.
-      preprocess: from raw pixels to its input.
-      evaluated: the split.
-    """
+    """The images of a split: all, or where these are too many some, evenly spread."""
     network, examples = before_last(model), evaluated.examples
     count = min(examples, _IMAGES, max(1, _NUMBERS // network.output_shape[1]))
     indices = np.arange(count, dtype=np.int64) * examples // count
@@ -84,14 +78,7 @@ def of_split(model: keras.Model, preprocess: Preprocess, evaluated: Split) -> Em
 
 
 def write(folder: Path, embedded: Embedded, names: tuple[str, ...], result: Result) -> None:
-    """Writes the files.
-
-    Args:
-      folder: for TensorBoard.
-      embedded: the images.
-      names: by class number.
-      result: of the network on their split.
-    """
+    """Writes the files for TensorBoard; `result` is of the network on the images' split."""
     from google.protobuf import text_format
     from tensorboard.plugins import projector  # pyright: ignore[reportMissingImports]
 

@@ -94,8 +94,6 @@ def after_training(
     """The report at the end of a training, which never fails for it: it says where, or why not.
 
     Args:
-      run: the folder of a finished run.
-      model: what was trained.
       train: what it was trained on.
       validation: what it was validated on.
       evaluation: its figures there.
