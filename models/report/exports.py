@@ -1,6 +1,7 @@
 """The exports of a run, as their manifests describe them."""
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 from ...base import export_layout, files
@@ -53,10 +54,9 @@ def of_run(export_dir: Path, recorded: JsonObject, benchmark: Path | None) -> tu
     return tuple(sorted(artifacts, key=lambda artifact: -artifact.version))
 
 
-def _artifacts(manifest: JsonObject, timed: dict[_Key, float]) -> list[Artifact]:
+def _artifacts(manifest: JsonObject, timed: dict[_Key, float]) -> Iterator[Artifact]:
     name, version = manifest["model_name"], manifest["version"]
     verified = manifest["verified_on"]
-    artifacts = []
     for artifact in manifest.get("artifacts", []):
         title = artifact["title"]
         compared = {
@@ -65,19 +65,16 @@ def _artifacts(manifest: JsonObject, timed: dict[_Key, float]) -> list[Artifact]
             if comparison["artifact"] == title
         }
         figures = compared.get(export_layout.DEFAULT_SIGNATURE) or next(iter(compared.values()), {})
-        artifacts.append(
-            Artifact(
-                name,
-                version,
-                title,
-                _bytes(artifact["path"], manifest["files"]),
-                verified["split"],
-                figures.get("accuracy"),
-                figures.get("agreement"),
-                timed.get((name, version, title)),
-            )
+        yield Artifact(
+            name,
+            version,
+            title,
+            _bytes(artifact["path"], manifest["files"]),
+            verified["split"],
+            figures.get("accuracy"),
+            figures.get("agreement"),
+            timed.get((name, version, title)),
         )
-    return artifacts
 
 
 def _bytes(path: str, listed: dict[str, dict[str, int]]) -> int:

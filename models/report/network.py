@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ...data.inspection.charts import WIDTH, thumbnail
 from ...data.inspection.samples import Sample
 from ...data.pipeline.augment import Augment
 from ...data.pipeline.preprocess import Preprocess
-from ..recipe import Recipe
+from ..run.config import RunConfig
 
 # A chart shows at most this many filters, of this many input channels.
 _FILTERS, _INPUTS = 32, 16
@@ -25,8 +25,7 @@ _EPOCHS = 4
 _COLORS = ("red", "green", "blue")
 
 
-@dataclasses.dataclass(frozen=True)
-class Layer:
+class Layer(NamedTuple):
     """A row of the network's table."""
 
     name: str
@@ -52,10 +51,8 @@ def kernels(model: keras.Model) -> list[Chart]:
     convolutions = [layer for layer in _layers(model) if _kernel(layer).ndim == 4]
     if convolutions:
         return [
-            _kernel_chart(f"{place} convolution, {layer.name}", _kernel(layer), number == 0)
-            for number, (place, layer) in enumerate(
-                zip(("First", "Second"), convolutions, strict=False)
-            )
+            _kernel_chart(f"{place} convolution, {layer.name}", _kernel(layer), place == "First")
+            for place, layer in zip(("First", "Second"), convolutions, strict=False)
         ]
     dense = next((layer for layer in _layers(model) if _kernel(layer).ndim == 2), None)
     height, width, channels = model.input_shape[1:]
@@ -108,11 +105,11 @@ def _kernel_chart(title: str, weights: np.ndarray, of_pixels: bool) -> Chart:
     tile = min((WIDTH - left - 10) / columns, 64 if wide else 40)
     tall = tile * height / width
     band = inputs * tall + 18
-    shown = f"{filters} of {all_filters}" if filters < all_filters else f"{filters}"
-    note = f"{shown} {'units' if wide else 'filters'} {height}×{width}"
+    some = f" of {all_filters}" if filters < all_filters else ""
+    note = f"{filters}{some} {'units' if wide else 'filters'} {height}×{width}"
     if all_inputs > 1:
-        shown = f"{inputs} of {all_inputs}" if inputs < all_inputs else f"{inputs}"
-        note += f", a row for each of {shown} input channels"
+        some = f" of {all_inputs}" if inputs < all_inputs else ""
+        note += f", a row for each of {inputs}{some} input channels"
     chart = Chart(WIDTH, 40 + math.ceil(filters / columns) * band + 44, title, note)
     largest = float(np.abs(weights).max()) or 1.0
     pixels = _signed((weights / largest + 1) / 2)
@@ -138,6 +135,8 @@ def _kernel_chart(title: str, weights: np.ndarray, of_pixels: bool) -> Chart:
 def _activation_chart(
     title: str, image: np.ndarray, shown: Sequence[keras.Layer], outputs: Sequence[np.ndarray]
 ) -> Chart:
+    from matplotlib import colormaps
+
     side = 37
     heights = [58 if _is_map(output) else 36 for output in outputs]
     chart = Chart(WIDTH, 106 + sum(heights) + 22, title)
@@ -148,7 +147,8 @@ def _activation_chart(
         size = "×".join(map(str, output.shape))
         chart.text(10, y + 9, f"{layer.name}: {type(layer).__name__}", 9.5)
         chart.text(WIDTH - 10, y + 9, f"{size}, {low:.2g} to {high:.2g}", 9, PALE, "right")
-        pixels = _from_dark_to_bright((output - low) / max(high - low, 1e-12))
+        # Looks alike to the colour-blind.
+        pixels = colormaps["cividis"]((output - low) / max(high - low, 1e-12), bytes=True)[..., :3]
         if _is_map(output):
             for channel in range(min(_MAPS, output.shape[2])):
                 chart.image(10 + channel * (side + 3.3), y + 13, side, side, pixels[:, :, channel])
@@ -172,40 +172,22 @@ def _signed(shares: np.ndarray) -> np.ndarray:
     return colors(shares, bytes=True)[..., :3]
 
 
-def _from_dark_to_bright(shares: np.ndarray) -> np.ndarray:
-    """Cividis, which looks alike to the colour-blind, uint8 [..., 3]."""
-    from matplotlib import colormaps
-
-    return colormaps["cividis"](shares, bytes=True)[..., :3]
-
-
-def seen(
-    title: str,
-    samples: Sequence[Sample],
-    label_names: Sequence[str],
-    preprocess: Preprocess,
-    recipe: Recipe,
-    seed: int,
-) -> Chart:
-    """Images as they are, as the network gets them, and as training changes them.
-
-    Args:
-      samples: of the training split, with their indices in it.
-      recipe: its augmentation.
-    """
-    names = [field.name for field in dataclasses.fields(Augment)]
-    augment = Augment(**{name: getattr(recipe, f"augment_{name}") for name in names})
+def seen(title: str, samples: Sequence[Sample], config: RunConfig) -> Chart:
+    """Images of the training split raw, as the network gets them, and as training changes them."""
+    preprocess, names = config.preprocess, [field.name for field in dataclasses.fields(Augment)]
+    augment = Augment(**{name: getattr(config.recipe, f"augment_{name}") for name in names})
     raw = np.stack([sample.image for sample in samples])
     columns = [("raw", raw), ("input", _pixels(preprocess(tf.constant(raw)), preprocess))]
     for epoch in range(_EPOCHS if augment.active else 0):
-        keys = [[seed, epoch, sample.index] for sample in samples]
+        keys = [[config.seed, epoch, sample.index] for sample in samples]
         changed = augment(tf.constant(raw), tf.constant(keys, tf.int64))
         columns.append((f"epoch {epoch + 1}", _pixels(preprocess(changed), preprocess)))
     side, left = 44, 58
     chart = Chart(WIDTH, 54 + len(samples) * (side + 4), title)
     for row, sample in enumerate(samples):
         y = 48 + row * (side + 4)
-        chart.text(left - 6, y + side / 2 + 3, short(label_names[sample.label], 8), align="right")
+        name = short(config.label_names[sample.label], 8)
+        chart.text(left - 6, y + side / 2 + 3, name, align="right")
         for column, (_, images) in enumerate(columns):
             chart.image(left + column * (side + 3), y, side, side, thumbnail(images[row]))
     for column, (head, _) in enumerate(columns):

@@ -160,11 +160,8 @@ def _classes(result: Result, names: tuple[str, ...]) -> list[tuple[str, ...]]:
 def _layers(facts: Facts) -> list[tuple[str, ...]]:
     if facts.model is None:
         return []
-    rows = [
-        (layer.name, layer.kind, layer.output_shape, f"{layer.parameters:,}")
-        for layer in network.layers(facts.model)
-    ]
-    return [*rows, ("all", "", "", f"{facts.model.count_params():,}")]
+    every = network.Layer("all", "", "", facts.model.count_params())
+    return [(*row[:3], f"{row.parameters:,}") for row in (*network.layers(facts.model), every)]
 
 
 def _artifacts(facts: Facts) -> list[tuple[str, ...]]:

@@ -71,14 +71,7 @@ def _data(facts: Facts, result: Result) -> dict[str, Chart]:
     if result.samples:
         title = f"Samples of {facts.config.dataset.train_split}"
         drawn["samples"] = charts.sheet(title, charts.captioned(result.samples, names))
-        drawn["seen"] = network.seen(
-            "What the network sees",
-            result.samples[:_SEEN],
-            names,
-            facts.config.preprocess,
-            facts.config.recipe,
-            facts.config.seed,
-        )
+        drawn["seen"] = network.seen("What the network sees", result.samples[:_SEEN], facts.config)
     return drawn
 
 
@@ -86,9 +79,7 @@ def _result(names: Sequence[str], result: Result) -> dict[str, Chart]:
     matrix = result.evaluation.confusion
     drawn = {
         "confusion": figures.confusion("Images by class", names, matrix),
-        "confusion-rates": figures.confusion(
-            "Per cent of each true class", names, matrix, rates=True
-        ),
+        "confusion-rates": figures.confusion("Per cent of each true class", names, matrix, True),
         "calibration": figures.calibration("Calibration", result.evaluation),
     }
     worst = captioned(names, result.mistakes[:_SHEET])
