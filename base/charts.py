@@ -53,9 +53,7 @@ class Chart:
 
         self.width, self.height, self.title = round(width), round(height), title
         self._figure = Figure(
-            (self.width / _POINTS, self.height / _POINTS),
-            dpi=_POINTS * SCALE,
-            facecolor=PAPER,
+            (self.width / _POINTS, self.height / _POINTS), dpi=_POINTS * SCALE, facecolor=PAPER
         )
         self._paper = self._figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
         self._paper.set_axis_off()

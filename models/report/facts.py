@@ -193,11 +193,10 @@ def _mistakes(
     evaluated: Split, evaluation: Evaluation
 ) -> tuple[tuple[Mistake, ...], tuple[tuple[str, np.ndarray], ...]]:
     """`Result.mistakes` and `Result.telling`."""
-    labels, predicted = evaluation.labels, evaluation.predicted
-    confidence = evaluation.probabilities.max(axis=1)
-    wrong = evaluation.misclassified
+    labels, predicted = evaluation.labels.tolist(), evaluation.predicted.tolist()
+    confidence, wrong = evaluation.probabilities.max(axis=1), evaluation.misclassified
     wrong = wrong[np.argsort(-confidence[wrong], kind="stable")].tolist()
-    right = np.flatnonzero(predicted == labels)
+    right = np.flatnonzero(evaluation.predicted == evaluation.labels)
     telling: list[tuple[str, int]] = []
     if len(right):
         telling.append(("The surest", int(right[confidence[right].argmax()])))
@@ -211,18 +210,12 @@ def _mistakes(
         true, taken = names[labels[index]], names[predicted[index]]
         return true if true == taken else f"{true} for {taken}"
 
-    return (
-        tuple(
-            Mistake(
-                index,
-                int(labels[index]),
-                int(predicted[index]),
-                float(confidence[index]),
-                images.get(index),
-            )
-            for index in wrong
-        ),
-        tuple((f"{why}: #{index}, {classes(index)}", images[index]) for why, index in telling),
+    mistakes = tuple(
+        Mistake(index, labels[index], predicted[index], float(confidence[index]), images.get(index))
+        for index in wrong
+    )
+    return mistakes, tuple(
+        (f"{why}: #{index}, {classes(index)}", images[index]) for why, index in telling
     )
 
 

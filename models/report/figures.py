@@ -10,17 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...base.charts import (
-    BLUE,
-    GRID,
-    INK,
-    ON_BLUE,
-    PALE,
-    SCALE,
-    VERMILION,
-    Chart,
-    width_of,
-)
+from ...base.charts import BLUE, GRID, INK, ON_BLUE, PALE, SCALE, VERMILION, Chart, width_of
 from ...base.tables import short
 from ...data.inspection.charts import WIDTH
 from ..evaluation.metrics import BINS, Evaluation
