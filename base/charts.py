@@ -222,14 +222,13 @@ def png_file(pixels: np.ndarray) -> bytes:
 
 
 def tiled(images: np.ndarray) -> np.ndarray:
-    """Images uint8 [N, h, w, 3] in rows, as many as columns or one less; the rest is black."""
+    """Images uint8 [N, h, w, 3] in as many rows as columns; places that are left are black."""
     count, height, width, channels = images.shape
-    columns = math.ceil(math.sqrt(count))
-    rows = math.ceil(count / columns)
-    sheet = np.zeros((rows * columns, height, width, channels), np.uint8)
+    side = math.ceil(math.sqrt(count))
+    sheet = np.zeros((side * side, height, width, channels), np.uint8)
     sheet[:count] = images
-    sheet = sheet.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
-    return sheet.reshape(rows * height, columns * width, channels)
+    sheet = sheet.reshape(side, side, height, width, channels).transpose(0, 2, 1, 3, 4)
+    return sheet.reshape(side * height, side * width, channels)
 
 
 def uri(png: bytes) -> str:
