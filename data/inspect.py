@@ -116,10 +116,9 @@ def _draw(
         if split.samples:
             images = charts.captioned(split.samples, names)
             drawn[f"samples-{name}"] = charts.sheet(f"{title}: samples of {name}", images)
-    paths = []
-    for name, chart in drawn.items():
-        paths.append(output_dir / f"{name}.png")
-        with files.replacing(paths[-1]) as temporary:
+    paths = {output_dir / f"{name}.png": chart for name, chart in drawn.items()}
+    for path, chart in paths.items():
+        with files.replacing(path) as temporary:
             temporary.write_bytes(chart.png())
     return tuple(paths)
 
@@ -183,11 +182,9 @@ def text(inspection: Inspection) -> str:
         f"{dataset.num_classes:,} classes",
         f"in {dataset.directory}",
     ]
-    if reference.mean is not None and reference.std is not None:
-        mean, std = (
-            " ".join(f"{value:.4f}" for value in values)
-            for values in (reference.mean, reference.std)
-        )
+    if reference.mean and reference.std:
+        mean = " ".join(f"{value:.4f}" for value in reference.mean)
+        std = " ".join(f"{value:.4f}" for value in reference.std)
         lines.append(
             f"pixels of {inspection.reference}, 0 to 1: mean {mean}, standard deviation {std}"
         )

@@ -62,16 +62,14 @@ def result(split: str, evaluation: Evaluation, label_names: Sequence[str]) -> li
         f"{evaluation.examples:,}; 95 % interval {low:.2%} to {high:.2%})"
     ]
     matrix = evaluation.confusion
-    shown = confusion_matrix(label_names, matrix.tolist())
-    if shown:
+    if shown := confusion_matrix(label_names, matrix.tolist()):
         lines += ["", *shown]
     wrong = matrix - np.diag(np.diag(matrix))
     names = [short(name, _NAME) for name in label_names]
     pairs = []
     for place in np.argsort(-wrong, axis=None, kind="stable")[:_PAIRS].tolist():
         true, predicted = divmod(place, len(names))
-        count = int(wrong[true, predicted])
-        if count:
+        if count := int(wrong[true, predicted]):
             times = "once" if count == 1 else f"{count:,} times"
             pairs.append(f"{names[true]}→{names[predicted]} {times}")
     if pairs:
