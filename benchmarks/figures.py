@@ -76,14 +76,9 @@ def write(
 ) -> JsonObject:
     """Writes figures to `options.output`, or else to `benchmarks/results/<name>.json`.
 
-    Args:
-      name: of the file.
-      options: of the benchmark.
-      packages: whose versions count.
-      figures: what was measured; they take the place of what is added here.
-
     Returns:
-      The figures with the command, the date, the machine and the versions before them.
+      The figures, after the command, the date, the machine and the versions of packages; figures
+      of the same names take their place.
     """
     words = [word for word in sys.argv[1:] if word.partition("=")[0] not in _LOCAL_FLAGS]
     result = {

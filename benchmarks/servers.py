@@ -90,12 +90,16 @@ def running(server: Server, image: np.ndarray, expected: np.ndarray | None) -> I
         except OSError as error:
             raise UserError(f"{server.name} does not start: {error}") from None
         try:
-            answer = _first_answer(server, address, server.body(image), process, start)
+            body, ask = server.body(image), ask_grpc if server.protocol == GRPC else ask_rest
+            while (answer := ask(address, server.path, body)) is None:
+                if process.poll() is not None or time.monotonic() > start + _START_S:
+                    break
+                time.sleep(0.02)
+            ready_s = time.monotonic() - start
             if answer is None:
                 errors.seek(0)
                 why = last_line(errors.read().decode(errors="replace")) or "killed"
                 raise UserError(f"{server.name} does not start: {why}")
-            ready_s = time.monotonic() - start
             if server.read is not None and expected is not None:
                 answered = np.asarray(server.read(answer), np.float64).reshape(-1)
                 if answered.shape != expected.shape or np.abs(answered - expected).max() > 1e-4:
@@ -110,11 +114,7 @@ def running(server: Server, image: np.ndarray, expected: np.ndarray | None) -> I
 
 
 def loaded(server: Server, address: str, body: bytes, in_flight: int, seconds: float) -> JsonObject:
-    """The figures of the load generator, which runs in a process of its own.
-
-    Raises:
-      UserError: it fails, or does not end.
-    """
+    """What the load generator measures, in a process of its own; raises UserError if it fails."""
     with tempfile.NamedTemporaryFile(suffix=".body") as file:
         Path(file.name).write_bytes(body)
         arguments = [server.protocol, address, server.path, file.name, in_flight, seconds]
@@ -137,20 +137,8 @@ def loaded(server: Server, address: str, body: bytes, in_flight: int, seconds: f
 
 
 def last_line(text: str) -> str:
-    """What a program that failed has said last; empty where it said nothing."""
+    """What a program that failed has said last; may be empty."""
     return text.strip().rpartition("\n")[2]
-
-
-def _first_answer(
-    server: Server, address: str, body: bytes, process: subprocess.Popen[bytes], start: float
-) -> bytes | None:
-    ask = ask_grpc if server.protocol == GRPC else ask_rest
-    while time.monotonic() < start + _START_S and process.poll() is None:
-        answer = ask(address, server.path, body)
-        if answer is not None:
-            return answer
-        time.sleep(0.02)
-    return None
 
 
 def ask_grpc(address: str, path: str, body: bytes) -> bytes | None:

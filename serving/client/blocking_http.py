@@ -6,6 +6,7 @@ thread it makes a third fewer requests a second.
 """
 
 import collections
+import contextlib
 import http.client
 import select
 import socket
@@ -52,14 +53,10 @@ class Transport:
             self._idle.pop().close()
 
     def _take(self) -> "_Connection":
-        while self._idle:
-            try:
-                connection = self._idle.pop()
-            except IndexError:  # Another thread was quicker.
-                break
-            if connection.is_open():
-                return connection
-            connection.close()
+        with contextlib.suppress(IndexError):  # There are none, or no more.
+            while not (connection := self._idle.pop()).is_open():
+                connection.close()
+            return connection
         return _Connection(self._address.host, self._address.port, self._context)
 
 
