@@ -116,7 +116,7 @@ def run(options: FormatsOptions, seconds: float = latency.SECONDS) -> Measured:
     dataset = open_run_dataset(config, options.data_dir)
     images, labels = (tensor.numpy() for tensor in load(dataset.split(options.split)))
     name = options.model_name or config.model
-    version = options.version or _newest(options.export_dir, name)
+    version = _version(options, name)
     reference = reference_probabilities(model, config.preprocess, images)
     trained = _Subject(latency.KERAS, "Keras", folder.model)
     threads = os.cpu_count() or 1
@@ -143,13 +143,26 @@ def run(options: FormatsOptions, seconds: float = latency.SECONDS) -> Measured:
     return Measured(name, version, options.split, threads, tuple(rows))
 
 
-def _newest(export_dir: Path, name: str) -> int:
+def _version(options: FormatsOptions, name: str) -> int:
+    """The version to measure.
+
+    Raises:
+      UserError: it is not published.
+    """
     from .publication.publish import published
 
-    versions = published(export_dir, name)
+    versions = published(options.export_dir, name)
     if not versions:
-        raise UserError(f"{name} is not exported in {export_dir}: run digitline export first")
-    return max(versions)
+        raise UserError(
+            f"{name} is not exported in {options.export_dir}: run digitline export first"
+        )
+    version = options.version or max(versions)
+    if version not in versions:
+        raise UserError(
+            f"--version={version}: {name} has no such version in {options.export_dir} "
+            f"(choose from: {', '.join(map(str, sorted(versions)))})"
+        )
+    return version
 
 
 def _published(export_dir: Path, name: str, version: int) -> list[_Subject]:

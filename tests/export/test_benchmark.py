@@ -61,6 +61,9 @@ def test_rejects_a_version_or_a_word_that_does_not_exist(well_trained, tmp_path)
     arguments = [f"--workdir={well_trained.workdir}", f"--export_dir={tmp_path}"]
     with pytest.raises(UserError, match="lenet5 is not exported in"):
         call(benchmark.COMMAND, ["formats", *arguments])
+    (tmp_path / "saved_model" / "lenet5" / "3").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"--version=2: lenet5 has no such version .*from: 3\)"):
+        call(benchmark.COMMAND, ["formats", *arguments, "--version=2"])
     for words in ([], ["format"], ["formats", "more"]):
         with pytest.raises(UsageError, match=r"benchmark what.* formats; got "):
             call(benchmark.COMMAND, [*words, *arguments])
