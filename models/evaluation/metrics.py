@@ -43,7 +43,22 @@ class Evaluation:
 
     @property
     def correct(self) -> int:
-        return int((self.predicted == self.labels).sum())
+        return int(self.right.sum())
+
+    @property
+    def right(self) -> np.ndarray:
+        """Whether an image is classified rightly, bool [N]."""
+        return self.predicted == self.labels
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """The probability of the predicted class, float64 [N]."""
+        return self.probabilities.max(axis=1).astype(np.float64)
+
+    @property
+    def confidence_bins(self) -> np.ndarray:
+        """The bin of the confidence, int64 [N], of `BINS` of equal width from 0 to 1."""
+        return np.minimum((self.confidence * BINS).astype(int), BINS - 1)
 
     @property
     def accuracy(self) -> float:
@@ -60,7 +75,7 @@ class Evaluation:
     @property
     def misclassified(self) -> np.ndarray:
         """The indices of the wrongly classified images in the split, from 0, ascending."""
-        return np.flatnonzero(self.predicted != self.labels)
+        return np.flatnonzero(~self.right)
 
     @property
     def calibration_error(self) -> float:
@@ -69,10 +84,9 @@ class Evaluation:
         The expected calibration error, in 15 bins of equal width: C. Guo, G. Pleiss, Y. Sun,
         K. Weinberger, "On calibration of modern neural networks", ICML 2017.
         """
-        confidence = self.probabilities.max(axis=1).astype(np.float64)
-        right = (self.predicted == self.labels).astype(np.float64)
-        bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-        gaps = np.bincount(bins, weights=right - confidence, minlength=BINS)
+        gaps = np.bincount(
+            self.confidence_bins, weights=self.right - self.confidence, minlength=BINS
+        )
         return float(np.abs(gaps).sum() / self.examples)
 
     def by_class(self) -> tuple[ClassFigures, ...]:

@@ -194,9 +194,9 @@ def _mistakes(
 ) -> tuple[tuple[Mistake, ...], tuple[tuple[str, np.ndarray], ...]]:
     """`Result.mistakes` and `Result.telling`."""
     labels, predicted = evaluation.labels.tolist(), evaluation.predicted.tolist()
-    confidence, wrong = evaluation.probabilities.max(axis=1), evaluation.misclassified
+    confidence, wrong = evaluation.confidence, evaluation.misclassified
     wrong = wrong[np.argsort(-confidence[wrong], kind="stable")].tolist()
-    right = np.flatnonzero(evaluation.predicted == evaluation.labels)
+    right = np.flatnonzero(evaluation.right)
     telling: list[tuple[str, int]] = []
     if len(right):
         telling.append(("The surest", int(right[confidence[right].argmax()])))

@@ -178,9 +178,8 @@ def calibration(title: str, evaluation: Evaluation) -> Chart:
     """How often the network is right by how sure it is, and how many images it is so sure of."""
     from matplotlib.ticker import LogLocator
 
-    confidence = evaluation.probabilities.max(axis=1).astype(np.float64)
-    right = evaluation.predicted == evaluation.labels
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    confidence, right = evaluation.confidence, evaluation.right
+    bins = evaluation.confidence_bins
     chart = Chart(WIDTH, 338, title, "on the line: as often right as it is sure")
     right_edge = WIDTH - _RIGHT - 8
     above = chart.axes(_LEFT, 66, right_edge, 206, "", "share that is right")

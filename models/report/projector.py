@@ -121,7 +121,7 @@ def tensor_file(vectors: np.ndarray) -> bytes:
 def metadata(names: tuple[str, ...], result: Result, indices: np.ndarray) -> str:
     """A head and a line for each image, with tabs between the cells; a name stays on its line."""
     evaluation, cells = result.evaluation, [short(name, 60) or "–" for name in names]
-    confidence = evaluation.probabilities.max(axis=1)
+    confidence = evaluation.confidence
     labels, predicted = evaluation.labels.tolist(), evaluation.predicted.tolist()
     # The projector writes at a point the first column that is not a number, as digits are.
     head = ("classes", "label", "predicted", "result", "confidence")
