@@ -69,4 +69,6 @@ $(VENV)/.installed: $(VENV)/.made setup.py pyproject.toml constraints.txt
 $(VENV)/.installed-for-tests: $(VENV)/.installed
 	@echo "installing what the tests need"
 	$(PIP) --editable '.[test]'
+	@# pyright reads no import hooks: it finds digitline by this link, whatever the checkout's name.
+	@mkdir -p $(VENV)/checkout && ln -sfn ../.. $(VENV)/checkout/digitline
 	@touch $@
