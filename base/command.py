@@ -16,6 +16,7 @@ import importlib
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 import textwrap
@@ -81,6 +82,11 @@ def program() -> str:
     if on_path and os.path.samefile(on_path, started):
         return "digitline"
     return os.path.relpath(started)
+
+
+def command_line(*words: str) -> str:
+    """A command of `digitline` as it is to be typed: what the shell would change is quoted."""
+    return shlex.join([program(), *words])
 
 
 def call(command: Command[Options, Result], arguments: list[str]) -> Result:

@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...base import configs, files
+from ...base import catalog, configs, files
 from ...base.errors import DataError, UsageError, UserError, first_line
 from ...base.files import JsonObject
 from ...base.tf import keras
@@ -29,12 +29,12 @@ class Run:
 
     def __init__(self, workdir: Path):
         self.workdir = workdir
-        self.config = workdir / "config.json"
-        self.metrics = workdir / "metrics.jsonl"
+        self.config = workdir / catalog.RUN_CONFIG
+        self.metrics = workdir / catalog.RUN_METRICS
         self.checkpoints = workdir / "checkpoints"
         self.training_record = workdir / "training.json"
         self.evaluation = workdir / "evaluation.json"
-        self.model = workdir / "model.keras"
+        self.model = workdir / catalog.RUN_MODEL
 
     @property
     def finished(self) -> bool:

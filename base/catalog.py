@@ -1,0 +1,198 @@
+"""Runs and exports on disk, found by their files alone: nothing loads TensorFlow.
+
+A run is a folder with `config.json`; it is finished if and only if `model.keras` is there. An
+export is the folder of a published version: its manifest holds the `config.json` of its run.
+"""
+
+import dataclasses
+import datetime
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from . import export_layout, files, progress
+from .command import command_line
+from .errors import UserError, first_line
+from .files import JsonObject
+
+RUNS, EXPORTS = Path("runs"), Path("exports")
+RUN_CONFIG, RUN_MODEL, RUN_METRICS = "config.json", "model.keras", "metrics.jsonl"
+# Folders inside a run's; no other runs lie in them.
+_INSIDE = {"checkpoints", "figures", "tensorboard", "cache", "salvaged"}
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFolder:
+    """A run.
+
+    Attributes:
+      model, dataset, recipe: their names.
+      epochs: that it is trained for.
+      finished: whether its trained model is there.
+      changed: when its model was written, or else its last metrics; seconds since 1970.
+      damage: why it cannot be used; the names are empty then.
+    """
+
+    workdir: Path
+    model: str = ""
+    dataset: str = ""
+    recipe: str = ""
+    epochs: float = 0.0
+    finished: bool = False
+    changed: float = 0.0
+    damage: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportFolder:
+    """A published version in one format.
+
+    Attributes:
+      name: under which it is published.
+      model, dataset: the network, and what it was trained on.
+      created: in seconds since 1970.
+      accuracy: of the trained model on the split that it was verified on, 0 to 1.
+      run: the `config.json` of its run.
+      damage: why it cannot be used; what the manifest says is empty then.
+    """
+
+    folder: Path
+    format: str
+    name: str
+    version: int
+    model: str = ""
+    dataset: str = ""
+    created: float = 0.0
+    accuracy: float | None = None
+    run: JsonObject = dataclasses.field(default_factory=dict, repr=False)
+    damage: str | None = None
+
+
+def runs(root: Path = RUNS) -> list[RunFolder]:
+    """All runs below a folder, or in it; the damaged ones too, by path."""
+    return [_run(folder) for folder in _run_folders(root)]
+
+
+def exports(root: Path = EXPORTS) -> list[ExportFolder]:
+    """All versions in a folder of exports; the damaged ones too, by format, name and version."""
+    return [
+        _export(folder, export_format)
+        for export_format in export_layout.FORMATS
+        for folder in sorted(
+            (root / export_format).glob("*/*"), key=lambda path: (path.parent, _number(path))
+        )
+        if folder.name.isdecimal() and folder.is_dir()
+    ]
+
+
+def newest_run(root: Path = RUNS) -> Path:
+    """The newest finished run below a folder; says which.
+
+    Raises:
+      UserError: there is none; names those that are not finished, or damaged.
+    """
+    there = runs(root)
+    finished = [run for run in there if run.finished]
+    if not finished:
+        names = {
+            run.workdir: f"damaged: {run.damage}" if run.damage else "not finished" for run in there
+        }
+        listed = "; ".join(f"{workdir} is {state}" for workdir, state in names.items())
+        raise UserError(
+            f"{root} holds no finished run{f' ({listed})' if listed else ''}: train one first "
+            f"({command_line('train')}), or give --workdir"
+        )
+    newest = max(finished, key=lambda run: run.changed)
+    progress.say(
+        f"--workdir={newest.workdir}: the newest finished run, {newest.model} on {newest.dataset}"
+    )
+    return newest.workdir
+
+
+def exports_of(workdir: Path, export_dir: Path = EXPORTS) -> list[ExportFolder]:
+    """The newest version that was exported from a run, in each of its formats; says if it is old.
+
+    Raises:
+      UserError: there is no such version, or no run.
+    """
+    run = _run(workdir)
+    if run.damage:
+        raise UserError(f"{workdir}: {run.damage}")
+    recorded = files.read_json(workdir / RUN_CONFIG)
+    made = [version for version in exports(export_dir) if version.run == recorded]
+    if not made:
+        again = command_line("export", f"--workdir={workdir}", f"--export_dir={export_dir}")
+        raise UserError(f"{export_dir} holds no export of the run in {workdir}; make one: {again}")
+    newest = max(made, key=lambda version: version.created)
+    if newest.created + 1.0 < run.changed:  # Manifests have whole seconds.
+        progress.say(
+            f"note: {workdir} was trained again after version {newest.version} of {newest.name} "
+            "was exported"
+        )
+    return [
+        version
+        for version in made
+        if (version.name, version.version) == (newest.name, newest.version)
+    ]
+
+
+def _run_folders(root: Path) -> Iterator[Path]:
+    seen: set[str] = set()  # Links may lead back.
+    for folder, names, there in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            names.clear()
+            continue
+        seen.add(real)
+        if {RUN_CONFIG, RUN_MODEL, RUN_METRICS} & set(there):
+            yield Path(folder)
+            names[:] = set(names) - _INSIDE
+        names[:] = sorted(name for name in names if not name.startswith("."))
+
+
+def _run(workdir: Path) -> RunFolder:
+    model = workdir / RUN_MODEL
+    try:
+        config = files.read_json(workdir / RUN_CONFIG)
+        epochs, name = float(config["recipe"]["epochs"]), str(config["dataset"]["name"])
+        finished = model.is_file()
+        if finished and not zipfile.is_zipfile(model):
+            return RunFolder(workdir, damage=f"{RUN_MODEL} is not a whole file")
+        written = [
+            workdir / (RUN_MODEL if finished else file) for file in (RUN_METRICS, RUN_CONFIG)
+        ]
+        changed = max(path.stat().st_mtime for path in written if path.exists())
+        return RunFolder(
+            workdir, config["model"], name, config["recipe_name"], epochs, finished, changed
+        )
+    except (UserError, OSError) as error:
+        return RunFolder(workdir, damage=first_line(error))
+    except (KeyError, TypeError, ValueError):
+        return RunFolder(workdir, damage=f"{RUN_CONFIG} is not of a run of digitline")
+
+
+def _export(folder: Path, export_format: str) -> ExportFolder:
+    named = (folder, export_format, folder.parent.name, int(folder.name))
+    try:
+        manifest = files.read_json(export_layout.manifest_of(folder))
+        missing = [file for file in manifest["files"] if not (folder / file).is_file()]
+        if missing:
+            return ExportFolder(*named, damage=f"{missing[0]} is missing")
+        run = manifest["run"]
+        return ExportFolder(
+            *named,
+            model=run["model"],
+            dataset=run["dataset"]["name"],
+            created=datetime.datetime.fromisoformat(manifest["created"]).timestamp(),
+            accuracy=manifest["figures"]["accuracy"],
+            run=run,
+        )
+    except (UserError, OSError) as error:
+        return ExportFolder(*named, damage=first_line(error))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return ExportFolder(*named, damage="the manifest is not one of digitline")
+
+
+def _number(path: Path) -> int:
+    return int(path.name) if path.name.isdecimal() else -1

@@ -1,0 +1,105 @@
+"""Runs and exports are found by their files, newest first, whatever lies beside them."""
+
+import json
+import os
+import zipfile
+
+import pytest
+
+from digitline.base import catalog
+from digitline.base.errors import UserError
+
+
+def config_of(model="lenet5", dataset="mnist", epochs=5):
+    recipe = {"epochs": epochs}
+    return {"model": model, "recipe_name": "best", "recipe": recipe, "dataset": {"name": dataset}}
+
+
+def make_run(workdir, finished_at=None, **names):
+    workdir.mkdir(parents=True)
+    (workdir / "config.json").write_text(json.dumps(config_of(**names)))
+    if finished_at is not None:
+        with zipfile.ZipFile(workdir / "model.keras", "w") as file:
+            file.writestr("weights", "")
+        os.utime(workdir / "model.keras", (finished_at, finished_at))
+    return workdir
+
+
+def make_export(folder, created, run):
+    folder.mkdir(parents=True)
+    (folder / "model.tflite").write_bytes(b"")
+    manifest = {
+        "created": created,
+        "figures": {"accuracy": 0.99},
+        "run": run,
+        "files": {"model.tflite": {}},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Runs of every kind below one folder."""
+    root = tmp_path / "my runs"
+    make_run(root / "mnist/lenet5", 1000)
+    make_run(root / "letters/sub set/mlp", 2000, model="mlp", dataset="letters/sub set")
+    make_run(root / "mnist/tiny")
+    (make_run(root / "cut", 4000) / "model.keras").write_bytes(b"PK half")
+    (make_run(root / "torn") / "config.json").write_text("{")
+    (make_run(root / "foreign") / "config.json").write_text("[]")
+    (make_run(root / "lost", 5000) / "config.json").unlink()
+    make_run(root / "mnist/lenet5/checkpoints/no-run", 6000)
+    (root / "mnist/lenet5/link").symlink_to(root)
+    return root
+
+
+def test_lists_runs_and_names_the_damage(runs):
+    there = {str(run.workdir.relative_to(runs)): run for run in catalog.runs(runs)}
+    assert {name for name, run in there.items() if run.finished} == {
+        "mnist/lenet5", "letters/sub set/mlp",
+    }  # fmt: skip
+    assert there["letters/sub set/mlp"].dataset == "letters/sub set"
+    assert there["mnist/tiny"].damage is None
+    damages = {name: run.damage for name, run in there.items() if run.damage}
+    assert damages["cut"] == "model.keras is not a whole file"
+    assert damages["foreign"] == "config.json is not of a run of digitline"
+    assert "not valid JSON" in damages["torn"]
+    assert "does not exist" in damages["lost"]
+    assert len(there) == 7
+    assert len(damages) == 4
+
+
+def test_the_newest_finished_run_is_chosen_and_said(runs, capsys):
+    assert catalog.newest_run(runs) == runs / "letters/sub set/mlp"
+    said = capsys.readouterr().err
+    assert "letters/sub set/mlp: the newest finished run, mlp on letters/sub set" in said
+
+
+def test_no_finished_run_names_those_that_are_there(tmp_path):
+    with pytest.raises(UserError, match=r"none holds no finished run: train one first \(.* train"):
+        catalog.newest_run(tmp_path / "none")
+    make_run(tmp_path / "begun")
+    (make_run(tmp_path / "torn") / "config.json").write_text("{")
+    with pytest.raises(UserError, match=r"begun is not finished; .*torn is damaged: .*JSON"):
+        catalog.newest_run(tmp_path)
+
+
+def test_finds_the_newest_export_of_a_run(tmp_path, capsys):
+    exports, day = tmp_path / "exports", "2026-01-02T03:04:05+00:00"
+    workdir = make_run(tmp_path / "run", 1000)
+    with pytest.raises(UserError, match=r"holds no export of the run in .* export --workdir="):
+        catalog.exports_of(workdir, exports)
+    make_export(exports / "tflite/lenet5/9", "2026-01-01T00:00:00+00:00", config_of())
+    newest = make_export(exports / "tflite/lenet5/10", day, config_of())
+    make_export(exports / "onnx/lenet5/10", day, config_of()).joinpath("model.tflite").unlink()
+    make_export(exports / "tflite/other/11", "2026-02-02T00:00:00+00:00", config_of("mlp"))
+    (exports / "tflite/lenet5/notes").mkdir()
+    (export,) = catalog.exports_of(workdir, exports)
+    assert (export.folder, export.version, export.accuracy) == (newest, 10, 0.99)
+    assert [found.version for found in catalog.exports(exports)] == [9, 10, 11, 10]
+    assert catalog.exports(exports)[-1].damage == "model.tflite is missing"
+    assert capsys.readouterr().err == ""
+    os.utime(workdir / "model.keras")
+    catalog.exports_of(workdir, exports)
+    assert "trained again after version 10 of lenet5" in capsys.readouterr().err
