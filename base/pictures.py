@@ -16,8 +16,16 @@ import PIL.ImageOps
 
 from .errors import DataError, first_line
 
-# Files in a folder that are taken for pictures.
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
+# The formats that are read, as Pillow calls them: of pixels only. Others run a program
+# (PostScript), or hold layers and vectors; a file of those is not opened, whatever its name is.
+FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF")
+# Files in a folder that are taken for pictures; their content may be of any of the formats.
+SUFFIXES = (
+    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".dib", ".gif"),
+    *(".webp", ".tif", ".tiff", ".pbm", ".pgm", ".ppm", ".pnm", ".jp2", ".j2k", ".avif"),
+)
+
+_KINDS = ", ".join(FORMATS)
 
 # The EXIF tag of the orientation; from 5 on, height and width are exchanged.
 _ORIENTATION, _FIRST_TURNED = 0x0112, 5
@@ -71,7 +79,7 @@ def read(
     """Decodes a picture, the first frame of an animation, turned as EXIF says.
 
     Args:
-      path: of a PNG, JPEG, BMP or GIF file, or what else Pillow reads.
+      path: of a file of one of `FORMATS`, whatever its suffix.
       channels: 1 for grey, 3 for RGB.
       paper: from a picture with transparency (RGBA) to the colour below it; white by default.
       content: of the file, where `path` is only its name.
@@ -99,13 +107,14 @@ def read(
 def _opened(path: Path, content: bytes | None) -> Iterator[PIL.Image.Image]:
     """A picture in the block; what Pillow or the system raises there is a `DataError`."""
     try:
-        with PIL.Image.open(path if content is None else io.BytesIO(content)) as picture:
+        source = path if content is None else io.BytesIO(content)
+        with PIL.Image.open(source, formats=FORMATS) as picture:
             yield picture
     except Exception as error:  # Each of Pillow's formats raises its own.
         messages = {
             FileNotFoundError: "no such file",
             IsADirectoryError: "a folder, not a picture",
-            PIL.UnidentifiedImageError: "not a picture, or of a kind that is not known",
+            PIL.UnidentifiedImageError: f"not a picture of a kind that is read: {_KINDS}",
             PIL.Image.DecompressionBombError: "too large a picture; scale it down first",
         }
         message = messages.get(type(error), f"cannot be read as a picture: {first_line(error)}")

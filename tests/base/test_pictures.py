@@ -1,7 +1,12 @@
+import io
+from pathlib import Path
+
 import numpy as np
 import PIL.Image
+import pytest
 
 from digitline.base import pictures
+from digitline.base.errors import DataError
 
 
 def test_pictures_of_every_mode(tmp_path):
@@ -18,3 +23,19 @@ def test_pictures_of_every_mode(tmp_path):
     turned.save(tmp_path / "turned.jpg", exif=exif)
     assert pictures.header(tmp_path / "turned.jpg").size == (6, 4)
     assert not pictures.header(tmp_path / "deep.png").colour
+
+
+@pytest.mark.parametrize("kind", sorted({*pictures.FORMATS} - {"DIB"}))
+def test_a_file_is_read_whatever_its_suffix_says(kind, tmp_path):
+    PIL.Image.new("RGB", (6, 4), (250, 0, 0)).save(tmp_path / "red.JPG", kind)
+    pixels = pictures.decode(tmp_path / "red.JPG", (4, 6, 3))
+    assert pixels.min() < 20
+    assert pixels.max() > 235
+
+
+@pytest.mark.parametrize("kind", ["EPS", "ICNS", "PDF", "TGA"])
+def test_a_format_that_is_no_plain_picture_is_not_opened(kind):
+    content = io.BytesIO()
+    PIL.Image.new("RGB", (64, 64)).save(content, kind)
+    with pytest.raises(DataError, match=r"a\.png: not a picture of a kind that is read: PNG, JPEG"):
+        pictures.read(Path("a.png"), 3, content=content.getvalue())
