@@ -34,6 +34,8 @@ MANIFEST = "manifest.json"
 
 # In either.
 LABELS = "labels.txt"
+# How a picture file becomes the model's input: `pictures.config.PictureConfig`.
+PICTURES = "pictures.json"
 CARD = "MODEL_CARD.md"
 
 
@@ -50,5 +52,14 @@ def manifest_of(folder: Path) -> Path:
 
 def labels_of(folder: Path) -> Path:
     """The class names of a published version, whatever its format."""
-    in_assets = folder / ASSETS / LABELS
-    return in_assets if in_assets.exists() else folder / LABELS
+    return _beside(folder, LABELS)
+
+
+def pictures_of(folder: Path) -> Path:
+    """How a published version takes pictures, whatever its format."""
+    return _beside(folder, PICTURES)
+
+
+def _beside(folder: Path, name: str) -> Path:
+    in_assets = folder / ASSETS / name
+    return in_assets if in_assets.exists() else folder / name

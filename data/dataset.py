@@ -7,15 +7,18 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..base import files
+from ..base import configs, files
 from ..base.errors import DataError, UsageError, first_line
 from ..base.files import JsonObject
+from ..base.pictures.config import PictureConfig, unrecorded
 from ..base.tf import tfds
 from . import shards
 from .shards import Shard
 
 # The key of a dataset's fingerprint in its metadata.
 FINGERPRINT = "fingerprint"
+# That of its `PictureConfig`.
+PICTURES = "pictures"
 # Of each end of a shard, this many bytes go into the fingerprint.
 _FINGERPRINT_BYTES = 4096
 # The article's cut of MNIST (55,000 / 5,000) for datasets without a validation
@@ -77,6 +80,21 @@ class Dataset:
         """What we, or TFDS, wrote into `metadata.json`, if it is there."""
         path = self.directory / "metadata.json"
         return files.read_json(path) if path.is_file() else {}
+
+    @property
+    def pictures(self) -> PictureConfig:
+        """How a picture file becomes an image of this dataset.
+
+        Raises:
+          DataError: the record is damaged.
+        """
+        recorded = self.metadata.get(PICTURES)
+        if recorded is None:
+            return unrecorded(self.name, self.image_shape)
+        try:
+            return configs.from_config(PictureConfig, recorded)
+        except DataError as error:
+            raise DataError(f"{self.directory / 'metadata.json'}: {PICTURES}: {error}") from None
 
     @functools.cached_property
     def fingerprint(self) -> str:

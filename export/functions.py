@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from ..base.pictures.config import PictureConfig
 from ..base.tf import keras, tf
 from ..data.pipeline.preprocess import Preprocess
 
@@ -35,6 +36,7 @@ class TrainedModel:
       model: float32 [N, height, width, C] to logits float32 [N, K].
       preprocess: from raw pixels to the model's input; goes into the graph.
       label_names: by class number.
+      pictures: how a picture file becomes a raw image.
       encoding: of the image in the dataset's records: `raw` bytes, or `encoded`.
       dark_on_light: whether picture files that are dark on light are inverted.
       name: under which it is published.
@@ -43,6 +45,7 @@ class TrainedModel:
     model: keras.Model
     preprocess: Preprocess
     label_names: tuple[str, ...]
+    pictures: PictureConfig
     encoding: str = "raw"
     dark_on_light: bool = False
     name: str = "model"

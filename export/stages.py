@@ -112,6 +112,7 @@ def _load(options: ExportOptions) -> Source:
         model,
         config.preprocess,
         config.label_names,
+        config.pictures,
         encoding=dataset.encoding,
         dark_on_light=options.dark_on_light,
         name=options.model_name or config.model,

@@ -116,6 +116,7 @@ def _config(options: TrainOptions, dataset: "Dataset", selection: "Selection") -
         pipeline=pipeline,
         data_dir=str(options.data_dir.resolve()),
         seed=options.seed,
+        recorded_pictures=dataset.pictures,
     )
 
 

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..base import export_layout, files
-from ..base.errors import UserError, first_line
+from ..base import configs, export_layout, files
+from ..base.errors import DataError, UserError, first_line
 from ..base.export_layout import DEFAULT_SIGNATURE
+from ..base.pictures.config import PictureConfig, unrecorded
 from ..base.quiet import quiet_stderr
 
 if TYPE_CHECKING:
@@ -38,15 +39,20 @@ class Classifier:
 
     Attributes:
       path: of the artifact.
-      image_shape: (height, width, channels) of the raw images that it takes.
+      pictures: how a picture file becomes a raw image.
       labels: names by class number; empty if the artifact has none.
       run: uint8 [N, H, W, C] to the outputs of the signature.
     """
 
     path: Path
-    image_shape: tuple[int, int, int]
+    pictures: PictureConfig
     labels: tuple[str, ...]
     run: Callable[[np.ndarray], Outputs]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the raw images that it takes."""
+        return self.pictures.image_shape
 
 
 def interpreter(
@@ -134,7 +140,7 @@ def open_saved_model(path: Path) -> Classifier:
 
     labels = read_labels(folder / export_layout.ASSETS / export_layout.LABELS)
     run = functools.partial(_in_batches, call, batch)
-    return Classifier(folder, (height, width, channels), labels, run)
+    return Classifier(folder, pictures_of(folder, (height, width, channels)), labels, run)
 
 
 def open_tflite(path: Path) -> Classifier:
@@ -172,7 +178,8 @@ def open_tflite(path: Path) -> Classifier:
     batch, height, width, channels = shape
     labels = read_labels(path.parent / export_layout.LABELS)
     run = functools.partial(_in_batches, call, batch)
-    return Classifier(path, (height, width, channels), labels, run)
+    pictures = pictures_of(path.parent, (height, width, channels))
+    return Classifier(path, pictures, labels, run)
 
 
 # By the flag that names the artifact.
@@ -182,9 +189,36 @@ OPENERS = {export_layout.SAVED_MODEL: open_saved_model, export_layout.TFLITE: op
 def manifest(classifier: Classifier) -> dict[str, Any]:
     """What digitline wrote beside the artifact; empty where it is somebody else's."""
     path = classifier.path
-    file = export_layout.manifest_of(path if path.is_dir() else path.parent)
+    return _manifest(path if path.is_dir() else path.parent)
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    file = export_layout.manifest_of(folder)
     content = files.read_json(file) if file.is_file() else None
     return content if isinstance(content, dict) else {}
+
+
+def pictures_of(folder: Path, image_shape: tuple[int, int, int]) -> PictureConfig:
+    """How a picture file becomes the input of a version's model.
+
+    Args:
+      folder: of the version; for one from before it was recorded, its manifest counts.
+      image_shape: (height, width, channels) that the model takes.
+
+    Raises:
+      DataError: the record is damaged, or of another size than the model.
+    """
+    path = export_layout.pictures_of(folder)
+    if not path.is_file():
+        dataset = _manifest(folder).get("run", {}).get("dataset", {})
+        return unrecorded(dataset.get("name", ""), image_shape)
+    try:
+        pictures = configs.from_config(PictureConfig, files.read_json(path))
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+    if pictures.image_shape != image_shape:
+        raise DataError(f"{path}: is of {pictures.image_shape}, but the model takes {image_shape}")
+    return pictures
 
 
 def _dequantized(value: np.ndarray, scale: float, zero: int) -> np.ndarray:

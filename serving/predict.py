@@ -14,6 +14,7 @@ from ..base import command, export_layout
 from ..base.command_flags import flag, flag_values, read
 from ..base.errors import UsageError, UserError
 from ..base.files import JsonObject
+from ..base.pictures.config import PictureConfig
 
 if TYPE_CHECKING:
     from .client import Classified
@@ -118,14 +119,12 @@ class _Model:
     """A model that classifies, wherever it runs.
 
     Attributes:
-      image_shape: (height, width, channels) of its input.
-      labels: its classes by number, as far as they are known.
+      pictures: how a picture file becomes its input.
       classify: from uint8 [N, H, W, C] to the classes.
     """
 
     name: str
-    image_shape: tuple[int, int, int]
-    labels: tuple[str, ...]
+    pictures: PictureConfig
     classify: Callable[[np.ndarray], Classified]
 
 
@@ -135,7 +134,7 @@ def run(options: PredictOptions) -> Predictions:
     Raises:
       UserError: the model cannot be opened or asked.
     """
-    from . import picture  # Pillow takes its time to load.
+    from ..base.pictures import decode  # Pillow takes its time to load.
 
     predictions, errors = [], []
     server = options.server
@@ -144,7 +143,7 @@ def run(options: PredictOptions) -> Predictions:
             files, images = [], []
             for file in options.pictures[start : start + _BATCH]:
                 try:
-                    images.append(picture.load(Path(file), model.image_shape, model.labels))
+                    images.append(decode.load(Path(file), model.pictures))
                     files.append(file)
                 except UserError as error:
                     errors.append(str(error))
@@ -171,15 +170,13 @@ def _local(options: PredictOptions) -> contextlib.nullcontext[_Model]:
         labels = [names.get(number, str(number)) for number in classes.tolist()]
         return Classified(labels, classes, outputs["probabilities"], None)
 
-    return contextlib.nullcontext(
-        _Model(str(classifier.path), classifier.image_shape, classifier.labels, classify)
-    )
+    return contextlib.nullcontext(_Model(str(classifier.path), classifier.pictures, classify))
 
 
 @contextlib.contextmanager
 def _on_server(options: PredictOptions, server: str) -> Iterator[_Model]:
     from .client import Client
-    from .client.images import class_count, image_shape
+    from .client.images import image_shape
 
     # `--label=` of a script states none.
     name, version, label = options.model_name, options.version, options.label or None
@@ -189,13 +186,11 @@ def _on_server(options: PredictOptions, server: str) -> Iterator[_Model]:
     with Client(server, options.timeout, 3, *certificates) as client:
         signatures = client.metadata(name, version, label)
         shape = image_shape(signatures, options.signature, server)
-        chosen = signatures.get(options.signature)
-        count = class_count(chosen) if chosen else None
 
         def classify(images: np.ndarray) -> Classified:
             return client.classify_images(images, name, options.signature, version, label)
 
-        yield _Model(shown, shape, tuple(map(str, range(count or 0))), classify)
+        yield _Model(shown, PictureConfig(shape), classify)
 
 
 def _predictions(

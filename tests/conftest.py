@@ -25,6 +25,7 @@ def data_dir(tmp_path_factory):
         prepare.COMMAND,
         [
             f"--dataset={DATASET}",
+            "--digits",
             f"--data_dir={folder}",
             f"--source_dir={TESTDATA}",
             "--num_shards=3",

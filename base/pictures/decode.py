@@ -6,7 +6,7 @@ to resize.
 
 import contextlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +14,9 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
-from .errors import DataError, first_line
+from ..errors import DataError, first_line
+from . import digits
+from .config import PictureConfig
 
 # The formats that are read, as Pillow calls them: of pixels only. Others run a program
 # (PostScript), or hold layers and vectors; a file of those is not opened, whatever its name is.
@@ -47,41 +49,70 @@ def header(path: Path, content: bytes | None = None) -> Header:
         return Header((height, width), _may_be_colour(picture))
 
 
-def decode(path: Path, shape: tuple[int, int, int], content: bytes | None = None) -> np.ndarray:
-    """Decodes a picture to pixels of one size, on white where it is transparent.
-
-    Another size is resized, with all pixels taken into account; the aspect is not kept.
+def load(path: Path, config: PictureConfig, content: bytes | None = None) -> np.ndarray:
+    """Decodes a picture to an image of a dataset: the one way, for training and for predictions.
 
     Args:
       path: see `read`.
-      shape: (height, width, channels) of the result; 1 or 3 channels.
+      config: what is done with it.
       content: see `read`.
 
     Returns:
-      uint8 of that shape.
+      uint8 [height, width, channels].
 
     Raises:
       DataError: as `read`.
     """
-    height, width, channels = shape
-    picture = read(path, channels, content=content)
-    if picture.size != (width, height):
-        picture = picture.resize((width, height), PIL.Image.Resampling.BILINEAR)
-    return np.asarray(picture).reshape(shape)
+    height, width, channels = config.image_shape
+    if config.digits:
+        pixels = np.asarray(read(path, 1, content))
+        if pixels.shape == (height, width):
+            digit = digits.light_on_dark(pixels)
+        else:
+            digit = digits.find_digit(pixels, height, width)
+        return np.repeat(digit[:, :, np.newaxis], channels, axis=2)
+    picture = fitted(read(path, channels, content), config.fit, height, width)
+    return np.asarray(picture).reshape(config.image_shape)
 
 
-def read(
-    path: Path,
-    channels: int,
-    paper: Callable[[PIL.Image.Image], str] | None = None,
-    content: bytes | None = None,
-) -> PIL.Image.Image:
+def fitted(picture: PIL.Image.Image, fit: str, height: int, width: int) -> PIL.Image.Image:
+    """A picture in mode L or RGB, resized to one size with all its pixels taken into account.
+
+    Args:
+      fit: as in `PictureConfig`.
+    """
+    if picture.size == (width, height):
+        return picture
+    bilinear = PIL.Image.Resampling.BILINEAR
+    if fit == "stretch":
+        return picture.resize((width, height), bilinear)
+    scales = height / picture.height, width / picture.width
+    scale = min(scales) if fit == "pad" else max(scales)
+    inner_height = max(1, round(picture.height * scale))
+    inner_width = max(1, round(picture.width * scale))
+    inner = picture.resize((inner_width, inner_height), bilinear)
+    result = PIL.Image.new(picture.mode, (width, height), _border_colour(picture))
+    result.paste(inner, ((width - inner_width) // 2, (height - inner_height) // 2))
+    return result
+
+
+def _border_colour(picture: PIL.Image.Image) -> int | tuple[int, ...]:
+    """The median of the outermost pixels, channel by channel."""
+    pixels = np.asarray(picture)
+    edges = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
+    border = np.sort(np.concatenate(edges), axis=0)
+    middle = border[len(border) // 2]
+    return int(middle) if middle.ndim == 0 else tuple(middle.tolist())
+
+
+def read(path: Path, channels: int, content: bytes | None = None) -> PIL.Image.Image:
     """Decodes a picture, the first frame of an animation, turned as EXIF says.
+
+    What is transparent becomes white, or black where what is drawn on it is light itself.
 
     Args:
       path: of a file of one of `FORMATS`, whatever its suffix.
       channels: 1 for grey, 3 for RGB.
-      paper: from a picture with transparency (RGBA) to the colour below it; white by default.
       content: of the file, where `path` is only its name.
 
     Returns:
@@ -97,10 +128,16 @@ def read(
             picture = _to_8_bits(picture)
         if "A" in picture.getbands() or "transparency" in picture.info:
             picture = picture.convert("RGBA")
-            colour = "white" if paper is None else paper(picture)
-            below = PIL.Image.new("RGBA", picture.size, colour)
-            picture = PIL.Image.alpha_composite(below, picture)
+            paper = PIL.Image.new("RGBA", picture.size, _paper(picture))
+            picture = PIL.Image.alpha_composite(paper, picture)
         return picture.convert("L" if channels == 1 else "RGB")
+
+
+def _paper(picture: PIL.Image.Image) -> str:
+    """What lies below a transparent picture: white, unless what is drawn on it is light itself."""
+    grey = np.asarray(picture.convert("L"), np.int64)
+    cover = np.asarray(picture.getchannel("A"), np.int64)
+    return "black" if (grey * cover).sum() > 127 * max(cover.sum(), 1) else "white"
 
 
 @contextlib.contextmanager

@@ -18,11 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ...base import configs
 from ...base.errors import DataError
 from ...base.files import JsonObject
 from ...base.tf import tfds
 from ...base.tfrecord import FRAME_BYTES
-from ..dataset import FINGERPRINT
+from ..dataset import FINGERPRINT, PICTURES
 from ..sources.slices import Executor, Source
 from ..sources.stratify import SPLITS
 from .request import Request
@@ -61,6 +62,7 @@ def write(
     splits = _place(written, name, folder)
     for left in folder.glob("*.part"):  # Of attempts that a cluster made twice.
         left.unlink()
+    metadata = {**metadata, PICTURES: configs.to_config(request.pictures(source.image_shape))}
     if FINGERPRINT not in metadata:
         metadata = {
             **metadata,

@@ -65,6 +65,8 @@ def _source(request: Request, place: Path, executor: Executor, plan: Path) -> So
         ReadOptions(
             image_size=request.size,
             channels=request.depth,
+            fit=request.fit,
+            digits=request.digits,
             num_shards=request.num_shards,
             cut=request.cut,
             executor=executor,

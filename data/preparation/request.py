@@ -8,6 +8,7 @@ from ...base import progress
 from ...base.command_flags import flag
 from ...base.errors import UsageError
 from ...base.files import JsonObject
+from ...base.pictures.config import FITS, PictureConfig, unrecorded
 from ..sources import known
 from ..sources.stratify import Cut
 from .source_state import FILES, state
@@ -93,6 +94,19 @@ class Request:
         "1 makes all pictures grey, 3 all colour (default: 3 if any has colours).",
         group=_FILES,
         words=("1", "3"),
+    )
+    fit: str = flag(
+        "pad",
+        "How a picture of another aspect gets the images' size. pad: whole, between margins of the "
+        "colour of its border. crop: its middle. stretch: whole, its aspect not kept.",
+        group=_FILES,
+        words=FITS,
+    )
+    digits: bool = flag(
+        False,
+        "Each picture holds a digit or letter, written or photographed: it is found, made light on "
+        "black, cut out and centred as MNIST's are, here and wherever the model is used.",
+        group=_FILES,
     )
     validation_fraction: float | None = flag(
         None,
@@ -200,11 +214,19 @@ class Request:
             "place": str(self.place.resolve()),
             "image_size": list(self.size) if self.size else None,
             "channels": self.depth,
+            "fit": self.fit,
+            "digits": self.digits,
             "validation_fraction": self.validation_fraction,
             "test_fraction": self.test_fraction,
             "split_seed": self.split_seed,
             FILES: state(self.kind, self.place),
         }
+
+    def pictures(self, image_shape: tuple[int, int, int]) -> PictureConfig:
+        """How a picture becomes an image of the dataset, for its metadata."""
+        if self.kind == PUBLIC and not self.digits:
+            return unrecorded(self.dataset, image_shape)
+        return PictureConfig(image_shape, self.fit, self.digits)
 
     def cut(self, splits: set[str]) -> Cut:
         """How the training split is cut, where the source has these splits.

@@ -59,7 +59,9 @@ def check_same(expected: JsonObject, metadata: JsonObject, directory: Path) -> N
       ChangedError: it was made of the same place, whose files have changed since.
       DataError: it was made of another place, or in another way; names the first difference.
     """
-    recorded = metadata.get("source") or {}
+    # What was not recorded at the time is taken to be the same.
+    unrecorded = {key: expected.get(key) for key in ("fit", "digits")}
+    recorded = {**unrecorded, **(metadata.get("source") or {})}
     for key, value in expected.items():
         if key != FILES and recorded.get(key) != value:
             raise DataError(

@@ -5,8 +5,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...base import pictures
 from ...base.errors import DataError
+from ...base.pictures import decode
 
 # What the folder of a split may be called.
 _SPLIT_FOLDERS = {
@@ -38,7 +38,7 @@ class FolderLayout:
         return [
             str(below / name)
             for name in sorted(os.listdir(folder))
-            if name.lower().endswith(pictures.SUFFIXES) == are_pictures and name[0] != "."
+            if name.lower().endswith(decode.SUFFIXES) == are_pictures and name[0] != "."
         ]
 
     def others(self) -> Iterator[str]:
@@ -71,7 +71,7 @@ def look(root: Path) -> FolderLayout:
     for label in label_names:
         if not layout.names("train", label):
             raise DataError(
-                f"{roots['train'] / label}: no picture in it ({', '.join(pictures.SUFFIXES)}): "
+                f"{roots['train'] / label}: no picture in it ({', '.join(decode.SUFFIXES)}): "
                 "expected one folder for each class with its pictures right in it"
             )
     for split, folder in roots.items():
@@ -84,13 +84,13 @@ def look(root: Path) -> FolderLayout:
     return layout
 
 
-def first_header(layout: FolderLayout) -> pictures.Header:
+def first_header(layout: FolderLayout) -> decode.Header:
     """Of the first picture that has one."""
     trouble = None
     for label in layout.label_names:
         for name in layout.names("train", label):
             try:
-                return pictures.header(layout.root / name)
+                return decode.header(layout.root / name)
             except DataError as error:
                 trouble = trouble or error
     raise trouble or DataError(f"{layout.root}: no picture in it")

@@ -18,8 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ...base import pictures, progress
+from ...base import progress
 from ...base.errors import DataError, UsageError
+from ...base.pictures import decode
+from ...base.pictures.config import PictureConfig
 from . import folder_layout
 from .folder_layout import FolderLayout
 from .slices import Damaged, Example, ReadOptions
@@ -33,9 +35,13 @@ class FolderSource:
     root: Path
     lists: Path
     label_names: tuple[str, ...]
-    image_shape: tuple[int, int, int]
+    pictures: PictureConfig
     num_slices: int
     seed: int
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return self.pictures.image_shape
 
     def read(self, index: int) -> Iterator[Example | Damaged]:
         """Decodes the pictures of a slice, in shuffled order."""
@@ -44,7 +50,7 @@ class FolderSource:
             split, label, name = entries[position].split(b"\t", 2)
             path = self.root / os.fsdecode(name)
             try:
-                image = pictures.decode(path, self.image_shape)
+                image = decode.load(path, self.pictures)
             except DataError as error:
                 yield Damaged(str(error))
             else:
@@ -80,9 +86,8 @@ def plan(root: Path, options: ReadOptions) -> FolderSource:
         image_size = image_size or _common_size(scanned)
         colour = any(header.colour for part in scanned for header in part)
         channels = channels or (3 if colour else 1)
-    return FolderSource(
-        root, options.folder, layout.label_names, (*image_size, channels), num_slices, cut.seed
-    )
+    pictures = options.pictures((*image_size, channels))
+    return FolderSource(root, options.folder, layout.label_names, pictures, num_slices, cut.seed)
 
 
 def _deal(layout: FolderLayout, cut: Cut, folder: Path, num_slices: int) -> None:
@@ -105,19 +110,19 @@ def _deal(layout: FolderLayout, cut: Cut, folder: Path, num_slices: int) -> None
                 file.writelines(lines)
 
 
-def _scan(root: Path, lists: Path, index: int) -> dict[pictures.Header, tuple[int, Path]]:
+def _scan(root: Path, lists: Path, index: int) -> dict[decode.Header, tuple[int, Path]]:
     """The headers in a slice: of each the number of pictures, and the first."""
-    scanned: dict[pictures.Header, tuple[int, Path]] = {}
+    scanned: dict[decode.Header, tuple[int, Path]] = {}
     for entry in _entries(lists, index):
         path = root / os.fsdecode(entry.split(b"\t", 2)[2])
         with contextlib.suppress(DataError):  # Decoding it will fail too, and that is counted.
-            header = pictures.header(path)
+            header = decode.header(path)
             count, first = scanned.get(header, (0, path))
             scanned[header] = count + 1, first
     return scanned
 
 
-def _common_size(scanned: list[dict[pictures.Header, tuple[int, Path]]]) -> tuple[int, int]:
+def _common_size(scanned: list[dict[decode.Header, tuple[int, Path]]]) -> tuple[int, int]:
     counts: collections.Counter[tuple[int, int]] = collections.Counter()
     firsts: dict[tuple[int, int], Path] = {}
     for part in scanned:

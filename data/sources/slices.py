@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from ...base.pictures.config import PictureConfig
 from .stratify import Cut
 
 T = TypeVar("T")
@@ -70,6 +71,7 @@ class ReadOptions:
     Attributes:
       image_size: (height, width) of all images; None: their own, which must be equal.
       channels: 1 or 3; None: as the images have it.
+      fit, digits: what is done with pictures; see `PictureConfig`.
       num_shards: the number of slices of each file or folder; None: by its size.
       cut: from the names of the splits that the source has to the cut of its training split.
       executor: runs a first pass over the slices.
@@ -78,10 +80,16 @@ class ReadOptions:
 
     image_size: tuple[int, int] | None
     channels: int | None
+    fit: str
+    digits: bool
     num_shards: int | None
     cut: Callable[[set[str]], Cut]
     executor: Executor
     folder: Path
+
+    def pictures(self, image_shape: tuple[int, int, int]) -> PictureConfig:
+        """How pictures become images of this shape."""
+        return PictureConfig(image_shape, self.fit, self.digits)
 
     def num_slices(self, images: int, image_bytes: int) -> int:
         """The number of slices for this many images of this size."""

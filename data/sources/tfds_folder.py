@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ...base import pictures, progress
+from ...base import progress
 from ...base.errors import DataError, UsageError, first_line
+from ...base.pictures import decode
+from ...base.pictures.config import PictureConfig
 from ...base.tf import tf, tfds
 from ..dataset import shards_of
 from ..pipeline import records
@@ -45,6 +47,8 @@ class TfdsSlice(CountedSlice):
 class TfdsSource(CountedSource[TfdsSlice]):
     """Shards of pictures; a `slices.Source`."""
 
+    pictures: PictureConfig
+
     def read(self, index: int) -> Iterator[Example | Damaged]:
         """Decodes the pictures of a shard, in order."""
         part = self.slices[index]
@@ -53,7 +57,7 @@ class TfdsSource(CountedSource[TfdsSlice]):
             (split,) = self.splits_of(part, [str(label)], seen)
             place = Path(f"{part.shard.path}, record {number}")
             try:
-                image = pictures.decode(place, self.image_shape, content)
+                image = decode.load(place, self.pictures, content)
             except DataError as error:
                 yield Damaged(str(error))
                 continue
@@ -89,12 +93,14 @@ def plan(directory: Path, options: ReadOptions) -> TfdsSource:
     if not slices or slices[0].split != "train":
         raise DataError(f"{directory}: has no training split, but {', '.join(sizes) or 'none'}")
     counted, totals = count(slices, _labels, options.executor, "counting labels")
+    shape = (*options.image_size, options.channels or features["image"].shape[-1] or 3)
     return TfdsSource(
         tuple(features["label"].names),
-        (*options.image_size, options.channels or features["image"].shape[-1] or 3),
+        shape,
         counted,
         options.cut({part.split for part in slices}),
         totals,
+        options.pictures(shape),
     )
 
 

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,8 +22,9 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from ...base import export_layout
+from ...base import configs, export_layout
 from .. import signatures
+from ..functions import TrainedModel
 from . import compact
 
 _NAME = "TFLITE_METADATA"
@@ -58,14 +61,16 @@ _Field: TypeAlias = int | _Pointed
 
 
 def add(
-    content: bytes, signature: signatures.Signature, label_names: tuple[str, ...], description: str
+    content: bytes, signature: signatures.Signature, trained: TrainedModel, description: str
 ) -> bytes:
-    """A TFLite file with metadata and labels inside; the same bytes for the same arguments.
+    """A TFLite file with metadata inside; the same bytes for the same arguments.
+
+    Two files are in it: the labels, and how a picture becomes the model's input.
 
     Args:
       content: the file, of one subgraph.
       signature: that it carries; its words go into the metadata.
-      label_names: by class number.
+      trained: what the file was made of.
       description: of the model.
     """
     model: compact.Model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
@@ -77,8 +82,10 @@ def add(
     model.buffers = [*model.buffers, schema.BufferT(data=data)]
     model.metadata = [*(model.metadata or []), entry]
     compact.shorten_names(model)
-    lines = "".join(f"{name}\n" for name in label_names)
-    return _with_file(compact.packed(model), export_layout.LABELS, lines)
+    lines = "".join(f"{name}\n" for name in trained.label_names)
+    words = json.dumps(configs.to_config(trained.pictures))
+    packed = compact.packed(model)
+    return _with_files(packed, {export_layout.LABELS: lines, export_layout.PICTURES: words})
 
 
 def _take_in(model: compact.Model, content: bytes) -> None:
@@ -169,11 +176,12 @@ def _write(builder: flatbuffers.Builder, value: _Pointed) -> int:
     return builder.EndObject()
 
 
-def _with_file(content: bytes, name: str, text: str) -> bytes:
+def _with_files(content: bytes, texts: Mapping[str, str]) -> bytes:
     """A file with a zip archive behind it; uncompressed, since readers map it into memory."""
     file = io.BytesIO(content)
     with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as archive:
-        info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-        info.external_attr = 0o644 << 16  # As `unzip` leaves it.
-        archive.writestr(info, text.encode())
+        for name, text in texts.items():
+            info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            info.external_attr = 0o644 << 16  # As `unzip` leaves it.
+            archive.writestr(info, text.encode())
     return file.getvalue()

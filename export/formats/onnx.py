@@ -42,7 +42,7 @@ def write(trained: TrainedModel, folder: Path) -> None:
     Raises:
       UserError: the model holds an op that tf2onnx does not know.
     """
-    saved_model.write_labels(folder, trained.label_names)
+    saved_model.write_description(folder, trained)
     (folder / export_layout.ONNX_FILE).write_bytes(_convert(trained))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ...base import export_layout
+from ...base import configs, export_layout, files
 from ...base.tf import keras, tf
 from ...serving.artifacts import Outputs, SavedModel, read_labels
 from .. import functions, signatures
@@ -27,9 +27,9 @@ FUNCTIONS = {
 
 
 def write(trained: TrainedModel, folder: Path) -> None:
-    """Writes the SavedModel and its labels into a folder that does not exist."""
+    """Writes the SavedModel, with labels and picture record, into a folder that does not exist."""
     write_signatures(trained, folder, signatures.SAVED_MODEL)
-    write_labels(folder / export_layout.ASSETS, trained.label_names)
+    write_description(folder / export_layout.ASSETS, trained)
 
 
 def write_signatures(
@@ -55,11 +55,12 @@ def write_signatures(
     _name_methods(folder / export_layout.SAVED_MODEL_FILE, carried)
 
 
-def write_labels(folder: Path, label_names: tuple[str, ...]) -> None:
-    """Writes the label names into a folder, one a line, by class number."""
+def write_description(folder: Path, trained: TrainedModel) -> None:
+    """Writes the label names, one a line, by class number; and how pictures become images."""
     folder.mkdir(parents=True, exist_ok=True)
-    lines = "".join(f"{name}\n" for name in label_names)
+    lines = "".join(f"{name}\n" for name in trained.label_names)
     (folder / export_layout.LABELS).write_text(lines, encoding="utf-8")
+    files.write_json(folder / export_layout.PICTURES, configs.to_config(trained.pictures))
 
 
 def _name_methods(path: Path, carried: tuple[signatures.Signature, ...]) -> None:

@@ -82,7 +82,7 @@ def write(
     Raises:
       UserError: the model holds an op that TFLite has not.
     """
-    saved_model.write_labels(folder, trained.label_names)
+    saved_model.write_description(folder, trained)
     quantizers: dict[Variant, Callable[[bytes], bytes]] = {
         FLOAT16: quantize.float16,
         DYNAMIC_INT8: quantize.dynamic_int8,
@@ -102,7 +102,7 @@ def write(
                 converted[signature] = from_saved_model(source, signature.name)
         content = quantizers.get(variant, bytes)(converted[signature])
         description = f"{images}; {variant.meaning}"
-        content = metadata.add(content, signature, trained.label_names, description)
+        content = metadata.add(content, signature, trained, description)
         (folder / variant.file).write_bytes(content)
         if variant is INT8 and options.c_header:
             header = c_header.render(content, trained.name, trained.label_names)

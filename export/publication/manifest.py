@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...base import export_layout, files
+from ...base import configs, export_layout, files
 from ...base.files import JsonObject
 from ...models.evaluation.metrics import Evaluation, of_probabilities
 from ...models.run.config import RunConfig
@@ -74,6 +74,7 @@ class Version:
             "version": self.number,
             "created": self.created,
             "labels": self.source.config.label_names,
+            "pictures": configs.to_config(self.source.config.pictures),
             "figures": {name: figures[name] for name in _FIGURES},
             "verified_on": {
                 "split": self.split,

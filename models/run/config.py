@@ -9,6 +9,7 @@ from ... import __version__
 from ...base import configs, progress
 from ...base.errors import DataError, UserError
 from ...base.files import JsonObject
+from ...base.pictures.config import PictureConfig, unrecorded
 from ...data.dataset import Dataset, open_dataset
 from ...data.pipeline.preprocess import Preprocess
 from ..recipe import PipelineConfig, Recipe
@@ -51,6 +52,8 @@ class RunConfig:
       recipe_name: the recipe that the flags started from; `recipe` is the one after them.
       data_dir: where the dataset lay.
       seed: of weights and order.
+      recorded_pictures: how a picture file becomes an image of the dataset; None in runs from
+        before it was recorded.
     """
 
     model: str
@@ -61,6 +64,13 @@ class RunConfig:
     pipeline: PipelineConfig
     data_dir: str
     seed: int
+    recorded_pictures: PictureConfig | None = None
+
+    @property
+    def pictures(self) -> PictureConfig:
+        """How a picture file becomes an image of the dataset."""
+        shape = self.preprocess.image_shape
+        return self.recorded_pictures or unrecorded(self.dataset.name, shape)
 
     @property
     def label_names(self) -> tuple[str, ...]:

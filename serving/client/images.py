@@ -56,15 +56,6 @@ def image_shape(
     )
 
 
-def class_count(signature: Signature) -> int | None:
-    """How many classes a signature tells apart, where its outputs say so."""
-    for name in _PROBABILITIES:
-        info = signature.outputs.get(name)
-        if info is not None and info.shape is not None and len(info.shape) == 2:
-            return info.shape[1]
-    return None
-
-
 def batches(
     pixels: np.ndarray, signature: Signature, batch: int
 ) -> Iterator[dict[str, np.ndarray]]:

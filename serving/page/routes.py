@@ -14,9 +14,10 @@ from pathlib import Path
 
 from aiohttp import web
 
-from ...base import export_layout, pictures
+from ...base import export_layout
 from ...base.errors import DataError
-from .. import picture
+from ...base.pictures import decode
+from .. import artifacts
 from ..core.inference import Target
 from ..core.manager import Manager
 from ..protocol.status import StatusError, invalid
@@ -150,7 +151,7 @@ def _decoded(content: bytes, shape: tuple[int, int, int], folder: Path) -> bytes
       DataError: it is not a picture, or a small file of one that fills the memory.
     """
     name = Path("the picture")
-    height, width = pictures.header(name, content).size
+    height, width = decode.header(name, content).size
     if width * height > _MOST_PIXELS:
         raise DataError(f"{name}: {width}x{height} pixels, over {_MOST_PIXELS // 10**6} million")
-    return picture.load(name, shape, versions.labels_of(folder), content).tobytes()
+    return decode.load(name, artifacts.pictures_of(folder, shape), content).tobytes()

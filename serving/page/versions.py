@@ -7,7 +7,7 @@ from pathlib import Path
 from ...base import export_layout, files
 from ...base.errors import UserError
 from ...base.files import JsonObject
-from .. import picture
+from .. import artifacts
 from ..core.inference import Target
 from ..core.manager import Manager
 from ..core.servable import Servable
@@ -115,7 +115,7 @@ def _version(manager: Manager, target: Target) -> Version:
         kind="TFLite" if (folder / export_layout.TFLITE_FILE).is_file() else "SavedModel",
         labels=labels,
         image_shape=shape,
-        is_of_digits=shape is not None and picture.is_of_digits(shape, labels),
+        is_of_digits=shape is not None and artifacts.pictures_of(folder, shape).digits,
         activations=_ACTIVATIONS in signatures,
         tflite=tflite_of(folder) is not None,
         samples=_json(folder / export_layout.EXTRA / export_layout.SAMPLES_FACTS),

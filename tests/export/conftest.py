@@ -16,7 +16,7 @@ from support import export
 def trained_model(well_trained):
     """The model behind `exported`, as the exporter takes it. Do not change it."""
     config, model = Run(well_trained.workdir).load()
-    return TrainedModel(model, config.preprocess, config.label_names)
+    return TrainedModel(model, config.preprocess, config.label_names, config.pictures)
 
 
 @pytest.fixture(scope="session")

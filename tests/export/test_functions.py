@@ -8,6 +8,7 @@ import PIL.Image
 import pytest
 
 from digitline.base.examples import image_example
+from digitline.base.pictures.config import PictureConfig
 from digitline.base.tf import keras, tf
 from digitline.export import functions
 from digitline.models import registry
@@ -113,7 +114,9 @@ def test_activations_are_the_outputs_of_the_layers(name, test_images):
     recipe = network.RECIPES["best"]
     preprocess = registry.preprocess(network, (28, 28, 1), recipe)
     model = network.build(preprocess.output_shape, 10)
-    trained = functions.TrainedModel(model, preprocess, tuple("0123456789"))
+    trained = functions.TrainedModel(
+        model, preprocess, tuple("0123456789"), PictureConfig(preprocess.image_shape)
+    )
     images = test_images[0][:5]
     outputs = functions.activations(trained)(tf.constant(images))
     names = sorted(outputs)
@@ -134,7 +137,9 @@ def test_names_of_layers_do_not_depend_on_what_was_made_before():
     names = []
     for _ in range(2):
         model = network.build(preprocess.output_shape, 10)
-        trained = functions.TrainedModel(model, preprocess, tuple("0123456789"))
+        trained = functions.TrainedModel(
+            model, preprocess, tuple("0123456789"), PictureConfig(preprocess.image_shape)
+        )
         names.append(sorted(functions.activations(trained)(tf.zeros([1, 28, 28, 1], tf.uint8))))
     assert names[0] == names[1]
     assert names[0][0] == "01_conv2d_1"

@@ -2,7 +2,7 @@
 //
 // A digit becomes as MNIST's are: light on black, in a box of 20 of 28 pixels, its aspect kept,
 // with its centre of mass at the centre of the image (Y. LeCun, C. Cortes, C. Burges, "The MNIST
-// database of handwritten digits", http://yann.lecun.com/exdb/mnist/). serving/digit.py does
+// database of handwritten digits", http://yann.lecun.com/exdb/mnist/). base/pictures/digits.py does
 // the same with pictures.
 
 const BOX_SHARE = 20 / 28;

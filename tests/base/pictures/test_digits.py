@@ -5,11 +5,12 @@ import PIL.Image
 import pytest
 
 from digitline.base.errors import DataError
-from digitline.serving import picture
-from digitline.serving.digit import find_digit
+from digitline.base.pictures import decode
+from digitline.base.pictures.config import PictureConfig
+from digitline.base.pictures.digits import find_digit
 
 SHAPE = (28, 28, 1)
-DIGITS = tuple("0123456789")
+DIGITS = PictureConfig(SHAPE, digits=True)
 
 
 @pytest.fixture
@@ -17,9 +18,9 @@ def digit(test_images):
     return test_images[0][0, :, :, 0]
 
 
-def load(image, path, labels=DIGITS, shape=SHAPE, **options):
+def load(image, path, config=DIGITS, **options):
     image.save(path, **options)
-    return picture.load(path, shape, labels)
+    return decode.load(path, config)
 
 
 def test_a_picture_of_the_models_size_is_taken_pixel_by_pixel(test_images, tmp_path):
@@ -129,7 +130,7 @@ def test_a_thin_line_and_a_blank_page(tmp_path):
 
 def test_other_things_than_digits_are_resized_and_not_inverted(tmp_path):
     image = PIL.Image.new("RGB", (64, 64), (250, 10, 20))
-    found = load(image, tmp_path / "a.png", labels=("cat", "dog"), shape=(32, 32, 3))
+    found = load(image, tmp_path / "a.png", PictureConfig((32, 32, 3)))
     assert found.shape == (32, 32, 3)
     np.testing.assert_array_equal(found, np.broadcast_to([250, 10, 20], (32, 32, 3)))
 
@@ -147,4 +148,4 @@ def test_rejects_a_file_that_is_not_a_picture(tmp_path, digit):
         (tmp_path, "a folder, not a picture"),
     ):
         with pytest.raises(DataError, match=f"^{re.escape(str(path))}: {message}"):
-            picture.load(path, SHAPE, DIGITS)
+            decode.load(path, DIGITS)

@@ -1,6 +1,5 @@
 """The variant for MediaPipe: by MediaPipe's own Image Classifier where it is installed."""
 
-import io
 import json
 import zipfile
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 
 from digitline.base.errors import VerificationError
+from digitline.base.pictures.config import PictureConfig
 from digitline.base.tf import keras, tf
 from digitline.data.pipeline.preprocess import Preprocess
 from digitline.export import functions
@@ -50,7 +50,9 @@ def test_the_gate_refuses_another_grey(well_trained, tmp_path, monkeypatch):
 def test_images_of_three_channels_are_taken_as_they_are():
     model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2)])
     preprocess = Preprocess((4, 4, 3), 4, 4)
-    trained = functions.TrainedModel(model, preprocess, ("a", "b"))
+    trained = functions.TrainedModel(
+        model, preprocess, ("a", "b"), PictureConfig(preprocess.image_shape)
+    )
     images = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 3)).astype(np.float32)
     outputs = mediapipe.classify_rgb(trained)(tf.constant(images))
     expected = functions.probabilities(trained)(tf.constant(images))
@@ -130,4 +132,4 @@ def test_mediapipes_own_reader_reads_the_metadata(file):
     (labels,) = probabilities.associatedFiles
     assert labels.name == b"labels.txt"
     assert labels.type == words.AssociatedFileType.TENSOR_AXIS_LABELS
-    assert zipfile.ZipFile(io.BytesIO(file.read_bytes())).namelist() == ["labels.txt"]
+    assert zipfile.ZipFile(file).namelist() == ["labels.txt", "pictures.json"]

@@ -1,3 +1,5 @@
+import dataclasses
+import json
 import zipfile
 from pathlib import Path
 
@@ -35,13 +37,14 @@ def test_every_file_carries_its_labels(variant, exported):
     assert f"Raw 28x28x1 images to 10 classes; {variant.meaning}".encode() in content
 
 
-def test_unzip_unpacks_the_labels(exported, tmp_path):
+def test_unzip_unpacks_labels_and_picture_record(exported, tmp_path):
     with zipfile.ZipFile(exported.tflite) as archive:
         assert archive.testzip() is None
-        (info,) = archive.infolist()
-        assert info.compress_type == zipfile.ZIP_STORED
+        assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
         archive.extractall(tmp_path)
     assert (tmp_path / "labels.txt").read_text() == "".join(f"{each}\n" for each in TEN)
+    record = {"image_shape": [28, 28, 1], "fit": "pad", "digits": True}
+    assert json.loads((tmp_path / "pictures.json").read_text()) == record
 
 
 def test_what_was_in_the_file_stays(exported):
@@ -51,11 +54,11 @@ def test_what_was_in_the_file_stays(exported):
     assert content[4:8] == b"TFL3"
 
 
-def test_the_same_arguments_give_the_same_bytes(exported):
+def test_the_same_arguments_give_the_same_bytes(exported, trained_model):
     content = exported.tflite.read_bytes()
-    names = ("é", "a b", '"')
+    trained = dataclasses.replace(trained_model, label_names=("é", "a b", '"'))
     first, second = (
-        metadata.add(content, signatures.TFLITE_DEFAULT, names, "twice") for _ in range(2)
+        metadata.add(content, signatures.TFLITE_DEFAULT, trained, "twice") for _ in range(2)
     )
     assert first == second
 
@@ -69,11 +72,12 @@ def test_files_without_labels(tmp_path):
     assert metadata.labels(path) == ()
 
 
-def test_names_of_any_letters(exported, tmp_path):
+def test_names_of_any_letters(exported, trained_model, tmp_path):
     path = tmp_path / "model.tflite"
     names = ("zéro", "ein s", '"2"')
+    trained = dataclasses.replace(trained_model, label_names=names)
     content = exported.tflite.read_bytes()
-    path.write_bytes(metadata.add(content, signatures.TFLITE_DEFAULT, names, "d"))
+    path.write_bytes(metadata.add(content, signatures.TFLITE_DEFAULT, trained, "d"))
     assert metadata.labels(path) == names
 
 

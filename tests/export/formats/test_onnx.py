@@ -1,3 +1,4 @@
+import dataclasses
 import importlib.util
 import json
 from pathlib import Path
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 
 from digitline.base.errors import UserError, VerificationError
+from digitline.base.pictures.config import PictureConfig
 from digitline.base.tf import keras, tf
 from digitline.data.pipeline.preprocess import Preprocess
 from digitline.export import functions
@@ -71,7 +73,7 @@ def test_onnx_runtime_without_tensorflow_gets_the_models_answers(
 def test_the_folder_holds_the_file_its_labels_and_its_manifest(file):
     assert [*file.parts[-4:]] == ["onnx", "lenet5", "1", "model.onnx"]
     names = sorted(path.name for path in file.parent.iterdir())
-    assert names == ["labels.txt", "manifest.json", "model.onnx"]
+    assert names == ["labels.txt", "manifest.json", "model.onnx", "pictures.json"]
     manifest = json.loads((file.parent / "manifest.json").read_text())
     (artifact,) = manifest["artifacts"]
     assert artifact["signatures"]["serving_default"]["inputs"] == {
@@ -104,7 +106,9 @@ def test_every_network_converts(name, tmp_path):
     network = registry.get(name)
     preprocess = registry.preprocess(network, (28, 28, 1), network.RECIPES["best"])
     model = network.build(preprocess.output_shape, 10)
-    trained = functions.TrainedModel(model, preprocess, tuple("0123456789"))
+    trained = functions.TrainedModel(
+        model, preprocess, tuple("0123456789"), PictureConfig(preprocess.image_shape)
+    )
     onnx.write(trained, tmp_path)
     images = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1), np.uint8)
     outputs = onnx.open_file(tmp_path / "model.onnx").run("serving_default", images)
@@ -118,7 +122,9 @@ def test_resized_coloured_images(tmp_path):
         [keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(3)]
     )
     preprocess = Preprocess((12, 10, 3), 8, 8, "resize", 0.5, 0.25)
-    trained = functions.TrainedModel(model, preprocess, ("a", "b", "c"))
+    trained = functions.TrainedModel(
+        model, preprocess, ("a", "b", "c"), PictureConfig(preprocess.image_shape)
+    )
     onnx.write(trained, tmp_path)
     images = np.random.default_rng(0).integers(0, 256, (4, 12, 10, 3), np.uint8)
     outputs = onnx.open_file(tmp_path / "model.onnx").run("serving_default", images)
@@ -133,7 +139,7 @@ def test_the_gate_refuses_a_file_without_the_weights(well_trained, tmp_path, mon
     def convert(trained):
         model = keras.models.clone_model(trained.model)
         model.set_weights([np.zeros_like(value) for value in model.get_weights()])
-        return real(functions.TrainedModel(model, trained.preprocess, trained.label_names))
+        return real(dataclasses.replace(trained, model=model))
 
     monkeypatch.setattr(onnx, "_convert", convert)
     with pytest.raises(VerificationError, match=r"^ONNX, serving_default: disagrees with the"):

@@ -23,7 +23,7 @@ def reference(trained_model, test_images):
 def verify_saved_model(reference, written, folder, *carried):
     """Writes a SavedModel of one model, and compares it with another."""
     saved_model.write_signatures(written, folder, carried)
-    saved_model.write_labels(folder / "assets", written.label_names)
+    saved_model.write_description(folder / "assets", written)
     artifact = dataclasses.replace(saved_model.ARTIFACT, signatures=carried)
     return list(comparisons(artifact, folder, reference))
 
@@ -137,9 +137,9 @@ def test_refuses_a_fault_in_one_signature(
 
 
 def test_refuses_swapped_labels_in_the_graph(reference, trained_model, tmp_path, monkeypatch):
-    write = saved_model.write_labels
+    write = saved_model.write_description
     monkeypatch.setattr(
-        saved_model, "write_labels", lambda folder, _: write(folder, trained_model.label_names)
+        saved_model, "write_description", lambda folder, _: write(folder, trained_model)
     )
     with pytest.raises(VerificationError, match=r"^SavedModel, classify: disagrees"):
         verify_saved_model(
@@ -159,7 +159,8 @@ def test_refuses_labels_in_another_order(verify, reference, trained_model, tmp_p
 
 def test_refuses_other_labels_inside_a_file(reference, trained_model, tmp_path, monkeypatch):
     add = metadata.add
-    monkeypatch.setattr(metadata, "add", lambda *arguments: add(*arguments[:2], ("7",), "d"))
+    other = dataclasses.replace(trained_model, label_names=("7",))
+    monkeypatch.setattr(metadata, "add", lambda *arguments: add(*arguments[:2], other, "d"))
     with pytest.raises(VerificationError, match=r"^model\.tflite: its labels are 7 inside, 0, 1"):
         verify_tflite(reference, trained_model, tmp_path / "made")
 
@@ -179,10 +180,9 @@ def test_refuses_a_model_that_lost_its_weights_in_conversion(reference, trained_
     plain = Plain()
     tf.saved_model.save(plain, str(tmp_path / "plain"), {"serving_default": plain.serve})
     content = tflite.from_saved_model(tmp_path / "plain")
-    names = trained_model.label_names
-    saved_model.write_labels(tmp_path, names)
+    saved_model.write_description(tmp_path, trained_model)
     (tmp_path / "model.tflite").write_bytes(
-        metadata.add(content, signatures.TFLITE_DEFAULT, names, "plain")
+        metadata.add(content, signatures.TFLITE_DEFAULT, trained_model, "plain")
     )
     (artifact,) = tflite.artifacts(FLOAT32)
     with pytest.raises(VerificationError, match="disagrees") as caught:

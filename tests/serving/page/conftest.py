@@ -3,6 +3,7 @@ import shutil
 import pytest
 from served import serving
 
+from digitline.base.pictures.config import PictureConfig
 from digitline.export import functions
 from digitline.export.formats import saved_model
 from digitline.models import registry
@@ -23,7 +24,9 @@ def server(exported, tmp_path_factory):
     network = registry.get("softmax")
     preprocess = registry.preprocess(network, (28, 28, 1), network.RECIPES["best"])
     model = network.build(preprocess.output_shape, 10)
-    subject = functions.TrainedModel(model, preprocess, tuple("0123456789"))
+    subject = functions.TrainedModel(
+        model, preprocess, tuple("0123456789"), PictureConfig((28, 28, 1), digits=True)
+    )
     saved_model.write(subject, folder / "softmax/1")
     tiny = folder / "exports" / exported.saved_model.parent.relative_to(exported.export_dir)
     paths = {"tiny": tiny} | {name: folder / name for name in ("no_tflite", "boxed", "softmax")}

@@ -10,7 +10,9 @@ import pytest
 from served import serving
 
 from digitline.base.errors import UsageError
-from digitline.serving import picture, serve
+from digitline.base.pictures import decode
+from digitline.base.pictures.config import PictureConfig
+from digitline.serving import serve
 from digitline.serving.flags import ServeOptions
 from digitline.serving.page import versions
 from digitline.serving.predict import BOXED
@@ -91,7 +93,7 @@ def test_a_picture_becomes_pixels_as_predict_makes_them(server, test_images, tmp
     content = (tmp_path / "drawn.png").read_bytes()
     status, _, pixels = server.fetch(f"{VERSION}/picture", content)
     assert status == 200
-    expected = picture.load(tmp_path / "drawn.png", (28, 28, 1), tuple("0123456789"))
+    expected = decode.load(tmp_path / "drawn.png", PictureConfig((28, 28, 1), digits=True))
     assert pixels == expected.tobytes()
     status, _, said = server.fetch(f"{VERSION}/picture", b"not a picture")
     assert (status, b"not a picture" in said) == (400, True)

@@ -1,0 +1,44 @@
+"""How a picture file becomes an image of a dataset, as a value that travels along the line.
+
+It is recorded in the dataset's metadata when it is prepared, and from there in the run's
+configuration, in the exports and in their manifests. Whoever turns a picture into a model's
+input (`prepare`, `predict`, the server's page, `predict_bytes`, the gate) does what it says.
+"""
+
+import dataclasses
+
+FITS = ("pad", "crop", "stretch")
+# Datasets whose images were made as MNIST's: light on black, in a box of 20 of 28 pixels,
+# centred by mass.
+_AS_MNIST = ("mnist", "qmnist", "emnist")
+
+
+@dataclasses.dataclass(frozen=True)
+class PictureConfig:
+    """What is done with a picture, after it is turned as EXIF says and put on paper.
+
+    Attributes:
+      image_shape: (height, width, channels) of the image; 1 or 3 channels.
+      fit: how a picture of another aspect gets there. `pad`: whole, between margins of the
+        colour of its border. `crop`: its middle. `stretch`: whole, its aspect not kept.
+      digits: whether it holds a digit that is to be found: made light on black, and in a picture
+        of another size cut out, scaled and centred as MNIST's are. Then `fit` does not count.
+    """
+
+    image_shape: tuple[int, int, int]
+    fit: str = "stretch"
+    digits: bool = False
+
+    def __post_init__(self):
+        if self.fit not in FITS:
+            raise ValueError(f"Expected fit to be one of {FITS}. Received: {self.fit!r}")
+
+
+def unrecorded(name: str, image_shape: tuple[int, int, int]) -> PictureConfig:
+    """For a dataset that records none: what it was prepared by before there were records.
+
+    Args:
+      name: of the dataset, with a configuration such as `emnist/letters`.
+      image_shape: (height, width, channels) of its images.
+    """
+    return PictureConfig(image_shape, digits=name.partition("/")[0] in _AS_MNIST)
