@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..base import command, export_layout, progress, tables
+from ..base import catalog, command, export_layout, progress, tables
 from ..base.command_flags import flag, flag_values, read
 from ..base.errors import UsageError, UserError
 from . import latency
@@ -32,7 +32,11 @@ _TIMED = 200
 class FormatsOptions:
     """Which version to measure, and on which images."""
 
-    workdir: Path = flag(Path("runs/lenet5"), "Run folder of the trained model.", group=_WHAT)
+    workdir: Path | None = flag(
+        None,
+        "Run folder of the trained model (default: the newest finished run in runs).",
+        group=_WHAT,
+    )
     export_dir: Path = flag(Path("exports"), "Root folder of exports.", group=_WHAT)
     model_name: str | None = flag(
         None, "Name that it was published under (default: the network's).", group=_WHAT
@@ -111,7 +115,7 @@ def run(options: FormatsOptions, seconds: float = latency.SECONDS) -> Measured:
     from ..models.run.folder import Run
     from .gate.comparison import reference_probabilities
 
-    folder = Run(options.workdir)
+    folder = Run(options.workdir or catalog.newest_run())
     config, model = folder.load()
     dataset = open_run_dataset(config, options.data_dir)
     images, labels = (tensor.numpy() for tensor in load(dataset.split(options.split)))

@@ -53,7 +53,11 @@ class ExportOptions:
       UsageError: the options do not go together.
     """
 
-    workdir: Path = flag(Path("runs/lenet5"), "Run folder of a finished training.", group=_WHAT)
+    workdir: Path | None = flag(
+        None,
+        "Run folder of a finished training (default: the newest finished run in runs).",
+        group=_WHAT,
+    )
     export_dir: Path = flag(Path("exports"), "Root folder of exports.", group=_WHAT)
     model_name: str | None = flag(
         None, "Name to publish under (default: the network's name).", group=_WHAT

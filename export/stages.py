@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..base import export_layout, files, progress
+from ..base import catalog, export_layout, files, progress
 from ..data.pipeline import salvage
 from ..data.pipeline.records import load
 from ..models.run.config import open_run_dataset
@@ -96,7 +96,7 @@ def export(options: ExportOptions) -> Exported:
 
 def _load(options: ExportOptions) -> Source:
     """Reads the run, the images of --split, and the first training images for int8's ranges."""
-    folder = Run(options.workdir)
+    folder = Run(options.workdir or catalog.newest_run())
     config, model = folder.load()
     dataset = open_run_dataset(config, options.data_dir)
     names = [options.split]

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from ..base import command, command_flags
+from ..base import catalog, command, command_flags
 from ..base.errors import UsageError
 from ..base.export_layout import SAVED_MODEL, TFLITE
-from .evaluation.options import DEFAULT_RUN, EvaluateOptions
+from .evaluation.options import EvaluateOptions
 from .evaluation.result import Result, text
 
 FLAGS = command_flags.flag_values(EvaluateOptions)
@@ -28,7 +28,8 @@ def run(options: EvaluateOptions) -> Result:
         )
     if len(options.workdir) > 1:
         return runs.evaluate_ensemble([Path(folder) for folder in options.workdir], options)
-    return runs.evaluate(Path(*options.workdir or [DEFAULT_RUN]), options)
+    workdir = Path(*options.workdir) if options.workdir else catalog.newest_run()
+    return runs.evaluate(workdir, options)
 
 
 COMMAND = command.Command(

@@ -48,14 +48,14 @@ def run(options: TrainOptions) -> Result:
         with tempfile.TemporaryDirectory(prefix="digitline-") as folder:
             # The folder is gone when the result is read.
             return dataclasses.replace(_train(options, Path(folder)), workdir=None)
-    return _train(options, options.workdir or Path("runs", options.model))
+    return _train(options, options.workdir)
 
 
-def _train(options: TrainOptions, workdir: Path) -> Result:
+def _train(options: TrainOptions, workdir: Path | None) -> Result:
     # The imports in functions load TensorFlow.
     from ..base.tf import tf
     from ..data.dataset import open_dataset
-    from .run.folder import Run
+    from .run.folder import Run, default_folder
     from .training.selection import select
 
     if options.pipeline.deterministic:
@@ -64,7 +64,7 @@ def _train(options: TrainOptions, workdir: Path) -> Result:
     dataset = open_dataset(options.data_dir, name)
     selection = select(options, dataset)
     config = _config(options, dataset, selection)
-    folder = Run(workdir)
+    folder = default_folder(config) if workdir is None else Run(workdir)
     split = config.dataset.validation_split
     with folder.training(config, options.overwrite):
         reused = folder.finished
@@ -74,7 +74,7 @@ def _train(options: TrainOptions, workdir: Path) -> Result:
             _train_and_report(options, folder, config, selection)
         figures = folder.evaluation_of(split) or _evaluate_again(options, folder, selection)
     return Result(
-        workdir=workdir,
+        workdir=folder.workdir,
         model=options.model,
         recipe=options.recipe,
         dataset=dataset.name,

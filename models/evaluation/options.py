@@ -9,7 +9,6 @@ from ...data import flags
 
 _what = partial(flag, group="What to evaluate (one of these)")
 _data = partial(flag, group="Data")
-DEFAULT_RUN = Path("runs/lenet5")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,8 +17,8 @@ class EvaluateOptions:
 
     workdir: tuple[str, ...] = _what(
         (),
-        f"Run folder of a finished training (default: {DEFAULT_RUN}). Several, with commas between "
-        "them, are evaluated as an ensemble: the mean of their probabilities.",
+        "Run folder of a finished training (default: the newest finished run in runs). Several, "
+        "with commas between them, are evaluated as an ensemble: the mean of their probabilities.",
     )
     saved_model: Path | None = _what(
         None, "Folder of a SavedModel, or of its versions: the newest counts."

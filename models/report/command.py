@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from absl.flags import FlagValues
 
-from ...base import command
+from ...base import catalog, command
 from ...base.command_flags import flag_values, read
 from ...base.errors import UsageError, UserError
 from . import results
@@ -23,13 +23,12 @@ def options_of(values: FlagValues, arguments: list[str]) -> ReportOptions:
     """The options that the flags state; arguments are more runs to compare.
 
     Raises:
-      UsageError: not exactly one thing is to be reported.
+      UsageError: several things are to be reported.
     """
     options = read(ReportOptions, values)
     named = [name for name in ("workdir", "compare", "results") if getattr(options, name)]
-    if len(named) != 1:
-        got = " and ".join(f"--{name}" for name in named) or "none"
-        raise UsageError(f"report what? Give one of --workdir, --compare, --results; got {got}")
+    if len(named) > 1:
+        raise UsageError(f"{' and '.join(f'--{name}' for name in named)}: give one of them")
     if arguments and not options.compare:
         raise UsageError(f"unexpected argument '{arguments[0]}': run folders go with --compare")
     if options.benchmark and not options.export_dir:
@@ -39,15 +38,15 @@ def options_of(values: FlagValues, arguments: list[str]) -> ReportOptions:
 
 def run(options: ReportOptions) -> "RunReport | Comparison | ResultsTable":
     """Makes the report of a run, the comparison, or the table."""
-    if options.workdir is not None:
-        return _report(options, options.workdir)
     if options.compare:
         from . import compare  # Loads TensorFlow.
 
         return compare.write(
             [Path(name) for name in options.compare], options.split, options.output
         )
-    return results.write(options.results_dir, options.readme)
+    if options.results:
+        return results.write(options.results_dir, options.readme)
+    return _report(options, options.workdir or catalog.newest_run())
 
 
 def _report(options: ReportOptions, workdir: Path) -> "RunReport":

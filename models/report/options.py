@@ -6,7 +6,7 @@ from pathlib import Path
 from ...base.command_flags import flag
 from ...data import flags
 
-_WHAT, _RUN = "What to report (one of these)", "The report of a run"
+_WHAT, _RUN = "What to report (at most one of these)", "The report of a run"
 _COMPARISON, _TABLE = "The comparison", "The table"
 
 
@@ -15,7 +15,10 @@ class ReportOptions:
     """What to report. The help texts of the flags say what each field means."""
 
     workdir: Path | None = flag(
-        None, "A run: report.html and figures/ are written into its folder.", group=_WHAT
+        None,
+        "A run: report.html and figures/ are written into its folder (default: the newest finished "
+        "run in runs).",
+        group=_WHAT,
     )
     compare: tuple[str, ...] = flag(
         (),

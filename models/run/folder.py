@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...base import catalog, configs, files
+from ...base import catalog, configs, files, progress
 from ...base.errors import DataError, UsageError, UserError, first_line
 from ...base.files import JsonObject
 from ...base.tf import keras
@@ -171,3 +171,24 @@ class Run:
             return RunConfig.from_config(config if isinstance(config, dict) else {})
         except DataError as error:
             raise UserError(f"{self.config}: {error}; restore it or train again") from None
+
+
+def default_folder(config: RunConfig) -> Run:
+    """Where a run goes that no folder is named for: `runs/<dataset>/<model>`.
+
+    A run that the last release began in `runs/<model>`, where all datasets shared one folder, goes
+    on there.
+    """
+    # A dataset may be named by a path.
+    names = (part for part in Path(config.dataset.name).parts if part not in (".", "..", "/"))
+    folder, former = (
+        Run(catalog.RUNS.joinpath(*names, config.model)),
+        Run(catalog.RUNS / config.model),
+    )
+    if folder.config.exists() or not former.config.exists():
+        return folder
+    with contextlib.suppress(UserError):
+        if not differences(former.load_config(), config):
+            progress.say(f"{former.workdir} holds this very run: it goes on there")
+            return former
+    return folder

@@ -68,7 +68,7 @@ class TrainOptions:
         "article: the article's own hyperparameters. best: the same layers, trained better.",
         words=registry.RECIPES,
     )
-    workdir: Path | None = _what(None, "Run folder (default: runs/<model>).")
+    workdir: Path | None = _what(None, "Run folder (default: runs/<dataset>/<model>).")
     seed: int = _what(0, "Seed of the weights and of the order.", at_least=0, at_most=2**31 - 1)
     overwrite: bool = _what(False, "Delete the run in --workdir and train again.")
 

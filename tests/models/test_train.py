@@ -10,8 +10,9 @@ import pytest
 
 from digitline.base.errors import UsageError, UserError
 from digitline.data import inspect
-from digitline.export import exporter
+from digitline.export import benchmark, exporter
 from digitline.models import evaluate, train
+from digitline.models.report import command as report
 from digitline.models.run.folder import Run
 from digitline.models.run.records import MetricsRow
 
@@ -60,6 +61,39 @@ def test_a_finished_run_is_not_trained_over(quick, data_dir, tmp_path):
     assert not again["reused"]
     assert Run(workdir).model.stat().st_mtime_ns > before
     assert (workdir / "notes.txt").read_text() == "mine"
+
+
+def test_without_a_workdir_dataset_and_model_name_it(
+    quick, data_dir, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    arguments = [word for word in quick_arguments(data_dir, "") if word != "--workdir="]
+    workdir = "runs/tiny_digits/softmax"
+    assert call(train.COMMAND, arguments)["workdir"] == workdir
+    assert call(evaluate.COMMAND, ["--split=train[:100]"])["workdir"] == workdir
+    said = capsys.readouterr().err
+    assert f"--workdir={workdir}: the newest finished run, softmax on tiny_digits" in said
+    # As the last release left it: no folder of the dataset.
+    (tmp_path / workdir).rename("runs/softmax")
+    assert call(train.COMMAND, arguments) == {
+        **call(train.COMMAND, [*arguments, "--workdir=runs/softmax"]),
+        "workdir": "runs/softmax",
+        "reused": True,
+    }
+    assert "runs/softmax holds this very run" in capsys.readouterr().err
+    other = call(train.COMMAND, [*arguments, "--max_steps=1"])
+    assert (other["workdir"], other["reused"]) == (workdir, False)
+
+
+@pytest.mark.parametrize(
+    "command", [evaluate.COMMAND, exporter.COMMAND, benchmark.COMMAND, report.COMMAND]
+)
+def test_without_a_finished_run_there_is_nothing_to_go_on_with(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["formats"] if command is benchmark.COMMAND else []
+    with pytest.raises(UserError, match="runs holds no finished run: train one first"):
+        call(command, words)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_evaluating_the_validation_split_leaves_the_run_as_it_is(quick, data_dir, tmp_path):

@@ -59,8 +59,8 @@ def test_json_has_every_seed(measured):
 
 
 def test_rejects_wrong_flags_and_files(measured, tmp_path):
-    with pytest.raises(UsageError, match="report what"):
-        call(report.COMMAND, [])
+    with pytest.raises(UsageError, match="--workdir and --results: give one of them"):
+        call(report.COMMAND, ["--results", f"--workdir={tmp_path}"])
     with pytest.raises(DataError, match=r"no accuracy-….json in it"):
         call(report.COMMAND, ["--results", f"--results_dir={tmp_path / 'none'}"])
     (measured / "README.md").write_text("nothing")
