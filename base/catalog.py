@@ -4,6 +4,7 @@ A run is a folder with `config.json`; it is finished if and only if `model.keras
 export is the folder of a published version: its manifest holds the `config.json` of its run.
 """
 
+import contextlib
 import dataclasses
 import datetime
 import os
@@ -18,6 +19,7 @@ from .files import JsonObject
 
 RUNS, EXPORTS = Path("runs"), Path("exports")
 RUN_CONFIG, RUN_MODEL, RUN_METRICS = "config.json", "model.keras", "metrics.jsonl"
+RUN_EVALUATION = "evaluation.json"
 # Folders inside a run's; no other runs lie in them.
 _INSIDE = {"checkpoints", "figures", "tensorboard", "cache", "salvaged"}
 
@@ -29,6 +31,7 @@ class RunFolder:
     Attributes:
       model, dataset, recipe: their names.
       epochs: that it is trained for.
+      validation_accuracy: 0 to 1; None where it is not recorded.
       finished: whether its trained model is there.
       changed: when its model was written, or else its last metrics; seconds since 1970.
       damage: why it cannot be used; the names are empty then.
@@ -39,6 +42,7 @@ class RunFolder:
     dataset: str = ""
     recipe: str = ""
     epochs: float = 0.0
+    validation_accuracy: float | None = None
     finished: bool = False
     changed: float = 0.0
     damage: str | None = None
@@ -155,7 +159,6 @@ def _run(workdir: Path) -> RunFolder:
     model = workdir / RUN_MODEL
     try:
         config = files.read_json(workdir / RUN_CONFIG)
-        epochs, name = float(config["recipe"]["epochs"]), str(config["dataset"]["name"])
         finished = model.is_file()
         if finished and not zipfile.is_zipfile(model):
             return RunFolder(workdir, damage=f"{RUN_MODEL} is not a whole file")
@@ -164,12 +167,26 @@ def _run(workdir: Path) -> RunFolder:
         ]
         changed = max(path.stat().st_mtime for path in written if path.exists())
         return RunFolder(
-            workdir, config["model"], name, config["recipe_name"], epochs, finished, changed
+            workdir,
+            model=config["model"],
+            dataset=config["dataset"]["name"],
+            recipe=config["recipe_name"],
+            epochs=float(config["recipe"]["epochs"]),
+            validation_accuracy=_accuracy(workdir, config["dataset"]["validation_split"]),
+            finished=finished,
+            changed=changed,
         )
     except (UserError, OSError) as error:
         return RunFolder(workdir, damage=first_line(error))
     except (KeyError, TypeError, ValueError):
         return RunFolder(workdir, damage=f"{RUN_CONFIG} is not of a run of digitline")
+
+
+def _accuracy(workdir: Path, split: str) -> float | None:
+    """Of a run's model on a split; it may be evaluated again, so damage is no matter."""
+    with contextlib.suppress(UserError, OSError, KeyError, TypeError):
+        return files.read_json(workdir / RUN_EVALUATION)[split]["accuracy"]
+    return None
 
 
 def _export(folder: Path, export_format: str) -> ExportFolder:

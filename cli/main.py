@@ -16,6 +16,7 @@ COMMANDS = {
     "evaluate": ("models.evaluate", "a trained model's accuracy on a split"),
     "export": ("export.exporter", "a trained model to a verified SavedModel and TFLite file"),
     "predict": ("serving.predict", "the class of a picture, by an exported model"),
+    "list": ("cli.list", "the datasets, runs and exports that there are"),
     "serve": ("serving.serve", "an exported model behind TF Serving's gRPC and REST interfaces"),
     "litertjs": ("serving.page.litert_js", "LiteRT.js for the page of serve, fetched once"),
     "benchmark": ("export.benchmark", "size, accuracy and speed of the formats of an export"),

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import hashlib
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from ..base.errors import DataError, UsageError, first_line
 from ..base.files import JsonObject
 from ..base.pictures.config import PictureConfig, unrecorded
 from ..base.tf import tfds
-from . import shards
+from . import listing, shards
 from .shards import Shard
 
 # The key of a dataset's fingerprint in its metadata.
@@ -24,7 +23,6 @@ _FINGERPRINT_BYTES = 4096
 # The article's cut of MNIST (55,000 / 5,000) for datasets without a validation
 # split: the first twelfth of the training images.
 _VALIDATION_SHARE = 12
-_VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,20 +176,13 @@ def _prepare_again(name: str) -> str:
     )
 
 
-def newest(data_dir: Path, name: str) -> Path | None:
-    """The folder of the newest version of a dataset, unopened; None if there is none."""
-    infos = (data_dir / name).glob("*.*.*/dataset_info.json")
-    versions = [info.parent for info in infos if _VERSION.fullmatch(info.parent.name)]
-    return max(versions, key=lambda path: tuple(map(int, path.name.split("."))), default=None)
-
-
 def open_dataset(data_dir: Path, name: str) -> Dataset:
     """Opens the newest version of a prepared dataset, ours or one that TFDS itself wrote.
 
     Raises:
       DataError: it is not there, or not one of images and labels.
     """
-    directory = newest(data_dir, name)
+    directory = listing.newest(data_dir, name)
     if directory is None:
         raise DataError(
             f"{name} is not prepared in {data_dir}: run digitline prepare --dataset={name} "

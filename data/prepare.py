@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..base import command, command_flags, configs, progress
 from ..base.files import JsonObject
+from . import listing
 from .preparation import source_state
 from .preparation.request import NPZ, PUBLIC, Outcome, Request
 
@@ -56,7 +57,7 @@ def run(request: Request) -> Prepared:
     from . import dataset  # The imports from here on load TensorFlow.
     from .preparation import from_arrays, from_files
 
-    if dataset.newest(data_dir, name) and not request.overwrite:
+    if listing.newest(data_dir, name) and not request.overwrite:
         prepared = dataset.open_dataset(data_dir, name)
         if request.kind != PUBLIC:
             source_state.check_same(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ...base import files, progress
 from ...base.errors import DataError, UsageError
-from .. import dataset
+from .. import listing
 from ..sources import csv_images, image_folder, tfds_folder
 from ..sources.slices import NUM_SHARDS, Executor, ReadOptions, Source
 from . import beam, by_tfds, dataset_writer, folder, local
@@ -78,11 +78,11 @@ def _source(request: Request, place: Path, executor: Executor, plan: Path) -> So
 def _made_by_tfds(request: Request) -> Path:
     """The folder that TFDS made; it makes one first if there is none."""
     name, data_dir = request.dataset, request.data_dir
-    directory = dataset.newest(data_dir, name)
+    directory = listing.newest(data_dir, name)
     if directory is None:
         num_shards = request.num_shards or NUM_SHARDS
         by_tfds.prepare(name, data_dir, num_shards, overwrite=False, any_size=True)
-        directory = dataset.newest(data_dir, name)
+        directory = listing.newest(data_dir, name)
     if directory is None:
         raise DataError(f"TFDS has prepared {name} elsewhere than in {data_dir / name}")
     progress.say(f"the pictures are in {directory}; writing a copy of one size")

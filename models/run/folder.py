@@ -33,7 +33,7 @@ class Run:
         self.metrics = workdir / catalog.RUN_METRICS
         self.checkpoints = workdir / "checkpoints"
         self.training_record = workdir / "training.json"
-        self.evaluation = workdir / "evaluation.json"
+        self.evaluation = workdir / catalog.RUN_EVALUATION
         self.model = workdir / catalog.RUN_MODEL
 
     @property

@@ -1,41 +1,12 @@
 """Runs and exports are found by their files, newest first, whatever lies beside them."""
 
-import json
 import os
-import zipfile
 
 import pytest
+from stub_folders import config_of, make_export, make_run
 
 from digitline.base import catalog
 from digitline.base.errors import UserError
-
-
-def config_of(model="lenet5", dataset="mnist", epochs=5):
-    recipe = {"epochs": epochs}
-    return {"model": model, "recipe_name": "best", "recipe": recipe, "dataset": {"name": dataset}}
-
-
-def make_run(workdir, finished_at=None, **names):
-    workdir.mkdir(parents=True)
-    (workdir / "config.json").write_text(json.dumps(config_of(**names)))
-    if finished_at is not None:
-        with zipfile.ZipFile(workdir / "model.keras", "w") as file:
-            file.writestr("weights", "")
-        os.utime(workdir / "model.keras", (finished_at, finished_at))
-    return workdir
-
-
-def make_export(folder, created, run):
-    folder.mkdir(parents=True)
-    (folder / "model.tflite").write_bytes(b"")
-    manifest = {
-        "created": created,
-        "figures": {"accuracy": 0.99},
-        "run": run,
-        "files": {"model.tflite": {}},
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return folder
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import resource
 import pytest
 
 from digitline.base.errors import DataError, UsageError, UserError
-from digitline.data import prepare
-from digitline.data.dataset import newest, open_dataset
+from digitline.data import listing, prepare
+from digitline.data.dataset import open_dataset
 from digitline.data.preparation.request import Request
 
 from support import DATASET, call, python
@@ -112,7 +112,7 @@ def test_a_kill_leaves_nothing_that_looks_finished(tmp_path, testdata, capsys):
     assert done.returncode == -9
     left = [path.name for path in (tmp_path / DATASET).iterdir() if path.is_dir()]
     assert left == ["incomplete.making"]
-    assert newest(tmp_path, DATASET) is None
+    assert listing.newest(tmp_path, DATASET) is None
     call(prepare.COMMAND, arguments)
     assert "removed what an interrupted run left" in capsys.readouterr().err
     folders = [path.name for path in (tmp_path / DATASET).iterdir() if path.is_dir()]

@@ -1,0 +1,91 @@
+"""Prepared datasets on disk, found by their files alone: nothing loads TensorFlow.
+
+A dataset is an ordinary TFDS folder, `<data_dir>/<name>/<version>/` or, with a configuration,
+`<data_dir>/<name>/<configuration>/<version>/`.
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..base import files
+from ..base.errors import UserError, first_line
+
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+_INFO = "dataset_info.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedFolder:
+    """The newest version of a dataset.
+
+    Attributes:
+      image_shape: (height, width, channels); None for what differs between pictures.
+      splits: the number of images by split, in the order of the files.
+      damage: why it cannot be used; what its files say is empty then.
+    """
+
+    name: str
+    directory: Path
+    image_shape: tuple[int | None, ...] = ()
+    classes: int = 0
+    splits: dict[str, int] = dataclasses.field(default_factory=dict)
+    damage: str | None = None
+
+    @property
+    def version(self) -> str:
+        return self.directory.name
+
+
+def newest(data_dir: Path, name: str) -> Path | None:
+    """The folder of the newest version of a dataset, unopened; None if there is none."""
+    infos = (data_dir / name).glob(f"*.*.*/{_INFO}")
+    return max(_versions(info.parent for info in infos), key=_number, default=None)
+
+
+def names(data_dir: Path) -> list[str]:
+    """The datasets that are prepared in a folder."""
+    return [dataset.name for dataset in datasets(data_dir) if not dataset.damage]
+
+
+def datasets(data_dir: Path) -> list[PreparedFolder]:
+    """The newest version of each dataset in a folder, by name; the damaged ones too."""
+    newest_versions: dict[str, Path] = {}
+    paths = (path for depth in ("*/*", "*/*/*") for path in data_dir.glob(depth))
+    for directory in sorted(_versions(paths), key=_number):
+        newest_versions[directory.parent.relative_to(data_dir).as_posix()] = directory
+    return [_read(name, directory) for name, directory in sorted(newest_versions.items())]
+
+
+def _versions(paths: Iterable[Path]) -> list[Path]:
+    return [path for path in paths if _VERSION.fullmatch(path.name) and path.is_dir()]
+
+
+def _number(directory: Path) -> tuple[int, ...]:
+    return tuple(map(int, directory.name.split(".")))
+
+
+def _read(name: str, directory: Path) -> PreparedFolder:
+    try:
+        info = files.read_json(directory / _INFO)
+        features = files.read_json(directory / "features.json")["featuresDict"]["features"]
+        # Of TFDS's features of images, each holds its facts under a name of its own.
+        image = next(fact for fact in features["image"].values() if isinstance(fact, dict))
+        sizes = (int(size) for size in image["shape"]["dimensions"])
+        splits: dict[str, int] = {}
+        for split in info["splits"]:
+            lengths = [int(length) for length in split.get("shardLengths", [])]
+            there = len(list(directory.glob(f"*-{split['name']}.*-of-*")))
+            if there < len(lengths):
+                missing = len(lengths) - there
+                reason = f"{missing} of {len(lengths)} files of {split['name']} are missing"
+                return PreparedFolder(name, directory, damage=reason)
+            splits[split["name"]] = sum(lengths)
+        classes = int(features["label"]["classLabel"]["numClasses"])
+        shape = tuple(size if size > 0 else None for size in sizes)
+        return PreparedFolder(name, directory, shape, classes, splits)
+    except (UserError, OSError) as error:
+        return PreparedFolder(name, directory, damage=first_line(error))
+    except (KeyError, TypeError, ValueError, AttributeError, StopIteration):
+        return PreparedFolder(name, directory, damage="not a dataset of images and labels")

@@ -1,0 +1,44 @@
+"""Prepared datasets are listed by their files, the damaged ones with the reason."""
+
+import shutil
+
+import pytest
+
+from digitline.data import listing
+
+from support import DATASET
+
+
+def test_reads_what_a_prepared_dataset_is(data_dir, dataset):
+    (listed,) = listing.datasets(data_dir)
+    assert (listed.name, listed.version) == (dataset.name, dataset.version)
+    assert (listed.image_shape, listed.classes) == (dataset.image_shape, dataset.num_classes)
+    assert listed.splits == {name: dataset.split(name).examples for name in dataset.split_names}
+    assert listed.damage is None
+
+
+@pytest.mark.parametrize(
+    ("spoil", "damage"),
+    [
+        (lambda folder: next(folder.glob("*-train.*")).unlink(), "1 of 3 files of train are"),
+        (lambda folder: (folder / "features.json").write_text("{"), "is not valid JSON"),
+        (lambda folder: (folder / "features.json").write_text("[]"), "not a dataset of images"),
+        (lambda folder: (folder / "dataset_info.json").unlink(), "does not exist"),
+    ],
+)
+def test_names_the_damage(spoil, damage, data_dir, tmp_path):
+    folder = tmp_path / "family" / "letters" / "1.0.0"
+    shutil.copytree(data_dir / DATASET / "1.0.0", folder)
+    spoil(folder)
+    (listed,) = listing.datasets(tmp_path)
+    assert listed.name == "family/letters"
+    assert damage in listed.damage
+    assert listing.names(tmp_path) == []
+
+
+def test_the_newest_version_counts(data_dir, tmp_path):
+    for version in ("1.9.0", "1.10.0", "incomplete.X_2.0.0"):
+        shutil.copytree(data_dir / DATASET / "1.0.0", tmp_path / DATASET / version)
+    assert [dataset.version for dataset in listing.datasets(tmp_path)] == ["1.10.0"]
+    assert listing.newest(tmp_path, DATASET) == tmp_path / DATASET / "1.10.0"
+    assert listing.datasets(tmp_path / "none") == []
