@@ -10,6 +10,8 @@ from ..base.files import JsonObject
 from . import listing
 from .preparation import source_state
 from .preparation.request import NPZ, PUBLIC, Outcome, Request
+from .preparation.source_state import LEFT_OUT
+from .sources.slices import LeftOut
 
 if TYPE_CHECKING:  # It loads TensorFlow.
     from .dataset import Dataset
@@ -33,6 +35,7 @@ class Prepared:
       origin: where the images came from, in words; None of one that was prepared before.
       corrupt_images: the number of pictures or rows that were left out; None where none may be.
       corrupt_files: the first of them.
+      left_out: what else lies among the pictures and is not used, by kind.
     """
 
     reused: bool
@@ -47,6 +50,7 @@ class Prepared:
     origin: str | None = None
     corrupt_images: int | None = None
     corrupt_files: tuple[str, ...] | None = None
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def run(request: Request) -> Prepared:
@@ -91,6 +95,9 @@ def _result(start: float, prepared: "Dataset", outcome: Outcome | None) -> Prepa
         origin=outcome.origin if outcome else None,
         corrupt_images=None if damaged is None else len(damaged),
         corrupt_files=None if damaged is None else damaged[:_LISTED],
+        left_out=tuple(
+            configs.from_config(LeftOut, kind) for kind in prepared.metadata.get(LEFT_OUT, ())
+        ),
     )
 
 
@@ -103,11 +110,16 @@ def text(result: Prepared) -> str:
     if result.corrupt_images:
         causes = "".join(f"\n  {cause}" for cause in result.corrupt_files or ())
         damaged = f"left out, since they do not decode: {result.corrupt_images:,}{causes}\n"
-    return damaged + (
-        f"{result.dataset} {result.version}: {splits}; images {shape}, "
-        f"{result.num_classes} classes\nin {result.directory}\n"
-        f"next: {command.program()} train --dataset={result.dataset} "
-        f"--data_dir={data_dir}"
+    left_out = "".join(f"left out: {kind}\n" for kind in result.left_out)
+    return (
+        left_out
+        + damaged
+        + (
+            f"{result.dataset} {result.version}: {splits}; images {shape}, "
+            f"{result.num_classes} classes\nin {result.directory}\n"
+            f"next: {command.program()} train --dataset={result.dataset} "
+            f"--data_dir={data_dir}"
+        )
     )
 
 

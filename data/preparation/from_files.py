@@ -10,7 +10,7 @@ from ..sources import csv_images, image_folder, tfds_folder
 from ..sources.slices import NUM_SHARDS, Executor, ReadOptions, Source
 from . import beam, by_tfds, dataset_writer, folder, local
 from .request import CSV, IMAGE_FOLDER, RESIZED, Outcome, Request
-from .source_state import FILES
+from .source_state import FILES, LEFT_OUT
 
 
 def prepare(request: Request) -> Outcome:
@@ -48,6 +48,8 @@ def prepare(request: Request) -> Outcome:
         shape = "x".join(map(str, source.image_shape))
         progress.say(f"{name}: images {shape}, {len(source.label_names)} classes")
         metadata = {"origin": origin, "source": recorded}
+        if isinstance(source, image_folder.FolderSource) and source.left_out:
+            metadata[LEFT_OUT] = [dataclasses.asdict(kind) for kind in source.left_out]
         damaged = dataset_writer.write(source, request, root, executor, metadata)
     return Outcome(origin, tuple(damaged))
 

@@ -8,9 +8,10 @@ from ...base import progress
 from ...base.command_flags import flag
 from ...base.errors import UsageError
 from ...base.files import JsonObject
-from ...base.pictures.config import FITS, PictureConfig, unrecorded
+from ...base.pictures.config import PictureConfig, unrecorded
 from ..sources import known
 from ..sources.stratify import Cut
+from .own_files import FILES_GROUP, OwnFiles
 from .source_state import FILES, state
 
 # The kinds of what is prepared. People's own files are named by `--dataset`; the others are a
@@ -20,14 +21,12 @@ OWN_FILES = (IMAGE_FOLDER, CSV, NPZ)
 RESIZED, PUBLIC = "tfds", "public"
 
 _WHAT = "What to prepare"
-_FILES = "Image folders, CSV files, and pictures of many sizes"
 _BEAM = "On a cluster, through Apache Beam (what the flags above apply to)"
 _WHERE = "Where it goes"
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 # `emnist/letters`; TFDS's own configurations have many forms.
 _NAME_AND_CONFIG = re.compile(r"[a-z][a-z0-9_]*(/[A-Za-z0-9][A-Za-z0-9_.=-]*)?")
-_SIZE = re.compile(r"(\d{1,5})(?:x(\d{1,5}))?")
 # What people's own files need, in words and as options.
 _NEEDS = {
     IMAGE_FOLDER: ("--source_dir, the folder of class folders", [{"source_dir"}]),
@@ -46,8 +45,8 @@ _FRACTION = 0.1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Request:
-    """The options of `digitline prepare`."""
+class _What:
+    """What to prepare."""
 
     dataset: str = flag(
         "mnist",
@@ -75,62 +74,14 @@ class Request:
         None,
         "CSV file of rows label,pixel0,…,pixel783, with or without header; or .npz file of arrays "
         "x_train, y_train, x_test, y_test, or images and labels.",
-        group=_FILES,
+        group=FILES_GROUP,
     )
-    name: str | None = flag(
-        None,
-        "Name of the prepared dataset (default: made of the folder's or file's).",
-        group=_FILES,
-    )
-    image_size: str | None = flag(
-        None,
-        "Height and width, such as 32x32. Pictures of another size are resized; without the flag "
-        "they must all have one size. Of a CSV file: the rows' shape, if it is not square. Of a "
-        "dataset of TFDS: a copy in that size is made, called <name>_<size>.",
-        group=_FILES,
-    )
-    channels: str | None = flag(
-        None,
-        "1 makes all pictures grey, 3 all colour (default: 3 if any has colours).",
-        group=_FILES,
-        words=("1", "3"),
-    )
-    fit: str = flag(
-        "pad",
-        "How a picture of another aspect gets the images' size. pad: whole, between margins of the "
-        "colour of its border. crop: its middle. stretch: whole, its aspect not kept.",
-        group=_FILES,
-        words=FITS,
-    )
-    digits: bool = flag(
-        False,
-        "Each picture holds a digit or letter, written or photographed: it is found, made light on "
-        "black, cut out and centred as MNIST's are, here and wherever the model is used.",
-        group=_FILES,
-    )
-    validation_fraction: float | None = flag(
-        None,
-        "Share of each class's training examples that becomes the validation split (default: 0.1 "
-        "where the source has none of its own, else 0).",
-        group=_FILES,
-        at_least=0,
-        at_most=1,
-    )
-    test_fraction: float | None = flag(
-        None,
-        "Share of each class's training examples that becomes the test split (default: 0.1 "
-        "where the source has no split but train, else 0).",
-        group=_FILES,
-        at_least=0,
-        at_most=1,
-    )
-    split_seed: int = flag(0, "Seed of that cut.", group=_FILES, at_least=0)
-    max_corrupt_images: int = flag(
-        0,
-        "Up to this many pictures or rows that do not decode are left out, counted and listed.",
-        group=_FILES,
-        at_least=0,
-    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request(OwnFiles, _What):
+    """The options of `digitline prepare`."""
+
     beam_runner: str | None = flag(
         None,
         "Beam's runner, such as FlinkRunner, SparkRunner or DataflowRunner (default: processes on "
@@ -192,16 +143,6 @@ class Request:
         return self.known_dataset.version if self.known_dataset else "1.0.0"
 
     @property
-    def size(self) -> tuple[int, int] | None:
-        """(height, width), or None."""
-        return None if self.image_size is None else _parse_size(self.image_size)
-
-    @property
-    def depth(self) -> int | None:
-        """The number of channels: 1, 3 or None."""
-        return int(self.channels) if self.channels else None
-
-    @property
     def origin(self) -> str:
         """Where people's own files come from, in words."""
         words = {IMAGE_FOLDER: "image folder", CSV: "CSV", NPZ: "NumPy"}
@@ -259,8 +200,7 @@ class Request:
 
     def check(self) -> None:
         """Refuses a wrong option, as far as it shows without the data, by a `UsageError`."""
-        if self.image_size is not None:
-            _parse_size(self.image_size)
+        _ = self.size  # It is parsed there.
         if self.kind in OWN_FILES:
             self._check_own_files()
         elif self.kind == PUBLIC:
@@ -319,15 +259,6 @@ class Request:
         """The first of these options that is not at its default."""
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         return next((name for name in options if getattr(self, name) != defaults[name]), None)
-
-
-def _parse_size(text: str) -> tuple[int, int]:
-    """(height, width) of `28x32`, or of `28`, a square."""
-    match = _SIZE.fullmatch(text.lower())
-    height, width = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
-    if not (height and width):
-        raise UsageError(f"--image_size={text}: expected HEIGHTxWIDTH in pixels, such as 28x28")
-    return height, width
 
 
 def name_of(place: Path, kind: str) -> str:

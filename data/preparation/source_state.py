@@ -15,6 +15,8 @@ from ..sources import csv_layout, folder_layout
 
 # The key of the state in what a dataset was made of; datasets from before there was one lack it.
 FILES = "files"
+# The key, in a dataset's metadata, of what lay among its files and was not used.
+LEFT_OUT = "left_out"
 
 
 class ChangedError(DataError):
@@ -86,7 +88,7 @@ def _files(kind: str, place: Path) -> Iterator[Path]:
         yield from csv_layout.find(place).values()
     elif kind == "image_folder":
         layout = folder_layout.look(place)
-        for split in sorted(layout.roots):
+        for split in sorted(layout.folders):
             for label in layout.label_names:
                 for name in layout.names(split, label):
                     yield place / name

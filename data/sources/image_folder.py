@@ -12,6 +12,7 @@ import collections
 import contextlib
 import dataclasses
 import functools
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,10 +23,14 @@ from ...base import progress
 from ...base.errors import DataError, UsageError
 from ...base.pictures import decode
 from ...base.pictures.config import PictureConfig
-from . import folder_layout
+from . import folder_layout, labels
 from .folder_layout import FolderLayout
-from .slices import Damaged, Example, ReadOptions
+from .slices import Damaged, Example, LeftOut, ReadOptions
 from .stratify import SPLITS, Cut
+
+# Pictures that differ in size become the largest of these squares that is no larger than most of
+# them; so do pictures that are all larger than this.
+_SQUARES, _LARGEST = (28, 32, 48, 64), 512
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +43,7 @@ class FolderSource:
     pictures: PictureConfig
     num_slices: int
     seed: int
+    left_out: tuple[LeftOut, ...]
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -65,16 +71,12 @@ def plan(root: Path, options: ReadOptions) -> FolderSource:
       UsageError: there are fewer pictures than shards.
     """
     layout = folder_layout.look(root)
-    others = list(layout.others())
-    if others:
-        progress.say(
-            f"{len(others):,} files are not pictures by their suffix and are left out, such as "
-            f"{root / others[0]}"
-        )
-    cut = options.cut(set(layout.roots))
+    for note in layout.notes:
+        progress.say(note)
+    labels.say_gaps(layout.label_names, root, are_classes=False)
+    cut = options.cut(set(layout.folders))
     total = sum(len(layout.names("train", label)) for label in layout.label_names)
-    first = folder_layout.first_header(layout)
-    height, width = options.image_size or first.size
+    height, width = options.image_size or _first_size(layout)
     num_slices = options.num_slices(total, height * width * (options.channels or 3))
     if num_slices > total:
         raise UsageError(f"--num_shards={num_slices} is more than the {total:,} pictures")
@@ -83,11 +85,34 @@ def plan(root: Path, options: ReadOptions) -> FolderSource:
     if image_size is None or channels is None:
         work = functools.partial(_scan, root, options.folder)
         scanned = options.executor(work, num_slices, "reading headers")
-        image_size = image_size or _common_size(scanned)
-        colour = any(header.colour for part in scanned for header in part)
+        headers = sum(scanned, collections.Counter())
+        image_size = image_size or _proposed_size(headers, options)
+        colour = any(header.colour for header in headers) and not options.digits
         channels = channels or (3 if colour else 1)
-    pictures = options.pictures((*image_size, channels))
-    return FolderSource(root, options.folder, layout.label_names, pictures, num_slices, cut.seed)
+    return FolderSource(
+        root=root,
+        lists=options.folder,
+        label_names=layout.label_names,
+        pictures=options.pictures((*image_size, channels)),
+        num_slices=num_slices,
+        seed=cut.seed,
+        left_out=layout.left_out(),
+    )
+
+
+def _first_size(layout: FolderLayout) -> tuple[int, int]:
+    """Of the first picture that has a header, or what larger ones become."""
+    trouble = None
+    for label in layout.label_names:
+        for name in layout.names("train", label):
+            try:
+                height, width = decode.header(layout.root / name).size
+            except DataError as error:
+                trouble = trouble or error
+            else:
+                square = _SQUARES[-1], _SQUARES[-1]
+                return (height, width) if max(height, width) <= _LARGEST else square
+    raise trouble or DataError(f"{layout.root}: no picture in it")
 
 
 def _deal(layout: FolderLayout, cut: Cut, folder: Path, num_slices: int) -> None:
@@ -95,7 +120,7 @@ def _deal(layout: FolderLayout, cut: Cut, folder: Path, num_slices: int) -> None
     dealt: collections.Counter[str] = collections.Counter()
     for number, label in enumerate(layout.label_names):
         entries: dict[int, list[bytes]] = collections.defaultdict(list)
-        for folder_split in layout.roots:
+        for folder_split in layout.folders:
             names = layout.names(folder_split, label)
             splits = [folder_split] * len(names)
             if folder_split == "train":
@@ -110,35 +135,39 @@ def _deal(layout: FolderLayout, cut: Cut, folder: Path, num_slices: int) -> None
                 file.writelines(lines)
 
 
-def _scan(root: Path, lists: Path, index: int) -> dict[decode.Header, tuple[int, Path]]:
-    """The headers in a slice: of each the number of pictures, and the first."""
-    scanned: dict[decode.Header, tuple[int, Path]] = {}
+def _scan(root: Path, lists: Path, index: int) -> collections.Counter[decode.Header]:
+    """The headers in a slice, and the number of pictures that have each."""
+    headers: collections.Counter[decode.Header] = collections.Counter()
     for entry in _entries(lists, index):
-        path = root / os.fsdecode(entry.split(b"\t", 2)[2])
         with contextlib.suppress(DataError):  # Decoding it will fail too, and that is counted.
-            header = decode.header(path)
-            count, first = scanned.get(header, (0, path))
-            scanned[header] = count + 1, first
-    return scanned
+            headers[decode.header(root / os.fsdecode(entry.split(b"\t", 2)[2]))] += 1
+    return headers
 
 
-def _common_size(scanned: list[dict[decode.Header, tuple[int, Path]]]) -> tuple[int, int]:
+def _proposed_size(
+    headers: collections.Counter[decode.Header], options: ReadOptions
+) -> tuple[int, int]:
+    """The size of all pictures; where they differ or are large, a square, which is said."""
     counts: collections.Counter[tuple[int, int]] = collections.Counter()
-    firsts: dict[tuple[int, int], Path] = {}
-    for part in scanned:
-        for header, (count, first) in part.items():
-            counts[header.size] += count
-            firsts.setdefault(header.size, first)
-    (size, count), *others = counts.most_common()
-    if others:
-        other = others[0][0]
-        raise DataError(
-            f"the pictures differ in size: {firsts[size]} is {size[0]}x{size[1]} (height x "
-            f"width, as {count:,} are), {firsts[other]} is {other[0]}x{other[1]}; resize them "
-            f"all with --image_size=HxW, for example --image_size={size[0]}x{size[1]}",
-            option="image_size",
-        )
-    return size
+    for header, count in headers.items():
+        counts[header.size] += count
+    sizes = sorted(counts, key=lambda size: (size[0] * size[1], size))
+    smallest, largest = ("x".join(map(str, size)) for size in (sizes[0], sizes[-1]))
+    if len(sizes) == 1 and max(sizes[0]) <= _LARGEST:
+        return sizes[0]
+    sides = sorted((max(size), count) for size, count in counts.items())
+    before = itertools.accumulate(count for _, count in sides)
+    half = counts.total() / 2
+    median = next(side for (side, _), sum_ in zip(sides, before, strict=True) if sum_ >= half)
+    side = max((square for square in _SQUARES if square <= median), default=median)
+    side = _SQUARES[0] if options.digits else side
+    how = "the digit found" if options.digits else f"--fit={options.fit}"
+    seen = f"are {largest}" if len(sizes) == 1 else f"are {smallest} to {largest}"
+    progress.say(
+        f"the pictures {seen} (height x width): made {side}x{side} ({how}); "
+        "--image_size=HxW for another size"
+    )
+    return side, side
 
 
 def _list(folder: Path, index: int) -> Path:

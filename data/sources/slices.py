@@ -1,7 +1,8 @@
 """What a source of examples is, so that workers can read it slice by slice."""
 
+import collections
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -14,6 +15,8 @@ T = TypeVar("T")
 
 # There are at least this many slices, and more where a shard would be larger than this.
 NUM_SHARDS, _SHARD_BYTES = 8, 256 << 20
+# Of what is left out, this many of each kind are named, and said; all are counted.
+_NAMED, _SAID = 20, 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +33,30 @@ class Damaged:
     """What stands in an example's place where it cannot be read; `cause` names it."""
 
     cause: str
+
+
+@dataclasses.dataclass(frozen=True)
+class LeftOut:
+    """What a source holds and does not use: the kind, how many there are, the first of them."""
+
+    kind: str
+    count: int
+    first: tuple[str, ...]
+
+    def __str__(self) -> str:
+        dots = ", …" if self.count > _SAID else ""
+        return f"{self.kind}: {self.count:,} ({', '.join(self.first[:_SAID])}{dots})"
+
+
+def left_out(entries: Iterable[tuple[str, str]]) -> tuple[LeftOut, ...]:
+    """Entries (kind, name) that are not used, by kind."""
+    counts: collections.Counter[str] = collections.Counter()
+    first: dict[str, list[str]] = collections.defaultdict(list)
+    for kind, name in entries:
+        counts[kind] += 1
+        if counts[kind] <= _NAMED:
+            first[kind].append(name)
+    return tuple(LeftOut(kind, count, tuple(first[kind])) for kind, count in counts.items())
 
 
 class Source(Protocol):

@@ -102,14 +102,6 @@ def test_two_files_of_one_name_and_flags_of_prepare(tmp_path):
         run(tmp_path, tmp_path / "digits.txt")
 
 
-def test_pictures_of_several_sizes_are_led_to_prepare(tmp_path):
-    for size in (4, 5):
-        (tmp_path / "shapes" / f"{size}").mkdir(parents=True)
-        PIL.Image.new("L", (size, size)).save(tmp_path / "shapes" / f"{size}" / "1.png")
-    with pytest.raises(DataError, match=r"--image_size=HxW.*digitline prepare .*image_folder"):
-        run(tmp_path, tmp_path / "shapes")
-
-
 def test_a_public_name_is_neither_made_nor_replaced(tmp_path):
     path = save(tmp_path / "mnist.npz")
     for more in ((), ("--overwrite",)):
