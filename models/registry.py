@@ -41,7 +41,7 @@ class Network(Protocol):
       ARTICLE_ACCURACY: what its article says that it reaches; `none` where it says nothing,
         `ours` where there is no article.
       INPUT_SIZE: (height, width) of the images that it takes: smaller ones are padded, larger
-        ones resized. None for any.
+        ones averaged. None for any.
       RECIPES: by name: `best`, and `article` where there is one.
       build: from the shape of its input and the number of classes K to a network from float32
         [N, H, W, C] to logits float32 [N, K].

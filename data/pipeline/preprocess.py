@@ -5,6 +5,7 @@ It is made once, when a model meets a dataset, and stored in the run's
 """
 
 import dataclasses
+import math
 
 from ...base.tf import tf
 
@@ -16,8 +17,9 @@ class Preprocess:
     Attributes:
       image_shape: (height, width, channels) of the raw images.
       height, width: of the network's input.
-      resizing: how one becomes the other: `pad` with black on all sides, `crop` on all
-        sides, `resize` bilinearly, or `none`.
+      resizing: how one becomes the other: `none`; `pad` with black on all sides; `crop` on all
+        sides; `average`, to which every pixel counts; or, in older runs, `resize`, bilinearly
+        between the pixels nearest to the new ones. The last two may change the aspect.
       mean, std: (x / 255 - mean) / std is what the network sees; x in 0 to 255.
     """
 
@@ -34,6 +36,7 @@ class Preprocess:
             "none": (height, width) == (self.height, self.width),
             "pad": height <= self.height and width <= self.width,
             "crop": height >= self.height >= 1 and width >= self.width >= 1,
+            "average": True,
             "resize": True,
         }
         if not possible.get(self.resizing, False):
@@ -56,10 +59,13 @@ class Preprocess:
         left = abs(self.width - self.image_shape[1]) // 2
         if self.resizing == "crop":
             images = images[:, above : above + self.height, left : left + self.width]
+        images = tf.cast(images, tf.float32)  # Before resizing, since TFLite does not do it.
+        if self.resizing == "average":
+            images = self._averaged(images)
         if self.resizing == "resize":
             images = tf.image.resize(images, (self.height, self.width))
         # One pass over the batch where there is no mean, else two, instead of three.
-        images = tf.cast(images, tf.float32) * (1.0 / (255.0 * self.std))
+        images *= 1.0 / (255.0 * self.std)
         black = self.mean / self.std
         if self.mean:
             images -= black
@@ -70,6 +76,17 @@ class Preprocess:
             margins = [[0, 0], [above, below], [left, right], [0, 0]]
             images = tf.pad(images, margins, constant_values=-black)
         return images
+
+    def _averaged(self, images: tf.Tensor) -> tf.Tensor:
+        """Bilinearly to the next multiple of the size, of which blocks are averaged.
+
+        TensorFlow's own antialiasing does much the same, but it is TensorFlow's alone: these two
+        operations are in every format, as float and as integers.
+        """
+        height, width, _ = self.image_shape
+        block = (math.ceil(height / self.height), math.ceil(width / self.width))
+        images = tf.image.resize(images, (block[0] * self.height, block[1] * self.width))
+        return tf.nn.avg_pool2d(images, block, block, "VALID")
 
     @classmethod
     def as_is(
@@ -84,8 +101,8 @@ class Preprocess:
     def to_size(
         cls, image_shape: tuple[int, int, int], height: int, width: int, mean: float, std: float
     ) -> "Preprocess":
-        """For a network that takes one size: smaller images are padded, larger ones resized."""
+        """For a network that takes one size: smaller images are padded, larger ones averaged."""
         size = image_shape[:2]
         small = size[0] <= height and size[1] <= width
-        resizing = "none" if size == (height, width) else "pad" if small else "resize"
+        resizing = "none" if size == (height, width) else "pad" if small else "average"
         return cls(image_shape, height, width, resizing, mean, std)

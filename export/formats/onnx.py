@@ -71,11 +71,7 @@ def _convert(trained: TrainedModel) -> bytes:
     converter = importlib.import_module("tf2onnx")
     signature = signatures.SERVING_DEFAULT
     spec = tf.TensorSpec((None, *trained.image_shape), tf.uint8, name=signature.input.name)
-    classify = serving_default(trained)
-    # Cast here: tf2onnx forgets that TensorFlow's resizing does it.
-    function = tf.function(
-        lambda images: classify(tf.cast(images, tf.float32)), input_signature=[spec]
-    )
+    function = tf.function(serving_default(trained), input_signature=[spec])
     try:
         with quiet_stderr():
             model, _ = converter.convert.from_function(function, [spec], opset=_OPSET)

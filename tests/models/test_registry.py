@@ -116,9 +116,9 @@ def test_other_sizes_channels_and_classes(name):
     assert model(preprocess(np.zeros((2, 32, 36, 3), np.uint8))).shape == (2, 4)
 
 
-def test_images_larger_than_the_network_are_resized():
+def test_images_larger_than_the_network_are_averaged():
     preprocess = registry.preprocess(lenet5, (64, 48, 3), lenet5.RECIPES["best"])
-    assert preprocess.resizing == "resize"
+    assert preprocess.resizing == "average"
     assert preprocess.output_shape == (32, 32, 3)
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from digitline.base import configs
 from digitline.base.errors import DataError
+from digitline.base.tf import tf
 from digitline.data.pipeline.preprocess import Preprocess
 
 SHAPE = (28, 28, 1)
@@ -28,11 +29,39 @@ def test_odd_margins_and_colour():
     assert result.sum() == 2 * 3 * 4 * 3
 
 
-def test_resize():
-    preprocess = Preprocess((2, 2, 1), 4, 4, "resize")
-    result = preprocess(np.full((1, 2, 2, 1), 51, np.uint8)).numpy()
+@pytest.mark.parametrize("resizing", ["resize", "average"])
+def test_resizing_keeps_what_is_even(resizing):
+    preprocess = Preprocess((2, 9, 3), 4, 4, resizing)
+    result = preprocess(np.full((1, 2, 9, 3), 51, np.uint8)).numpy()
     np.testing.assert_allclose(result, 0.2, atol=1e-6)
-    assert result.shape == (1, 4, 4, 1)
+    assert result.shape == (1, 4, 4, 3)
+
+
+def test_runs_that_were_resized_see_what_they_saw():
+    images = np.random.default_rng(0).integers(0, 256, (3, 50, 37, 1), np.uint8)
+    expected = tf.image.resize(images, (28, 28)) * (1.0 / (255.0 * 0.25)) - 0.5 / 0.25
+    preprocess = Preprocess((50, 37, 1), 28, 28, "resize", 0.5, 0.25)
+    np.testing.assert_array_equal(preprocess(images), expected)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_a_half_is_the_average_of_two_by_two(kind):
+    images = np.random.default_rng(0).integers(0, 256, (3, 64, 128, 3)).astype(kind)
+    expected = images.reshape(3, 32, 2, 32, 4, 3).mean(axis=(2, 4)) / 255
+    preprocess = Preprocess.to_size((64, 128, 3), 32, 32, 0.0, 1.0)
+    np.testing.assert_allclose(preprocess(images), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(9, 7), (8, 3), (13, 4)])
+def test_every_pixel_counts_and_stays_where_it_is(size):
+    count = size[0] * size[1]
+    points = (255 * np.eye(count)).reshape(count, *size, 1)  # One bright pixel in each image.
+    result = Preprocess.to_size((*size, 1), 4, 4, 0.0, 1.0)(points.astype(np.uint8)).numpy()
+    shares = result.sum(axis=(1, 2, 3)) * count / 16
+    assert shares.min() > 0.7
+    assert shares.max() < 1.4
+    np.testing.assert_allclose(shares.mean(), 1, atol=1e-5)
+    np.testing.assert_allclose(result, result[::-1, ::-1, ::-1], atol=1e-6)
 
 
 def test_floats_and_bytes_agree(test_images):

@@ -117,11 +117,12 @@ def test_every_network_converts(name, tmp_path):
 
 
 @installed
-def test_resized_coloured_images(tmp_path):
+@pytest.mark.parametrize("resizing", ["average", "resize"])
+def test_resized_coloured_images(resizing, tmp_path):
     model = keras.Sequential(
         [keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(3)]
     )
-    preprocess = Preprocess((12, 10, 3), 8, 8, "resize", 0.5, 0.25)
+    preprocess = Preprocess((12, 10, 3), 8, 8, resizing, 0.5, 0.25)
     trained = functions.TrainedModel(
         model, preprocess, ("a", "b", "c"), PictureConfig(preprocess.image_shape)
     )
