@@ -10,8 +10,11 @@ import io
 from typing import Any
 
 import numpy as np
+from litert_quantizer.calibrator import Calibrator
 from litert_quantizer.qtyping import TFLOperationName
 from litert_quantizer.quantizer import AlgorithmName, Quantizer
+from litert_quantizer.recipe_manager import RecipeManager
+from litert_quantizer.utils.qsv_utils import min_max_update
 
 from ...base.errors import UserError, first_line
 from ...base.quiet import quiet_stderr
@@ -40,7 +43,8 @@ def int8(content: bytes, images: np.ndarray | None, integer_io: bool) -> bytes:
 
     Args:
       content: a float32 file, of batch N.
-      images: uint8 [n, H, W, C], from which the activations' ranges are taken.
+      images: uint8 [n, H, W, C], from which the activations' ranges are taken; the first are
+        taken again where they do not fill the last batch.
       integer_io: whether `images` and `probabilities` are int8 too; `content` must take
         float32 then.
     """
@@ -59,10 +63,17 @@ def _calibrated(quantizer: Quantizer, content: bytes, images: np.ndarray) -> dic
     signature = signatures.SERVING_DEFAULT.name
     (detail,) = interpreter(content).get_signature_runner(signature).get_input_details().values()
     batch = int(detail["shape"][0])
-    whole = images[: len(images) // batch * batch].astype(detail["dtype"])
-    samples = [{"images": part} for part in np.split(whole, len(whole) // batch)]
+    count = -(-len(images) // batch)
+    whole = np.resize(images, (count * batch, *images.shape[1:])).astype(detail["dtype"])
+    samples = [{"images": part} for part in np.split(whole, count)]
+    # From the least value to the largest. Left to itself, the quantizer takes those of an average
+    # image, and cuts off what is sure of itself.
+    calibrator = Calibrator(content, qsv_update_func=min_max_update)
+    recipe = RecipeManager()
+    recipe.load_quantization_recipe(quantizer.get_quantization_recipe())
     with quiet_stderr(), contextlib.redirect_stdout(io.StringIO()):
-        ranges = quantizer.calibrate({signature: samples})
+        calibrator.calibrate({signature: samples}, recipe)
+    ranges = calibrator.get_model_qsvs()
     # Pixels have a range of their own, whichever of it these images hold: the scale of
     # an integer input is then 1, and nothing is rounded.
     if detail["name"] in ranges:

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from digitline.base.errors import UserError
-from digitline.base.tf import tf
-from digitline.export import options
+from digitline.base.pictures.config import PictureConfig
+from digitline.base.tf import keras, tf
+from digitline.data.pipeline.preprocess import Preprocess
+from digitline.export import functions, options
 from digitline.export.formats import tflite
+from digitline.export.gate import entries
 from digitline.serving import artifacts
 
 
@@ -31,6 +34,32 @@ def test_compiled_model_gives_what_the_interpreter_gives(variant, exported, test
         np.testing.assert_allclose(probabilities, expected["probabilities"][index], atol=1e-5)
         number = outputs[1 - first].read(1, np.int32)
         assert number[0] == expected["classes"][index]
+
+
+@pytest.mark.parametrize(
+    ("resizing", "io"), [("average", "uint8"), ("average", "int8"), ("resize", "uint8")]
+)
+def test_every_variant_resizes_as_the_model(resizing, io, tmp_path):
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)]
+    )
+    preprocess = Preprocess((20, 12, 1), 8, 8, resizing, 0.5, 0.25)
+    trained = functions.TrainedModel(
+        model, preprocess, ("a", "b", "c"), PictureConfig(preprocess.image_shape)
+    )
+    images = np.random.default_rng(0).integers(0, 256, (20, 20, 12, 1), np.uint8)
+    expected = tf.nn.softmax(trained.logits(tf.constant(images))).numpy()
+    variants = tuple(options.VARIANTS) if io == "uint8" else ("int8",)
+    export = options.ExportOptions(
+        tflite_variants=variants, tflite_io=io, tflite_batch_size=3 if io == "int8" else 1
+    )
+    tflite.write(trained, tmp_path / "made", export, images)  # Not a whole number of batches.
+    for artifact in tflite.artifacts(export):
+        (signature,) = artifact.signatures
+        inputs = entries.ENTRIES[signature.name].encode(images, trained)
+        outputs = artifact.open(tmp_path / "made" / artifact.path).run(signature.name, inputs)
+        limit = 1e-5 if artifact.max_accuracy_change is None else 0.05
+        np.testing.assert_allclose(outputs["probabilities"], expected, atol=limit)
 
 
 def test_names_an_operation_that_tflite_does_not_have(trained_model, tmp_path):
