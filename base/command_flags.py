@@ -16,10 +16,11 @@ The same dataclass is what a Python caller uses. Nothing below a command sees fl
 import dataclasses
 import difflib
 import math
+import re
 import textwrap
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -169,9 +170,8 @@ def parse(typed: str, known: FlagValues, values: FlagValues, argv: list[str]) ->
         rest = values(argv)[1:]
     except flags.UnrecognizedFlagError as error:
         wrong = f"--{error.flagname}"
-        names = (f"--{flag_name}" for flag_name in known if not is_alias(known[flag_name]))
         raise UsageError(
-            f"unknown flag {wrong}{nearest(wrong, names)} ({typed} --help lists them)"
+            f"unknown flag {wrong}{nearest(wrong, _accepted(known))} ({typed} --help lists them)"
         ) from None
     except flags.Error as error:
         raise UsageError(str(error)) from None
@@ -181,6 +181,15 @@ def parse(typed: str, known: FlagValues, values: FlagValues, argv: list[str]) ->
             raise UsageError(f"--{flag_name}={value}: expected a finite number")
     _say_renamed(known)
     return rest
+
+
+def _accepted(known: FlagValues) -> Iterator[str]:
+    """The flags as they may be typed, but for their former names."""
+    for name in known:
+        if not is_alias(known[name]):
+            yield f"--{name}"
+            if known[name].boolean:
+                yield f"--no{name}"
 
 
 def _say_renamed(known: FlagValues) -> None:
@@ -230,11 +239,29 @@ class SomeOf(flags.ListParser):
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """`; did you mean X?` for the word most like `word`, or nothing."""
-    by_letters = {
-        known.lstrip("-"): known for known in words
-    }  # Dashes would make flags look alike.
-    close = difflib.get_close_matches(word.lstrip("-"), by_letters, n=1, cutoff=0.5)
-    return f"; did you mean {by_letters[close[0]]}?" if close else ""
+    close = closest(word, words)
+    return "" if close is None else f"; did you mean {close}?"
+
+
+def closest(word: str, words: Iterable[str], likeness: float = 0.6) -> str | None:
+    """The word most like `word`, if one is like it, by this share of the letters.
+
+    Capitals, dashes and blanks count for nothing: `--Batch-Size` is `--batch_size`. Before the
+    letters, what is cut short counts: `--lr` for `--learning_rate`, `--batch` for `--batch_size`.
+    """
+    parts, by_parts = _parts(word), {_parts(known): known for known in words}
+    close = sorted((known for known in by_parts if set(parts) <= set(known)), key=len)
+    if not close and len(parts) == 1 < len(parts[0]):
+        close = [known for known in by_parts if "".join(part[:1] for part in known) == parts[0]]
+    if not close:
+        by_letters = {"_".join(known): known for known in by_parts}
+        like = difflib.get_close_matches("_".join(parts), by_letters, n=1, cutoff=likeness)
+        close = [by_letters[letters] for letters in like]
+    return by_parts[close[0]] if close else None
+
+
+def _parts(word: str) -> tuple[str, ...]:
+    return tuple(re.split(r"[-_\s/]+", word.lstrip("-").lower()))
 
 
 def help_of_flags(values: FlagValues) -> list[str]:

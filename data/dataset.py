@@ -3,10 +3,13 @@
 import dataclasses
 import functools
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ..base import configs, files
+from ..base.command import command_line
+from ..base.command_flags import closest, nearest
 from ..base.errors import DataError, UsageError, first_line
 from ..base.files import JsonObject
 from ..base.pictures.config import PictureConfig, unrecorded
@@ -176,6 +179,34 @@ def _prepare_again(name: str) -> str:
     )
 
 
+def _instead(data_dir: Path, name: str) -> str:
+    """What to do about a dataset that is not prepared; names nothing that is refused."""
+    public = tfds.list_builders(with_community_datasets=False)
+    if _is_public(name, public):
+        return f": run {_prepare(data_dir, name)}"
+    there = listing.names(data_dir)
+    hint = nearest(name, there)
+    if not hint and (like := closest(name, public, likeness=0.75)):
+        hint = f"; did you mean {like}? {_prepare(data_dir, like)} prepares it"
+    return (
+        f"{hint}; prepared there: {', '.join(there) or 'nothing'} (images of your own: "
+        f"{command_line('train', '--data=PATH')})"
+    )
+
+
+def _is_public(name: str, public: Iterable[str]) -> bool:
+    """Whether TFDS has this dataset, with this configuration."""
+    short, _, config = name.partition("/")
+    if short not in public:
+        return False
+    builder_class: Any = tfds.builder_cls(short)
+    return not config or config in [entry.name for entry in builder_class.BUILDER_CONFIGS]
+
+
+def _prepare(data_dir: Path, name: str, *more: str) -> str:
+    return command_line("prepare", f"--dataset={name}", f"--data_dir={data_dir}", *more)
+
+
 def open_dataset(data_dir: Path, name: str) -> Dataset:
     """Opens the newest version of a prepared dataset, ours or one that TFDS itself wrote.
 
@@ -184,10 +215,7 @@ def open_dataset(data_dir: Path, name: str) -> Dataset:
     """
     directory = listing.newest(data_dir, name)
     if directory is None:
-        raise DataError(
-            f"{name} is not prepared in {data_dir}: run digitline prepare --dataset={name} "
-            f"--data_dir={data_dir}"
-        )
+        raise DataError(f"{name} is not prepared in {data_dir}{_instead(data_dir, name)}")
     try:
         builder = tfds.builder_from_directory(str(directory))
         features: Any = builder.info.features
@@ -201,8 +229,8 @@ def open_dataset(data_dir: Path, name: str) -> Dataset:
         raise DataError(f"{directory}: expected images [H, W, C], got {list(image.shape)}")
     if None in image.shape:
         raise DataError(
-            f"{directory}: its pictures differ in size; make a copy of one size: "
-            f"digitline prepare --dataset={name} --data_dir={data_dir} --image_size=HxW"
+            f"{directory}: its pictures differ in size; make a copy of one size, such as 64x64: "
+            + _prepare(data_dir, name, "--image_size=64x64")
         )
     return Dataset(
         name=name,

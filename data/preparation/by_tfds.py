@@ -13,6 +13,7 @@ from ...base.tf import tfds
 from ..sources import known
 from ..sources.fetch import probe
 from . import folder
+from .request import OWN_FILES
 
 
 def prepare(
@@ -60,10 +61,11 @@ def _builder(name: str, data_dir: Path) -> Any:
     # By this list first: an unknown name would be looked for on the network.
     names = tfds.list_builders(with_community_datasets=False)
     if short not in names:
+        ours = [*known.DATASETS, *OWN_FILES]
         raise UsageError(
-            f"--dataset={name} is not known{nearest(short, {*names, *known.DATASETS})} (there are "
-            f"{', '.join(known.DATASETS)}, TFDS's other datasets, image_folder, csv, and IDX "
-            "files of any dataset with --source=local --source_dir=DIR)"
+            f"--dataset={name} is not known{nearest(name, [*ours, *names])} (there are "
+            f"{', '.join(ours)}, TFDS's other datasets, and IDX files of any dataset with "
+            "--source=local --source_dir=DIR)"
         )
     builder_class: Any = tfds.builder_cls(short)
     try:

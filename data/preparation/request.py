@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from ...base import progress
-from ...base.command_flags import flag
+from ...base.command_flags import flag, nearest
 from ...base.errors import UsageError
 from ...base.files import JsonObject
 from ...base.pictures.config import PictureConfig, unrecorded
@@ -217,9 +217,12 @@ class Request(OwnFiles, _What):
             raise UsageError("--beam_options goes with --beam_runner")
         is_public = self.kind == PUBLIC
         if not (_NAME_AND_CONFIG if is_public else _NAME).fullmatch(self.prepared_name):
+            flag_name, known_names = "name", [name_of(Path(self.prepared_name), self.kind)]
+            if is_public:
+                flag_name, known_names = "dataset", [*known.DATASETS, *OWN_FILES]
             raise UsageError(
-                f"--{'dataset' if is_public else 'name'}={self.prepared_name}: a name begins with "
-                "a small letter and holds only small letters, digits and _"
+                f"--{flag_name}={self.prepared_name}: a name begins with a small letter and holds "
+                f"only small letters, digits and _{nearest(self.prepared_name, known_names)}"
             )
 
     def _check_own_files(self) -> None:
