@@ -154,6 +154,11 @@ def read(options: type[T], values: FlagValues, **more: Any) -> T:
     return options(**{**stated, **more})
 
 
+def list_flag(name: str, values: Iterable[object]) -> str:
+    """A flag of a tuple as it is to be typed; the values may hold commas of their own."""
+    return f"--{name}={flags.CsvListSerializer(',').serialize([str(value) for value in values])}"
+
+
 def parse(typed: str, known: FlagValues, values: FlagValues, argv: list[str]) -> list[str]:
     """Parses `argv` into `values`; returns the arguments that are not flags.
 

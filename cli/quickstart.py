@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from ..base import command, progress
+from ..base.command import command_line
 from ..base.command_flags import flag, flag_values, read
 from ..base.export_layout import SAVED_MODEL, TFLITE
 from ..base.tables import table
@@ -117,25 +118,28 @@ def run(options: Options) -> Result:
         answer = f"a {best.label} ({best.probability:.2%}); it is a {label}"
         stages.append(Stage(f"predict, {title}", seconds, answer))
     progress.say("")
-    program = command.program()
     return Result(
         accuracy=figures.accuracy,
         seconds=sum(stage.seconds for stage in stages),
         stages=tuple(stages),
         artifacts=artifacts,
         next=(
-            f"{program} predict --tflite={artifacts[TFLITE]} your-own-digit.png",
-            f"{program} train --recipe=article {data_dir} --workdir=runs/article",
-            f"{program} serve --model_name={exported.model_name} "
-            f"--model_base_path={Path(artifacts[SAVED_MODEL]).parent} --rest_api_port=8501",
-            f"{program} --help",
+            command_line("predict", f"--tflite={artifacts[TFLITE]}", "your-own-digit.png"),
+            command_line("train", "--recipe=article", data_dir, "--workdir=runs/article"),
+            command_line(
+                "serve",
+                f"--model_name={exported.model_name}",
+                f"--model_base_path={Path(artifacts[SAVED_MODEL]).parent}",
+                "--rest_api_port=8501",
+            ),
+            command_line("list"),
         ),
     )
 
 
 def _timed(of: command.Command[AnyOptions, AnyResult], *arguments: str) -> tuple[float, AnyResult]:
     """Runs a command: its seconds and its result."""
-    progress.say(f"\n$ digitline {of.name} {' '.join(arguments)}")
+    progress.say(f"\n$ {command_line(of.name, *arguments)}")
     start = time.monotonic()
     result = command.call(of, list(arguments))
     return time.monotonic() - start, result

@@ -118,7 +118,7 @@ class Dataset:
                     digest.update(f"{path.name} {size}".encode() + head + file.read())
             except FileNotFoundError:
                 raise DataError(
-                    f"{path}: the shard is missing; {_prepare_again(self.name)}"
+                    f"{path}: the shard is missing; {prepare_again(self.name)}"
                 ) from None
         return digest.hexdigest()[:16]
 
@@ -173,10 +173,9 @@ def shards_of(builder: tfds.core.DatasetBuilder, split: str) -> tuple[Shard, ...
     return tuple(parts)
 
 
-def _prepare_again(name: str) -> str:
-    return (
-        f"prepare {name} again: digitline prepare with --overwrite and the flags of the first time"
-    )
+def prepare_again(name: str) -> str:
+    """What to do about a dataset that is damaged."""
+    return f"prepare {name} again: the command of the first time, with --overwrite"
 
 
 def _instead(data_dir: Path, name: str) -> str:
@@ -189,7 +188,7 @@ def _instead(data_dir: Path, name: str) -> str:
     if not hint and (like := closest(name, public, likeness=0.75)):
         hint = f"; did you mean {like}? {_prepare(data_dir, like)} prepares it"
     return (
-        f"{hint}; prepared there: {', '.join(there) or 'nothing'} (images of your own: "
+        f"{hint} (prepared there: {', '.join(there) or 'nothing'}; images of your own: "
         f"{command_line('train', '--data=PATH')})"
     )
 
@@ -223,7 +222,7 @@ def open_dataset(data_dir: Path, name: str) -> Dataset:
     except Exception as error:  # Whatever TFDS and protobuf raise on a damaged folder.
         raise DataError(
             f"{directory}: not a dataset of images and labels that TFDS can open: "
-            f"{first_line(error)}; {_prepare_again(name)}"
+            f"{first_line(error)}; {prepare_again(name)}"
         ) from error
     if len(image.shape) != 3:
         raise DataError(f"{directory}: expected images [H, W, C], got {list(image.shape)}")

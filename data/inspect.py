@@ -199,7 +199,8 @@ def text(inspection: Inspection) -> str:
     lines += ["", *(f"drawn   {path}" for path in inspection.files)]
     if not inspection.errors:
         root = dataset.directory.parents[1 + dataset.name.count("/")]
-        lines.append(f"next: {command.program()} train --dataset={dataset.name} --data_dir={root}")
+        train = ("train", f"--dataset={dataset.name}", f"--data_dir={root}")
+        lines.append(f"next: {command.command_line(*train)}")
     return "\n".join(lines)
 
 

@@ -71,8 +71,7 @@ def run(request: Request) -> Prepared:
             outcome = from_arrays.make_upright(prepared, request)
             return _result(start, dataset.open_dataset(data_dir, name), outcome)
         progress.say(
-            f"{name} is prepared already in {prepared.directory}; {command.program()} prepare "
-            "--overwrite prepares it again"
+            f"{name} is prepared already in {prepared.directory}; --overwrite prepares it again"
         )
         return _result(start, prepared, None)
     makers = {PUBLIC: from_arrays.prepare_public, NPZ: from_arrays.prepare_npz}
@@ -111,15 +110,11 @@ def text(result: Prepared) -> str:
         causes = "".join(f"\n  {cause}" for cause in result.corrupt_files or ())
         damaged = f"left out, since they do not decode: {result.corrupt_images:,}{causes}\n"
     left_out = "".join(f"left out: {kind}\n" for kind in result.left_out)
+    train = ("train", f"--dataset={result.dataset}", f"--data_dir={data_dir}")
     return (
-        left_out
-        + damaged
-        + (
-            f"{result.dataset} {result.version}: {splits}; images {shape}, "
-            f"{result.num_classes} classes\nin {result.directory}\n"
-            f"next: {command.program()} train --dataset={result.dataset} "
-            f"--data_dir={data_dir}"
-        )
+        f"{left_out}{damaged}{result.dataset} {result.version}: {splits}; images {shape}, "
+        f"{result.num_classes} classes\nin {result.directory}\n"
+        f"next: {command.command_line(*train)}"
     )
 
 

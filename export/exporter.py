@@ -65,7 +65,9 @@ def text(result: Result) -> str:
     for name, path in result.artifacts.items():
         flag = name.partition("_")[0] if name.startswith(export_layout.TFLITE) else name
         if name not in (export_layout.ONNX, "tflite_mediapipe"):  # predict does not open them.
-            lines.append(f"next: {command.program()} predict --{flag}={path} picture.png")
+            lines.append(
+                f"next: {command.command_line('predict', f'--{flag}={path}', 'picture.png')}"
+            )
             break
     return "\n".join(lines)
 

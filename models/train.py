@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..base import command, configs, progress
+from ..base.command_flags import list_flag
 from ..base.errors import UsageError
 from ..base.files import JsonObject
 from . import registry
@@ -183,12 +184,13 @@ def text(result: Result) -> str:
             f"dry run: {result.model} ({record.parameters:,} parameters) trains on "
             f"{result.dataset}, is validated, saved and loaded; nothing is left of the run"
         )
+    evaluate = command.command_line("evaluate", list_flag("workdir", [result.workdir]))
     return (
         f"{result.model} ({record.parameters:,} parameters) on {result.dataset}: "
         f"validation accuracy {result.validation_accuracy:.2%} after {record.steps:,} steps "
         f"in {progress.duration(record.seconds)} ({record.images_per_s:,.0f} images/s)\n"
         f"in {result.workdir}\n"
-        f"next: {command.program()} evaluate --workdir={result.workdir}"
+        f"next: {evaluate}"
     )
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import shlex
 
-from ..base.command import program
+from ..base.command import command_line
 from .core.inference import Target
 from .core.manager import Manager
 from .core.servable import PREDICT_METHOD, Servable
@@ -66,7 +66,6 @@ def _calls(options: ServeOptions, host: str, name: str, servable: Servable) -> l
                 break
     if options.port and not options.ssl_config_file and image_shape(servable):
         server = f"grpc://{host}:{options.port}"
-        calls.append(
-            f"  {program()} predict --server={server} --model_name={shlex.quote(name)} picture.png"
-        )
+        words = (f"--server={server}", f"--model_name={name}", "picture.png")
+        calls.append(f"  {command_line('predict', *words)}")
     return calls

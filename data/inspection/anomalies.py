@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from ...base.errors import DataError
-from ..dataset import Split
+from ..dataset import Split, prepare_again
 from ..pipeline.records import decoded
 from . import duplicates
 from .duplicates import LISTED, Duplicates, Place
@@ -124,8 +124,7 @@ def _batches(split: Split) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             raise DataError(
                 f"{dataset.directory}: in the batch of the {split.name} split that begins at image "
                 f"{start:,}, features.json promises uint8 {list(expected)}, and the records hold "
-                f"{pixels.dtype} {list(pixels.shape)}; make the dataset again with "
-                "digitline prepare --overwrite"
+                f"{pixels.dtype} {list(pixels.shape)}; {prepare_again(dataset.name)}"
             )
         yield pixels, numbers
         start += len(numbers)

@@ -168,8 +168,8 @@ def damage(shard: Shard, record: int | None, cause: str) -> DataError:
     """The error that names a shard and a record (its number in the file, from 0)."""
     where = "" if record is None else f", record {record}"
     return DataError(
-        f"{shard.path}{where}: {cause}; copy the shard again, make the dataset again with "
-        "digitline prepare --overwrite, or leave it out with --max_corrupt_records=N"
+        f"{shard.path}{where}: {cause}; copy the shard again, prepare the dataset again (the "
+        "command of the first time, with --overwrite), or leave it out with --max_corrupt_records=N"
     )
 
 

@@ -73,7 +73,8 @@ def text(result: Result) -> str:
         listed = ", ".join(map(str, wrong[:_LISTED]))
         lines += ["", f"misclassified, by index in {split.name}: {listed}{rest}"]
     if "workdir" in result.source:
-        lines += ["", f"next: {command.program()} export --workdir={result.source['workdir']}"]
+        export = command.command_line("export", f"--workdir={result.source['workdir']}")
+        lines += ["", f"next: {export}"]
     return "\n".join(lines)
 
 

@@ -9,6 +9,8 @@ import numpy as np
 
 from ...base import configs, files, progress
 from ...base.charts import Chart
+from ...base.command import command_line
+from ...base.command_flags import list_flag
 from ...base.errors import UsageError, UserError
 from ...base.files import JsonObject
 from ...base.tables import table
@@ -145,10 +147,8 @@ def _read(workdir: Path, name: str, split: str | None) -> Compared:
     record = run.load_record() if run.finished else None
     evaluated = run.evaluation_of(split) if record else None
     if record and not evaluated:
-        raise UserError(
-            f"{workdir} has no figures of {split}: run digitline evaluate --workdir={workdir} "
-            f"--split={split}"
-        )
+        evaluate = command_line("evaluate", list_flag("workdir", [workdir]), f"--split={split}")
+        raise UserError(f"{workdir} has no figures of {split}: run {evaluate}")
     return Compared(name, workdir, recorded, metrics(run), split, evaluated, record)
 
 

@@ -2,9 +2,11 @@
 
 import dataclasses
 import re
+import shlex
 from pathlib import Path
 
-from ...base import command, files, progress
+from ...base import files, progress
+from ...base.command import command_line
 from ...base.errors import first_line
 from ...base.tf import keras
 from ...data.dataset import Split
@@ -99,14 +101,14 @@ def after_training(
       evaluation: its figures there.
       tensorboard: whether TensorBoard gets its part too.
     """
-    missing, again = "report", f"{command.program()} report --workdir={run.workdir}"
+    missing, again = "report", command_line("report", f"--workdir={run.workdir}")
     try:
         facts = with_result(of_run(run), model, train, validation, evaluation, quick=True)
         progress.say(f"report: {write(facts).page}")
         if tensorboard:
             missing, again = "picture for TensorBoard", f"{again} --tensorboard"
             board = boards.write(facts, validation)
-            progress.say(f"pictures: tensorboard --logdir={board}")
+            progress.say(f"pictures: {shlex.join(['tensorboard', f'--logdir={board}'])}")
     except Exception as error:  # Whatever it is, the run is trained and kept.
         progress.say(
             f"note: there is no {missing}, {type(error).__name__}: {first_line(error)}; "

@@ -139,12 +139,16 @@ def test_help_groups_flags_with_their_defaults(tmp_path):
 
 @pytest.mark.parametrize(
     ("word", "expected"),
-    [("--log", ""), ("--lr", ""), ("--epoch", "; did you mean --epochs?"), ("--Json", "--json?")],
-)
-def test_nearest_does_not_count_the_dashes(word, expected):
-    assert command_flags.nearest(word, ["--json", "--model", "--epochs"]).endswith(expected)
-    if not expected:
-        assert command_flags.nearest(word, ["--json", "--model", "--epochs"]) == ""
+    [
+        ("--log", None), ("--verbose", None), ("--epoch", "--epochs"), ("--Json", "--json"),
+        ("--lr", "--learning_rate"), ("--batch", "--batch_size"), ("--Batch-Size", "--batch_size"),
+        ("--no-report", "--noreport"), ("--ema", "--ema_decay"), ("--val_split", "--test_split"),
+    ],
+)  # fmt: skip
+def test_the_closest_flag(word, expected):
+    flags = ["--json", "--mean", "--epochs", "--learning_rate", "--batch_size", "--report",
+             "--noreport", "--overwrite", "--ema_decay", "--test_split"]  # fmt: skip
+    assert command_flags.closest(word, flags) == expected
 
 
 @dataclasses.dataclass(frozen=True)

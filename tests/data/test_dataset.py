@@ -64,11 +64,29 @@ def test_a_folder_of_tfds_itself_has_a_fingerprint_too(dataset, data_dir, tmp_pa
     assert open_dataset(tmp_path, DATASET).fingerprint != first
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        (
+            "fashion-mnist",
+            r"did you mean fashion_mnist\? digitline prepare --dataset=fashion_mnist ",
+        ),
+        ("Tiny-Digits", r"did you mean tiny_digits\? \(prepared there: tiny_digits;"),
+        ("emnist/letters", "run digitline prepare --dataset=emnist/letters --data_dir="),
+        ("emnist/none", r"prepared in \S+ \(prepared there: tiny_digits; .* train --data=PATH"),
+        ("my_pictures", r"prepared in \S+ \(prepared there: tiny_digits; .* train --data=PATH"),
+    ],
+)
+def test_a_dataset_that_is_not_prepared(name, hint, data_dir):
+    with pytest.raises(DataError, match=hint):
+        open_dataset(data_dir, name)
+
+
 def test_rejects_a_folder_that_is_not_an_image_dataset(data_dir, tmp_path):
     shutil.copytree(data_dir / DATASET, tmp_path / DATASET)
     (tmp_path / DATASET / "1.0.0" / "features.json").write_text("{}")
     with pytest.raises(DataError, match="not a dataset of images and labels"):
         open_dataset(tmp_path, DATASET)
     (tmp_path / DATASET / "1.0.0" / "dataset_info.json").write_text('{"name":')
-    with pytest.raises(DataError, match="prepare tiny_digits again: digitline prepare"):
+    with pytest.raises(DataError, match="prepare tiny_digits again: the command of the first time"):
         open_dataset(tmp_path, DATASET)

@@ -190,7 +190,7 @@ def test_pictures_of_many_sizes_get_one(tmp_path):
     assert again["fingerprint"] == result["fingerprint"]
     grey = run(tmp_path, "mixed_sizes", "--image_size=5", "--channels=1", "--name=grey")
     assert grey["image_shape"] == [5, 5, 1]
-    with pytest.raises(DataError, match=r"digitline prepare .* --image_size=HxW"):
+    with pytest.raises(DataError, match=r"digitline prepare .* --image_size=64x64"):
         open_dataset(tmp_path, "mixed_sizes")
 
 
