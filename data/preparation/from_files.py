@@ -6,8 +6,9 @@ from pathlib import Path
 from ...base import files, progress
 from ...base.errors import DataError, UsageError
 from .. import listing
-from ..sources import csv_images, image_folder, tfds_folder
+from ..sources import image_folder, tfds_folder
 from ..sources.slices import NUM_SHARDS, Executor, ReadOptions, Source
+from ..sources.tables import csv_images
 from . import beam, by_tfds, dataset_writer, folder, local
 from .request import CSV, IMAGE_FOLDER, RESIZED, Outcome, Request
 from .source_state import FILES, LEFT_OUT
@@ -73,6 +74,7 @@ def _source(request: Request, place: Path, executor: Executor, plan: Path) -> So
             cut=request.cut,
             executor=executor,
             folder=plan,
+            label_column=request.label_column,
         ),
     )
 

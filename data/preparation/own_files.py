@@ -22,6 +22,12 @@ class OwnFiles:
         "Name of the prepared dataset (default: made of the folder's or file's).",
         group=FILES_GROUP,
     )
+    label_column: str | None = flag(
+        None,
+        "Of a CSV file, the column of the labels: its name, or its number from 0 (-1: the last). "
+        "By default it is found by its name or its values, and said.",
+        group=FILES_GROUP,
+    )
     image_size: str | None = flag(
         None,
         "Height and width, such as 32x32. Pictures of another size are resized (default: their "

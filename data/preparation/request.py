@@ -160,6 +160,7 @@ class Request(OwnFiles, _What):
             "validation_fraction": self.validation_fraction,
             "test_fraction": self.test_fraction,
             "split_seed": self.split_seed,
+            "label_column": self.label_column,
             FILES: state(self.kind, self.place),
         }
 
@@ -267,7 +268,7 @@ class Request(OwnFiles, _What):
 def name_of(place: Path, kind: str) -> str:
     """A dataset's name by its folder or file; the kind where no name can be made of that."""
     place = place.resolve()
-    word = place.name.lower().removesuffix(".csv").removesuffix(".npz")
+    word = place.name.lower().removesuffix(".csv").removesuffix(".tsv").removesuffix(".npz")
     if kind in (CSV, NPZ) and word in _GENERIC_NAMES:
         word = place.parent.name.lower()
     name = re.sub(r"[^a-z0-9_]+", "_", word).strip("_").lstrip("0123456789_")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ...base.errors import DataError
 from ...base.files import JsonObject
-from ..sources import csv_layout, folder_layout
+from ..sources import folder_layout
+from ..sources.tables import csv_files
 
 # The key of the state in what a dataset was made of; datasets from before there was one lack it.
 FILES = "files"
@@ -85,7 +86,7 @@ def _files(kind: str, place: Path) -> Iterator[Path]:
     if place.is_file():
         yield place
     elif kind == "csv":
-        yield from csv_layout.find(place).values()
+        yield from csv_files.find(place).values()
     elif kind == "image_folder":
         layout = folder_layout.look(place)
         for split in sorted(layout.folders):

@@ -1,4 +1,7 @@
-"""Sources that are read in two passes: the first counts labels, so that the cut is exact.
+"""Sources that are read in two passes.
+
+The first pass surveys labels and pixels, so that every slice knows what is true of the whole:
+the cut into splits, and whether pixels are from 0 to 1.
 
 A slice knows how many of each class come before it, so each worker computes the splits of
 its examples without the others. Examples stay in their order.
@@ -7,7 +10,7 @@ its examples without the others. Examples stay in their order.
 import collections
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -15,8 +18,24 @@ import numpy as np
 from .slices import Executor
 from .stratify import SPLITS, Cut
 
-# The number of examples by class name.
+# The number of examples by class name. Those without one, of damaged examples, are counted
+# under the empty name.
 LabelCounts = dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """What the first pass saw in a slice.
+
+    Attributes:
+      labels: the examples by class.
+      dim, bright: how many images have no pixel over 1, though some over 0, and how many one over
+        1. Both count until most are bright.
+    """
+
+    labels: LabelCounts
+    dim: int = 0
+    bright: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,32 +79,42 @@ class CountedSource(Generic[AnySlice]):
         return [SPLITS[number] for number in numbers]
 
 
-def count(
+def survey(
     slices: Sequence[AnySlice],
-    labels_of: Callable[[AnySlice], Iterable[str]],
+    survey_of: Callable[[AnySlice], Survey],
     executor: Executor,
     title: str,
-) -> tuple[tuple[AnySlice, ...], LabelCounts]:
+) -> tuple[tuple[AnySlice, ...], list[Survey]]:
     """The first pass.
 
     Args:
       slices: in order.
-      labels_of: the labels of a slice's examples; a function that can be pickled.
+      survey_of: looks at a slice; a function that can be pickled.
       executor, title: see `Executor`.
 
     Returns:
-      The slices with their `before`, and the training examples in all.
+      The slices with their `before`, and what was seen in each.
     """
-    work = functools.partial(_count, labels_of, slices)
-    totals: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    work = functools.partial(_survey, survey_of, slices)
+    before: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     counted = []
-    for part, counts in zip(slices, executor(work, len(slices), title), strict=True):
-        counted.append(dataclasses.replace(part, before=dict(totals[part.split])))
-        totals[part.split].update(counts)
-    return tuple(counted), dict(totals["train"])
+    surveys = executor(work, len(slices), title)
+    for part, seen in zip(slices, surveys, strict=True):
+        counted.append(dataclasses.replace(part, before=dict(before[part.split])))
+        before[part.split].update(seen.labels)
+    return tuple(counted), surveys
 
 
-def _count(
-    labels_of: Callable[[AnySlice], Iterable[str]], slices: Sequence[AnySlice], index: int
-) -> LabelCounts:
-    return dict(collections.Counter(labels_of(slices[index])))
+def totals(slices: Sequence[CountedSlice], surveys: Sequence[Survey], split: str) -> LabelCounts:
+    """The examples of a split by label."""
+    counts: collections.Counter[str] = collections.Counter()
+    for part, seen in zip(slices, surveys, strict=True):
+        if part.split == split:
+            counts.update(seen.labels)
+    return dict(counts)
+
+
+def _survey(
+    survey_of: Callable[[AnySlice], Survey], slices: Sequence[AnySlice], index: int
+) -> Survey:
+    return survey_of(slices[index])

@@ -103,6 +103,7 @@ class ReadOptions:
       cut: from the names of the splits that the source has to the cut of its training split.
       executor: runs a first pass over the slices.
       folder: a place for files that all workers see.
+      label_column: of a table, its name or number; None: it is found.
     """
 
     image_size: tuple[int, int] | None
@@ -113,6 +114,7 @@ class ReadOptions:
     cut: Callable[[set[str]], Cut]
     executor: Executor
     folder: Path
+    label_column: str | None = None
 
     def pictures(self, image_shape: tuple[int, int, int]) -> PictureConfig:
         """How pictures become images of this shape."""

@@ -19,7 +19,8 @@ from ...base.tf import tf, tfds
 from ..dataset import shards_of
 from ..pipeline import records
 from ..shards import Shard
-from .counted import CountedSlice, CountedSource, count
+from . import counted
+from .counted import CountedSlice, CountedSource, Survey
 from .raw import RawSplit
 from .slices import Damaged, Example, ReadOptions
 from .stratify import SPLITS
@@ -92,20 +93,20 @@ def plan(directory: Path, options: ReadOptions) -> TfdsSource:
     ]
     if not slices or slices[0].split != "train":
         raise DataError(f"{directory}: has no training split, but {', '.join(sizes) or 'none'}")
-    counted, totals = count(slices, _labels, options.executor, "counting labels")
+    slices, surveys = counted.survey(slices, _survey, options.executor, "counting labels")
     shape = (*options.image_size, options.channels or features["image"].shape[-1] or 3)
     return TfdsSource(
         tuple(features["label"].names),
         shape,
-        counted,
+        slices,
         options.cut({part.split for part in slices}),
-        totals,
+        counted.totals(slices, surveys, "train"),
         options.pictures(shape),
     )
 
 
-def _labels(part: TfdsSlice) -> Iterator[str]:
-    return (str(label) for _, label in _examples(part.shard))
+def _survey(part: TfdsSlice) -> Survey:
+    return Survey(collections.Counter(str(label) for _, label in _examples(part.shard)))
 
 
 def _examples(shard: Shard) -> Iterator[tuple[bytes, int]]:

@@ -7,7 +7,8 @@ from digitline.base.errors import DataError, UsageError
 from digitline.data import prepare
 from digitline.data.dataset import open_dataset
 from digitline.data.preparation.request import name_of
-from digitline.data.sources import csv_layout, idx
+from digitline.data.sources import idx
+from digitline.data.sources.tables import dialect
 
 from support import call
 
@@ -116,53 +117,23 @@ def test_bad_rows_are_named_or_left_out(kaggle, tmp_path):
     assert (
         "row 900: pixel 783 is 256, not a whole number from 0 to 255" in result["corrupt_files"][1]
     )
-    assert "row 901: a pixel is not a number" in result["corrupt_files"][2]
+    assert "row 901: pixel 783 is x, not a whole number" in result["corrupt_files"][2]
 
 
-@pytest.mark.parametrize(
-    ("columns", "size", "channels", "shape"),
-    [
-        (785, None, None, (28, 28, 1)),
-        (784, None, None, None),
-        (1 + 3 * 32 * 32, None, None, (32, 32, 3)),
-        (1 + 6 * 4, (6, 4), None, (6, 4, 1)),
-        (1 + 6 * 4 * 3, (6, 4), 3, (6, 4, 3)),
-    ],
-)
-def test_shape_by_the_number_of_columns(columns, size, channels, shape, tmp_path):
-    file = csv_layout.CsvFile(tmp_path, "train", 0, 1, columns, 1)
-    assert csv_layout.image_shape(file, size, channels) == shape
-
-
-def test_every_line_belongs_to_one_slice(tmp_path):
+@pytest.mark.parametrize("newline", ["\n", "\r", "\r\n"])
+def test_every_line_belongs_to_one_slice(newline, tmp_path):
     path = tmp_path / "lines.csv"
     rows = [f"{index % 10},{index},{'7' * (index % 13)}" for index in range(50)]
-    path.write_text("label,a,b\n" + "\n".join(rows))
-    file = csv_layout.look(path, "train")
+    path.write_text(newline.join(["label,a,b", *rows]), newline="")
+    file = dialect.look(path)
     for step in (1, 2, 7, 1000):
         edges = [*range(file.start, file.size, step), file.size]
         found = [
-            line.strip().decode()
+            line.decode()
             for start, end in itertools.pairwise(edges)
-            for line in csv_layout.lines(file, start, end)
+            for line in file.lines(start, end)
         ]
         assert found == rows
-
-
-@pytest.mark.parametrize(
-    ("content", "error", "message"),
-    [
-        ("", DataError, "holds no rows"),
-        ("label,pixel0\n", DataError, "holds no rows"),
-        ("1,2,3,4,5,6\n", UsageError, "its rows have 6 columns: expected a label and the pixels"),
-        ("1" + ",1" * 15, DataError, "no label column"),
-    ],
-)
-def test_rejects_files_of_another_form(content, error, message, tmp_path):
-    path = tmp_path / "odd.csv"
-    path.write_text(content)
-    with pytest.raises(error, match=message):
-        run(tmp_path, f"--source_file={path}")
 
 
 def test_names_by_file_and_folder(tmp_path):

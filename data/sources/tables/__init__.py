@@ -1,0 +1,1 @@
+"""CSV files: of pixels, or of the names of picture files."""

@@ -1,0 +1,237 @@
+"""The forms in which people's CSV files come: each gives the same pictures and labels."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+
+from digitline.base.errors import UserError
+from digitline.data.sources.slices import Damaged, ReadOptions
+from digitline.data.sources.stratify import Cut
+from digitline.data.sources.tables import csv_images
+
+RNG = np.random.default_rng(0)
+COUNT, SIDE = 60, 4
+IMAGES = RNG.integers(0, 256, (COUNT, SIDE, SIDE, 1)) * (RNG.random((COUNT, SIDE, SIDE, 1)) < 0.8)
+IMAGES[:, 0, 0] = 0  # As MNIST's corners are.
+LABELS = np.arange(COUNT) * 7 % 10
+PIXELS = [f"pixel{index}" for index in range(SIDE * SIDE)]
+HEADER = ["label", *PIXELS]
+NUMBERS = [str(index) for index in range(17)]
+
+
+def rows(images=IMAGES, labels=LABELS):
+    return [
+        [str(label), *map(str, image.ravel().tolist())]
+        for image, label in zip(images, labels, strict=True)
+    ]
+
+
+def last(lines):
+    return [[*line[1:], line[0]] for line in lines]
+
+
+def indexed(lines):
+    return [[str(index), *line] for index, line in enumerate(lines)]
+
+
+def changed(row, column, word):
+    lines = rows()
+    lines[row][column] = word
+    return lines
+
+
+def labelled(words):
+    return [[words[index % len(words)], *line[1:]] for index, line in enumerate(rows())]
+
+
+def table(lines, header=None, separator=",", newline="\n"):
+    return "".join(separator.join(line) + newline for line in ([header] if header else []) + lines)
+
+
+def quoted(lines, header):
+    file = io.StringIO()
+    csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([header, *lines])
+    return file.getvalue()
+
+
+def read(tmp_path, content, label_column=None, image_size=None):
+    path = tmp_path / "odd.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    options = ReadOptions(
+        image_size=image_size,
+        channels=None,
+        num_shards=3,
+        cut=lambda splits: Cut(0, 0, 0),
+        executor=lambda work, count, title: [work(index) for index in range(count)],
+        folder=tmp_path,
+        label_column=label_column,
+    )
+    source = csv_images.plan(path, options)
+    examples = [example for index in range(source.num_slices) for example in source.read(index)]
+    return source, examples
+
+
+UNIT = [[line[0], *(f"{int(cell) / 255:.6f}" for cell in line[1:])] for line in rows()]
+COMMAS = [[cell.replace(".", ",") for cell in line] for line in UNIT]
+SAVETXT = [[f"{float(cell):.18e}" for cell in line] for line in rows()]
+BY_NAME = sorted(range(16), key=lambda index: f"pixel{index}")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (table(rows(), HEADER), "label in column `label`, 16 pixels 4x4, separator `,`, header"),
+        (table(rows()), "label in column 0 (counted from 0, the first), 16 pixels"),
+        ("\ufeff" + table(rows(), HEADER), "column `label`"),
+        (table(rows(), HEADER, ";"), "separator `;`, header"),
+        (table(rows(), None, "\t", "\r\n"), "separator tab, no header"),
+        (table(rows(), HEADER, newline="\r"), "column `label`"),
+        (table(rows(), newline="\r"), "no header"),
+        ("\n ,,,\n" + table(rows(), HEADER).replace("\n", "\n\n"), "column `label`"),
+        ("sep=;\n" + table(rows(), HEADER, ";"), "column `label`"),
+        (quoted(rows(), HEADER), "column `label`"),
+        (table(rows(), ["# label", *PIXELS]), "column `label`"),
+        (table(rows(), [" Label ", *PIXELS], ", "), "column `Label`"),
+        (table(rows(), NUMBERS), "column `0`, 16 pixels 4x4, separator `,`, header"),
+        (table(indexed(rows()), ["", *NUMBERS]), "column `0`"),
+        (table(rows(), ["label", *NUMBERS[:16]]), "column `label`"),
+        (table(rows(), ["label", *["0"] * 16]), "column `label`"),
+        (table(rows(), ["what", *PIXELS]), "column `what`"),
+        (table(last(rows()), [*PIXELS, "Target"]), "column `Target`"),
+        (table(last(rows())), "column 16 (counted from 0, the last)"),
+        (table(indexed(rows()), ["", *HEADER]), "left out: column 0 (counted from 0, the first)"),
+        (table(indexed(rows()), ["Unnamed: 0", *HEADER]), "left out: column `Unnamed: 0`"),
+        (table(indexed(rows())), "label in column 1 (counted from 0), 16 pixels"),
+        (table(indexed(last(rows()))), "label in column 17 (counted from 0, the last)"),
+        (table(indexed(rows()), HEADER, " "), "column `label`"),
+        (table(rows(), HEADER).replace("\n", ",\n"), "left out: column 17"),
+        (table([[*line, "Training"] for line in rows()], [*HEADER, "Usage"]), "column `Usage`"),
+        (table(UNIT, HEADER), "pixels from 0 to 1, multiplied by 255"),
+        (table(COMMAS, HEADER, ";"), "pixels from 0 to 1, multiplied by 255"),
+        (table(SAVETXT, None, " "), "separator blank, no header"),
+        (
+            table(
+                [[line[0], *(line[1 + index] for index in BY_NAME)] for line in rows()],
+                ["label", *(PIXELS[index] for index in BY_NAME)],
+            ),
+            "in the order of the numbers in their names",
+        ),
+    ],
+)
+def test_forms_of_one_table(content, said, tmp_path, capsys):
+    source, examples = read(tmp_path, content)
+    assert said in capsys.readouterr().err
+    assert source.label_names == tuple("0123456789")
+    np.testing.assert_array_equal([example.image for example in examples], IMAGES)
+    np.testing.assert_array_equal([example.label for example in examples], LABELS)
+
+
+@pytest.mark.parametrize(("column", "lines"), [("0", rows()), ("-1", last(rows())), ("k", rows())])
+def test_the_column_that_the_user_says(column, lines, tmp_path):
+    header = ["k", *["label" if name == "pixel9" else name for name in PIXELS]]
+    if column == "k":
+        with pytest.raises(UserError, match=r"15 beside the label in column `k`"):
+            read(tmp_path, table(lines, header), column)
+        header[10] = "pixel9"
+    _, examples = read(tmp_path, table(lines, header if column == "k" else None), column)
+    np.testing.assert_array_equal([example.label for example in examples], LABELS)
+
+
+def test_colour_planes_in_names_are_brought_together(tmp_path):
+    colour = RNG.integers(0, 256, (COUNT, SIDE, SIDE, 3))
+    planes = rows(colour.transpose(0, 3, 1, 2))
+    header = ["label", *(f"{letter}{index}" for letter in "rgb" for index in range(16))]
+    _, examples = read(tmp_path, table(planes, header))
+    np.testing.assert_array_equal([example.image for example in examples], colour)
+
+
+def test_black_and_white_by_the_whole_file(tmp_path):
+    """A slice of black images alone does not decide."""
+    bits = (IMAGES > 127).astype(int)
+    _, examples = read(tmp_path, table(rows(bits), HEADER))
+    np.testing.assert_array_equal([example.image for example in examples], bits * 255)
+    bits[:40] = 0
+    bits[-1] = IMAGES[-1]
+    _, examples = read(tmp_path, table(rows(bits), HEADER))
+    np.testing.assert_array_equal(examples[-2].image, bits[-2] * 255)
+    assert "not a number from 0 to 1, as in most rows" in examples[-1].cause
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["10", "10.0", " 10 ", '"10"', "9", "2"], ("2", "9", "10")),
+        (["a,b", "c"], ("a,b", "c")),
+        (["caf\u00e9", "cafe\u0301", "b"], ("b", "café")),
+        (["1", "3", "0"], ("0", "1", "3")),
+        (["cat", "2", "10"], ("10", "2", "cat")),
+    ],
+)
+def test_labels(words, names, tmp_path, capsys):
+    cells = [f'"{word}"' if "," in word else word for word in words]
+    source, examples = read(tmp_path, table(labelled(cells), HEADER))
+    assert source.label_names == names
+    assert len(examples) == COUNT
+    if names == ("0", "1", "3"):
+        assert "labels are 0 to 3, but no image is of 2: not classes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "index", "cause"),
+    [
+        (table(changed(3, 0, ""), HEADER), 3, "row 4: it has no label"),
+        (table(changed(3, 0, ""), HEADER, "\t"), 3, "row 4: it has no label"),
+        (table(changed(0, 0, "NaN")), 0, "row 1: it has no label: NaN stands for"),
+        (table(changed(3, 0, "a\x07"), HEADER), 3, "row 4: its label holds a line break or"),
+        (table(changed(3, 0, "é"), HEADER).encode("latin-1"), 3, "row 4: its label is not text"),
+        (table(changed(3, 5, ""), HEADER), 3, "row 4: pixel 4 is empty, not a whole number"),
+        (table(changed(0, 5, "x")), 0, "row 1: pixel 4 is x, not a whole number"),
+        (table(last(changed(3, 0, "1,5"))), 3, "row 4: expected 16 pixels, got 17"),
+        (table([*rows()[:9], HEADER, *rows()[9:]], HEADER), 9, "row 10: it repeats the header"),
+    ],
+)
+def test_a_damaged_row_is_named_and_moves_no_other(content, index, cause, tmp_path):
+    source, examples = read(tmp_path, content)
+    damaged = examples.pop(index)
+    assert isinstance(damaged, Damaged)
+    assert cause in damaged.cause
+    assert source.label_names == tuple("0123456789")
+    expected = LABELS if "repeats" in cause else np.delete(LABELS, index)
+    np.testing.assert_array_equal([example.label for example in examples], expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (table([line[:2] for line in rows()], ["label", "pixel"]), "there is only 1 column: too"),
+        (
+            table([line[:5] for line in rows()], ["k", "a", "b", "c", "d"]),
+            "only 4 columns: too few",
+        ),
+        (table([line[1:] for line in rows()], PIXELS), "no label column, only 16 pixels"),
+        (table([line[1:] for line in rows()]), "no label column, only 16 pixels"),
+        (table([line[:15] for line in rows()]), "15 columns .*, 14 beside a label: .*--image_size"),
+        (table(labelled(["7"]), HEADER), "holds one value, 7, in all of 60 rows: name the label's"),
+        (table(labelled([str(n) for n in range(60)]), HEADER), "60 different values"),
+        (table(last(labelled([str(n) for n in range(60)]))), "cannot be told: .* --label_column"),
+        (table(labelled(["1", "01"]), HEADER), "01 and 1 are one number"),
+        (
+            table(labelled(['"a\nb"', "c"]), HEADER),
+            "a cell in quotes goes over the end of its line",
+        ),
+        (table(rows(), HEADER).encode("utf-16"), "UTF-16: save it as CSV in UTF-8"),
+        (b"\x1f\x8b\x08", "gzipped: unpack it first"),
+        (b"PK\x03\x04", "an Excel file"),
+        ("<html>", "an HTML or XML page"),
+        ("1,2,3,4,5,6\n", "its rows have 6 columns .*: expected the pixels of an image, square"),
+        ("hello\nworld\n", "found no columns"),
+        ("\n\n", "holds no rows"),
+        (table([], HEADER), "holds no rows, only a header"),
+        ("file,label\n1.png,a\n2.png,b\n", "column `file` names picture files, .*--source_dir"),
+    ],
+)
+def test_rejects_what_is_no_such_table(content, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        read(tmp_path, content)
