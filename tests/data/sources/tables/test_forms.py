@@ -62,6 +62,8 @@ def read(tmp_path, content, label_column=None, image_size=None):
     options = ReadOptions(
         image_size=image_size,
         channels=None,
+        fit="pad",
+        digits=False,
         num_shards=3,
         cut=lambda splits: Cut(0, 0, 0),
         executor=lambda work, count, title: [work(index) for index in range(count)],
