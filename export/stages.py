@@ -9,6 +9,7 @@ from pathlib import Path
 from ..base import catalog, export_layout, files, progress
 from ..data.pipeline import salvage
 from ..data.pipeline.records import load
+from ..models.evaluation.metrics import of_probabilities
 from ..models.run.config import open_run_dataset
 from ..models.run.folder import Run
 from .formats import onnx, saved_model, tflite
@@ -19,7 +20,7 @@ from .gate.comparison import Comparison
 from .gate.gate import Reference
 from .options import ExportOptions
 from .publication import card, manifest, publish, samples, versions, warmup
-from .publication.manifest import Source, Version
+from .publication.manifest import Certainty, Source, Version
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,19 +96,24 @@ def export(options: ExportOptions) -> Exported:
 
 
 def _load(options: ExportOptions) -> Source:
-    """Reads the run, the images of --split, and the first training images for int8's ranges."""
+    """Reads the run and the images of --split; the first training images give int8's ranges.
+
+    The validation split gives the probability below which the model is not sure.
+    """
     folder = Run(options.workdir or catalog.newest_run())
     config, model = folder.load()
     dataset = open_run_dataset(config, options.data_dir)
-    names = [options.split]
+    validation_split = config.dataset.validation_split
+    names = [options.split, validation_split]
     if options.has_int8:
         names.append(config.dataset.train_split)
     splits = [dataset.split(name) for name in names]
     with salvage.sound(splits, options.max_corrupt_records) as (splits, _):
         images, labels = (tensor.numpy() for tensor in load(splits[0]))
+        validation_images, validation_labels = (tensor.numpy() for tensor in load(splits[1]))
         calibration = None
         if options.has_int8:  # The first of the training split, never of another.
-            calibration = load(splits[1].cut(0, options.calibration_images))[0].numpy()
+            calibration = load(splits[2].cut(0, options.calibration_images))[0].numpy()
     trained = TrainedModel(
         model,
         config.preprocess,
@@ -117,8 +123,11 @@ def _load(options: ExportOptions) -> Source:
         dark_on_light=options.dark_on_light,
         name=options.model_name or config.model,
     )
+    validation = Reference(trained, validation_images, validation_labels)
+    evaluation = of_probabilities(validation.labels, validation.probabilities)
+    certainty = Certainty.of(evaluation, validation_split)
     run = files.read_json(folder.config)
-    return Source(config, run, Reference(trained, images, labels), calibration)
+    return Source(config, run, Reference(trained, images, labels), certainty, calibration)
 
 
 def _formats(options: ExportOptions, source: Source) -> list[Format]:

@@ -1,4 +1,7 @@
-"""What goes beside an artifact for machines: how it was made and verified, and its files."""
+"""What goes beside an artifact for machines: how it was made and verified, and its files.
+
+It also states below which probability an answer is rather "not sure" (`Certainty`).
+"""
 
 import dataclasses
 import datetime
@@ -23,6 +26,40 @@ _FIGURES = ("accuracy", "accuracy_interval_95", "loss", "calibration_error", "ex
 
 
 @dataclasses.dataclass(frozen=True)
+class Certainty:
+    """Below which probability of its best class the model is not sure.
+
+    As many validation images as the model gets wrong are left without an answer: those of which
+    it is least sure. A model without an error there is not sure below its least probability, or
+    one half if that is less: so few images say little of where it begins to err.
+
+    Attributes:
+      threshold: `predict` answers "not sure" below it.
+      split: the validation split that it was chosen on, of `images`.
+      coverage: the share of them that is answered, 0 to 1.
+      accuracy: of those.
+    """
+
+    threshold: float
+    split: str
+    images: int
+    coverage: float
+    accuracy: float
+
+    @classmethod
+    def of(cls, evaluation: Evaluation, split: str) -> "Certainty":
+        """Chosen on the validation split."""
+        confidence = np.sort(evaluation.confidence)
+        errors = evaluation.examples - evaluation.correct
+        threshold = float(confidence[min(errors, len(confidence) - 1)])
+        if not errors:
+            threshold = min(threshold, 0.5)
+        answered = evaluation.confidence >= threshold
+        accuracy = float(evaluation.right[answered].mean())
+        return cls(threshold, split, evaluation.examples, float(answered.mean()), accuracy)
+
+
+@dataclasses.dataclass(frozen=True)
 class Source:
     """What is exported.
 
@@ -30,12 +67,14 @@ class Source:
       config: of the run.
       run: the content of the run's `config.json`, with what it says of its environment.
       reference: the model, and the images of --split.
+      certainty: chosen on the run's validation split.
       calibration: uint8 [n, H, W, C], of the training split; None without an int8 file.
     """
 
     config: RunConfig
     run: JsonObject
     reference: Reference
+    certainty: Certainty
     calibration: np.ndarray | None
 
 
@@ -76,6 +115,7 @@ class Version:
             "labels": self.source.config.label_names,
             "pictures": configs.to_config(self.source.config.pictures),
             "figures": {name: figures[name] for name in _FIGURES},
+            "certainty": configs.to_config(self.source.certainty),
             "verified_on": {
                 "split": self.split,
                 "comparisons": [comparison.to_json() for comparison in self.comparisons],

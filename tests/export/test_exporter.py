@@ -31,6 +31,7 @@ def test_the_export_folder_holds_these_files(exported):
         "saved_model/lenet5/1/variables/variables.index",
         "saved_model/lenet5/1/variables/variables.data-00000-of-00001",
         "saved_model/lenet5/1/assets/labels.txt",
+        "saved_model/lenet5/1/assets/pictures.json",
         "saved_model/lenet5/1/assets.extra/samples.json",
         "saved_model/lenet5/1/assets.extra/samples.png",
         "saved_model/lenet5/1/assets.extra/digitline.json",
@@ -40,6 +41,7 @@ def test_the_export_folder_holds_these_files(exported):
         "tflite/lenet5/1/model_dynamic_int8.tflite",
         "tflite/lenet5/1/model_int8.tflite",
         "tflite/lenet5/1/labels.txt",
+        "tflite/lenet5/1/pictures.json",
         "tflite/lenet5/1/manifest.json",
         "tflite/lenet5/1/MODEL_CARD.md",
     }
@@ -55,6 +57,9 @@ def test_manifest_describes_the_files(exported):
     assert shape == {"dtype": "uint8", "shape": [1, 28, 28, 1]}
     assert fact == {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     assert manifest["run"]["recipe"]["epochs"] == 15
+    certainty = manifest["certainty"]
+    assert (certainty["split"], certainty["images"]) == ("train[:100]", 100)
+    assert 0.3 < certainty["threshold"] < 1 >= certainty["coverage"] > 0.8
     rows = manifest["verified_on"]["comparisons"]
     assert [(row["artifact"], row["signature"]) for row in rows] == [
         *[("SavedModel", signature.name) for signature in signatures.SAVED_MODEL],
