@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..base import configs, export_layout, files
-from ..base.errors import DataError, UserError, first_line
+from ..base import export_layout
+from ..base.errors import UserError, first_line
 from ..base.export_layout import DEFAULT_SIGNATURE
-from ..base.pictures.config import PictureConfig, unrecorded
+from ..base.files import JsonObject
 from ..base.quiet import quiet_stderr
+from .description import Description, describe, manifest
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
@@ -39,20 +40,28 @@ class Classifier:
 
     Attributes:
       path: of the artifact.
-      pictures: how a picture file becomes a raw image.
-      labels: names by class number; empty if the artifact has none.
+      description: what it says of itself.
       run: uint8 [N, H, W, C] to the outputs of the signature.
     """
 
     path: Path
-    pictures: PictureConfig
-    labels: tuple[str, ...]
+    description: Description
     run: Callable[[np.ndarray], Outputs]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names by class number; empty if the artifact has none."""
+        return self.description.labels
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(height, width, channels) of the raw images that it takes."""
-        return self.pictures.image_shape
+        return self.description.image_shape
+
+    @property
+    def manifest(self) -> JsonObject:
+        """What digitline wrote beside the artifact; empty where it is somebody else's."""
+        return manifest(self.path if self.path.is_dir() else self.path.parent)
 
 
 def interpreter(
@@ -138,9 +147,8 @@ def open_saved_model(path: Path) -> Classifier:
     def call(images: np.ndarray) -> Outputs:
         return model.run(DEFAULT_SIGNATURE, {name: images})
 
-    labels = read_labels(folder / export_layout.ASSETS / export_layout.LABELS)
     run = functools.partial(_in_batches, call, batch)
-    return Classifier(folder, pictures_of(folder, (height, width, channels)), labels, run)
+    return Classifier(folder, describe(folder, (height, width, channels)), run)
 
 
 def open_tflite(path: Path) -> Classifier:
@@ -159,8 +167,7 @@ def open_tflite(path: Path) -> Classifier:
     dtype = np.dtype(detail["dtype"])
     scale, zero = detail["quantization"]
     has_integers = dtype == np.int8 and bool(scale)
-    if not has_integers:
-        _check_input(dtype.name, shape, path)
+    _check_input("uint8" if has_integers else dtype.name, shape, path)
     details = runner.get_output_details()
 
     def call(images: np.ndarray) -> Outputs:
@@ -176,49 +183,12 @@ def open_tflite(path: Path) -> Classifier:
         return outputs
 
     batch, height, width, channels = shape
-    labels = read_labels(path.parent / export_layout.LABELS)
     run = functools.partial(_in_batches, call, batch)
-    pictures = pictures_of(path.parent, (height, width, channels))
-    return Classifier(path, pictures, labels, run)
+    return Classifier(path, describe(path, (height, width, channels)), run)
 
 
 # By the flag that names the artifact.
 OPENERS = {export_layout.SAVED_MODEL: open_saved_model, export_layout.TFLITE: open_tflite}
-
-
-def manifest(classifier: Classifier) -> dict[str, Any]:
-    """What digitline wrote beside the artifact; empty where it is somebody else's."""
-    path = classifier.path
-    return _manifest(path if path.is_dir() else path.parent)
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    file = export_layout.manifest_of(folder)
-    content = files.read_json(file) if file.is_file() else None
-    return content if isinstance(content, dict) else {}
-
-
-def pictures_of(folder: Path, image_shape: tuple[int, int, int]) -> PictureConfig:
-    """How a picture file becomes the input of a version's model.
-
-    Args:
-      folder: of the version; for one from before it was recorded, its manifest counts.
-      image_shape: (height, width, channels) that the model takes.
-
-    Raises:
-      DataError: the record is damaged, or of another size than the model.
-    """
-    path = export_layout.pictures_of(folder)
-    if not path.is_file():
-        dataset = _manifest(folder).get("run", {}).get("dataset", {})
-        return unrecorded(dataset.get("name", ""), image_shape)
-    try:
-        pictures = configs.from_config(PictureConfig, files.read_json(path))
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from None
-    if pictures.image_shape != image_shape:
-        raise DataError(f"{path}: is of {pictures.image_shape}, but the model takes {image_shape}")
-    return pictures
 
 
 def _dequantized(value: np.ndarray, scale: float, zero: int) -> np.ndarray:
@@ -273,8 +243,3 @@ def _check_input(dtype: str, shape: Sequence[int | None], path: Path) -> None:
             f"{path}: {DEFAULT_SIGNATURE} takes {dtype} {shape}; raw images were expected, "
             "uint8 [N, height, width, channels]"
         )
-
-
-def read_labels(path: Path) -> tuple[str, ...]:
-    """The names in a file of labels, by class number; none where there is no file."""
-    return tuple(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else ()

@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-# A floor, and what it stands on. `serving.artifacts` opens what `models` evaluates.
+# A floor, and what it stands on. `serving.artifacts` opens what `models` evaluates and `export`
+# verifies; `serving.description` reads what lies beside it.
+ARTIFACTS = ("serving.artifacts", "serving.description")
 FLOORS = {
     "base": (),
     "data": ("base",),
     "serving": ("base",),
-    "models": ("base", "data", "serving.artifacts"),
-    "export": ("base", "data", "models", "serving.artifacts", "serving.predict"),
+    "models": ("base", "data", *ARTIFACTS),
+    "export": ("base", "data", "models", *ARTIFACTS),
     "cli": ("base", "data", "models", "serving", "export"),
 }
 FILES = sorted(path for floor in FLOORS for path in (ROOT / floor).rglob("*.py"))

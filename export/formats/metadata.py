@@ -10,7 +10,6 @@ Source: https://developers.google.com/edge/litert/conversion/tensorflow/metadata
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import zipfile
@@ -23,6 +22,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from ...base import configs, export_layout
+from ...serving.description import inside
 from .. import signatures
 from ..functions import TrainedModel
 from . import compact
@@ -102,9 +102,7 @@ def _take_in(model: compact.Model, content: bytes) -> None:
 
 def labels(path: Path) -> tuple[str, ...]:
     """The label names inside a TFLite file; none where there are none."""
-    with contextlib.suppress(zipfile.BadZipFile, KeyError), zipfile.ZipFile(path) as archive:
-        return tuple(archive.read(export_layout.LABELS).decode().splitlines())
-    return ()
+    return tuple((inside(path, export_layout.LABELS) or "").splitlines())
 
 
 def _model(model: compact.Model, signature: signatures.Signature, description: str) -> _Table:

@@ -7,7 +7,8 @@ import numpy as np
 
 from ...base import configs, export_layout, files
 from ...base.tf import keras, tf
-from ...serving.artifacts import Outputs, SavedModel, read_labels
+from ...serving.artifacts import Outputs, SavedModel
+from ...serving.description import read_labels
 from .. import functions, signatures
 from ..functions import TrainedModel
 from .artifact import Artifact, Opened

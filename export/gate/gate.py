@@ -9,7 +9,8 @@ import numpy as np
 
 from ...base import export_layout, progress
 from ...base.errors import UserError, VerificationError
-from ...serving.artifacts import open_saved_model, read_labels
+from ...serving.artifacts import open_saved_model
+from ...serving.description import read_labels
 from ..formats.artifact import Artifact, Opened
 from ..functions import TrainedModel
 from .comparison import Comparison, compare, reference_probabilities, require_agreement

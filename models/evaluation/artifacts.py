@@ -9,7 +9,7 @@ from ...base.errors import UsageError, UserError
 from ...data.dataset import Dataset, Split, open_dataset
 from ...data.pipeline import salvage
 from ...data.pipeline.records import decoded
-from ...serving.artifacts import OPENERS, Classifier, manifest
+from ...serving.artifacts import OPENERS, Classifier
 from .metrics import Evaluation, of_probabilities
 from .options import EvaluateOptions
 from .result import Result
@@ -32,7 +32,7 @@ def evaluate(kind: str, path: Path, options: EvaluateOptions) -> Result:
 
 
 def _dataset(classifier: Classifier, options: EvaluateOptions) -> Dataset:
-    run = manifest(classifier).get("run", {})
+    run = classifier.manifest.get("run", {})
     name = options.dataset or run.get("dataset", {}).get("name")
     if not name:
         raise UsageError(f"{classifier.path} does not say what it was trained on: give --dataset")

@@ -142,6 +142,31 @@ class AsyncClient:
         ]
         return images.classified(outputs, len(pixels), self._server)
 
+    async def classify_files(
+        self,
+        contents: Sequence[bytes],
+        model: str = "default",
+        signature: str = "predict_bytes",
+        version: int | None = None,
+        label: str | None = None,
+        batch: int = 32,
+        timeout: float | None = None,
+    ) -> Classified:
+        """The classes of picture files.
+
+        Args:
+          contents: of the files, in a format that the server's graph reads.
+          signature: takes image files, string [N], and gives `probabilities` or `scores`.
+          batch: files in a request, at most; fewer where they are large.
+          timeout: seconds, for each request.
+        """
+        known = await self._signature(ModelSpec(model, version, label), signature, timeout)
+        outputs = [
+            await self.predict(inputs, model, signature, version, label, timeout=timeout)
+            for inputs in images.file_batches(contents, known, batch)
+        ]
+        return images.classified(outputs, len(contents), self._server)
+
     async def status(
         self,
         model: str = "default",
@@ -272,6 +297,7 @@ class Client:
 
     predict = _blocking(AsyncClient.predict)
     classify_images = _blocking(AsyncClient.classify_images)
+    classify_files = _blocking(AsyncClient.classify_files)
     status = _blocking(AsyncClient.status)
     metadata = _blocking(AsyncClient.metadata)
     close = _blocking(AsyncClient.close)

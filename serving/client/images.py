@@ -12,6 +12,8 @@ from ...base.export_layout import DEFAULT_SIGNATURE
 from ..core.servable import CLASSIFY_METHOD, Signature, TensorInfo
 from ..protocol import tensors
 
+# Of picture files in a request, at most, but for one that is larger.
+_REQUEST_BYTES = 8 << 20
 # Outputs that hold probabilities, the best name first.
 _PROBABILITIES = ("probabilities", "scores")
 
@@ -93,6 +95,29 @@ def batches(
                 contents = [image_example(content) for content in contents]
             chunk = np.array(contents, object)
         yield {name: chunk}
+
+
+def file_batches(
+    contents: Sequence[bytes], signature: Signature, batch: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """Cuts picture files into requests, of `batch` files and `_REQUEST_BYTES` at most.
+
+    Raises:
+      UserError: the signature does not take any number of strings.
+    """
+    if [info.dtype for info in signature.inputs.values()] != [tensors.STRING]:
+        raise UserError(f"picture files for a signature that takes {_inputs_text(signature)}")
+    (name,) = signature.inputs
+    chunk: list[bytes] = []
+    size = 0
+    for content in contents:
+        if chunk and (len(chunk) == batch or size + len(content) > _REQUEST_BYTES):
+            yield {name: np.array(chunk, object)}
+            chunk, size = [], 0
+        chunk.append(content)
+        size += len(content)
+    if chunk:
+        yield {name: np.array(chunk, object)}
 
 
 def classified(batches: Sequence[Mapping[str, np.ndarray]], count: int, server: str) -> Classified:

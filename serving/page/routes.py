@@ -15,11 +15,12 @@ from pathlib import Path
 from aiohttp import web
 
 from ...base import export_layout
-from ...base.errors import DataError
+from ...base.errors import DataError, UserError
 from ...base.pictures import decode
-from .. import artifacts
 from ..core.inference import Target
 from ..core.manager import Manager
+from ..description import describe_version
+from ..prediction.answers import WORDS, Answer, seen_in
 from ..protocol.status import StatusError, invalid
 from ..rest import answers
 from . import litert_js, versions
@@ -34,6 +35,8 @@ _LARGEST_PICTURE = 32 << 20  # Bytes.
 _MOST_PIXELS = 50_000_000  # As phones' cameras have; a few hundred MB while it is decoded.
 _READ_S = 30.0  # Seconds that a picture may take to come.
 _LARGEST_VERSION = 2**63 - 1
+# The header of what is seen in a picture: the value of an `Answer`.
+SEEN = "X-Digitline-Seen"
 
 
 def routes(manager: Manager, litert: Path, local: bool) -> list[web.RouteDef]:
@@ -84,6 +87,7 @@ class _Page:
         models = await asyncio.to_thread(versions.models, self._manager)
         answer = {
             "models": [dataclasses.asdict(model) for model in models],
+            "words": {answer.value: words for answer, words in WORDS.items()},
             "litertjs": litert_js.is_whole(self._litert),
         }
         return web.json_response(answer, headers={"Cache-Control": "no-store"})
@@ -99,7 +103,10 @@ class _Page:
         return self._sent(path, "this version has no test images")
 
     async def picture(self, request: web.Request) -> web.Response:
-        """A picture file to uint8 [H, W, C], as `digitline predict` makes it."""
+        """A picture file to uint8 [H, W, C], as `digitline predict` makes it.
+
+        The header `SEEN` says whether it is blank, or holds several digits.
+        """
         reading = request.clone(client_max_size=_LARGEST_PICTURE).read()
         try:
             content = await asyncio.wait_for(reading, _READ_S)
@@ -118,10 +125,11 @@ class _Page:
             return answers.error(400, "this model takes no images")
         try:
             async with self._decoding:
-                pixels = await asyncio.to_thread(_decoded, content, shape, folder)
-        except DataError as error:
+                pixels, seen = await asyncio.to_thread(_decoded, content, shape, folder)
+        except UserError as error:
             return answers.error(400, str(error))
-        return web.Response(body=pixels, content_type="application/octet-stream")
+        headers = {SEEN: seen.value}
+        return web.Response(body=pixels, content_type="application/octet-stream", headers=headers)
 
     def _folder(self, request: web.Request) -> Path | None:
         try:
@@ -144,14 +152,17 @@ def _target(request: web.Request) -> Target:
     return Target(name, min(int(version), _LARGEST_VERSION))
 
 
-def _decoded(content: bytes, shape: tuple[int, int, int], folder: Path) -> bytes:
-    """The pixels of a picture file for the model of a version's folder.
+def _decoded(content: bytes, shape: tuple[int, int, int], folder: Path) -> tuple[bytes, Answer]:
+    """The pixels of a picture file for the model of a version's folder, and what is seen in them.
 
     Raises:
-      DataError: it is not a picture, or a small file of one that fills the memory.
+      UserError: it is not a picture, or a small file of one that fills the memory, or the
+        version's files are damaged.
     """
     name = Path("the picture")
     height, width = decode.header(name, content).size
     if width * height > _MOST_PIXELS:
         raise DataError(f"{name}: {width}x{height} pixels, over {_MOST_PIXELS // 10**6} million")
-    return decode.load(name, artifacts.pictures_of(folder, shape), content).tobytes()
+    config = describe_version(folder, shape).pictures
+    pixels = decode.load(name, config, content)
+    return pixels.tobytes(), seen_in(pixels, config)

@@ -7,10 +7,10 @@ from pathlib import Path
 from ...base import export_layout, files
 from ...base.errors import UserError
 from ...base.files import JsonObject
-from .. import artifacts
 from ..core.inference import Target
 from ..core.manager import Manager
 from ..core.servable import Servable
+from ..description import describe_version
 from ..protocol.models import State
 from ..protocol.status import StatusError
 
@@ -29,6 +29,8 @@ class Version:
       labels: of its classes; empty where it states none.
       image_shape: (height, width, channels) of the raw images that it takes; None if it does not.
       is_of_digits: whether they are digits as MNIST's are.
+      threshold: of the probability below which the model is not sure; None where it is not known.
+      trouble: what is wrong with the files that say so; empty if nothing is.
       activations: whether it gives the output of each layer.
       tflite: whether there is a TFLite file of the same network.
       samples: which test image is where on its sheet of them; None where there is no sheet.
@@ -39,6 +41,8 @@ class Version:
     labels: tuple[str, ...]
     image_shape: tuple[int, int, int] | None
     is_of_digits: bool
+    threshold: float | None
+    trouble: str
     activations: bool
     tflite: bool
     samples: JsonObject | None
@@ -62,14 +66,6 @@ def image_shape(servable: Servable) -> tuple[int, int, int] | None:
     signature = servable.signatures.get(export_layout.DEFAULT_SIGNATURE)
     shape = signature.image_shape if signature else None
     return shape if shape and shape[2] in (1, 3) else None
-
-
-def labels_of(folder: Path) -> tuple[str, ...]:
-    """The class names of a version; what is not UTF-8 in them is marked as such."""
-    path = export_layout.labels_of(folder)
-    if not path.is_file():
-        return ()
-    return tuple(path.read_text(encoding="utf-8", errors="replace").splitlines())
 
 
 def tflite_of(folder: Path) -> Path | None:
@@ -109,13 +105,20 @@ def _version(manager: Manager, target: Target) -> Version:
     with manager.lease(target) as lease:
         shape, folder = image_shape(lease.servable), lease.folder
         signatures = set(lease.servable.signatures)
-    labels = labels_of(folder)
+    description, trouble = None, ""
+    if shape is not None:
+        try:
+            description = describe_version(folder, shape)
+        except UserError as error:
+            trouble = str(error)
     return Version(
         version=str(target.version),
         kind="TFLite" if (folder / export_layout.TFLITE_FILE).is_file() else "SavedModel",
-        labels=labels,
+        labels=description.labels if description else (),
         image_shape=shape,
-        is_of_digits=shape is not None and artifacts.pictures_of(folder, shape).digits,
+        is_of_digits=description is not None and description.pictures.digits,
+        threshold=description.threshold if description else None,
+        trouble=trouble,
         activations=_ACTIVATIONS in signatures,
         tflite=tflite_of(folder) is not None,
         samples=_json(folder / export_layout.EXTRA / export_layout.SAMPLES_FACTS),

@@ -8,6 +8,7 @@ import stub_server
 from digitline.base.errors import UsageError, UserError
 from digitline.export.publication import versions
 from digitline.serving import predict
+from digitline.serving.prediction.model import BOXED
 
 from support import call, python
 
@@ -46,10 +47,10 @@ def test_without_a_model_the_one_in_the_box_answers(test_images, tmp_path):
     classes = np.array([prediction["class"] for prediction in predictions])
     assert (classes == labels[:60]).sum() >= 58
     # Its files are as they were published.
-    result = versions.check(predict.BOXED)
-    assert result == versions.Checked((predict.BOXED,), ())
-    assert (predict.BOXED / "model.tflite").stat().st_size < 100_000
-    manifest = json.loads((predict.BOXED / "manifest.json").read_text())
+    result = versions.check(BOXED)
+    assert result == versions.Checked((BOXED,), ())
+    assert (BOXED / "model.tflite").stat().st_size < 100_000
+    manifest = json.loads((BOXED / "manifest.json").read_text())
     assert manifest["figures"]["accuracy"] > 0.99
     assert "data_dir" not in manifest["run"]
 
@@ -60,13 +61,11 @@ def test_a_file_that_is_not_a_picture_does_not_stop_the_others(pictures, tmp_pat
     PIL.Image.new("L", (90, 40), "white").save(blank)
     options = predict.PredictOptions(pictures=(pictures[0], str(bad), str(blank)))
     result = predict.run(options)
-    assert predict.COMMAND.errors(result) == (
-        f"{bad}: not a picture, or of a kind that is not known",
-    )
-    first, second = predict.text(result).splitlines()
+    (error,) = predict.COMMAND.errors(result)
+    assert error.startswith(f"{bad}: not a picture of a kind that is read")
+    first, second = predict.COMMAND.text(result).splitlines()
     assert first == f"{pictures[0]}: 7 ({result.predictions[0].probability:.2%})"
-    assert second.startswith(f"{blank}: ")
-    assert "the picture is blank" in second
+    assert second == f"{blank}: blank: there is nothing in the picture"
 
 
 @pytest.mark.parametrize(
@@ -81,6 +80,11 @@ def test_a_file_that_is_not_a_picture_does_not_stop_the_others(pictures, tmp_pat
         (["--version=1", "a.png"], "--version is of a model on a server"),
         (["--label=b", "a.png"], "--label is of a model on a server"),
         (["--server=grpc://b", "--timeout=0", "a.png"], "--timeout"),
+        (["--workdir=a", "--tflite=b", "a.png"], "give one of"),
+        (["--signature=classify", "a.png"], "--signature is of a model on a server"),
+        (["--top_k=0", "a.png"], "--top_k"),
+        (["--output=xml", "a.png"], "unknown output 'xml'"),
+        (["--output=csv", "--json", "a.png"], "not both"),
         (["--server=grpc://b", "--tls_cert=c", "a.png"], "needs its key"),
     ],
 )
@@ -90,7 +94,7 @@ def test_rejects_flags_that_do_not_go_together(arguments, message):
 
 
 def test_an_empty_label_is_none(stubs, pictures):
-    assert predicted("--label=", pictures[0])["model"] == str(predict.BOXED / "model.tflite")
+    assert predicted("--label=", pictures[0])["model"] == str(BOXED / "model.tflite")
     stub = stubs["http"]
     for flags, version in ((["--label="], None), (["--label=", "--version=2"], 2)):
         stub.reset()
@@ -102,7 +106,7 @@ def test_an_empty_label_is_none(stubs, pictures):
 def test_a_server_answers_as_an_artifact_does(stub, pictures, test_images):
     names = pictures * 10
     result = predicted(f"--server={stub.address}", *names)
-    assert stub.batch_sizes == [32, 8]
+    assert stub.batch_sizes == [2, 32, 8]  # The first asks for the classes' names.
     assert result["model"] == f"{stub.address} default"
     assert [prediction["file"] for prediction in result["predictions"]] == names
     (local, *_) = predicted(pictures[0])["predictions"]
@@ -111,7 +115,7 @@ def test_a_server_answers_as_an_artifact_does(stub, pictures, test_images):
         assert set(prediction) == set(local)
         np.testing.assert_allclose(prediction["probabilities"], probabilities)
         assert prediction["class"] == probabilities.argmax()
-        assert prediction["label"] == str(prediction["class"])
+        assert prediction["label"] == stub_server.NAMES[prediction["class"]]
         assert prediction["probability"] == pytest.approx(probabilities.max())
 
 
@@ -145,7 +149,7 @@ def test_needs_tensorflow_only_for_a_saved_model(stubs, pictures, tmp_path):
         "import sys\n"
         "from digitline.base import command; from digitline.serving import predict\n"
         "for flags in ([], *([f'--server={address}'] for address in sys.argv[2:])):\n"
-        "    print(predict.text(command.call(predict.COMMAND, [*flags, sys.argv[1]])))\n"
+        "    print(predict.COMMAND.text(command.call(predict.COMMAND, [*flags, sys.argv[1]])))\n"
         "heavy = {'tensorflow', 'keras'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )

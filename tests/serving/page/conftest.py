@@ -7,7 +7,7 @@ from digitline.base.pictures.config import PictureConfig
 from digitline.export import functions
 from digitline.export.formats import saved_model
 from digitline.models import registry
-from digitline.serving.predict import BOXED
+from digitline.serving.prediction.model import BOXED
 
 
 @pytest.fixture(scope="session")

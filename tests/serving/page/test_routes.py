@@ -15,7 +15,7 @@ from digitline.base.pictures.config import PictureConfig
 from digitline.serving import serve
 from digitline.serving.flags import ServeOptions
 from digitline.serving.page import versions
-from digitline.serving.predict import BOXED
+from digitline.serving.prediction.model import BOXED
 
 from support import call
 
@@ -46,13 +46,16 @@ def test_what_the_models_are(server, exported, test_images):
     assert models["boxed"][0]["kind"] == "TFLite"
     assert not models["no_tflite"][0]["tflite"]
     (version,) = models["tiny"]
-    samples = version.pop("samples")
+    samples, threshold = version.pop("samples"), version.pop("threshold")
+    assert 0 < threshold < 1
+    assert answer["words"]["not_sure"] == "not sure"
     assert version == {
         "version": "1",
         "kind": "SavedModel",
         "labels": list("0123456789"),
         "image_shape": [28, 28, 1],
         "is_of_digits": True,
+        "trouble": "",
         "activations": True,
         "tflite": True,
     }
@@ -80,11 +83,6 @@ def test_what_the_models_are(server, exported, test_images):
 def test_other_sites_do_not_get_the_models_files(server, headers, status):
     for path in ("/page/models", f"{VERSION}/model.tflite", f"{VERSION}/samples.png"):
         assert server.fetch(path, headers=headers)[0] == status
-
-
-def test_marks_labels_that_are_not_utf_8(tmp_path):
-    (tmp_path / "labels.txt").write_bytes("größer\n".encode("latin-1"))
-    assert versions.labels_of(tmp_path) == ("gr��er",)
 
 
 def test_a_picture_becomes_pixels_as_predict_makes_them(server, test_images, tmp_path):

@@ -1,0 +1,129 @@
+"""The model that answers, of an artifact on this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...base import catalog, export_layout, progress
+from ...base.catalog import ExportFolder
+from ...base.errors import UserError
+from .options import PredictOptions
+from .pictures import Picture, Wanted
+
+if TYPE_CHECKING:  # The runtimes take their time to load.
+    from ..artifacts import Classifier
+    from ..client import Classified
+
+# The trained model in the box; `make boxed` builds it.
+BOXED = Path(__file__).parents[1] / "boxed"
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A model that classifies, wherever it runs.
+
+    Attributes:
+      wanted: what it takes.
+      labels: names by class number; empty where it has none.
+      threshold: of the probability below which it is not sure; None where it is not known.
+      classify: the classes of pictures that were read as it wants them.
+    """
+
+    name: str
+    wanted: Wanted
+    labels: tuple[str, ...]
+    threshold: float | None
+    classify: Callable[[Sequence[Picture]], Classified]
+
+
+def local(options: PredictOptions) -> Model:
+    """Opens the artifact that the flags name, or that there is; says which was chosen.
+
+    Raises:
+      UserError: there is none, or it does not open.
+    """
+    from ..client import Classified
+
+    classifier = _opened(options)
+    description = classifier.description
+    _, _, channels = classifier.image_shape
+    if channels not in (1, 3):
+        raise UserError(f"{classifier.path}: takes {channels} channels, neither grey nor colour")
+    config = description.pictures
+    if options.digits is not None:
+        config = dataclasses.replace(config, digits=options.digits)
+    elif description.recorded_pictures is None:
+        progress.say(
+            f"{classifier.path} does not say how its pictures were made: each is taken whole, "
+            "between margins of its border's colour (--digits finds and centres a digit)"
+        )
+    said: list[str] = []
+
+    def classify(pictures: Sequence[Picture]) -> Classified:
+        outputs = classifier.run(np.stack([picture.pixels for picture in pictures]))
+        if "probabilities" not in outputs:
+            raise UserError(f"{classifier.path}: it gives {sorted(outputs)}, no probabilities")
+        probabilities = outputs["probabilities"]
+        known, count = len(classifier.labels), probabilities.shape[1]
+        if known not in (0, count) and not said:
+            said.append(f"{classifier.path}: has names of {known} classes, but tells {count} apart")
+            progress.say(said[0])
+        classes = probabilities.argmax(axis=1)
+        names = dict(enumerate(classifier.labels))
+        labels = [names.get(number, str(number)) for number in classes.tolist()]
+        return Classified(labels, classes, probabilities, None)
+
+    return Model(
+        str(classifier.path),
+        Wanted(config),
+        classifier.labels,
+        description.threshold,
+        classify,
+    )
+
+
+def _opened(options: PredictOptions) -> Classifier:
+    from .. import artifacts
+
+    if options.saved_model is not None:
+        return artifacts.open_saved_model(options.saved_model)
+    if options.tflite is not None:
+        return artifacts.open_tflite(options.tflite)
+    workdir = options.workdir or _newest_run()
+    if workdir is None:
+        progress.say("the model in the box answers, of MNIST's digits")
+        return artifacts.open_tflite(BOXED / export_layout.TFLITE_FILE)
+    path = _artifact(catalog.exports_of(workdir, options.export_dir))
+    progress.say(f"{path} answers, the newest export of {workdir}")
+    is_folder = path.is_dir()
+    return artifacts.open_saved_model(path) if is_folder else artifacts.open_tflite(path)
+
+
+def _newest_run() -> Path | None:
+    """The newest finished run, said; None where nothing was trained here."""
+    if not any(run.finished for run in catalog.runs()):
+        return None
+    return catalog.newest_run()
+
+
+def _artifact(versions: Sequence[ExportFolder]) -> Path:
+    """Of a version in its formats: the float32 TFLite file, which opens soonest, if there is one.
+
+    Raises:
+      UserError: it can be opened in none of them.
+    """
+    folders = {version.format: version.folder for version in versions}
+    tflite = folders.get(export_layout.TFLITE)
+    if tflite is not None and (tflite / export_layout.TFLITE_FILE).is_file():
+        return tflite / export_layout.TFLITE_FILE
+    if export_layout.SAVED_MODEL in folders:
+        return folders[export_layout.SAVED_MODEL]
+    raise UserError(
+        f"{versions[0].folder}: neither a SavedModel nor a float32 TFLite file was exported there; "
+        "name another file with --tflite"
+    )
