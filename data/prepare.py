@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..base import command, command_flags, configs, progress
 from ..base.files import JsonObject
 from . import listing
-from .preparation import source_state
+from .preparation import kinds, source_state
 from .preparation.request import NPZ, PUBLIC, Outcome, Request
 from .preparation.source_state import LEFT_OUT
 from .sources.slices import LeftOut
@@ -70,10 +70,12 @@ def run(request: Request) -> Prepared:
         elif request.source_dir is None and from_arrays.is_transposed(prepared):
             outcome = from_arrays.make_upright(prepared, request)
             return _result(start, dataset.open_dataset(data_dir, name), outcome)
-        progress.say(
-            f"{name} is prepared already in {prepared.directory}; --overwrite prepares it again"
-        )
+        if request.asked_by == "prepare":
+            progress.say(
+                f"{name} is prepared already in {prepared.directory}; --overwrite prepares it again"
+            )
         return _result(start, prepared, None)
+    request = kinds.unpacked(request)
     makers = {PUBLIC: from_arrays.prepare_public, NPZ: from_arrays.prepare_npz}
     outcome = makers.get(request.kind, from_files.prepare)(request)
     return _result(start, dataset.open_dataset(data_dir, name), outcome)
@@ -100,22 +102,27 @@ def _result(start: float, prepared: "Dataset", outcome: Outcome | None) -> Prepa
     )
 
 
-def text(result: Prepared) -> str:
-    """The result for a person."""
+def summary(result: Prepared) -> str:
+    """What was found, for a person."""
     splits = ", ".join(f"{name} {count:,}" for name, count in result.splits.items())
     shape = "x".join(map(str, result.image_shape))
-    data_dir = result.directory.parents[result.dataset.count("/") + 1]
-    damaged = ""
+    lines = [f"left out: {kind}" for kind in result.left_out]
     if result.corrupt_images:
-        causes = "".join(f"\n  {cause}" for cause in result.corrupt_files or ())
-        damaged = f"left out, since they do not decode: {result.corrupt_images:,}{causes}\n"
-    left_out = "".join(f"left out: {kind}\n" for kind in result.left_out)
+        lines.append(f"left out, since they do not decode: {result.corrupt_images:,}")
+        lines += [f"  {cause}" for cause in result.corrupt_files or ()]
+    lines += [
+        f"{result.dataset} {result.version}: {splits}; images {shape}, "
+        f"{result.num_classes} classes",
+        f"in {result.directory}",
+    ]
+    return "\n".join(lines)
+
+
+def text(result: Prepared) -> str:
+    """The result for a person, and how to go on."""
+    data_dir = result.directory.parents[result.dataset.count("/") + 1]
     train = ("train", f"--dataset={result.dataset}", f"--data_dir={data_dir}")
-    return (
-        f"{left_out}{damaged}{result.dataset} {result.version}: {splits}; images {shape}, "
-        f"{result.num_classes} classes\nin {result.directory}\n"
-        f"next: {command.command_line(*train)}"
-    )
+    return f"{summary(result)}\nnext: {command.command_line(*train)}"
 
 
 def to_json(result: Prepared) -> JsonObject:

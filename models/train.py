@@ -9,6 +9,7 @@ from ..base import command, configs, progress
 from ..base.command_flags import list_flag
 from ..base.errors import UsageError
 from ..base.files import JsonObject
+from ..data import prepare
 from . import registry
 from .run.records import TrainingRecord
 from .training import own_data
@@ -61,7 +62,11 @@ def _train(options: TrainOptions, workdir: Path | None) -> Result:
 
     if options.pipeline.deterministic:
         tf.config.experimental.enable_op_determinism()
-    name = own_data.prepare(options.data, options.data_dir) if options.data else options.dataset
+    name = options.dataset
+    if options.data:
+        prepared = own_data.prepare(options.data, options.data_dir, options.files)
+        progress.say(prepare.summary(prepared))
+        name = prepared.dataset
     dataset = open_dataset(options.data_dir, name)
     selection = select(options, dataset)
     config = _config(options, dataset, selection)

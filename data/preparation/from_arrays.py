@@ -55,7 +55,7 @@ def prepare_npz(request: Request) -> Outcome:
     """
     # Before the file is read: what changes meanwhile is noticed next time.
     recorded = request.recorded_source()
-    splits, label_names = npz.read(request.place)
+    splits, label_names = npz.read(request.content)
     splits |= _cut(splits["train"], label_names, request.cut(set(splits)))
     num_shards = request.num_shards or min(
         NUM_SHARDS, *(len(split.labels) for split in splits.values())

@@ -22,7 +22,7 @@ def prepare(request: Request) -> Outcome:
     """
     if request.beam_runner:
         beam.require()
-        options = ("data_dir", "source_dir", "source_file")
+        options = ("data_dir", "source_dir", "source_file", "unpacked")
         paths = {name: path.resolve() for name in options if (path := getattr(request, name))}
         request = dataclasses.replace(request, **paths)  # Workers have other working directories.
     name, place = request.prepared_name, request.place
@@ -36,16 +36,17 @@ def prepare(request: Request) -> Outcome:
     # Before a file is read: what changes meanwhile is noticed next time.
     recorded = request.recorded_source()
     if request.kind == RESIZED:
-        place = _made_by_tfds(request)
-        origin = f"TFDS's {place}"
-        num_bytes = sum(path.stat().st_size for path in place.iterdir())
+        content = _made_by_tfds(request)
+        origin = f"TFDS's {content}"
+        num_bytes = sum(path.stat().st_size for path in content.iterdir())
     else:
+        content = request.content
         origin = request.origin
         num_bytes = (recorded[FILES] or {"bytes": 0})["bytes"]
 
     with folder.making(request.data_dir, name, request.version, request.overwrite) as root:
         executor = _executor(request, root / "results", num_bytes)
-        source = _source(request, place, executor, files.ensure_folder(root / "plan"))
+        source = _source(request, content, executor, files.ensure_folder(root / "plan"))
         shape = "x".join(map(str, source.image_shape))
         progress.say(f"{name}: images {shape}, {len(source.label_names)} classes")
         metadata = {"origin": origin, "source": recorded}

@@ -11,8 +11,9 @@ from ...base.files import JsonObject
 from ...base.pictures.config import PictureConfig, unrecorded
 from ..sources import known
 from ..sources.stratify import Cut
+from . import archives
 from .own_files import FILES_GROUP, OwnFiles
-from .source_state import FILES, state
+from .source_state import ASKED_BY, FILES, state
 
 # The kinds of what is prepared. People's own files are named by `--dataset`; the others are a
 # dataset of TFDS that gets another size, and a public dataset as it is, or IDX files.
@@ -29,7 +30,10 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _NAME_AND_CONFIG = re.compile(r"[a-z][a-z0-9_]*(/[A-Za-z0-9][A-Za-z0-9_.=-]*)?")
 # What people's own files need, in words and as options.
 _NEEDS = {
-    IMAGE_FOLDER: ("--source_dir, the folder of class folders", [{"source_dir"}]),
+    IMAGE_FOLDER: (
+        "--source_dir, the folder of class folders or an archive of it",
+        [{"source_dir"}],
+    ),
     CSV: (
         "--source_file, a CSV file, or else --source_dir, a folder with train.csv",
         [{"source_dir"}, {"source_file"}],
@@ -39,7 +43,7 @@ _NEEDS = {
 # Names that another dataset is found under.
 _PUBLIC_NAMES = {name.partition("/")[0] for name in known.DATASETS}
 # A file of such a name is called after its folder.
-_GENERIC_NAMES = ("train", "training", "data", "images")
+_GENERIC_NAMES = ("train", "training", "data", "images", "archive", "dataset")
 # The share that is cut off the training split by default.
 _FRACTION = 0.1
 
@@ -80,7 +84,12 @@ class _What:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Request(OwnFiles, _What):
-    """The options of `digitline prepare`."""
+    """The options of `digitline prepare`.
+
+    Attributes:
+      asked_by: the command.
+      unpacked: where the content is of a place that is an archive.
+    """
 
     beam_runner: str | None = flag(
         None,
@@ -104,6 +113,9 @@ class Request(OwnFiles, _What):
     )
     overwrite: bool = flag(False, "Prepare again what is there already.", group=_WHERE)
 
+    asked_by: str = "prepare"
+    unpacked: Path | None = None
+
     @property
     def kind(self) -> str:
         """One of `OWN_FILES`, `RESIZED` or `PUBLIC`."""
@@ -119,6 +131,11 @@ class Request(OwnFiles, _What):
         if self.kind == RESIZED:
             return self.data_dir / self.dataset
         return self.source_file or self.source_dir or Path()
+
+    @property
+    def content(self) -> Path:
+        """The folder or file that is read: the place, or what was unpacked of it."""
+        return self.unpacked or self.place
 
     @property
     def prepared_name(self) -> str:
@@ -161,6 +178,7 @@ class Request(OwnFiles, _What):
             "test_fraction": self.test_fraction,
             "split_seed": self.split_seed,
             "label_column": self.label_column,
+            ASKED_BY: self.asked_by,
             FILES: state(self.kind, self.place),
         }
 
@@ -268,8 +286,9 @@ class Request(OwnFiles, _What):
 def name_of(place: Path, kind: str) -> str:
     """A dataset's name by its folder or file; the kind where no name can be made of that."""
     place = place.resolve()
-    word = place.name.lower().removesuffix(".csv").removesuffix(".tsv").removesuffix(".npz")
-    if kind in (CSV, NPZ) and word in _GENERIC_NAMES:
+    word = archives.stem(place.name.lower())
+    word = word.removesuffix(".csv").removesuffix(".tsv").removesuffix(".npz")
+    if (kind in (CSV, NPZ) or archives.is_archive(place)) and word in _GENERIC_NAMES:
         word = place.parent.name.lower()
     name = re.sub(r"[^a-z0-9_]+", "_", word).strip("_").lstrip("0123456789_")
     return name or kind

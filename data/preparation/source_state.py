@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ...base import command
 from ...base.errors import DataError
 from ...base.files import JsonObject
 from ..sources import folder_layout
@@ -16,6 +17,8 @@ from ..sources.tables import csv_files
 
 # The key of the state in what a dataset was made of; datasets from before there was one lack it.
 FILES = "files"
+# The key of the command that it was prepared by.
+ASKED_BY = "asked_by"
 # The key, in a dataset's metadata, of what lay among its files and was not used.
 LEFT_OUT = "left_out"
 
@@ -59,24 +62,33 @@ def check_same(expected: JsonObject, metadata: JsonObject, directory: Path) -> N
       metadata, directory: of the dataset.
 
     Raises:
-      ChangedError: it was made of the same place, whose files have changed since.
+      ChangedError: it was made of the same place, whose files have changed since; or `train`
+        made it, by other options.
       DataError: it was made of another place, or in another way; names the first difference.
     """
     # What was not recorded at the time is taken to be the same.
     unrecorded = {key: expected.get(key) for key in ("fit", "digits")}
     recorded = {**unrecorded, **(metadata.get("source") or {})}
+    by_train = expected.get(ASKED_BY) == "train"
     for key, value in expected.items():
-        if key != FILES and recorded.get(key) != value:
-            raise DataError(
-                f"{directory} was prepared with another {key} ({recorded.get(key)}, not {value}): "
-                "give this one another name with --name, or replace that one with --overwrite",
-                option="name",
+        if key in (FILES, ASKED_BY) or recorded.get(key) == value:
+            continue
+        if by_train and recorded.get(ASKED_BY) == "train" and key != "place":  # By default.
+            raise ChangedError(
+                f"{directory} was prepared with {key} {recorded.get(key)}, not {value}"
             )
+        raise DataError(
+            f"{directory} was prepared with another {key} ({recorded.get(key)}, not {value}): give "
+            f"this one another name with --name, or replace that one with {command.program()} "
+            "prepare --overwrite",
+            option="name",
+        )
     before, now = recorded.get(FILES), expected[FILES]
     if before and now and before != now:
+        advice = ": replace that one with --overwrite, or give this one another name with --name"
         raise ChangedError(
-            f"{expected['place']} has changed since {directory} was prepared from it: replace that "
-            "one with --overwrite, or give this one another name with --name",
+            f"{expected['place']} has changed since {directory} was prepared from it"
+            f"{'' if by_train else advice}",
             option="overwrite",
         )
 

@@ -1,7 +1,8 @@
 """The options of `digitline train`.
 
-Three groups of them are dataclasses of their own, which go on as they are: `Recipe` and
-`PipelineConfig` into the run's configuration, `Settings` to the training loop.
+Four groups of them are dataclasses of their own, which go on as they are: `Recipe` and
+`PipelineConfig` into the run's configuration, `Settings` to the training loop, `OwnFiles` to the
+preparation of --data.
 """
 
 import dataclasses
@@ -14,6 +15,7 @@ from absl.flags import FlagValues
 from ...base import command_flags
 from ...base.errors import UsageError
 from ...data import flags
+from ...data.preparation.own_files import OwnFiles
 from .. import registry
 from ..recipe import PipelineConfig, Recipe
 
@@ -75,11 +77,11 @@ class TrainOptions:
     dataset: str = _data("mnist", "Name of a prepared dataset.")
     data: Path | None = _data(
         None,
-        "Your own images instead: an .npz file of x_train, y_train, x_test and y_test, or of "
-        "images and labels; a .csv file; or a folder with one folder of pictures for each class. "
-        "They are prepared first, as digitline prepare does, into a dataset called after the file "
-        "or folder, and again when they have changed. Where they have no validation split, a "
-        "tenth of each class is cut off for it.",
+        "Your own images instead: a folder with one folder of pictures for each class; an .npz "
+        "file of x_train, y_train, x_test and y_test, or of images and labels; a .csv file; or an "
+        "archive of these (zip, tar). They are prepared first, as digitline prepare does, and "
+        "again when they, or the options below, have changed. Where they have no validation "
+        "split, a tenth of each class is cut off for it.",
     )
     data_dir: Path = _data(Path("datasets"), "Root folder of prepared datasets.")
     train_split: str | None = _data(
@@ -112,10 +114,12 @@ class TrainOptions:
     changes: Mapping[str, float | str] = dataclasses.field(default_factory=dict)
     pipeline: PipelineConfig = PipelineConfig()
     settings: Settings = Settings()
+    files: OwnFiles = OwnFiles()
 
 
 FLAGS = command_flags.flag_values(TrainOptions, PipelineConfig, Settings)
 command_flags.define(Recipe, FLAGS, default=None)
+command_flags.define(OwnFiles, FLAGS, group="Your own images (with --data)")
 
 
 def from_flags(flags: FlagValues, _: list[str]) -> TrainOptions:
@@ -127,6 +131,9 @@ def from_flags(flags: FlagValues, _: list[str]) -> TrainOptions:
     data, dataset = flags["data"].value, flags["dataset"]
     if data and dataset.present:
         raise UsageError(f"--data={data} and --dataset={dataset.value}: give one of them")
+    for field in dataclasses.fields(OwnFiles):
+        if flags[field.name].present and not data:
+            raise UsageError(f"--{field.name} goes with --data, your own images")
     names = (field.name for field in dataclasses.fields(Recipe))
     changes = {name: flags[name].value for name in names if flags[name].value is not None}
     return command_flags.read(
@@ -135,4 +142,5 @@ def from_flags(flags: FlagValues, _: list[str]) -> TrainOptions:
         changes=changes,
         pipeline=command_flags.read(PipelineConfig, flags),
         settings=command_flags.read(Settings, flags),
+        files=command_flags.read(OwnFiles, flags),
     )

@@ -1,5 +1,7 @@
+import io
 import json
 import os
+import zipfile
 
 import numpy as np
 import PIL.Image
@@ -46,9 +48,7 @@ def test_a_changed_file_is_prepared_again_and_its_run_refused(tmp_path, capsys):
     save(path, classes=3)
     with pytest.raises(UsageError, match=f"dataset.fingerprint is {first} there"):
         run(tmp_path, path)
-    assert (
-        f"{path} has changed since it was prepared: preparing it again" in capsys.readouterr().err
-    )
+    assert "toy.npz has changed since " in capsys.readouterr().err
     assert prepared(tmp_path, "toy").num_classes == 3
     run(tmp_path, path, "--overwrite")
     config = json.loads(Run(tmp_path / "run").config.read_text())
@@ -74,6 +74,33 @@ def test_a_changed_csv_file_and_folder_are_prepared_again(tmp_path):
     assert prepared(tmp_path, "rows").split("train+validation+test").examples == 19
 
 
+def test_an_archive_with_flags_of_its_own(tmp_path, capsys):
+    with zipfile.ZipFile(tmp_path / "my shapes.zip", "w") as archive:
+        for index in range(12):
+            content = io.BytesIO()
+            PIL.Image.new("L", (20, 10 + index), index).save(content, "PNG")
+            archive.writestr(f"shapes/{'ab'[index % 2]}/{index}.png", content.getvalue())
+        archive.writestr("shapes/a/notes.txt", "none")
+        archive.writestr("shapes/a/bad.png", "none")
+    path = tmp_path / "my shapes.zip"
+    with pytest.raises(DataError, match=r"bad.png: not a picture .*--max_corrupt_images=N$"):
+        run(tmp_path, path)
+    run(tmp_path, path, "--max_corrupt_images=1", "--image_size=8")
+    said = capsys.readouterr().err
+    assert "left out: .txt files: 1 (shapes/a/notes.txt)" in said
+    assert "left out, since they do not decode: 1" in said
+    made = prepared(tmp_path, "my_shapes")
+    assert made.image_shape == (8, 8, 1)
+    assert made.pictures.fit == "pad"
+    assert run(tmp_path, path, "--max_corrupt_images=1", "--image_size=8")["reused"]
+    more = ("--max_corrupt_images=1", "--image_size=8", "--fit=crop", "--overwrite")
+    run(tmp_path, path, *more)
+    assert "was prepared with fit pad, not crop: preparing it again" in capsys.readouterr().err
+    assert prepared(tmp_path, "my_shapes").pictures.fit == "crop"
+    run(tmp_path, path, *more, "--name=other")
+    assert prepared(tmp_path, "other").fingerprint == prepared(tmp_path, "my_shapes").fingerprint
+
+
 def test_what_prepare_was_asked_for_in_another_way_is_not_replaced(tmp_path):
     path = save(tmp_path / "toy.npz")
     call(
@@ -83,29 +110,31 @@ def test_what_prepare_was_asked_for_in_another_way_is_not_replaced(tmp_path):
     )  # fmt: skip
     before = prepared(tmp_path, "toy").fingerprint
     save(path, classes=3)
-    with pytest.raises(DataError, match="prepared with another test_fraction") as caught:
+    with pytest.raises(DataError, match=r"prepared with another test_fraction .* --name"):
         run(tmp_path, path, "--overwrite")
     assert prepared(tmp_path, "toy").fingerprint == before
-    assert f"prepare --dataset=npz --source_file={path} --data_dir=" in str(caught.value)
 
 
-def test_two_files_of_one_name_and_flags_of_prepare(tmp_path):
+def test_two_files_of_one_name_and_what_is_no_data(tmp_path):
     run(tmp_path, save(tmp_path / "toy.npz"))
     other = save(tmp_path / "other" / "toy.npz")
-    with pytest.raises(DataError, match="prepared with another place") as caught:
+    with pytest.raises(DataError, match=r"prepared with another place .* with --name"):
         run(tmp_path, other, "--overwrite")
-    assert f"digitline prepare --dataset=npz --source_file={other}" in str(caught.value)
-    assert "then: digitline train --dataset=NAME" in str(caught.value)
+    run(tmp_path, other, "--overwrite", "--name=other_toy")
     with pytest.raises(DataError, match=r"no such file$"):  # No flag would help.
         run(tmp_path, tmp_path / "none.npz")
-    with pytest.raises(UsageError, match=r"expected an \.npz file, a \.csv file or a folder"):
-        run(tmp_path, tmp_path / "digits.txt")
+    (tmp_path / "empty").mkdir()
+    for name in ("digits.txt", "one.png", "x.rar", "empty", "none"):
+        with pytest.raises(UsageError, match=r"expected an \.npz file, a \.csv file, a folder of"):
+            run(tmp_path, tmp_path / name)
+    with pytest.raises(UsageError, match="--fit goes with --data, your own images"):
+        call(train.COMMAND, ["--dataset=mnist", "--fit=crop"])
 
 
 def test_a_public_name_is_neither_made_nor_replaced(tmp_path):
     path = save(tmp_path / "mnist.npz")
     for more in ((), ("--overwrite",)):
-        with pytest.raises(UsageError, match=r"would be called mnist.*prepare --dataset=npz"):
+        with pytest.raises(UsageError, match=r"would be called mnist.*own with --name"):
             run(tmp_path, path, *more)
     assert not (tmp_path / "data").exists()
 
