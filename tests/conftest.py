@@ -104,9 +104,13 @@ def on_path(tmp_path_factory):
     return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Chromium; tests that use it are skipped where there is none."""
+    """Chromium; tests that use it are skipped where there is none.
+
+    No longer than for a module: while it is open, its event loop runs in this thread, and
+    others cannot.
+    """
     import browsers
 
     with browsers.chromium() as found:
