@@ -13,16 +13,11 @@ from typing import Any
 from ..base.pictures.config import PictureConfig
 from ..base.tf import keras, tf
 from ..data.pipeline.preprocess import Preprocess
+from .pictures import picture
 
-# In a BMP file (little-endian): where the pixels' bits are stated, the size of the
-# header after the first 14 bytes, and the number of colours in the palette.
-_BMP_BITS, _BMP_HEADER, _BMP_COLOURS = 28, 14, 46
 # Layers that finish the answer of the one before, and those that pass it on as it is.
 _FINISHING = (keras.layers.BatchNormalization, keras.layers.ReLU, keras.layers.Activation)
 _PASSING = (keras.layers.InputLayer, keras.layers.Dropout, keras.layers.Flatten)
-# A picture counts as dark on light where its border is brighter than this.
-LIGHT = 127.5
-
 
 # From the input of a signature, as a tensor, to its outputs by name.
 Function = Callable[[tf.Tensor], dict[str, tf.Tensor]]
@@ -115,8 +110,8 @@ def predict_images(trained: TrainedModel) -> Function:
 
 
 def predict_bytes(trained: TrainedModel) -> Function:
-    """Picture files, string [N], to probabilities and classes."""
-    decode = decode_picture(trained.image_shape, trained.dark_on_light)
+    """Picture files, string [N], to probabilities and classes; prepared as for training."""
+    decode = picture.loader(trained.pictures, trained.dark_on_light)
     classify_images = serving_default(trained)
     return lambda image_bytes: classify_images(_map(decode, image_bytes, trained.image_shape))
 
@@ -173,69 +168,3 @@ def _map(
 
 def _decode_raw(content: tf.Tensor, dtype: tf.DType) -> Any:
     return tf.io.decode_raw(content, dtype)  # TensorFlow's annotation says it may be None.
-
-
-def decode_picture(
-    image_shape: tuple[int, int, int], dark_on_light: bool
-) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A graph function from a PNG, JPEG, BMP or GIF file, string [], to pixels uint8 [H, W, C].
-
-    What is transparent becomes white (with `dark_on_light`, black below light ink). A
-    picture of another size is resized, its aspect not kept. The rotation that a JPEG's EXIF
-    states is not applied, since TensorFlow does not read it.
-
-    Args:
-      image_shape: (height, width, channels) to give; 1 or 3 channels.
-      dark_on_light: whether a picture with a light border is inverted.
-    """
-    height, width, channels = image_shape
-
-    def call(content: tf.Tensor) -> tf.Tensor:
-        picture = _with_palette(tf.io.decode_image(content, expand_animations=False), content)
-        picture = tf.cast(tf.ensure_shape(picture, [None, None, None]), tf.float32)
-        depth = tf.shape(picture)[2]
-        with_alpha = tf.equal(tf.math.floormod(depth, 2), 0)  # Grey and alpha, or RGBA.
-        colours = picture[:, :, : depth - tf.cast(with_alpha, tf.int32)]
-        opaque = tf.fill(tf.shape(picture[:, :, :1]), 255.0)
-        cover = tf.where(with_alpha, picture[:, :, -1:], opaque) / 255.0
-        paper = 255.0
-        if dark_on_light:  # Light ink would not be seen on white.
-            ink = tf.reduce_sum(tf.reduce_mean(colours, 2, keepdims=True) * cover)
-            is_light = ink / tf.maximum(tf.reduce_sum(cover), 1.0) > LIGHT
-            paper = tf.where(tf.logical_and(with_alpha, is_light), 0.0, 255.0)
-        colours = colours * cover + paper * (1.0 - cover)
-        colours = tf.cond(
-            tf.equal(tf.shape(colours)[2], 1), lambda: tf.tile(colours, [1, 1, 3]), lambda: colours
-        )
-        colours = tf.ensure_shape(colours, [None, None, 3])
-        pixels = tf.image.rgb_to_grayscale(colours) if channels == 1 else colours
-        pixels = tf.image.resize(pixels, (height, width), antialias=True)
-        if dark_on_light:
-            edges = [pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]
-            border = tf.reduce_mean(tf.concat(edges, axis=0))
-            pixels = tf.where(border > LIGHT, 255.0 - pixels, pixels)
-        return tf.cast(tf.clip_by_value(tf.round(pixels), 0.0, 255.0), tf.uint8)
-
-    return call
-
-
-def _with_palette(picture: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
-    """The colours of a BMP file with a palette, whose numbers TensorFlow takes for grey."""
-
-    def number(offset: int, dtype: tf.DType) -> tf.Tensor:
-        raw = _decode_raw(tf.strings.substr(content, offset, dtype.size), dtype)
-        return tf.cast(raw[0], tf.int32)
-
-    def coloured() -> tf.Tensor:
-        colours = number(_BMP_COLOURS, tf.int32)
-        colours = tf.where(tf.equal(colours, 0), 256, colours)
-        start = 14 + number(_BMP_HEADER, tf.int32)
-        raw = _decode_raw(tf.strings.substr(content, start, 4 * colours), tf.uint8)
-        palette = tf.reshape(raw, [-1, 4])[:, 2::-1]  # Blue, green, red, and a byte of nothing.
-        return tf.gather(palette, tf.cast(picture[:, :, 0], tf.int32))
-
-    is_bmp = tf.equal(tf.strings.substr(content, 0, 2), "BM")
-    has_palette = tf.cond(
-        is_bmp, lambda: tf.equal(number(_BMP_BITS, tf.int16), 8), lambda: tf.constant(False)
-    )
-    return tf.cond(has_palette, coloured, lambda: picture)

@@ -116,8 +116,7 @@ def read(path: Path, channels: int, content: bytes | None = None) -> PIL.Image.I
       content: of the file, where `path` is only its name.
 
     Returns:
-      The picture in Pillow's mode L or RGB. 16 bits are scaled to 8 by their full range, as
-      TensorFlow's decoder does.
+      The picture in Pillow's mode L or RGB. Of 16 bits the upper 8 count.
 
     Raises:
       DataError: it is missing, not a picture, or damaged.
@@ -126,6 +125,8 @@ def read(path: Path, channels: int, content: bytes | None = None) -> PIL.Image.I
         picture = PIL.ImageOps.exif_transpose(opened)
         if picture.mode.startswith("I") or picture.mode == "F":
             picture = _to_8_bits(picture)
+        if picture.mode == "CMYK":
+            picture = _without_inks(picture)
         if "A" in picture.getbands() or "transparency" in picture.info:
             picture = picture.convert("RGBA")
             paper = PIL.Image.new("RGBA", picture.size, _paper(picture))
@@ -166,7 +167,16 @@ def _may_be_colour(opened: PIL.Image.Image) -> bool:
 
 
 def _to_8_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
-    """16-bit and float pictures; Pillow's own conversion clips them."""
-    values = np.asarray(picture, np.float32)
-    full = 65535.0 if picture.mode.startswith("I") else max(float(values.max()), 1.0)
-    return PIL.Image.fromarray(np.clip(values * (255.0 / full), 0, 255).astype(np.uint8))
+    """16-bit and float pictures; Pillow's own conversion clips them, TensorFlow's does this."""
+    values = np.asarray(picture)
+    if picture.mode.startswith("I"):
+        levels = np.clip(values, 0, 0xFFFF).astype(np.uint16) >> 8
+    else:
+        levels = np.clip(values * (255.0 / max(float(values.max()), 1.0)), 0, 255)
+    return PIL.Image.fromarray(levels.astype(np.uint8))
+
+
+def _without_inks(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """CMYK to RGB, rounded as TensorFlow's decoder does it."""
+    paper = 255 - np.asarray(picture, np.uint16)
+    return PIL.Image.fromarray((paper[:, :, :3] * paper[:, :, 3:] // 255).astype(np.uint8))

@@ -13,7 +13,8 @@ from ...base.examples import image_example
 from ...base.tf import tf
 from ...serving.artifacts import Outputs
 from .. import signatures
-from ..functions import LIGHT, TrainedModel
+from ..functions import TrainedModel
+from ..pictures.picture import LIGHT
 
 
 @dataclasses.dataclass(frozen=True)

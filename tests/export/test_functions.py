@@ -14,85 +14,10 @@ from digitline.export import functions
 from digitline.models import registry
 
 
-@pytest.fixture(scope="module")
-def picture():
-    return np.random.default_rng(0).integers(0, 256, (9, 7, 3)).astype(np.uint8)
-
-
 def encoded(image, kind, **options):
     content = io.BytesIO()
     image.save(content, kind, **options)
     return content.getvalue()
-
-
-def decode(content, shape, dark_on_light=False):
-    return tf.function(functions.decode_picture(shape, dark_on_light))(content).numpy()
-
-
-@pytest.mark.parametrize(
-    ("mode", "kind"),
-    [
-        ("L", "PNG"), ("LA", "PNG"), ("RGB", "PNG"), ("RGBA", "PNG"), ("P", "PNG"), ("1", "PNG"),
-        ("L", "BMP"), ("RGB", "BMP"), ("RGBA", "BMP"), ("P", "BMP"), ("P", "GIF"), ("L", "GIF"),
-    ],
-)  # fmt: skip
-def test_every_kind_of_file_gives_its_pixels(mode, kind, picture):
-    colour = PIL.Image.fromarray(picture)
-    image = colour.quantize(17) if mode == "P" else colour.convert(mode)
-    expected = np.asarray(image.convert("RGB"))
-    np.testing.assert_array_equal(decode(encoded(image, kind), (9, 7, 3)), expected)
-    grey = np.asarray(image.convert("RGB").convert("L"), np.int64)
-    pixels = decode(encoded(image, kind), (9, 7, 1))[..., 0]
-    np.testing.assert_allclose(pixels, grey, atol=1)
-
-
-def test_jpeg_and_sixteen_bits(picture):
-    smooth = PIL.Image.fromarray(picture).resize((40, 50), PIL.Image.Resampling.BICUBIC)
-    pixels = decode(encoded(smooth, "JPEG", quality=95), (50, 40, 3)).astype(int)
-    assert np.abs(pixels - np.asarray(smooth)).mean() < 8
-    deep = PIL.Image.fromarray(picture[..., 0].astype(np.uint16) * 257)
-    np.testing.assert_array_equal(decode(encoded(deep, "PNG"), (9, 7, 1))[..., 0], picture[..., 0])
-
-
-def test_other_sizes_are_resized_with_all_pixels_counting(picture):
-    large = PIL.Image.fromarray(np.kron(picture, np.ones((10, 10, 1), np.uint8)))
-    pixels = decode(encoded(large, "PNG"), (9, 7, 3)).astype(int)
-    assert np.abs(pixels - picture).mean() < 30
-    assert decode(encoded(large, "PNG"), (3, 50, 1)).shape == (3, 50, 1)
-
-
-def test_transparent_pixels_become_paper():
-    ink = np.zeros((8, 8), np.uint8)
-    ink[2:6, 3:5] = 255
-    for colour, dark_on_light, expected in (
-        ("black", False, 255 - ink),  # On white, as it is.
-        ("black", True, ink),  # Dark on light: inverted.
-        ("white", True, ink),  # Light ink would not be seen on white.
-    ):
-        image = PIL.Image.new("RGBA", (8, 8), colour)
-        image.putalpha(PIL.Image.fromarray(ink))
-        pixels = decode(encoded(image, "PNG"), (8, 8, 1), dark_on_light)[..., 0]
-        np.testing.assert_array_equal(pixels, expected, err_msg=f"{colour} {dark_on_light}")
-
-
-def test_dark_on_light_is_inverted_only_by_the_flag(test_images):
-    inverting, plain = (
-        tf.function(functions.decode_picture((28, 28, 1), dark_on_light))
-        for dark_on_light in (True, False)
-    )
-    for image in test_images[0][:20]:
-        light, dark = (
-            encoded(PIL.Image.fromarray(pixels[..., 0]), "PNG") for pixels in (image, 255 - image)
-        )
-        for content in (light, dark):
-            np.testing.assert_array_equal(inverting(tf.constant(content)), image)
-        np.testing.assert_array_equal(plain(tf.constant(dark)), 255 - image)
-
-
-@pytest.mark.parametrize("content", [b"", b"garbage", b"BM", b"\x89PNG\r\n\x1a\n", b"GIF89a"])
-def test_rejects_a_damaged_picture(content):
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"decode|image|BMP|substr|pos"):
-        decode(content, (28, 28, 1))
 
 
 @pytest.fixture(scope="module")

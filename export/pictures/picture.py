@@ -1,0 +1,169 @@
+"""A picture file to an image of the dataset, in the graph: what `base/pictures/decode.py` does.
+
+Large pictures are worked on in blocks of rows, to bound the memory that they take.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ...base.pictures.config import PictureConfig
+from ...base.tf import tf
+from . import resample
+from .decode import decode
+
+# Pixels of a block.
+_BLOCK = 1 << 19
+# Of Pillow's grey, in parts of 2^16: red, green, blue.
+_GREY = (19595, 38470, 7471)
+# A picture counts as dark on light where its border is brighter than this.
+LIGHT = 127.5
+
+
+def loader(config: PictureConfig, dark_on_light: bool = False) -> Callable[[tf.Tensor], tf.Tensor]:
+    """A graph function from a picture file, string [], to an image uint8 [height, width, channels].
+
+    Args:
+      config: what is done with a picture.
+      dark_on_light: whether one with a light border is inverted.
+    """
+    height, width, channels = config.image_shape
+
+    def call(content: tf.Tensor) -> tf.Tensor:
+        pixels, orientation = decode(content)
+        pixels = turned(pixels, orientation)
+        paper = _paper(pixels)
+        image = _fitted(pixels, paper, config)
+        image = tf.ensure_shape(image, (height, width, channels))
+        return _light_on_dark(image) if dark_on_light else image
+
+    # There is no Python `if` of tensors here, and to look for one takes seconds.
+    return tf.autograph.experimental.do_not_convert(call)
+
+
+def turned(pixels: Any, orientation: Any) -> Any:
+    """Turns a picture as EXIF says; with a number that says nothing, it stays.
+
+    Args:
+      pixels: uint8 [h, w, C].
+      orientation: EXIF's number, int32.
+    """
+
+    def across(value: Any) -> Any:
+        # A pixel as one float32: at a transposition of integers oneDNN writes an error line.
+        depth = tf.shape(value)[2]
+        padding: Any = [[0, 0], [0, 0], [0, 4 - depth]]
+        whole = tf.bitcast(tf.pad(value, padding), tf.float32)
+        return tf.bitcast(tf.transpose(whole), tf.uint8)[:, :, :depth]
+
+    ways = [
+        lambda: pixels,
+        lambda: tf.reverse(pixels, [1]),
+        lambda: tf.reverse(pixels, [0, 1]),
+        lambda: tf.reverse(pixels, [0]),
+        lambda: across(pixels),
+        lambda: across(tf.reverse(pixels, [0])),
+        lambda: across(tf.reverse(pixels, [0, 1])),
+        lambda: across(tf.reverse(pixels, [1])),
+    ]
+    known = (orientation >= 1) & (orientation <= len(ways))
+    return tf.switch_case(tf.where(known, orientation, 1) - 1, ways)
+
+
+def _fitted(pixels: Any, paper: Any, config: PictureConfig) -> Any:
+    """Resizes a picture as `fit` says, to int32 or uint8 [height, width, channels]."""
+    height, width, channels = config.image_shape
+    size = tf.shape(pixels)[:2]
+    target = tf.constant((height, width))
+    inner_size = target
+    if config.fit != "stretch":
+        scales = tf.cast(target, tf.float64) / tf.cast(size, tf.float64)
+        scale = (tf.reduce_min if config.fit == "pad" else tf.reduce_max)(scales)
+        inner_size = tf.cast(tf.round(tf.cast(size, tf.float64) * scale), tf.int32)
+        inner_size = tf.maximum(inner_size, 1)
+    columns = resample.bilinear(size[1], inner_size[1])
+
+    def narrow(rows: Any) -> Any:
+        return resample.along_rows(_flat(rows, paper, channels), columns)
+
+    inner = _in_blocks(narrow, pixels, channels)
+    inner = resample.along_columns(inner, resample.bilinear(size[0], inner_size[0]))
+    if config.fit == "stretch":
+        return inner
+    edges = [pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]
+    border = _flat(tf.concat(edges, axis=0)[tf.newaxis], paper, channels)[0]
+    border = tf.sort(tf.cast(border, tf.int32), axis=0)
+    colour = border[tf.shape(border)[0] // 2]
+    before = (target - inner_size) // 2  # Below 0 where it is cropped.
+    first, margin = tf.maximum(-before, 0), tf.maximum(before, 0)
+    cut = inner[first[0] : first[0] + height, first[1] : first[1] + width]
+    after = target - margin - tf.shape(cut)[:2]
+    margins = tf.concat([tf.stack([margin, after], axis=1), [[0, 0]]], axis=0)
+    return tf.cast(tf.pad(tf.cast(cut, tf.int32) - colour, margins) + colour, tf.uint8)
+
+
+def _in_blocks(function: Callable[[Any], Any], pixels: Any, channels: int) -> Any:
+    """Applies a function from uint8 [h, w, D] to uint8 [h, new width, channels], row by row."""
+    height, width, depth = tf.unstack(tf.shape(pixels))
+    rows = tf.minimum(tf.maximum(_BLOCK // width, 1), height)
+    count = -(-height // rows)
+    padded = tf.pad(pixels, [[0, count * rows - height], [0, 0], [0, 0]])
+    blocks = tf.reshape(padded, [count, rows, width, depth])
+    spec = tf.TensorSpec([None, None, channels], tf.uint8)
+    results = tf.map_fn(function, blocks, fn_output_signature=spec, parallel_iterations=1)
+    return tf.reshape(results, [count * rows, tf.shape(results)[2], channels])[:height]
+
+
+def _flat(pixels: Any, paper: Any, channels: int) -> Any:
+    """Puts pixels uint8 [h, w, 1 to 4] on paper; grey or in colours, uint8 [h, w, channels]."""
+    colours, cover = _split(pixels)
+
+    def covered() -> Any:  # As Pillow's integers do it.
+        part = cover * 128
+        mixed = colours * part + paper * (255 * 128 - part) + 128 * 128
+        return tf.bitwise.right_shift(mixed + tf.bitwise.right_shift(mixed, 8), 15)
+
+    colours = tf.cond(_has_alpha(pixels), covered, lambda: colours)
+    is_grey = tf.equal(tf.shape(colours)[2], 1)
+    if channels == 1:
+        colours = tf.cond(is_grey, lambda: colours, lambda: _grey(colours))
+    else:
+        colours = tf.cond(is_grey, lambda: tf.tile(colours, [1, 1, 3]), lambda: colours)
+    return tf.ensure_shape(tf.cast(colours, tf.uint8), [None, None, channels])
+
+
+def _paper(pixels: Any) -> Any:
+    """What lies below a transparent picture: white, or black where its ink is light itself."""
+
+    def of_ink() -> Any:
+        colours, cover = _split(pixels)
+        grey = tf.cond(tf.equal(tf.shape(colours)[2], 1), lambda: colours, lambda: _grey(colours))
+        ink = tf.reduce_sum(tf.cast(grey * cover, tf.int64))
+        total = tf.maximum(tf.reduce_sum(tf.cast(cover, tf.int64)), 1)
+        return tf.where(ink > 127 * total, 0, 255)
+
+    return tf.cond(_has_alpha(pixels), of_ink, lambda: tf.constant(255))
+
+
+def _has_alpha(pixels: Any) -> Any:
+    depth = tf.shape(pixels)[2]
+    return tf.equal(depth, 2) | tf.equal(depth, 4)  # Grey and alpha, or RGBA.
+
+
+def _split(pixels: Any) -> tuple[Any, Any]:
+    """The colours and the last channel of a picture, int32 [h, w, 1 or 3] and [h, w, 1]."""
+    values = tf.cast(pixels, tf.int32)
+    depth = tf.shape(values)[2]
+    return values[:, :, : depth - tf.cast(_has_alpha(pixels), tf.int32)], values[:, :, -1:]
+
+
+def _grey(colours: Any) -> Any:
+    """Pillow's grey of int32 [h, w, 3], [h, w, 1]."""
+    red, green, blue = (colours[:, :, index : index + 1] * _GREY[index] for index in range(3))
+    return tf.bitwise.right_shift(red + green + blue + (1 << 15), 16)
+
+
+def _light_on_dark(image: Any) -> Any:
+    """Inverts an image with a light border."""
+    edges = [image[0], image[-1], image[:, 0], image[:, -1]]
+    border = tf.reduce_mean(tf.cast(tf.concat(edges, axis=0), tf.float32))
+    return tf.where(border > LIGHT, 255 - image, image)
