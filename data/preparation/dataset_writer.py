@@ -67,10 +67,15 @@ def write(
         metadata = {
             **metadata,
             FINGERPRINT: _fingerprint(source, written),
-            "damaged": {"count": len(damaged), "first": damaged[:_NAMED]},
+            **damage(damaged),
         }
     _write_info(source, request, folder, splits, metadata)
     return damaged
+
+
+def damage(damaged: Sequence[str]) -> JsonObject:
+    """What could not be read, for `metadata.json`."""
+    return {"damaged": {"count": len(damaged), "first": list(damaged[:_NAMED])}}
 
 
 def _place(written: Sequence[WrittenSlice], name: str, folder: Path) -> list[tfds.core.SplitInfo]:

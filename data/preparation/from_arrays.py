@@ -10,13 +10,15 @@ from ...base import progress
 from ...base.errors import UsageError
 from ...base.files import JsonObject
 from ..dataset import FINGERPRINT, Dataset
-from ..sources import fetch, known, npz
+from ..sources import fetch, known
+from ..sources.arrays import npz
 from ..sources.raw import RawDataset, RawSplit
 from ..sources.slices import NUM_SHARDS
 from ..sources.stratify import SPLITS, Cut
 from . import by_tfds, dataset_writer, folder
 from .local import LocalExecutor
 from .request import Outcome, Request
+from .shard_writer import refuse_damaged
 
 
 def prepare_public(request: Request) -> Outcome:
@@ -55,14 +57,19 @@ def prepare_npz(request: Request) -> Outcome:
     """
     # Before the file is read: what changes meanwhile is noticed next time.
     recorded = request.recorded_source()
-    splits, label_names = npz.read(request.content)
+    arrays = npz.read(request.content)
+    damaged = list(arrays.damaged)
+    refuse_damaged(damaged, request.max_corrupt_images)
+    splits, label_names = arrays.splits, arrays.label_names
     splits |= _cut(splits["train"], label_names, request.cut(set(splits)))
     num_shards = request.num_shards or min(
         NUM_SHARDS, *(len(split.labels) for split in splits.values())
     )
     with _making(request) as root:
         raw = RawDataset(splits, label_names, request.origin)
-        return _write(raw, request, root, num_shards, {"source": recorded})
+        metadata = {"source": recorded, **dataset_writer.damage(damaged)}
+        outcome = _write(raw, request, root, num_shards, metadata)
+    return dataclasses.replace(outcome, damaged=arrays.damaged)
 
 
 def _making(request: Request) -> contextlib.AbstractContextManager[Path]:

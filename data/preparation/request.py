@@ -249,7 +249,7 @@ class Request(OwnFiles, _What):
         needs, expected = _NEEDS[kind]
         if {option for option in options if getattr(self, option)} not in expected:
             raise UsageError(f"--dataset={kind} needs {needs}")
-        option = self._changed("image_size", "channels", "max_corrupt_images", "beam_runner")
+        option = self._changed("image_size", "channels", "beam_runner")
         if kind == NPZ and option:
             raise UsageError(
                 f"--{option} does not go with --dataset=npz: its arrays are as they are"

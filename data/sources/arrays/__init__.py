@@ -1,0 +1,1 @@
+"""Arrays in NumPy files: which is what, pixels, labels."""

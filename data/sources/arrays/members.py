@@ -1,0 +1,132 @@
+"""Which array of a NumPy file is what, by its name.
+
+    x_train y_train x_val y_val x_test y_test       Keras's, X_train, xtrain, train_x, x_valid …
+    train_images train_labels val_images …          MedMNIST's
+    images labels · X y · data target               one set, which is then the training split
+    arr_0 arr_1                                     what `np.savez(file, images, labels)` makes
+    label_names, class_names, target_names          the names of the classes
+
+Sources: https://keras.io/api/datasets/mnist/, https://medmnist.com.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from ....base import progress
+from ....base.errors import DataError
+from ..stratify import SPLITS
+
+_SPLIT = r"(?:(train|training|tr)|(val|valid|validation|dev)|(test|testing|te))"
+_IMAGES = r"x|images?|imgs?|img|data|features|inputs?|pixels|pictures"
+_LABELS = r"y|labels?|targets?|class(?:es)?|lbls?"
+_NAME = re.compile(rf"{_SPLIT}?(?:(?P<images>{_IMAGES})|(?P<labels>{_LABELS})){_SPLIT}?")
+_CLASS_NAMES = {"labelnames", "classnames", "targetnames", "categories"}
+_EXPECTED = "x_train and y_train (and x_val, x_test, …), or images and labels"
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """The two arrays of a split, and how they are called."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    images_name: str
+    labels_name: str
+
+    @property
+    def names(self) -> str:
+        return f"{self.images_name} and {self.labels_name}"
+
+
+def find(arrays: Mapping[str, np.ndarray], origin: object) -> tuple[dict[str, Pair], str | None]:
+    """The arrays by split, and the name of the one with the classes' names.
+
+    Empty pairs are left out. So are, said, arrays that are neither images nor labels.
+
+    Raises:
+      DataError: there is no training split, an array of images would be left out, or it is not
+        clear which array is what.
+    """
+    found: dict[tuple[str, str], str] = {}
+    class_names, others = None, []
+    # Last, the array `classes`: the classes' names where there are labels beside it, else these.
+    for name, array in sorted(arrays.items(), key=lambda item: item[0].lower() == "classes"):
+        word = re.sub(r"[^a-z0-9]", "", name.lower())
+        place = _place(word)
+        are_words = array.dtype.kind in "US"
+        if are_words and (word in _CLASS_NAMES or (word == "classes" and place in found)):
+            class_names = name
+        elif place is None:
+            others.append(name)
+        elif other := found.get(place):
+            found[place] = _of_two(arrays, other, name, place, origin)
+        else:
+            found[place] = name
+    if sorted(others) == sorted(arrays) == ["arr_0", "arr_1"]:
+        progress.say(f"{origin}: arr_0 is taken for the images, arr_1 for the labels")
+        found, others = {("train", "images"): "arr_0", ("train", "labels"): "arr_1"}, []
+    pairs: dict[str, Pair] = {}
+    for split in SPLITS:
+        x, y = found.get((split, "images")), found.get((split, "labels"))
+        if x and y:
+            pairs[split] = Pair(arrays[x], arrays[y], x, y)
+        elif name := x or y:
+            missing = "labels" if x else "images"
+            raise DataError(f"{origin}: holds {name}, but no {missing} of the {split} split")
+    for name in others:
+        _leave_out(name, arrays[name], origin)
+    pairs = {split: pair for split, pair in pairs.items() if pair.images.size or pair.labels.size}
+    if "train" not in pairs:
+        raise DataError(
+            f"{origin}: expected arrays {_EXPECTED}, that hold some; it holds "
+            f"{', '.join(sorted(arrays)) or 'nothing'}"
+        )
+    return pairs, class_names
+
+
+def _place(word: str) -> tuple[str, str] | None:
+    """The split, and `images` or `labels`, that a name says."""
+    match = _NAME.fullmatch(word)
+    if match is None:
+        return None
+    before, after = match.groups()[:3], match.groups()[-3:]
+    if any(before) and any(after):
+        return None
+    groups = before if any(before) else after
+    split = next((split for split, group in zip(SPLITS, groups, strict=True) if group), "train")
+    return split, "images" if match["images"] else "labels"
+
+
+def _of_two(
+    arrays: Mapping[str, np.ndarray], one: str, other: str, place: tuple[str, str], origin: object
+) -> str:
+    """The one with a picture's dimensions, where another is the same row by row."""
+    large, small = sorted((one, other), key=lambda name: -arrays[name].ndim)
+    if arrays[large].size == arrays[small].size and np.array_equal(
+        arrays[large].ravel(), arrays[small].ravel()
+    ):
+        progress.say(f"{origin}: left out: {small}, which is {large} in rows")
+        return large
+    raise DataError(
+        f"{origin}: {one} and {other} may both be the {place[1]} of the {place[0]} split: leave one"
+    )
+
+
+def _leave_out(name: str, array: np.ndarray, origin: object) -> None:
+    """Says that an array is not used.
+
+    Raises:
+      DataError: it may hold images.
+    """
+    is_numbers = array.dtype.kind in "iufb" and array.size > 0
+    named = re.match(rf"(?:{_SPLIT}[-_ ]?)?(x|images?|imgs?)(?![a-z])", name.lower())
+    if is_numbers and (array.ndim > 2 or named):
+        raise DataError(
+            f"{origin}: {name} {list(array.shape)} may hold images, but its name does not say of "
+            f"which split: call it x_val or x_test (and its labels y_val or y_test), or remove it; "
+            f"the usual names are {_EXPECTED}"
+        )
+    progress.say(f"{origin}: left out: {name} ({array.dtype} {list(array.shape)})")
