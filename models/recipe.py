@@ -97,6 +97,11 @@ class Recipe:
         at_most=0.9,
     )
 
+    @property
+    def depends_on_length(self) -> bool:
+        """Whether the learning rate of a step depends on how many steps there are in all."""
+        return self.schedule in ("cosine", "one_cycle") or self.warmup > 0
+
     def total_steps(self, examples: int) -> int:
         """Optimizer steps of a whole run over a split of that many examples."""
         steps = max(1, round(self.epochs * examples / self.batch_size))

@@ -72,7 +72,10 @@ def _train(options: TrainOptions, workdir: Path | None) -> Result:
     config = _config(options, dataset, selection)
     folder = default_folder(config) if workdir is None else Run(workdir)
     split = config.dataset.validation_split
-    with folder.training(config, options.overwrite):
+    with folder.training(config, options.overwrite, options.extend):
+        if folder.finished and _has_more_time(folder.load_record(), options.settings.max_minutes):
+            progress.say(f"{folder.workdir} was ended by --max_minutes: it goes on")
+            folder.reopen()
         reused = folder.finished
         if reused:
             progress.say(f"{folder.workdir} is already finished; --overwrite trains it again")
@@ -90,6 +93,12 @@ def _train(options: TrainOptions, workdir: Path | None) -> Result:
         validation_loss=figures.loss,
         record=folder.load_record(),
     )
+
+
+def _has_more_time(record: TrainingRecord, max_minutes: float) -> bool:
+    """Whether a run was ended by its time, and has more of it now."""
+    is_longer = not max_minutes or max_minutes * 60 > record.seconds
+    return record.ended_by == "max_minutes" and record.steps > 0 and is_longer
 
 
 def _config(options: TrainOptions, dataset: "Dataset", selection: "Selection") -> "RunConfig":

@@ -43,6 +43,15 @@ class DatasetConfig:
     mix: tuple[MixConfig, ...] = ()
 
 
+@dataclasses.dataclass(frozen=True)
+class Extension:
+    """A run was made longer: up to `step` it was one of this many epochs and steps."""
+
+    step: int
+    epochs: float
+    max_steps: int
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """What a run is: enough to train it again, and to prepare its model's input.
@@ -54,6 +63,7 @@ class RunConfig:
       seed: of weights and order.
       recorded_pictures: how a picture file becomes an image of the dataset; None in runs from
         before it was recorded.
+      extended: each time that the run was made longer.
     """
 
     model: str
@@ -65,6 +75,7 @@ class RunConfig:
     data_dir: str
     seed: int
     recorded_pictures: PictureConfig | None = None
+    extended: tuple[Extension, ...] = ()
 
     @property
     def pictures(self) -> PictureConfig:

@@ -8,6 +8,7 @@ What lies in it:
     checkpoints/      TensorFlow checkpoints, to resume from
     evaluation.json   figures by split
     model.keras       the trained model; it is there if and only if the run is finished
+    model-….keras     what it was after this many steps, before the run was made longer
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from ...base.errors import DataError, UsageError, UserError, first_line
 from ...base.files import JsonObject
 from ...base.tf import keras
 from .config import RunConfig, differences, is_ours
+from .longer import extended, is_longer
 from .records import Figures, MetricsRow, TrainingRecord
 
 
@@ -41,11 +43,16 @@ class Run:
         return self.model.is_file()
 
     @contextlib.contextmanager
-    def training(self, config: RunConfig, overwrite: bool) -> Iterator[None]:
+    def training(self, config: RunConfig, overwrite: bool, extend: bool) -> Iterator[None]:
         """Holds the folder for training `config`; makes it, or takes up what is there.
 
-        A run that a `UsageError` ends before its first step gives the folder back; `overwrite`
-        deletes the run that is there first.
+        A run that a `UsageError` ends before its first step gives the folder back. A shorter run
+        goes on.
+
+        Args:
+          config: of the run.
+          overwrite: deletes the run that is there first.
+          extend: admits a run that goes on with a stretched schedule.
 
         Raises:
           UsageError: another run lies there, or files that are not ours.
@@ -55,11 +62,8 @@ class Run:
             self._refuse_foreign()
             if overwrite:
                 self._delete()
-            elif self.config.exists() and (different := differences(self.load_config(), config)):
-                raise UsageError(
-                    f"{self.workdir} holds another run ({'; '.join(different)}): choose another "
-                    "--workdir, or add --overwrite to delete that run"
-                )
+            elif self.config.exists():
+                self._take_up(config, extend)
             files.remove_leftovers(self.workdir, f"{files.TEMPORARY}*")
             files.remove_leftovers(self.checkpoints, "*_temp")
             if not self.config.exists():
@@ -71,6 +75,43 @@ class Run:
                 if not begun and not any(self.checkpoints.glob("*.index")):
                     self.config.unlink()  # The corrected command may use the folder.
                 raise
+
+    def _take_up(self, config: RunConfig, extend: bool) -> None:
+        """Refuses to train `config` on another run; makes a shorter one as long."""
+        there = self.load_config()
+        different = differences(there, config)
+        if not different:
+            return
+        if not is_longer(there, config):
+            raise UsageError(
+                f"{self.workdir} holds another run ({'; '.join(different)}): choose another "
+                "--workdir, or add --overwrite to delete that run"
+            )
+        longer = extended(there, config, self._saved_step(), extend, self.workdir)
+        self.reopen()
+        files.write_json(self.config, longer.to_config())
+
+    def reopen(self) -> None:
+        """Makes a finished run an unfinished one; its model stays, as `model-<step>.keras`.
+
+        Raises:
+          UserError: its checkpoints are gone.
+        """
+        if not self.finished:
+            return
+        step = self._saved_step()
+        if not step:
+            raise UserError(
+                f"{self.workdir} holds no checkpoint to go on from: --init_from={self.workdir} "
+                "with another --workdir begins with its weights"
+            )
+        self.model.rename(self.workdir / f"model-{step}.keras")
+        self.evaluation.unlink(missing_ok=True)
+
+    def _saved_step(self) -> int:
+        """The step of the newest checkpoint; 0 if there is none."""
+        steps = (path.stem.rpartition("-")[2] for path in self.checkpoints.glob("ckpt-*.json"))
+        return max((int(step) for step in steps if step.isdecimal()), default=0)
 
     def _refuse_foreign(self) -> None:
         """Other people's files may have our names; they are neither used nor deleted."""
@@ -88,6 +129,7 @@ class Run:
         for path in (self.evaluation, self.training_record, self.metrics):
             path.unlink(missing_ok=True)
         (self.workdir / "report.html").unlink(missing_ok=True)
+        files.remove_leftovers(self.workdir, "model-*.keras")
         for folder in (self.checkpoints, self.workdir / "tensorboard"):
             shutil.rmtree(folder, ignore_errors=True)
         self.config.unlink(missing_ok=True)  # Last: it tells that the others are ours.

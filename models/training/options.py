@@ -73,6 +73,12 @@ class TrainOptions:
     workdir: Path | None = _what(None, "Run folder (default: runs/<dataset>/<model>).")
     seed: int = _what(0, "Seed of the weights and of the order.", at_least=0, at_most=2**31 - 1)
     overwrite: bool = _what(False, "Delete the run in --workdir and train again.")
+    extend: bool = _what(
+        False,
+        "Go on with a run of fewer --epochs or --max_steps although its schedule depends on the "
+        "length: it is stretched. (With a constant or a step schedule and no warm-up a longer run "
+        "goes on without this, and ends as if it had been that long from the beginning.)",
+    )
 
     dataset: str = _data("mnist", "Name of a prepared dataset.")
     data: Path | None = _data(

@@ -1,0 +1,76 @@
+"""A run goes on when it is to be longer."""
+
+import json
+import shutil
+
+import pytest
+
+from digitline.base.errors import UsageError, UserError
+
+CONSTANT = ("--schedule=constant", "--warmup=0", "--ema_decay=0.9")
+
+
+def test_with_a_constant_schedule_it_ends_as_if_it_had_been_longer(train_here, capsys):
+    train_here("grown", *CONSTANT, "--epochs=1", "--select=last")
+    grown = train_here("grown", *CONSTANT, "--epochs=2")
+    assert not grown.result["reused"]
+    assert (
+        "grown goes on from step 11: --epochs=2, no longer --epochs=1\n" in capsys.readouterr().err
+    )
+    whole = train_here("whole", *CONSTANT, "--epochs=2")
+    grown.assert_same_weights(whole)
+    assert grown.result["validation_loss"] == whole.result["validation_loss"]
+    config = json.loads(grown.run.config.read_text())
+    assert config["extended"] == [{"step": 11, "epochs": 1.0, "max_steps": 0}]
+    assert (grown.workdir / "model-11.keras").exists()
+    assert train_here("grown", *CONSTANT, "--epochs=2").result["reused"]
+
+
+def test_a_schedule_that_depends_on_the_length_needs_the_flag(train_here, capsys):
+    before = train_here("run", "--epochs=1").run.model.read_bytes()
+    with pytest.raises(UsageError, match=r"cosine, warm-up 0.1\) depends .* --extend goes on from"):
+        train_here("run", "--epochs=2")
+    with pytest.raises(UsageError, match=r"holds another run \(recipe.epochs is 1.0 there, 0.5"):
+        train_here("run", "--epochs=0.5", "--extend")
+    with pytest.raises(UsageError, match=r"holds another run \(recipe.learning_rate"):
+        train_here("run", "--epochs=2", "--learning_rate=1", "--extend")
+    run = train_here("run", "--epochs=1")
+    assert run.result["reused"]
+    assert run.run.model.read_bytes() == before
+    longer = train_here("run", "--epochs=2", "--extend", "--log_steps=1")
+    assert "the schedule is stretched: from here on" in capsys.readouterr().err
+    rates = {row["step"]: row["learning_rate"] for row in longer.rows}
+    assert max(rates[11], rates[22]) < 1e-4 < 1e-3 < rates[12]
+    assert train_here("run", "--epochs=2").result["reused"]
+    again = train_here("run", "--epochs=1", "--overwrite")
+    assert not list(again.workdir.glob("model-*.keras"))
+
+
+def test_a_stretched_run_that_is_killed_resumes_to_the_same_bits(train_here, stop_at_row):
+    for name in ("unbroken", "killed"):
+        train_here(name, "--epochs=1")
+    unbroken = train_here("unbroken", "--epochs=2", "--extend")
+
+    def kill():
+        raise KeyboardInterrupt
+
+    stop_at_row(1, kill)
+    with pytest.raises(KeyboardInterrupt):
+        train_here("killed", "--epochs=2", "--extend", "--log_steps=5", "--checkpoint_interval_s=0")
+    train_here("killed", "--epochs=2").assert_same_weights(unbroken)
+
+
+def test_more_time(train_here):
+    short = train_here("run", "--max_minutes=1e-4", "--log_steps=1")
+    assert short.result["ended_by"] == "max_minutes"
+    assert train_here("run", "--max_minutes=1e-5").result["reused"]
+    assert train_here("run").result["ended_by"] == "epochs"
+    train_here("run").assert_same_weights(train_here("whole"))
+
+
+def test_without_checkpoints_there_is_nothing_to_go_on_from(train_here):
+    run = train_here("run", *CONSTANT, "--max_steps=2")
+    shutil.rmtree(run.run.checkpoints)
+    with pytest.raises(UserError, match="holds no checkpoint to go on from: --init_from="):
+        train_here("run", *CONSTANT, "--max_steps=3")
+    assert run.run.finished
