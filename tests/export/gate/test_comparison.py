@@ -75,3 +75,31 @@ def test_refuses_probabilities_that_are_not_finite():
 def test_refuses_outputs_that_are_not_in_the_table(other):
     with pytest.raises(VerificationError, match="expected the outputs classes int64"):
         compare(other)
+
+
+@pytest.mark.parametrize(
+    ("examples", "lost", "won", "agrees"),
+    [
+        (10_000, 30, 0, True),  # The limit of 0.3 points.
+        (10_000, 31, 0, False),
+        (10_000, 300, 265, True),  # Rounded to and fro.
+        (400, 6, 0, True),
+        (400, 7, 0, False),
+        (400, 0, 7, False),  # Better is another model, too.
+        (40, 1, 0, True),
+    ],
+)
+def test_accuracy_may_change_by_its_limit_and_by_chance(examples, lost, won, agrees):
+    reference = np.zeros((examples, 2), np.float32)
+    reference[:, 0] = 1
+    labels = np.zeros(examples, np.int64)
+    labels[examples - won :] = 1
+    answers = reference.copy()
+    turned = np.r_[:lost, examples - won : examples]
+    answers[turned] = 1 - answers[turned]
+    result = comparison.compare("TFLite int8", "s", outputs(answers), reference, labels, 0.003)
+    assert result.turned == lost + won
+    assert result.agrees == agrees
+    if not agrees:
+        with pytest.raises(VerificationError, match=r"and by chance; .*, or leave the file out of"):
+            comparison.require_agreement(result)
