@@ -2,6 +2,7 @@
 
 import dataclasses
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,7 @@ def _train(options: TrainOptions, workdir: Path | None) -> Result:
     # The imports in functions load TensorFlow.
     from ..base.tf import tf
     from ..data.dataset import open_dataset
+    from . import defaults
     from .run.folder import Run, default_folder
     from .training.selection import select
 
@@ -71,6 +73,8 @@ def _train(options: TrainOptions, workdir: Path | None) -> Result:
     selection = select(options, dataset)
     config = _config(options, dataset, selection)
     folder = default_folder(config) if workdir is None else Run(workdir)
+    before = None if options.overwrite else defaults.earlier(folder)
+    config = defaults.fitted(config, _changes(options), selection, before)
     split = config.dataset.validation_split
     with folder.training(config, options.overwrite, options.extend):
         if folder.finished and _has_more_time(folder.load_record(), options.settings.max_minutes):
@@ -101,8 +105,13 @@ def _has_more_time(record: TrainingRecord, max_minutes: float) -> bool:
     return record.ended_by == "max_minutes" and record.steps > 0 and is_longer
 
 
+def _changes(options: TrainOptions) -> Mapping[str, float | str]:
+    """The recipe's fields that are set; a dry run is short."""
+    return {**options.changes, **({"max_steps": 2, "epochs": 2.0} if options.dry_run else {})}
+
+
 def _config(options: TrainOptions, dataset: "Dataset", selection: "Selection") -> "RunConfig":
-    """What the run is.
+    """What the run is, with the network's own recipe as the flags have it.
 
     Raises:
       UsageError: the network cannot take the dataset's images, or an option is wrong.
@@ -117,8 +126,7 @@ def _config(options: TrainOptions, dataset: "Dataset", selection: "Selection") -
         )
     if options.changes.get("epochs") == 0:
         raise UsageError("--epochs=0 trains nothing")
-    short = {"max_steps": 2, "epochs": 2.0} if options.dry_run else {}
-    recipe = dataclasses.replace(network.RECIPES[options.recipe], **{**options.changes, **short})
+    recipe = dataclasses.replace(network.RECIPES[options.recipe], **_changes(options))
     pipeline = options.pipeline
     if pipeline.cache != "off":
         pipeline = dataclasses.replace(pipeline, shuffle_buffer=None)

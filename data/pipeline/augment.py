@@ -20,6 +20,8 @@ _GRID = 5
 # Random numbers of an image: two for the shift, one each for rotation, scale and
 # shear, four for the rectangle; then those of the grid, and one for the strokes.
 _AFFINE, _ERASE = 5, 4
+# Of each side of an image, at most this many pixels tell the border's colour.
+_BORDER_PIXELS = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +64,8 @@ class Augment:
         """Changes a batch of images.
 
         Args:
-          images: uint8 or float32 [N, H, W, C], 0 to 255; what moves in from outside is black.
+          images: uint8 or float32 [N, H, W, C], 0 to 255; what moves in from outside, and what is
+            erased, has the colour of the image's border.
           keys: int64 [N, 3]: seed, epoch, index in the split.
 
         Returns:
@@ -73,10 +76,20 @@ class Augment:
         affine, erase, grid, stroke = tf.split(numbers, [_AFFINE, _ERASE, -1, 1], axis=1)
         if self.stroke:
             images = _restroke(images, self.stroke * stroke)
+        # What is changed below is the difference from the border's colour, which is then 0: what
+        # comes from outside.
+        border = _border(images)
+        images = self._moved(images - border, affine, grid)
+        if self.erase:
+            images = self._erased(images, erase)
+        return images + border
+
+    def _moved(self, images: tf.Tensor, affine: tf.Tensor, grid: tf.Tensor) -> tf.Tensor:
+        """Elastic and affine changes; outside of the images all is 0."""
         if self.elastic:
-            images = _warp(images, self._matrices(images, affine), self.elastic * grid)
-        elif self.shift or self.rotate or self.scale or self.shear:
-            images = tf.raw_ops.ImageProjectiveTransformV3(
+            return _warp(images, self._matrices(images, affine), self.elastic * grid)
+        if self.shift or self.rotate or self.scale or self.shear:
+            return tf.raw_ops.ImageProjectiveTransformV3(
                 images=images,
                 transforms=self._matrices(images, affine),
                 output_shape=tf.shape(images)[1:3],
@@ -84,8 +97,6 @@ class Augment:
                 interpolation="BILINEAR",
                 fill_mode="CONSTANT",
             )
-        if self.erase:
-            images = self._erased(images, erase)
         return images
 
     def _matrices(self, images: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
@@ -107,7 +118,7 @@ class Augment:
         return tf.stack([a, b, move_x, c, d, move_y, zero, zero], axis=1)
 
     def _erased(self, images: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
-        """A black rectangle somewhere in each image."""
+        """A rectangle of 0 somewhere in each image."""
         shape = tf.shape(images)
         inside = []
         for axis, (size, place) in enumerate(((0, 1), (2, 3)), start=1):
@@ -119,6 +130,31 @@ class Augment:
             inside.append((pixel >= low) & (pixel < high))
         hole = inside[0][:, :, tf.newaxis, tf.newaxis] & inside[1][:, tf.newaxis, :, tf.newaxis]
         return tf.where(hole, 0.0, images)
+
+
+def _border(images: tf.Tensor) -> tf.Tensor:
+    """The colour of each image's border: the median of its outermost pixels.
+
+    Unlike a mean, it stays the paper's colour where a few strokes touch the border. A number of
+    pixels from each side is enough; each channel is taken by itself.
+
+    Args:
+      images: float32 [N, H, W, C].
+
+    Returns:
+      float32 [N, 1, 1, C].
+    """
+    height, width = tf.shape(images)[1], tf.shape(images)[2]
+    down, right = (height - 1) // _BORDER_PIXELS + 1, (width - 1) // _BORDER_PIXELS + 1
+    sides = (
+        images[:, 0, ::right],
+        images[:, -1, ::right],
+        images[:, ::down, 0],
+        images[:, ::down, -1],
+    )
+    pixels = tf.transpose(tf.concat(sides, axis=1), [0, 2, 1])
+    upper_half = tf.math.top_k(pixels, tf.shape(pixels)[2] // 2 + 1).values
+    return upper_half[:, tf.newaxis, tf.newaxis, :, -1]
 
 
 def _restroke(images: tf.Tensor, amounts: tf.Tensor) -> tf.Tensor:
@@ -150,7 +186,7 @@ def _warp(images: tf.Tensor, matrices: tf.Tensor, grid: tf.Tensor) -> tf.Tensor:
     x, y = a * x + b * y + move_x, c * x + d * y + move_y
     top, left = tf.floor(y), tf.floor(x)
     down, right = y - top, x - left
-    # A border of black, so that what lies outside is black and no index is out of range.
+    # A border of 0, so that what lies outside is 0 and no index is out of range.
     padded = tf.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]])
     pixels = tf.reshape(padded, [-1, shape[3]])
     start = tf.reshape(tf.range(count) * (height + 2) * (width + 2), [-1, 1, 1])

@@ -19,6 +19,7 @@ from ..run.folder import Run
 from ..run.records import MetricsRow, TrainingRecord
 from .input import local_strategy, run_batches, validator
 from .interrupts import Interrupts, Stopped
+from .layers import PopulationStatistics
 from .metrics_log import MetricsLog, Tally
 from .optimizer import make_schedule
 from .options import Settings
@@ -76,6 +77,9 @@ class _Loop:
             strategy, state.networks, state.optimizer, config.recipe, len(config.label_names)
         )
         self._validate = validator(config, selection.validation, state.networks.model)
+        self._statistics = PopulationStatistics(
+            state.networks.model, self._splits, config.preprocess
+        )
         self._schedule = make_schedule(plan.recipe, plan.total_steps, plan.examples)
         self._step = self._saved_step = state.first_step
         self._tally = Tally()
@@ -147,10 +151,11 @@ class _Loop:
         )
         if self._ended_by or self._plan.validates_at(self._step):
             self._state.networks.catch_up()
-            evaluation = self._evaluation = self._validate()
-            if not math.isfinite(evaluation.loss):  # The last step was the one too far.
-                raise self._diverged("validation loss", evaluation.loss, figures)
-            self._state.validations.add(self._step, evaluation)
+            with self._statistics.in_place(self._step):
+                evaluation = self._evaluation = self._validate()
+                if not math.isfinite(evaluation.loss):  # The last step was the one too far.
+                    raise self._diverged("validation loss", evaluation.loss, figures)
+                self._state.validations.add(self._step, evaluation)
             row = dataclasses.replace(
                 row, validation_loss=evaluation.loss, validation_accuracy=evaluation.accuracy
             )
@@ -207,6 +212,8 @@ class _Loop:
         if selects_best and (best is None or best.step != self._step):
             validations.restore_best()
             evaluation = None
+        else:
+            self._statistics.put(self._step)
         record = TrainingRecord(
             parameters=networks.model.count_params(),
             steps=self._step,

@@ -60,8 +60,10 @@ class MetricsLog:
                         tf.summary.scalar(name, value)
             self._writer.flush()
         if row.validation_loss is not None:
+            # The last step may end a little after the last epoch does.
+            epoch = min(row.epoch, self._recipe.epochs)
             progress.say(
-                f"epoch {row.epoch:.2f} of {self._recipe.epochs:g}: loss {row.loss:.4f}, "
+                f"epoch {epoch:.2f} of {self._recipe.epochs:g}: loss {row.loss:.4f}, "
                 f"accuracy {row.accuracy:.2%}, validation loss {row.validation_loss:.4f}, "
                 f"validation accuracy {row.validation_accuracy:.2%}, "
                 f"{row.images_per_s:,.0f} images/s"

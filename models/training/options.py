@@ -33,7 +33,11 @@ class Settings:
     """
 
     log_steps: int = _how(100, "Steps between two rows of metrics.jsonl, at most.", at_least=1)
-    validation_epochs: float = _how(1.0, "Epochs between two validations.", at_least=1e-3)
+    validation_epochs: float | None = _how(
+        None,
+        "Epochs between two validations (default: 1, and as many as it takes for 10 steps).",
+        at_least=1e-3,
+    )
     checkpoint_interval_s: float = _how(
         5.0, "Seconds between two checkpoints; a killed run loses no more than that.", at_least=0.0
     )

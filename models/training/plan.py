@@ -6,6 +6,9 @@ import math
 from ..recipe import Recipe
 from .options import Settings
 
+# Steps between two validations: an epoch of a few images is over at once.
+_LEAST_INTERVAL = 10
+
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
@@ -44,7 +47,8 @@ class Plan:
 
     def next_validation(self, step: int) -> int:
         """The first step after `step` that reaches the last image of an interval."""
-        steps = self._steps(self.settings.validation_epochs)
+        epochs = self.settings.validation_epochs
+        steps = self._steps(epochs) if epochs else max(self._steps(1.0), _LEAST_INTERVAL)
         number = int(step / steps)
         while math.ceil(number * steps) <= step:
             number += 1

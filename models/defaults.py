@@ -1,0 +1,96 @@
+"""Defaults that fit the data: a network's recipe was chosen on MNIST, people's images are others.
+
+What a flag says stands. Of the rest, on images that are not of MNIST's family, `best` takes the
+mean and the deviation of the training images (an article's recipe scales pixels as the article
+does); and where there are few images, any recipe has smaller batches and more epochs.
+"""
+
+import dataclasses
+import math
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from ..base import files, progress
+from ..data.dataset import Dataset
+from ..data.pipeline import statistics
+from ..data.sources import known
+from .recipe import Recipe
+from .run.config import RunConfig, is_ours
+from .run.folder import Run
+
+if TYPE_CHECKING:
+    from .training.selection import Selection
+
+# With fewer steps than this, a network is still near its random weights; a recipe that has fewer
+# on MNIST's 55,000 training images is meant to.
+_LEAST_STEPS, _MNIST_EXAMPLES = 1000, 55_000
+# An epoch has at least this many batches, unless they would be smaller than the smallest.
+_BATCHES, _SMALLEST_BATCH = 16, 8
+_MNIST_SHAPE = (28, 28, 1)
+
+
+def earlier(run: Run) -> RunConfig | None:
+    """The configuration of the run that lies in a folder, if it is one of ours."""
+    if run.config.exists() and is_ours(files.read_json(run.config)):
+        return run.load_config()
+    return None
+
+
+def fitted(
+    config: RunConfig, flags: Collection[str], selection: "Selection", before: RunConfig | None
+) -> RunConfig:
+    """A run whose recipe fits its data; what is not the network's own is said when it begins.
+
+    Args:
+      config: with the network's own recipe, changed by the flags.
+      flags: the recipe's fields that were given; they stay as they are.
+      selection: what is trained on.
+      before: the run that is there already, to be resumed.
+
+    Raises:
+      DataError: the training split is damaged.
+    """
+    recipe = config.recipe
+    if before is not None and before.recipe == recipe:
+        return config  # Perhaps of a version that fitted nothing.
+    sized = _sized(recipe, flags, sum(split.examples for split in selection.trained_on))
+    if before is None and sized != recipe:
+        progress.say(_explained(recipe, sized, selection))
+    if config.recipe_name != "best" or _is_like_mnist(selection.training.dataset):
+        return dataclasses.replace(config, recipe=sized)
+    if before is not None and before.dataset == config.dataset:
+        mean, std = before.recipe.mean, before.recipe.std
+    else:
+        mean, std = statistics.mean_and_deviation(selection.training)
+    pixels = {k: v for k, v in (("mean", mean), ("std", std)) if k not in flags}
+    return dataclasses.replace(
+        config,
+        recipe=dataclasses.replace(sized, **pixels),
+        preprocess=dataclasses.replace(config.preprocess, **pixels),
+    )
+
+
+def _sized(recipe: Recipe, flags: Collection[str], examples: int) -> Recipe:
+    """With batches and epochs for this many training images."""
+    least = min(_LEAST_STEPS, recipe.total_steps(_MNIST_EXAMPLES))
+    if "batch_size" not in flags:
+        largest = 2 ** int(math.log2(max(examples / _BATCHES, _SMALLEST_BATCH)))
+        recipe = dataclasses.replace(recipe, batch_size=min(recipe.batch_size, largest))
+    if "epochs" not in flags and recipe.total_steps(examples) < least:
+        recipe = dataclasses.replace(recipe, epochs=math.ceil(least * recipe.batch_size / examples))
+    return recipe
+
+
+def _explained(recipe: Recipe, sized: Recipe, selection: "Selection") -> str:
+    examples = sum(split.examples for split in selection.trained_on)
+    return (
+        f"{examples:,} training images: batches of {sized.batch_size} and {sized.epochs:g} epochs, "
+        f"{sized.total_steps(examples):,} steps (the recipe's batches of {recipe.batch_size} and "
+        f"{recipe.epochs:g} epochs would be {recipe.total_steps(examples):,}; --batch_size and "
+        "--epochs set them)"
+    )
+
+
+def _is_like_mnist(dataset: Dataset) -> bool:
+    """Whether it is MNIST or one that was made to take its place."""
+    return dataset.name in known.DATASETS and dataset.image_shape == _MNIST_SHAPE
