@@ -81,7 +81,9 @@ def train_arguments(data_dir, workdir, *more):
 
 def quick_arguments(data_dir, workdir, *more):
     """The same with softmax regression, which is traced and trained in a second."""
-    return train_arguments(data_dir, workdir, "--model=softmax", "--optimizer=adam", *more)
+    return train_arguments(
+        data_dir, workdir, "--model=softmax", "--batch_size=100", "--optimizer=adam", *more
+    )
 
 
 def damage(data_dir, split, *records):

@@ -102,13 +102,39 @@ def test_elastic_and_affine_changes_share_one_interpolation():
 
 
 def test_erased_rectangles_stay_within_their_size():
-    white = np.full((500, 20, 30, 1), 255, np.uint8)
-    holes = Augment(erase=0.5)(white, keys(500)).numpy()[..., 0] == 0
-    assert holes.any(2).sum(1).max() in (9, 10)
-    assert holes.any(1).sum(1).max() in (14, 15)
+    white = np.zeros((500, 22, 32, 1), np.uint8)  # Its border is black.
+    white[:, 1:-1, 1:-1] = 255
+    holes = (Augment(erase=0.5)(white, keys(500)).numpy() < white)[..., 0]
+    assert holes.any(2).sum(1).max() in (10, 11)
+    assert holes.any(1).sum(1).max() in (15, 16)
     for hole in holes:
         rows, columns = hole.any(1).sum(), hole.any(0).sum()
         assert hole.sum() == rows * columns  # A rectangle.
+
+
+COLOURED = [
+    Augment(shift=6), Augment(rotate=40), Augment(scale=0.3), Augment(elastic=3), Augment(erase=0.5)
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("augment", COLOURED)
+@pytest.mark.parametrize("size", [(21, 33), (120, 70)])
+def test_what_comes_from_outside_has_the_borders_colour(augment, size):
+    paper = np.array([250, 240, 60], np.uint8)
+    images = np.tile(paper, (40, *size, 1))
+    images[1::2] = 255 - paper  # Each image's own.
+    images[:, 5:8, :3] = 128  # A stroke that touches the border.
+    changed = augment(images, keys(40)).numpy()
+    for number, image in enumerate(changed):
+        colour = images[number, 0, 0].astype(float)
+        between = np.abs(image - colour) <= np.abs(128 - colour) + 1e-3
+        assert between.all()  # Nothing but the paper, the stroke and what lies between them.
+        assert (np.abs(image - colour).max(-1) < 1e-3).mean() > 0.9
+
+
+def test_on_a_black_border_all_stays_black(images):
+    padded = np.pad(images, [(0, 0), (9, 9), (9, 9), (0, 0)])
+    assert ALL(padded, keys(60)).numpy()[:, [0, -1]].max() == 0
 
 
 @pytest.mark.parametrize("wrong", [{"shift": -1}, {"scale": 1.0}, {"erase": 2}])

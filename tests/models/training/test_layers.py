@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 
 from digitline.base.tf import keras, tf
+from digitline.data.dataset import open_dataset
+from digitline.data.pipeline import records
+from digitline.data.pipeline.preprocess import Preprocess
 from digitline.models.training import layers
+
+from support import DATASET
 
 
 @pytest.mark.parametrize("options", [{}, {"scale": False}, {"center": False, "momentum": 0.8}])
@@ -37,3 +42,40 @@ def test_other_ranks_are_keras_own():
     rows = np.random.default_rng(0).normal(3, 2, (64, 4)).astype(np.float32)
     outputs = layer(rows, training=True).numpy()
     np.testing.assert_allclose(outputs.mean(0), 0, atol=1e-5)
+
+
+@pytest.fixture
+def normalized(data_dir):
+    """A network with batch normalization, its inputs, and its statistics over them."""
+    split = open_dataset(data_dir, DATASET).split("train[:200]")
+    preprocess = Preprocess.as_is((28, 28, 1), 0.1, 0.3)
+    inputs = keras.Input((28, 28, 1))
+    x = layers.batch_norm(name="norm")(keras.layers.Conv2D(4, 3, name="conv")(inputs))
+    x = keras.layers.Dropout(0.5)(keras.layers.Flatten()(x))
+    model = keras.Model(inputs, keras.layers.Dense(3)(x))
+    features = model.get_layer("conv")(preprocess(records.load(split)[0])).numpy()
+    expected = features.mean((0, 1, 2)), features.var((0, 1, 2))
+    return model, layers.PopulationStatistics(model, [split], preprocess), expected
+
+
+def moving(model):
+    norm = model.get_layer("norm")
+    return norm.moving_mean.numpy(), norm.moving_variance.numpy()
+
+
+def test_statistics_of_the_training_images_take_the_place_of_moving_averages(normalized):
+    model, population, expected = normalized
+    with population.in_place(step=20):
+        for one, other in zip(moving(model), expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+    np.testing.assert_array_equal(moving(model), [[0] * 4, [1] * 4])  # As they were.
+    population.put(step=20)
+    np.testing.assert_allclose(moving(model)[0], expected[0], rtol=1e-3, atol=1e-4)
+
+
+def test_moving_averages_stay_where_they_have_forgotten_their_first_values(normalized):
+    model, population, _ = normalized
+    assert population.are_needed(400)
+    assert not population.are_needed(500)
+    population.put(step=500)
+    np.testing.assert_array_equal(moving(model)[0], [0] * 4)

@@ -27,6 +27,13 @@ def test_validates_after_each_interval_and_at_the_end():
     assert plan(validation_epochs=5.0).validates_at(52)
 
 
+def test_an_epoch_of_a_few_images_is_not_validated_each_time():
+    few = plan(recipe=Recipe(batch_size=8, epochs=12), examples=21)  # 2.6 steps in an epoch.
+    assert stops(few) == [10, 20, 30, 32]
+    each = plan(recipe=Recipe(batch_size=8, epochs=2), examples=21, validation_epochs=1.0)
+    assert stops(each) == [3, 5]
+
+
 def test_logs_between_validations():
     often = plan(log_steps=10)
     assert stops(often) == [10, 18, 20, 30, 35, 40, 50, 52]

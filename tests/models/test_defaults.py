@@ -1,0 +1,79 @@
+"""Training on few images, and on images unlike MNIST's, with nothing but a network's name."""
+
+import json
+
+import numpy as np
+import pytest
+
+from digitline.models import train
+from digitline.models.run.folder import Run
+
+from support import call
+
+
+@pytest.fixture
+def train_own(tmp_path):
+    """Trains on dark squares on light paper, left or right."""
+
+    def trained(count, *more, model="mlp", workdir="run"):
+        images = np.full((count, 12, 12, 3), (230, 220, 180), np.uint8)
+        labels = np.arange(count) % 2
+        images += np.random.default_rng(0).integers(0, 20, images.shape).astype(np.uint8)
+        for image, label in zip(images, labels, strict=True):
+            image[4:8, 2 + 5 * label : 5 + 5 * label] = 30
+        np.savez(tmp_path / "own.npz", images=images, labels=labels)
+        arguments = [
+            f"--model={model}", f"--data={tmp_path / 'own.npz'}", f"--data_dir={tmp_path}",
+            f"--workdir={tmp_path / workdir}", "--noreport", *more,
+        ]  # fmt: skip
+        return call(train.COMMAND, arguments), Run(tmp_path / workdir).load_config()
+
+    return trained
+
+
+def test_few_images_get_many_steps_in_small_batches(train_own, capsys):
+    result, config = train_own(24, "--max_minutes=0.001")
+    assert result["ended_by"] == "max_minutes"
+    examples = round(1000 * 8 / config.recipe.epochs)
+    assert config.recipe.batch_size == 8
+    assert config.recipe.total_steps(examples) == pytest.approx(1000, abs=2)
+    said = capsys.readouterr().err
+    assert f"{examples} training images: batches of 8 and " in said
+    assert "steps (the recipe's batches of 128 and 20 epochs would be " in said
+    # The same command again finds the run as it is.
+    assert train_own(24, "--max_minutes=0.001")[0]["reused"]
+
+
+def test_flags_stand(train_own, capsys):
+    more = ("--epochs=3", "--batch_size=64", "--mean=0.5", "--std=0.25", "--max_steps=5")
+    result, config = train_own(24, *more)
+    recipe = config.recipe
+    assert (recipe.epochs, recipe.batch_size, recipe.mean, recipe.std) == (3, 64, 0.5, 0.25)
+    assert result["steps"] == 1
+    said = capsys.readouterr().err
+    assert "epoch 3.00 of 3:" in said
+
+
+def test_pixels_are_normalized_by_their_own_mean_and_deviation(train_own):
+    _, config = train_own(60, "--max_steps=1")
+    assert config.preprocess.mean == config.recipe.mean == pytest.approx(0.79, abs=0.03)
+    assert config.preprocess.std == config.recipe.std == pytest.approx(0.2, abs=0.03)
+    article = train_own(60, "--max_steps=1", "--recipe=article", workdir="article")[1]
+    assert (article.preprocess.mean, article.preprocess.std) == (0, 1)
+
+
+def test_a_run_begun_before_there_were_fitting_defaults_goes_on_as_it_is(train_own, tmp_path):
+    train_own(60, "--max_steps=1")
+    run = Run(tmp_path / "run")
+    old = json.loads(run.config.read_text())
+    old["recipe"].update(batch_size=128, epochs=20.0, mean=0.1307, std=0.3081)
+    old["preprocess"].update(mean=0.1307, std=0.3081)
+    run.config.write_text(json.dumps(old))
+    assert train_own(60, "--max_steps=1")[0]["reused"]
+
+
+def test_what_is_saved_after_few_steps_is_what_was_learnt(train_own):
+    """Moving averages of 40 steps say nothing yet: the model would answer one class for all."""
+    more = ("--max_steps=40", "--learning_rate=0.02", "--batch_size=32")
+    result, _ = train_own(200, *more, model="tiny")
+    assert result["validation_accuracy"] > 0.9
