@@ -8,9 +8,9 @@ from ...base.errors import DataError, UsageError
 from .. import listing
 from ..sources import image_folder, tfds_folder
 from ..sources.slices import NUM_SHARDS, Executor, ReadOptions, Source
-from ..sources.tables import csv_images
+from ..sources.tables import csv_images, file_table
 from . import beam, by_tfds, dataset_writer, folder, local
-from .request import CSV, IMAGE_FOLDER, RESIZED, Outcome, Request
+from .request import CSV, FILE_TABLE, IMAGE_FOLDER, RESIZED, Outcome, Request
 from .source_state import FILES, LEFT_OUT
 
 
@@ -63,21 +63,21 @@ def _executor(request: Request, results: Path, num_bytes: int) -> Executor:
 
 
 def _source(request: Request, place: Path, executor: Executor, plan: Path) -> Source:
-    module = {IMAGE_FOLDER: image_folder, CSV: csv_images, RESIZED: tfds_folder}[request.kind]
-    return module.plan(
-        place,
-        ReadOptions(
-            image_size=request.size,
-            channels=request.depth,
-            fit=request.fit,
-            digits=request.digits,
-            num_shards=request.num_shards,
-            cut=request.cut,
-            executor=executor,
-            folder=plan,
-            label_column=request.label_column,
-        ),
+    options = ReadOptions(
+        image_size=request.size,
+        channels=request.depth,
+        fit=request.fit,
+        digits=request.digits,
+        num_shards=request.num_shards,
+        cut=request.cut,
+        executor=executor,
+        folder=plan,
+        label_column=request.label_column,
     )
+    if request.kind == FILE_TABLE and request.source_dir:
+        return file_table.plan(place, request.source_dir, options)
+    module = {IMAGE_FOLDER: image_folder, CSV: csv_images, RESIZED: tfds_folder}[request.kind]
+    return module.plan(place, options)
 
 
 def _made_by_tfds(request: Request) -> Path:

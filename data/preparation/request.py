@@ -19,6 +19,9 @@ from .source_state import ASKED_BY, FILES, state
 # dataset of TFDS that gets another size, and a public dataset as it is, or IDX files.
 IMAGE_FOLDER, CSV, NPZ = "image_folder", "csv", "npz"
 OWN_FILES = (IMAGE_FOLDER, CSV, NPZ)
+# A CSV file that names pictures, and their folder.
+FILE_TABLE = "file_table"
+_OWN_KINDS = (*OWN_FILES, FILE_TABLE)
 RESIZED, PUBLIC = "tfds", "public"
 
 _WHAT = "What to prepare"
@@ -35,8 +38,9 @@ _NEEDS = {
         [{"source_dir"}],
     ),
     CSV: (
-        "--source_file, a CSV file, or else --source_dir, a folder with train.csv",
-        [{"source_dir"}, {"source_file"}],
+        "--source_file, a CSV file (and --source_dir if it names pictures there), or else "
+        "--source_dir, a folder with train.csv",
+        [{"source_dir"}, {"source_file"}, {"source_dir", "source_file"}],
     ),
     NPZ: ("--source_file, an .npz file, and no --source_dir", [{"source_file"}]),
 }
@@ -71,13 +75,15 @@ class _What:
         None,
         "Folder of the four IDX files, plain or gzipped; of an image folder, the folder that holds "
         "one folder a class, or train, validation and test folders of these; of CSV files, the "
-        "folder of train.csv and perhaps validation.csv and test.csv.",
+        "folder of train.csv and perhaps validation.csv and test.csv; beside a --source_file of "
+        "rows file,label the folder of these pictures.",
         group=_WHAT,
     )
     source_file: Path | None = flag(
         None,
-        "CSV file of rows label,pixel0,…,pixel783, with or without header; or .npz file of arrays "
-        "x_train, y_train, x_test, y_test, or images and labels.",
+        "CSV file of rows label,pixel0,…,pixel783 in any usual form, or of rows file,label with "
+        "the pictures in --source_dir; or .npz file of arrays x_train, y_train, x_val, y_val, "
+        "x_test, y_test, or images and labels.",
         group=FILES_GROUP,
     )
 
@@ -118,7 +124,9 @@ class Request(OwnFiles, _What):
 
     @property
     def kind(self) -> str:
-        """One of `OWN_FILES`, `RESIZED` or `PUBLIC`."""
+        """One of `OWN_FILES`, `FILE_TABLE`, `RESIZED` or `PUBLIC`."""
+        if self.dataset == CSV and self.source_file and self.source_dir:
+            return FILE_TABLE
         if self.dataset in OWN_FILES:
             return self.dataset
         from_tfds = self.dataset not in known.DATASETS and self.source in ("auto", "tfds")
@@ -162,11 +170,12 @@ class Request(OwnFiles, _What):
     @property
     def origin(self) -> str:
         """Where people's own files come from, in words."""
-        words = {IMAGE_FOLDER: "image folder", CSV: "CSV", NPZ: "NumPy"}
-        return f"{words[self.kind]} {self.place}"
+        words = {IMAGE_FOLDER: "image folder", NPZ: "NumPy"}
+        return f"{words.get(self.kind, 'CSV')} {self.place}"
 
     def recorded_source(self) -> JsonObject:
         """What the content depends on, for the dataset's metadata."""
+        pictures = self.source_dir if self.kind == FILE_TABLE else None
         return {
             "kind": self.kind,
             "place": str(self.place.resolve()),
@@ -179,7 +188,8 @@ class Request(OwnFiles, _What):
             "split_seed": self.split_seed,
             "label_column": self.label_column,
             ASKED_BY: self.asked_by,
-            FILES: state(self.kind, self.place),
+            FILES: state(self.kind, self.place, self.source_dir),
+            **({"pictures": str(pictures.resolve())} if pictures else {}),
         }
 
     def pictures(self, image_shape: tuple[int, int, int]) -> PictureConfig:
@@ -204,7 +214,7 @@ class Request(OwnFiles, _What):
                     f"--{split}_fraction={fraction:g}: the source has a {split} split of its own"
                 )
         only_train = splits == {"train"}
-        own_without = self.kind in OWN_FILES and "validation" not in splits
+        own_without = self.kind in _OWN_KINDS and "validation" not in splits
         defaults = {"validation": only_train or own_without, "test": only_train}
         validation, test = (
             _FRACTION * defaults[split] if fraction is None else fraction
@@ -220,7 +230,7 @@ class Request(OwnFiles, _What):
     def check(self) -> None:
         """Refuses a wrong option, as far as it shows without the data, by a `UsageError`."""
         _ = self.size  # It is parsed there.
-        if self.kind in OWN_FILES:
+        if self.kind in _OWN_KINDS:
             self._check_own_files()
         elif self.kind == PUBLIC:
             self._check_public()
@@ -246,9 +256,11 @@ class Request(OwnFiles, _What):
 
     def _check_own_files(self) -> None:
         kind, options = self.kind, {"source_dir", "source_file"}
-        needs, expected = _NEEDS[kind]
+        needs, expected = _NEEDS[self.dataset]
         if {option for option in options if getattr(self, option)} not in expected:
             raise UsageError(f"--dataset={kind} needs {needs}")
+        if self.label_column is not None and kind not in (CSV, FILE_TABLE):
+            raise UsageError(f"--label_column goes with --dataset=csv, not with {kind}")
         option = self._changed("image_size", "channels", "beam_runner")
         if kind == NPZ and option:
             raise UsageError(
@@ -264,7 +276,7 @@ class Request(OwnFiles, _What):
             )
 
     def _check_public(self) -> None:
-        option = self._changed("source_file", "name", "image_size", "channels")
+        option = self._changed("source_file", "name", "image_size", "channels", "label_column")
         if option:
             raise UsageError(
                 f"--{option} goes with --dataset={' or '.join(OWN_FILES)}, or with a dataset of "

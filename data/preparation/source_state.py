@@ -5,6 +5,7 @@ keeps all three goes unnoticed, and a file that was only touched counts as chang
 """
 
 import hashlib
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from ...base import command
 from ...base.errors import DataError
 from ...base.files import JsonObject
 from ..sources import folder_layout
-from ..sources.tables import csv_files
+from ..sources.tables import csv_files, file_table
 
 # The key of the state in what a dataset was made of; datasets from before there was one lack it.
 FILES = "files"
@@ -27,8 +28,8 @@ class ChangedError(DataError):
     """The files that a dataset was prepared from have changed."""
 
 
-def state(kind: str, place: Path) -> JsonObject | None:
-    """What the files look like.
+def state(kind: str, place: Path, pictures: Path | None = None) -> JsonObject | None:
+    """What the files look like; of a table of files, the `pictures` in their folder too.
 
     Returns:
       `number` and `bytes` of the files and a `digest` of their names, sizes and times; None
@@ -37,18 +38,21 @@ def state(kind: str, place: Path) -> JsonObject | None:
     Raises:
       DataError: the folder is not of the form.
     """
-    if not place.exists() or kind not in ("image_folder", "csv", "npz"):
+    if not place.exists() or kind not in ("image_folder", "csv", "npz", "file_table"):
         return None
     digest = hashlib.sha256()
     number = total = 0
-    for path in _files(kind, place):
+    files = _files(kind, place)
+    if kind == "file_table" and pictures:
+        files = itertools.chain(files, file_table.pictures_below(pictures))
+    for path in files:
         try:
             status = path.stat()
         except OSError:  # A link to nothing; whoever reads it says so.
             size, time = 0, 0
         else:
             size, time = status.st_size, status.st_mtime_ns
-        name = path.relative_to(place) if path != place else path.name
+        name = path.name if place.is_file() else path.relative_to(place)
         digest.update(os.fsencode(name) + f"\0{size} {time}\0".encode())
         number, total = number + 1, total + size
     return {"number": number, "bytes": total, "digest": digest.hexdigest()[:16]}

@@ -48,6 +48,7 @@ class FolderLayout:
     folders: dict[str, dict[str, Path]]
     notes: tuple[str, ...]
     beside: tuple[_Entry, ...]
+    damaged: tuple[str, ...] = ()
 
     @property
     def label_names(self) -> tuple[str, ...]:

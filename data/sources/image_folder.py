@@ -14,8 +14,9 @@ import dataclasses
 import functools
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -24,10 +25,11 @@ from ...base.errors import DataError, UsageError
 from ...base.pictures import decode
 from ...base.pictures.config import PictureConfig
 from . import folder_layout, labels
-from .folder_layout import FolderLayout
 from .slices import Damaged, Example, LeftOut, ReadOptions
 from .stratify import SPLITS, Cut
 
+# The split, in a slice's list, of what names no picture.
+_DAMAGED = b"damaged"
 # Pictures that differ in size become the largest of these squares that is no larger than most of
 # them; so do pictures that are all larger than this.
 _SQUARES, _LARGEST = (28, 32, 48, 64), 512
@@ -54,6 +56,9 @@ class FolderSource:
         entries = _entries(self.lists, index)
         for position in np.random.default_rng([self.seed, index]).permutation(len(entries)):
             split, label, name = entries[position].split(b"\t", 2)
+            if split == _DAMAGED:
+                yield Damaged(os.fsdecode(name))
+                continue
             path = self.root / os.fsdecode(name)
             try:
                 image = decode.load(path, self.pictures)
@@ -63,17 +68,49 @@ class FolderSource:
                 yield Example(split.decode(), image, int(label))
 
 
+class PictureList(Protocol):
+    """The pictures of a dataset by split and class, from whatever says which they are."""
+
+    @property
+    def root(self) -> Path: ...
+
+    @property
+    def folders(self) -> Mapping[str, object]:
+        """By split."""
+        ...
+
+    @property
+    def label_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def damaged(self) -> tuple[str, ...]:
+        """What should name a picture and its class, and does not."""
+        ...
+
+    def names(self, split: str, label: str) -> list[str]:
+        """The pictures of a class in a split, as paths below `root`."""
+        ...
+
+    def left_out(self) -> tuple[LeftOut, ...]: ...
+
+
 def plan(root: Path, options: ReadOptions) -> FolderSource:
-    """Deals the pictures out, and finds their size.
+    """Deals the pictures of a folder out, and finds their size.
 
     Raises:
-      DataError: it is not of the form, or sizes differ; names two files.
+      DataError: it is not of the form, or no picture can be read.
       UsageError: there are fewer pictures than shards.
     """
     layout = folder_layout.look(root)
     for note in layout.notes:
         progress.say(note)
     labels.say_gaps(layout.label_names, root, are_classes=False)
+    return plan_list(layout, options)
+
+
+def plan_list(layout: PictureList, options: ReadOptions) -> FolderSource:
+    """Deals pictures out, and finds their size; else as `plan`."""
+    root = layout.root
     cut = options.cut(set(layout.folders))
     total = sum(len(layout.names("train", label)) for label in layout.label_names)
     height, width = options.image_size or _first_size(layout)
@@ -100,7 +137,7 @@ def plan(root: Path, options: ReadOptions) -> FolderSource:
     )
 
 
-def _first_size(layout: FolderLayout) -> tuple[int, int]:
+def _first_size(layout: PictureList) -> tuple[int, int]:
     """Of the first picture that has a header, or what larger ones become."""
     trouble = None
     for label in layout.label_names:
@@ -115,7 +152,7 @@ def _first_size(layout: FolderLayout) -> tuple[int, int]:
     raise trouble or DataError(f"{layout.root}: no picture in it")
 
 
-def _deal(layout: FolderLayout, cut: Cut, folder: Path, num_slices: int) -> None:
+def _deal(layout: PictureList, cut: Cut, folder: Path, num_slices: int) -> None:
     """Writes the list of each slice; each split's pictures go to the slices in turn."""
     dealt: collections.Counter[str] = collections.Counter()
     for number, label in enumerate(layout.label_names):
@@ -131,14 +168,18 @@ def _deal(layout: FolderLayout, cut: Cut, folder: Path, num_slices: int) -> None
                 entries[dealt[split] % num_slices].append(entry)
                 dealt[split] += 1
         for index, lines in entries.items():
-            with open(_list(folder, index), "ab") as file:
-                file.writelines(lines)
+            _append(folder, index, lines)
+    if layout.damaged:
+        lines = (_DAMAGED + b"\t-1\t" + os.fsencode(cause) + b"\0" for cause in layout.damaged)
+        _append(folder, 0, lines)
 
 
 def _scan(root: Path, lists: Path, index: int) -> collections.Counter[decode.Header]:
     """The headers in a slice, and the number of pictures that have each."""
     headers: collections.Counter[decode.Header] = collections.Counter()
     for entry in _entries(lists, index):
+        if entry.startswith(_DAMAGED):
+            continue
         with contextlib.suppress(DataError):  # Decoding it will fail too, and that is counted.
             headers[decode.header(root / os.fsdecode(entry.split(b"\t", 2)[2]))] += 1
     return headers
@@ -168,6 +209,11 @@ def _proposed_size(
         "--image_size=HxW for another size"
     )
     return side, side
+
+
+def _append(folder: Path, index: int, lines: Iterable[bytes]) -> None:
+    with open(_list(folder, index), "ab") as file:
+        file.writelines(lines)
 
 
 def _list(folder: Path, index: int) -> Path:

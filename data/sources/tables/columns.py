@@ -164,7 +164,7 @@ def _others(dialect: Dialect, rows: Sequence[Sequence[str]], label: int | None) 
         or (most_are and not are_pixels[column])
     ]
     if label is None and most_are:  # The odd one out.
-        likely = [column for column in others if _looks_like_label(rows, column)]
+        likely = [column for column in others if looks_like_label(rows, column)]
         others = [column for column in others if len(likely) != 1 or column not in likely]
     return [column for column in others if column != label]
 
@@ -179,10 +179,10 @@ def _label_by_values(dialect: Dialect, rows: Sequence[Sequence[str]], free: Sequ
     words = [column for column in free if _holds_words(rows, column)]
     if dialect.names and not words:
         words = [column for column in free if not _PIXEL.fullmatch(dialect.names[column])]
-    if len(words) == 1 and _looks_like_label(rows, words[0]):
+    if len(words) == 1 and looks_like_label(rows, words[0]):
         return words[0]
     candidates = (free[0], free[-1]) if free else ()
-    likely = [column for column in candidates if _looks_like_label(rows, column)]
+    likely = [column for column in candidates if looks_like_label(rows, column)]
     if not likely:
         seen = " and ".join(
             f"{name(dialect, column)} {len({row[column] for row in rows}):,} different values"
@@ -214,7 +214,7 @@ def _holds_words(rows: Sequence[Sequence[str]], column: int) -> bool:
     return sum(map(is_number, values)) < len(values) / 2
 
 
-def _looks_like_label(rows: Sequence[Sequence[str]], column: int) -> bool:
+def looks_like_label(rows: Sequence[Sequence[str]], column: int) -> bool:
     """Whether values repeat, as classes do, and are not all the same."""
     values = {row[column] for row in rows if row[column]}
     whole = all(not is_number(value) or float(value.replace(",", ".")) % 1 == 0 for value in values)

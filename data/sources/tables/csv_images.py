@@ -14,17 +14,14 @@ import numpy as np
 from ....base import progress
 from ....base.errors import DataError
 from .. import counted, labels
-from ..counted import CountedSlice, CountedSource, LabelCounts, Survey
+from ..counted import CountedSlice, CountedSource, Survey
 from ..slices import Damaged, Example, ReadOptions
-from . import columns, csv_files, dialect
+from . import class_names, columns, csv_files, dialect
 from .columns import Wanted
 from .rows import RowForm
 
 # Rows that are parsed at once.
 _BLOCK = 512
-# With more different labels than this, or fewer images a class on average, the column holds
-# something else; small tables may have few of each.
-_MAX_CLASSES, _IMAGES_A_CLASS, _FEW_CLASSES = 10_000, 2, 20
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,7 +85,10 @@ def plan(place: Path, options: ReadOptions) -> CsvSource:
     cut = options.cut(set(forms))
     slices, surveys = counted.survey(slices, _survey, options.executor, "counting rows")
     totals = counted.totals(slices, surveys, "train")
-    label_names = _label_names(forms["train"], totals)
+    file, label = forms["train"].dialect, forms["train"].columns.label
+    label_names = class_names.class_names(
+        totals, file.path, columns.name(file, label), columns.is_named_label(file, label)
+    )
     return CsvSource(
         label_names=label_names,
         image_shape=forms["train"].columns.shape,
@@ -143,8 +143,13 @@ def _survey(part: CsvSlice) -> Survey:
     dim = bright = 0
     for lines in part.blocks():
         counts.update(_label(part.form, line)[0] for line in lines)
-        if len(counts) > _MAX_CLASSES:
-            raise _not_labels(part.form, f"more than {_MAX_CLASSES:,} different values")
+        if len(counts) > class_names.MAX_CLASSES:
+            file, what = (
+                part.form.dialect,
+                f"more than {class_names.MAX_CLASSES:,} different values",
+            )
+            column = columns.name(file, part.form.columns.label)
+            raise class_names.not_labels(file.path, column, what)
         if bright <= dim:
             more_dim, more_bright = part.form.brightness(lines)
             dim, bright = dim + more_dim, bright + more_bright
@@ -157,49 +162,6 @@ def _label(form: RowForm, line: bytes) -> tuple[str, str]:
         return form.label(line), ""
     except labels.LabelError as error:
         return "", str(error)
-
-
-def _label_names(form: RowForm, totals: LabelCounts) -> tuple[str, ...]:
-    """The classes, in order.
-
-    Raises:
-      DataError: these cannot be labels.
-    """
-    path, rows = form.dialect.path, sum(totals.values())
-    names = tuple(labels.classes((name for name in totals if name), path))
-    if not names:
-        raise _not_labels(form, "no label at all")
-    if len(names) == 1 and not totals.get(""):
-        raise _not_labels(form, f"one value, {names[0]}, in all of {rows:,} rows")
-    if len(names) > max(_FEW_CLASSES, rows / _IMAGES_A_CLASS):
-        raise _not_labels(form, f"{len(names):,} different values in {rows:,} rows")
-    if not columns.is_named_label(form.dialect, form.columns.label) and _look_like_pixels(names):
-        raise _not_labels(form, f"{len(names):,} different values up to {names[-1]}, as pixels do")
-    labels.say_gaps(names, path, are_classes=False)
-    words = [name for name in names if not dialect.is_number(name)]
-    if 0 < len(words) < len(names) / 2:
-        progress.say(
-            f"{path}: most labels are numbers, but not "
-            + ", ".join(f"{word} ({totals[word]:,} rows)" for word in words[:5])
-        )
-    return names
-
-
-def _look_like_pixels(names: Sequence[str]) -> bool:
-    """Whether values are many numbers up to 255, or with many gaps between them."""
-    if len(names) <= _FEW_CLASSES or not all(name.isascii() and name.isdigit() for name in names):
-        return False
-    largest = int(names[-1])
-    return largest == 255 or 2 * len(names) < largest < 256
-
-
-def _not_labels(form: RowForm, what: str) -> DataError:
-    column = columns.name(form.dialect, form.columns.label)
-    return DataError(
-        f"{form.dialect.path}: {column}, taken for the label, holds {what}: name the label's "
-        "column with --label_column",
-        option="label_column",
-    )
 
 
 def _are_scaled(place: Path, surveys: Sequence[Survey]) -> bool:

@@ -1,0 +1,132 @@
+import numpy as np
+import PIL.Image
+import pytest
+
+from digitline.base.errors import DataError, UsageError, UserError
+from digitline.data import prepare
+from digitline.data.dataset import open_dataset
+from digitline.data.sources.tables import file_table
+
+from support import call
+
+COUNT = 12
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Pictures 0.png to 11.png, each of one shade of its own."""
+    (tmp_path / "images").mkdir()
+    for index in range(COUNT):
+        picture = np.full((6, 5), 20 * index, np.uint8)
+        PIL.Image.fromarray(picture).save(tmp_path / "images" / f"{index}.png")
+    return tmp_path / "images"
+
+
+def table(folder, content):
+    path = folder.parent / "labels.csv"
+    path.write_text(content)
+    return path
+
+
+def rows(form, header="", count=COUNT):
+    return header + "".join(form.format(i=i, c="cat" if i % 3 else "dog") for i in range(count))
+
+
+def test_prepares_pictures_by_a_table(folder, tmp_path, capsys):
+    path = table(folder, rows("{i}.png,{c}\n", "file,label\n"))
+    flags = ["--dataset=csv", f"--source_file={path}", f"--source_dir={folder}", "--name=pets"]
+    flags += [f"--data_dir={tmp_path}", "--test_fraction=0", "--validation_fraction=0"]
+    result = call(prepare.COMMAND, flags)
+    said = capsys.readouterr().err
+    assert "files in column `file`, label in column `label`, separator `,`, header" in said
+    assert result["splits"] == {"train": COUNT}
+    assert result["image_shape"] == [6, 5, 1]
+    dataset = open_dataset(tmp_path, "pets")
+    assert dataset.label_names == ("cat", "dog")
+    examples = dataset.builder.as_dataset(split="train", as_supervised=True).as_numpy_iterator()
+    assert {(int(image[0, 0, 0]) // 20, int(label)) for image, label in examples} == {
+        (index, int(index % 3 == 0)) for index in range(COUNT)
+    }
+    assert call(prepare.COMMAND, flags)["reused"]
+    PIL.Image.new("L", (5, 6)).save(folder / "12.png")
+    with pytest.raises(DataError, match="has changed since"):
+        call(prepare.COMMAND, flags)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        rows("{i}.png,{c}\n"),
+        rows("{c};images/{i}.png\n", "class;picture\n"),
+        rows("{i},{c}\n", "id,breed\n"),
+        rows('"images\\{i}.png","{c}"\n', "filename,label\n"),
+        rows("{i}.png\t5\t{c}\n", "image\twidth\tclass\n"),
+        rows("{i},{i}.png,{c}\n", ",file,label\n"),
+        rows("{i}.png,{c},1\n", "file,a,b\n"),
+        rows("{i}.png,{c}\n{i}.png,{c}\n", "file,label\n"),
+    ],
+)
+def test_forms_of_a_table(content, folder):
+    found = file_table.read(table(folder, content), folder, None)
+    assert found.label_names == ("cat", "dog")
+    assert found.names("train", "dog") == ["0.png", "3.png", "6.png", "9.png"]
+    assert found.damaged == found.left_out() == ()
+
+
+def test_splits_and_pictures_without_a_row(folder):
+    content = rows("{i}.png,{c},train\n", "file,label,split\n", 8) + "8.png,cat,val\n"
+    found = file_table.read(table(folder, content), folder, None)
+    assert found.names("validation", "cat") == ["8.png"]
+    (left_out,) = found.left_out()
+    assert str(left_out) == "pictures without a row: 3 (10.png, 11.png, 9.png)"
+
+
+@pytest.mark.parametrize(
+    ("row", "cause"),
+    [
+        ("3.png,\n", "row 4: it has no label"),
+        (",cat\n", "row 4: it names no file"),
+        ("1.png,dog\n", r"row 4: 1.png is cat \(train\) in row 2"),
+        ("3.png,cat,dog\n", "row 4: expected 2 cells"),
+        ("gone.png,cat\n", "gone.png: no such file"),
+    ],
+)
+def test_a_damaged_row_is_named(row, cause, folder, tmp_path):
+    lines = rows("{i}.png,{c}\n", "file,label\n").splitlines(keepends=True)
+    path = table(folder, "".join([*lines[:4], row, *lines[5:]]))
+    flags = ["--dataset=csv", f"--source_file={path}", f"--source_dir={folder}", "--name=pets"]
+    flags += [f"--data_dir={tmp_path}", "--num_shards=1"]
+    with pytest.raises(DataError, match=f"{cause}.* --max_corrupt_images"):
+        call(prepare.COMMAND, flags)
+    result = call(prepare.COMMAND, [*flags, "--max_corrupt_images=1"])
+    assert result["corrupt_images"] == 1
+    assert sum(result["splits"].values()) == COUNT - 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (rows("no{i}.png,{c}\n", "file,label\n"), "none of the files that it names is in"),
+        (rows("{i}.png,1,0\n", "file,dog,cat\n"), "which column holds the label cannot be told"),
+        (rows("{i}.png,cat\n", "file,label\n"), "holds one value, cat, in all of 12 rows"),
+        (rows("7,8,9\n"), "which column names the picture files cannot be told"),
+        ("file,label\n", "holds no rows, only a header"),
+    ],
+)
+def test_rejects_other_tables(content, message, folder):
+    with pytest.raises(UserError, match=message):
+        file_table.read(table(folder, content), folder, None)
+
+
+def test_flags(folder, tmp_path):
+    path = table(folder, rows("{i}.png,{c}\n"))
+    flags = ["--dataset=csv", f"--source_file={path}", f"--data_dir={tmp_path}"]
+    with pytest.raises(DataError, match=r"names picture files, such as 0\.png: .* --source_dir"):
+        call(prepare.COMMAND, flags)
+    with pytest.raises(DataError, match="none: no such folder"):
+        call(prepare.COMMAND, [*flags, "--source_dir=none"])
+    with pytest.raises(UsageError, match="--label_column goes with --dataset=csv"):
+        call(
+            prepare.COMMAND,
+            ["--dataset=image_folder", f"--source_dir={folder}", "--label_column=label"],
+        )
