@@ -15,6 +15,8 @@ from ..shards import Shard
 
 # Large enough to amortize the cost of an op, small enough for a core's cache.
 _READ_BATCH = 1024
+# Of 500 images of 64x64: the first layers of `cnn` make 1.5 GB of them.
+_PIXELS_AT_ONCE = 500 * 64 * 64
 _READ_BUFFER_BYTES = 1 << 20
 # Threads that read a split into memory; more did not help on two cores.
 _READERS = 2
@@ -100,6 +102,14 @@ def load(split: Split) -> tuple[tf.Tensor, tf.Tensor]:
         batches = itertools.chain.from_iterable(pool.map(read, range(readers)))
         images, labels = zip(*batches, strict=True)
     return tf.concat(images, 0), tf.concat(labels, 0)
+
+
+def images_at_once(image_shape: tuple[int, int, int], most: int) -> int:
+    """How many images a network is shown at once: `most`, and fewer where they are large.
+
+    What its layers make of images takes memory in proportion to their pixels.
+    """
+    return max(1, min(most, _PIXELS_AT_ONCE // (image_shape[0] * image_shape[1])))
 
 
 def require_images(split: Split) -> None:

@@ -9,6 +9,7 @@ from ...base.errors import VerificationError
 from ...base.files import JsonObject
 from ...base.tf import keras, tf
 from ...data.pipeline.preprocess import Preprocess
+from ...data.pipeline.records import images_at_once
 from ...serving.artifacts import Outputs
 
 # Between probabilities of the artifact and of the trained model. Two runtimes
@@ -89,8 +90,9 @@ def reference_probabilities(
     def predict(batch: tf.Tensor) -> tf.Tensor:
         return tf.nn.softmax(model(preprocess(batch), training=False))
 
-    starts = range(0, len(images), _BATCH)
-    batches = [predict(tf.constant(images[start : start + _BATCH])) for start in starts]
+    step = images_at_once(preprocess.image_shape, _BATCH)
+    starts = range(0, len(images), step)
+    batches = [predict(tf.constant(images[start : start + step])) for start in starts]
     return np.concatenate([batch.numpy() for batch in batches])
 
 

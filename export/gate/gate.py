@@ -9,6 +9,7 @@ import numpy as np
 
 from ...base import export_layout, progress
 from ...base.errors import UserError, VerificationError
+from ...data.pipeline.records import images_at_once
 from ...serving.artifacts import open_saved_model
 from ...serving.description import read_labels
 from ..formats.artifact import Artifact, Opened
@@ -16,7 +17,7 @@ from ..functions import TrainedModel
 from .comparison import Comparison, compare, reference_probabilities, require_agreement
 from .entries import ENTRIES, as_seen
 
-# Images in a call of an artifact: bounds the memory of large networks.
+# At most so many images in a call of an artifact.
 _BATCH = 250
 
 
@@ -101,8 +102,9 @@ def comparisons(artifact: Artifact, folder: Path, reference: Reference) -> Itera
     for signature in artifact.signatures:
         entry = ENTRIES[signature.name]
         batches = []
-        for start in range(0, count, _BATCH):
-            images = reference.images[start : start + _BATCH]
+        step = images_at_once(reference.trained.image_shape, _BATCH)
+        for start in range(0, count, step):
+            images = reference.images[start : start + step]
             outputs = opened.run(signature.name, entry.encode(images, reference.trained))
             batches.append(entry.decode(outputs, names))
         comparison = compare(

@@ -9,6 +9,7 @@ from ...base.tf import keras, tf
 from ...data.dataset import Split
 from ...data.pipeline.augment import Augment
 from ...data.pipeline.batches import Batching, evaluation_batches, training_batches
+from ...data.pipeline.records import images_at_once
 from ..evaluation.metrics import Evaluation, evaluator
 from ..run.config import RunConfig
 from .steps import Batch
@@ -51,7 +52,8 @@ def run_batches(
 
 def validation_batches(config: RunConfig, validation: Split) -> Iterator[Batch]:
     """What a run is validated on, preprocessed: see `evaluation_batches`."""
-    return evaluation_batches(validation, config.preprocess, EVALUATION_BATCH)
+    batch_size = images_at_once(config.preprocess.image_shape, EVALUATION_BATCH)
+    return evaluation_batches(validation, config.preprocess, batch_size)
 
 
 def validator(config: RunConfig, validation: Split, model: keras.Model) -> Callable[[], Evaluation]:

@@ -14,6 +14,9 @@ from .optimizer import make_optimizer
 from .plan import Plan
 from .validations import Validations
 
+# What converting and quantizing take is many times the weights: 100 million need 20 GB.
+_MAX_WEIGHTS = 100_000_000
+
 
 @dataclasses.dataclass(frozen=True)
 class State:
@@ -46,6 +49,7 @@ def restore(run: Run, config: RunConfig, plan: Plan, strategy: tf.distribute.Str
       UsageError: the network cannot take images of that size.
       UserError: all checkpoints are damaged.
     """
+    _require_exportable(config)
     # Keras draws the seeds of initializers and dropout from Python's generator.
     # TensorFlow's global seed is left alone: tf.data would mix it into the order.
     random.seed(config.seed)
@@ -73,6 +77,23 @@ def restore(run: Run, config: RunConfig, plan: Plan, strategy: tf.distribute.Str
         progress.say(f"resuming {run.workdir} at step {int(step):,} of {plan.total_steps:,}")
     run.rewind_metrics(int(step))
     return State(networks, optimizer, validations, int(step), step, seconds, checkpoints)
+
+
+def _require_exportable(config: RunConfig) -> None:
+    """Refuses images so large that the network could be trained, perhaps, but not exported.
+
+    Raises:
+      UsageError: names the number of weights.
+    """
+    if registry.get(config.model).INPUT_SIZE:
+        return  # It has as many, whatever the images.
+    with tf.Graph().as_default():  # Where weights take no memory.
+        weights = _build(config).count_params()
+    if weights > _MAX_WEIGHTS:
+        why = (
+            f": it would have {weights:,} weights, and more than {_MAX_WEIGHTS:,} are not exported"
+        )
+        raise registry.cannot_take(config.model, config.preprocess.image_shape, 0, why)
 
 
 def _build(config: RunConfig) -> keras.Model:
