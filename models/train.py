@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..base import command, configs, progress
+from ..base import command, configs, files, progress
 from ..base.command_flags import list_flag
 from ..base.errors import UsageError
 from ..base.files import JsonObject
@@ -62,6 +62,7 @@ def _train(options: TrainOptions, workdir: Path | None) -> Result:
     from .run.folder import Run, default_folder
     from .training.selection import select
 
+    _check(options)
     if options.pipeline.deterministic:
         tf.config.experimental.enable_op_determinism()
     name = options.dataset
@@ -73,6 +74,8 @@ def _train(options: TrainOptions, workdir: Path | None) -> Result:
     selection = select(options, dataset)
     config = _config(options, dataset, selection)
     folder = default_folder(config) if workdir is None else Run(workdir)
+    if config.init_from and Path(config.init_from).parent == folder.workdir.resolve():
+        raise UsageError(f"--init_from={options.init_from} is in --workdir: choose another")
     before = None if options.overwrite else defaults.earlier(folder)
     config = defaults.fitted(config, _changes(options), selection, before)
     split = config.dataset.validation_split
@@ -99,6 +102,22 @@ def _train(options: TrainOptions, workdir: Path | None) -> Result:
     )
 
 
+def _check(options: TrainOptions) -> None:
+    """Refuses what is wrong before anything is prepared, by a `UserError`."""
+    from .run.weights import trained_model
+
+    recipes = registry.get(options.model).RECIPES
+    if options.recipe not in recipes:
+        raise UsageError(
+            f"--recipe={options.recipe}: {options.model} has no {options.recipe} recipe; choose "
+            f"from: {', '.join(recipes)}"
+        )
+    if options.changes.get("epochs") == 0:
+        raise UsageError("--epochs=0 trains nothing")
+    if options.init_from:
+        trained_model(options.init_from)
+
+
 def _has_more_time(record: TrainingRecord, max_minutes: float) -> bool:
     """Whether a run was ended by its time, and has more of it now."""
     is_longer = not max_minutes or max_minutes * 60 > record.seconds
@@ -117,19 +136,14 @@ def _config(options: TrainOptions, dataset: "Dataset", selection: "Selection") -
       UsageError: the network cannot take the dataset's images, or an option is wrong.
     """
     from .run.config import RunConfig
+    from .run.weights import trained_model
 
     name, network = options.model, registry.get(options.model)
-    if options.recipe not in network.RECIPES:
-        raise UsageError(
-            f"--recipe={options.recipe}: {name} has no {options.recipe} recipe; choose from: "
-            + ", ".join(network.RECIPES)
-        )
-    if options.changes.get("epochs") == 0:
-        raise UsageError("--epochs=0 trains nothing")
     recipe = dataclasses.replace(network.RECIPES[options.recipe], **_changes(options))
     pipeline = options.pipeline
     if pipeline.cache != "off":
         pipeline = dataclasses.replace(pipeline, shuffle_buffer=None)
+    init_from = trained_model(options.init_from) if options.init_from else None
     return RunConfig(
         model=name,
         recipe_name=options.recipe,
@@ -140,6 +154,8 @@ def _config(options: TrainOptions, dataset: "Dataset", selection: "Selection") -
         data_dir=str(options.data_dir.resolve()),
         seed=options.seed,
         recorded_pictures=dataset.pictures,
+        init_from=None if init_from is None else str(init_from.resolve()),
+        init_sha256=None if init_from is None else files.sha256(init_from),
     )
 
 

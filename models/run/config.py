@@ -17,6 +17,8 @@ from ..recipe import PipelineConfig, Recipe
 _FORMAT = 1
 # What decides the weights; the data may move between two sessions of one run.
 _IDENTITY = ("model", "recipe", "preprocess", "dataset", "pipeline", "seed")
+# The same, which the last release did not write.
+_LATER_IDENTITY = ("init_sha256",)
 _PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy", "absl-py")
 
 
@@ -64,6 +66,7 @@ class RunConfig:
       recorded_pictures: how a picture file becomes an image of the dataset; None in runs from
         before it was recorded.
       extended: each time that the run was made longer.
+      init_from, init_sha256: the file of the model whose weights it began with, and its digest.
     """
 
     model: str
@@ -76,6 +79,8 @@ class RunConfig:
     seed: int
     recorded_pictures: PictureConfig | None = None
     extended: tuple[Extension, ...] = ()
+    init_from: str | None = None
+    init_sha256: str | None = None
 
     @property
     def pictures(self) -> PictureConfig:
@@ -122,7 +127,7 @@ def differences(there: RunConfig, here: RunConfig) -> list[str]:
     return [
         f"{name} is {first[name]} there, {second[name]} here"
         for name in first
-        if name.partition(".")[0] in _IDENTITY and first[name] != second[name]
+        if name.partition(".")[0] in (*_IDENTITY, *_LATER_IDENTITY) and first[name] != second[name]
     ]
 
 

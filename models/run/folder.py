@@ -188,17 +188,16 @@ class Run:
           UserError: there is no run, or it is not finished, or damaged.
         """
         config = self.load_config()
+        self.require_finished()
+        return config, load_model(self.model)
+
+    def require_finished(self) -> None:
+        """Refuses a run that is not finished, by a `UserError`."""
         if not self.finished:
             raise UserError(
                 f"the run in {self.workdir} is not finished: the same digitline train command "
                 "again resumes it"
             )
-        try:
-            model = keras.models.load_model(self.model, compile=False)
-        except Exception as error:  # Whatever Keras, zip and HDF5 raise on a damaged file.
-            raise UserError(f"{self.model} cannot be loaded: {first_line(error)}") from error
-        assert isinstance(model, keras.Model)
-        return config, model
 
     def load_config(self) -> RunConfig:
         """The configuration in `config.json`.
@@ -213,6 +212,20 @@ class Run:
             return RunConfig.from_config(config if isinstance(config, dict) else {})
         except DataError as error:
             raise UserError(f"{self.config}: {error}; restore it or train again") from None
+
+
+def load_model(path: Path) -> keras.Model:
+    """A model in a Keras file.
+
+    Raises:
+      UserError: it is damaged, or holds something else.
+    """
+    try:
+        model = keras.models.load_model(path, compile=False)
+    except Exception as error:  # Whatever Keras, zip and HDF5 raise on a damaged file.
+        raise UserError(f"{path} cannot be loaded: {first_line(error)}") from error
+    assert isinstance(model, keras.Model)
+    return model
 
 
 def default_folder(config: RunConfig) -> Run:

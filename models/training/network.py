@@ -36,6 +36,11 @@ class Networks:
         own = self.model.variables if self.model is not self.trained else []
         return [variable.value for variable in (*self.trained.variables, *own)]
 
+    def restart(self) -> None:
+        """Before the first step: averages begin at the weights as they are."""
+        for own, followed in self.pairs:
+            own.assign(followed.value)
+
     def follow(self, step: tf.Tensor) -> None:
         """After a step (int64, from 0), in its graph: moves the averages.
 
@@ -71,9 +76,9 @@ def make(build: Callable[[], keras.Model], recipe: Recipe) -> Networks:
         for own, followed in zip(model.variables, trained.variables, strict=True)
         if own.dtype == "float32"  # Not the state of random numbers.
     )
-    for own, followed in pairs:
-        own.assign(followed.value)
-    return Networks(trained, model, pairs, recipe.ema_decay)
+    networks = Networks(trained, model, pairs, recipe.ema_decay)
+    networks.restart()
+    return networks
 
 
 @contextlib.contextmanager

@@ -75,6 +75,11 @@ class TrainOptions:
         words=registry.RECIPES,
     )
     workdir: Path | None = _what(None, "Run folder (default: runs/<dataset>/<model>).")
+    init_from: Path | None = _what(
+        None,
+        "Begin with the weights of this finished run, or of this .keras file, of the same network. "
+        "Where the classes differ the last layer is new.",
+    )
     seed: int = _what(0, "Seed of the weights and of the order.", at_least=0, at_most=2**31 - 1)
     overwrite: bool = _what(False, "Delete the run in --workdir and train again.")
     extend: bool = _what(

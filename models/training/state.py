@@ -2,10 +2,12 @@
 
 import dataclasses
 import random
+from pathlib import Path
 
 from ...base import progress
 from ...base.tf import keras, tf
 from .. import registry
+from ..run import weights
 from ..run.config import RunConfig
 from ..run.folder import Run
 from . import network
@@ -46,7 +48,8 @@ def restore(run: Run, config: RunConfig, plan: Plan, strategy: tf.distribute.Str
     """The state of a run at its last checkpoint; new weights if there is none.
 
     Raises:
-      UsageError: the network cannot take images of that size.
+      UsageError: the network cannot take images of that size, or the weights that it is to begin
+        with.
       UserError: all checkpoints are damaged.
     """
     _require_exportable(config)
@@ -71,6 +74,9 @@ def restore(run: Run, config: RunConfig, plan: Plan, strategy: tf.distribute.Str
         seconds=seconds,
     )
     record = checkpoints.restore() or {}
+    if config.init_from and not int(step):
+        weights.begin_with(networks.trained, config, Path(config.init_from))
+        networks.restart()
     selected = [variable.value for variable in networks.model.variables]
     validations = Validations(run.checkpoints, selected, record)
     if int(step):

@@ -21,7 +21,7 @@ def test_with_a_constant_schedule_it_ends_as_if_it_had_been_longer(train_here, c
     grown.assert_same_weights(whole)
     assert grown.result["validation_loss"] == whole.result["validation_loss"]
     config = json.loads(grown.run.config.read_text())
-    assert config["extended"] == [{"step": 11, "epochs": 1.0, "max_steps": 0}]
+    assert config["extended"] == [{"step": 11, "epochs": 1.0, "max_steps": 1000}]
     assert (grown.workdir / "model-11.keras").exists()
     assert train_here("grown", *CONSTANT, "--epochs=2").result["reused"]
 
