@@ -16,6 +16,7 @@ import psutil
 from digitline.base import command, files
 from digitline.base.command_flags import flag, flag_values, read
 from digitline.base.files import JsonObject
+from digitline.data import flags
 
 RESULTS = Path(__file__).parent / "results"
 WHAT = "What to measure"
@@ -36,7 +37,7 @@ class CommonOptions:
 class DatasetOptions(CommonOptions):
     """What those are told that read a prepared dataset."""
 
-    data_dir: Path = flag(Path("datasets"), "Root folder of prepared datasets.", group=WHAT)
+    data_dir: Path = flags.data_dir(WHAT)
 
 
 AnyOptions = TypeVar("AnyOptions", bound=CommonOptions)

@@ -10,7 +10,7 @@ from ..base.catalog import ExportFolder, RunFolder
 from ..base.command_flags import flag, flag_values, nearest, read
 from ..base.errors import UsageError
 from ..base.files import JsonObject
-from ..data import listing
+from ..data import flags, listing
 from ..data.listing import PreparedFolder
 
 _DATASETS, _RUNS, _EXPORTS = KINDS = ("datasets", "runs", "exports")
@@ -25,7 +25,7 @@ class ListOptions:
       kinds: of `KINDS`.
     """
 
-    data_dir: Path = flag(Path("datasets"), "Root folder of prepared datasets.", group=_WHERE)
+    data_dir: Path = flags.data_dir(_WHERE)
     runs_dir: Path = flag(
         catalog.RUNS, "Folder with run folders in it, at any depth.", group=_WHERE
     )

@@ -10,7 +10,7 @@ from ..base.command import command_line
 from ..base.command_flags import flag, flag_values, read
 from ..base.export_layout import SAVED_MODEL, TFLITE
 from ..base.tables import table
-from ..data import prepare
+from ..data import flags, prepare
 from ..export import exporter
 from ..models import evaluate, train
 from ..serving import predict
@@ -34,7 +34,7 @@ _TEST_IMAGE = 0
 class Options:
     """Where things come from and go to."""
 
-    data_dir: Path = flag(Path("datasets"), "Root folder of prepared datasets.", group=_WHERE)
+    data_dir: Path = flags.data_dir(_WHERE)
     workdir: Path = flag(Path("runs/quickstart"), "Run folder.", group=_WHERE)
     export_dir: Path = flag(Path("exports"), "Root folder of exports.", group=_WHERE)
     source: str = flag(

@@ -1,8 +1,13 @@
 """Flags that several commands share."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 from ..base.command_flags import flag
+
+# Where prepared datasets lie unless a flag says otherwise; the variable is TFDS's own.
+DATA_DIR = Path(os.environ.get("TFDS_DATA_DIR") or "datasets").expanduser()
 
 
 def max_corrupt_records(group: str) -> Any:
@@ -13,4 +18,14 @@ def max_corrupt_records(group: str) -> Any:
     """
     return flag(
         0, "Go on without up to this many damaged records; each is named.", group=group, at_least=0
+    )
+
+
+def data_dir(group: str) -> Any:
+    """The field of --data_dir, in a dataclass of options; else as `max_corrupt_records`."""
+    return flag(
+        DATA_DIR,
+        "Root folder of prepared datasets. Its default is TFDS_DATA_DIR of the environment, if "
+        "that is set.",
+        group=group,
     )

@@ -26,7 +26,7 @@ class InspectOptions:
     """What to inspect. The help texts of the flags say what each field means."""
 
     dataset: str = flag("mnist", "Name of the dataset, as it was prepared.", group=_WHAT)
-    data_dir: Path = flag(Path("datasets"), "Root folder of prepared datasets.", group=_WHAT)
+    data_dir: Path = flags.data_dir(_WHAT)
     max_corrupt_records: int = flags.max_corrupt_records(_WHAT)
     output_dir: Path | None = flag(
         None,

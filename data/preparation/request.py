@@ -9,6 +9,7 @@ from ...base.command_flags import flag, nearest
 from ...base.errors import UsageError
 from ...base.files import JsonObject
 from ...base.pictures.config import PictureConfig, unrecorded
+from .. import flags
 from ..sources import known
 from ..sources.stratify import Cut
 from . import archives
@@ -109,7 +110,7 @@ class Request(OwnFiles, _What):
         "Flags for the runner in one string, such as '--flink_master=host:8081 --parallelism=64'.",
         group=_BEAM,
     )
-    data_dir: Path = flag(Path("datasets"), "Root folder of prepared datasets.", group=_WHERE)
+    data_dir: Path = flags.data_dir(_WHERE)
     num_shards: int | None = flag(
         None,
         "Number of TFRecord files of each split (default: 8; of large image folders and "

@@ -6,6 +6,7 @@ import numpy as np
 
 from ...base import progress
 from ...base.errors import UsageError, UserError
+from ...data import flags
 from ...data.dataset import Dataset, Split, open_dataset
 from ...data.pipeline import salvage
 from ...data.pipeline.records import decoded
@@ -13,8 +14,6 @@ from ...serving.artifacts import OPENERS, Classifier
 from .metrics import Evaluation, of_probabilities
 from .options import EvaluateOptions
 from .result import Result
-
-_DATA_DIR = Path("datasets")
 
 
 def evaluate(kind: str, path: Path, options: EvaluateOptions) -> Result:
@@ -36,7 +35,7 @@ def _dataset(classifier: Classifier, options: EvaluateOptions) -> Dataset:
     name = options.dataset or run.get("dataset", {}).get("name")
     if not name:
         raise UsageError(f"{classifier.path} does not say what it was trained on: give --dataset")
-    dataset = open_dataset(Path(options.data_dir or run.get("data_dir") or _DATA_DIR), name)
+    dataset = open_dataset(Path(options.data_dir or run.get("data_dir") or flags.DATA_DIR), name)
     if classifier.image_shape != dataset.image_shape:
         raise UserError(
             f"{classifier.path} takes images {list(classifier.image_shape)}, those of {name} are "

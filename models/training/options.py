@@ -98,7 +98,7 @@ class TrainOptions:
         "again when they, or the options below, have changed. Where they have no validation "
         "split, a tenth of each class is cut off for it.",
     )
-    data_dir: Path = _data(Path("datasets"), "Root folder of prepared datasets.")
+    data_dir: Path = flags.data_dir("Data")
     train_split: str | None = _data(
         None,
         "Split to train on, in TFDS's syntax (default: what --validation_split's default leaves; "
