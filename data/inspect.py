@@ -4,7 +4,7 @@ import dataclasses
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..base import command, files, progress
 from ..base.command_flags import flag, flag_values, read
@@ -73,9 +73,11 @@ class Inspection:
 
 def run(options: InspectOptions) -> Inspection:
     """Inspects every image; draws the charts."""
+    import numpy as np
+
     from .dataset import open_dataset  # The imports here load TensorFlow.
     from .inspection.anomalies import survey
-    from .inspection.checks import checks, notes
+    from .inspection.checks import About, checks, notes
     from .pipeline import salvage
 
     start = time.monotonic()
@@ -89,6 +91,10 @@ def run(options: InspectOptions) -> Inspection:
         progress.Progress(f"inspecting {dataset.name}", total) as bar,
     ):
         surveys, duplicates = survey(sound, options.samples, options.seed, bar.advance)
+    features: Any = dataset.builder.info.features
+    about = About(
+        dataset.image_shape, dataset.label_names, np.dtype(features["image"].np_dtype).name
+    )
     reference = "train" if "train" in surveys else next(iter(surveys))
     return Inspection(
         dataset,
@@ -96,8 +102,8 @@ def run(options: InspectOptions) -> Inspection:
         duplicates,
         reference,
         tuple(lost),
-        checks(dataset, surveys, duplicates, reference, lost),
-        notes(dataset, surveys, duplicates, reference),
+        checks(about, surveys, duplicates, reference, lost),
+        notes(about, surveys, duplicates, reference),
         _draw(output_dir, dataset, surveys),
         time.monotonic() - start,
     )

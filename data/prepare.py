@@ -5,20 +5,20 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..base import command, command_flags, configs, progress
+from ..base import command, command_flags, configs, progress, tables
 from ..base.files import JsonObject
 from . import listing
 from .preparation import kinds, source_state
 from .preparation.request import NPZ, PUBLIC, Outcome, Request
-from .preparation.source_state import LEFT_OUT
+from .preparation.source_state import LEFT_OUT, SURVEY
 from .sources.slices import LeftOut
 
 if TYPE_CHECKING:  # It loads TensorFlow.
     from .dataset import Dataset
 
 FLAGS = command_flags.flag_values(Request)
-# This many pictures that do not decode are named in the result; all are counted.
-_LISTED = 100
+# This many classes are shown.
+_CLASSES = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +36,9 @@ class Prepared:
       corrupt_images: the number of pictures or rows that were left out; None where none may be.
       corrupt_files: the first of them.
       left_out: what else lies among the pictures and is not used, by kind.
+      class_counts: the images of each class by split; empty where TFDS or an earlier version
+        prepared it.
+      warnings: what is worth a look; `inspect` shows more.
     """
 
     reused: bool
@@ -51,6 +54,14 @@ class Prepared:
     corrupt_images: int | None = None
     corrupt_files: tuple[str, ...] | None = None
     left_out: tuple[LeftOut, ...] = ()
+    label_names: tuple[str, ...] = ()
+    class_counts: dict[str, list[int]] = dataclasses.field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def data_dir(self) -> Path:
+        """The root folder of prepared datasets."""
+        return self.directory.parents[self.dataset.count("/") + 1]
 
 
 def run(request: Request) -> Prepared:
@@ -82,7 +93,12 @@ def run(request: Request) -> Prepared:
 
 
 def _result(start: float, prepared: "Dataset", outcome: Outcome | None) -> Prepared:
-    damaged = outcome.damaged if outcome else None
+    from .preparation import survey
+
+    metadata = prepared.metadata
+    damaged, found = metadata.get("damaged"), metadata.get(SURVEY, {})
+    if outcome and not found:
+        found = configs.to_config(survey.of_prepared(prepared))
     return Prepared(
         reused=outcome is None,
         seconds=time.monotonic() - start,
@@ -94,11 +110,12 @@ def _result(start: float, prepared: "Dataset", outcome: Outcome | None) -> Prepa
         num_classes=prepared.num_classes,
         splits={name: prepared.split(name).examples for name in prepared.split_names},
         origin=outcome.origin if outcome else None,
-        corrupt_images=None if damaged is None else len(damaged),
-        corrupt_files=None if damaged is None else damaged[:_LISTED],
-        left_out=tuple(
-            configs.from_config(LeftOut, kind) for kind in prepared.metadata.get(LEFT_OUT, ())
-        ),
+        corrupt_images=damaged["count"] if damaged else None,
+        corrupt_files=tuple(damaged["first"]) if damaged else None,
+        left_out=tuple(configs.from_config(LeftOut, kind) for kind in metadata.get(LEFT_OUT, ())),
+        label_names=prepared.label_names,
+        class_counts=found.get("class_counts", {}),
+        warnings=tuple(found.get("warnings", ())),
     )
 
 
@@ -110,6 +127,21 @@ def summary(result: Prepared) -> str:
     if result.corrupt_images:
         lines.append(f"left out, since they do not decode: {result.corrupt_images:,}")
         lines += [f"  {cause}" for cause in result.corrupt_files or ()]
+    if result.class_counts:
+        rows = [
+            (
+                tables.short(name, 40),
+                *(f"{counts[label]:,}" for counts in result.class_counts.values()),
+            )
+            for label, name in enumerate(result.label_names[:_CLASSES])
+        ]
+        lines.append(tables.table(("class", *result.class_counts), rows, range(1, 4)))
+        if len(result.label_names) > _CLASSES:
+            lines.append(f"… and {len(result.label_names) - _CLASSES:,} more classes")
+    lines += [f"warning: {warning}" for warning in result.warnings]
+    if result.warnings:
+        inspect = ("inspect", f"--dataset={result.dataset}", f"--data_dir={result.data_dir}")
+        lines.append(f"{command.command_line(*inspect)} shows more")
     lines += [
         f"{result.dataset} {result.version}: {splits}; images {shape}, "
         f"{result.num_classes} classes",
@@ -120,8 +152,7 @@ def summary(result: Prepared) -> str:
 
 def text(result: Prepared) -> str:
     """The result for a person, and how to go on."""
-    data_dir = result.directory.parents[result.dataset.count("/") + 1]
-    train = ("train", f"--dataset={result.dataset}", f"--data_dir={data_dir}")
+    train = ("train", f"--dataset={result.dataset}", f"--data_dir={result.data_dir}")
     return f"{summary(result)}\nnext: {command.command_line(*train)}"
 
 

@@ -2,9 +2,8 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from ..dataset import Dataset
 from .anomalies import SplitSurvey
 from .duplicates import Duplicates, Group, Place
 
@@ -22,8 +21,17 @@ class Check:
     details: str
 
 
+@dataclasses.dataclass(frozen=True)
+class About:
+    """What a dataset says of its images: their shape, classes and type."""
+
+    image_shape: tuple[int, int, int]
+    label_names: tuple[str, ...]
+    dtype: str
+
+
 def checks(
-    dataset: Dataset,
+    about: About,
     splits: dict[str, SplitSurvey],
     duplicates: Duplicates,
     reference: str,
@@ -35,15 +43,14 @@ def checks(
       reference: the split that training is to use.
       lost: a line for each damaged record.
     """
-    features: Any = dataset.builder.info.features
-    dtype, shape = features["image"].np_dtype, "x".join(map(str, dataset.image_shape))
+    dtype, shape = about.dtype, "x".join(map(str, about.image_shape))
     total = f"{sum(split.examples for split in splits.values()):,}"
-    classes = f"{dataset.num_classes:,} classes"
+    classes = f"{len(about.label_names):,} classes"
     blank_count = sum(split.blank.count for split in splits.values())
     outside_count = sum(split.out_of_range.count for split in splits.values())
     blank = [place for split in splits.values() for place in split.blank.first]
     outside = [place for split in splits.values() for place in split.out_of_range.first]
-    missing = [dataset.label_names[label] for label in splits[reference].missing_labels]
+    missing = [about.label_names[label] for label in splits[reference].missing_labels]
     leaks, conflicts = duplicates.groups["leaks"], duplicates.groups["conflicts"]
     damage = f"features.json says that images are {dtype}; pixels are read as uint8"
     if lost:
@@ -94,19 +101,22 @@ def checks(
 
 
 def notes(
-    dataset: Dataset, splits: dict[str, SplitSurvey], duplicates: Duplicates, reference: str
+    about: About, splits: dict[str, SplitSurvey], duplicates: Duplicates, reference: str
 ) -> tuple[str, ...]:
     """What is worth knowing and no mistake by itself; the arguments are those of `checks`."""
     lines = []
+    classes = f"{len(about.label_names):,} classes"
     for name, split in splits.items():
-        missing = [dataset.label_names[label] for label in split.missing_labels]
+        missing = [about.label_names[label] for label in split.missing_labels]
         if not split.examples:
             lines.append(f"{name} holds no images")
         elif missing and name != reference:
             lines.append(
-                f"{name} has no image of {len(missing):,} of the {dataset.num_classes:,} classes: "
-                f"{_some(missing, str)}"
+                f"{name} has no image of {len(missing):,} of the {classes}: {_some(missing, str)}"
             )
+        if len(missing) == len(about.label_names) - 1:
+            (only,) = set(about.label_names) - set(missing)
+            lines.append(f"{name} holds only one class ({only}): its figures mean nothing")
         repeated, leaked = duplicates.repeated[name], duplicates.leaked[name]
         if repeated:
             lines.append(

@@ -26,16 +26,18 @@ from ...base.tfrecord import FRAME_BYTES
 from ..dataset import FINGERPRINT, PICTURES
 from ..sources.slices import Executor, Source
 from ..sources.stratify import SPLITS
+from . import survey
 from .request import Request
 from .shard_writer import MODULUS, WrittenSlice, refuse_damaged, write_slice
+from .source_state import SURVEY
 
 # This many damaged examples are named in the metadata; all are counted.
-_NAMED = 20
+_NAMED = 100
 
 
 def write(
     source: Source, request: Request, root: Path, executor: Executor, metadata: JsonObject
-) -> list[str]:
+) -> None:
     """Writes a dataset into a new folder below `root`, which all workers see.
 
     Args:
@@ -45,9 +47,6 @@ def write(
       executor: of the workers.
       metadata: for `metadata.json`, with an `origin`. Without a fingerprint in it, one is
         added that the workers compute.
-
-    Returns:
-      What could not be read and was left out.
 
     Raises:
       DataError: more examples cannot be read than the request allows, or there are none.
@@ -62,7 +61,12 @@ def write(
     splits = _place(written, name, folder)
     for left in folder.glob("*.part"):  # Of attempts that a cluster made twice.
         left.unlink()
-    metadata = {**metadata, PICTURES: configs.to_config(request.pictures(source.image_shape))}
+    found = survey.of(written, source)
+    metadata = {
+        **metadata,
+        SURVEY: configs.to_config(found),
+        PICTURES: configs.to_config(request.pictures(source.image_shape)),
+    }
     if FINGERPRINT not in metadata:
         metadata = {
             **metadata,
@@ -70,7 +74,6 @@ def write(
             **damage(damaged),
         }
     _write_info(source, request, folder, splits, metadata)
-    return damaged
 
 
 def damage(damaged: Sequence[str]) -> JsonObject:

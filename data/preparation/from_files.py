@@ -52,8 +52,8 @@ def prepare(request: Request) -> Outcome:
         metadata = {"origin": origin, "source": recorded}
         if isinstance(source, image_folder.FolderSource) and source.left_out:
             metadata[LEFT_OUT] = [dataclasses.asdict(kind) for kind in source.left_out]
-        damaged = dataset_writer.write(source, request, root, executor, metadata)
-    return Outcome(origin, tuple(damaged))
+        dataset_writer.write(source, request, root, executor, metadata)
+    return Outcome(origin)
 
 
 def _executor(request: Request, results: Path, num_bytes: int) -> Executor:

@@ -309,7 +309,6 @@ def name_of(place: Path, kind: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """Where the images came from, in words; what was left out, or None where nothing may be."""
+    """Where the images came from, in words."""
 
     origin: str
-    damaged: tuple[str, ...] | None = None

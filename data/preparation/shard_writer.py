@@ -13,6 +13,7 @@ from ...base.errors import DataError
 from ...base.examples import image_example
 from ...base.tfrecord import framed
 from ..sources.slices import Damaged, Source
+from .slice_survey import COMPARED, SliceSurvey
 
 # A record's digest is added to the others' modulo this: in any order, in any
 # number of parts, the sum is the same. (M. Bellare, D. Micciancio, "A New
@@ -29,12 +30,14 @@ class WrittenSlice:
       paths: of the shard by split, under its name for now.
       digest: the sum of the records' digests.
       damaged: what could not be read.
+      surveys: by split, what was noted of the images.
     """
 
     counts: dict[str, int] = dataclasses.field(default_factory=dict)
     paths: dict[str, Path] = dataclasses.field(default_factory=dict)
     digest: int = 0
     damaged: list[str] = dataclasses.field(default_factory=list)
+    surveys: dict[str, SliceSurvey] = dataclasses.field(default_factory=dict)
 
 
 def write_slice(source: Source, folder: Path, max_damaged: int, index: int) -> WrittenSlice:
@@ -49,6 +52,7 @@ def write_slice(source: Source, folder: Path, max_damaged: int, index: int) -> W
     attempt = uuid.uuid4().hex[:12]
     written = WrittenSlice()
     files: dict[str, BinaryIO] = {}
+    channels, compared = source.image_shape[2], COMPARED // source.num_slices
     try:
         for example in source.read(index):
             if isinstance(example, Damaged):
@@ -60,9 +64,11 @@ def write_slice(source: Source, folder: Path, max_damaged: int, index: int) -> W
                 written.paths[split] = folder / f"{split}.{index}.{attempt}.part"
                 files[split] = open(written.paths[split], "wb")  # noqa: SIM115 (closed at the end)
                 written.counts[split] = 0
+                written.surveys[split] = SliceSurvey()
             pixels = example.image.tobytes()
             files[split].write(framed(image_example(pixels, example.label)))
             written.counts[split] += 1
+            written.surveys[split].add(pixels, example.label, channels, compared)
             content = hashlib.sha256(f"{split} {example.label} ".encode() + pixels).digest()
             written.digest = (written.digest + int.from_bytes(content, "big")) % MODULUS
         for file in files.values():

@@ -22,6 +22,8 @@ FILES = "files"
 ASKED_BY = "asked_by"
 # The key, in a dataset's metadata, of what lay among its files and was not used.
 LEFT_OUT = "left_out"
+# The key of the `survey.Survey` of what was written.
+SURVEY = "survey"
 
 
 class ChangedError(DataError):

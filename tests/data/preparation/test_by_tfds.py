@@ -98,6 +98,7 @@ def test_tfds_prepares_it(tmp_path):
     assert result["splits"] == {"train": 90, "test": 30}
     assert result["version"] == "2.1.0"
     assert result["image_shape"] == [12, 10, 3]
+    assert result["class_counts"] == {"train": [30, 30, 30], "test": [10, 10, 10]}
     assert len(open_dataset(tmp_path, "tiny_colour").split("train").shards) == 2
     assert [path.name for path in (tmp_path / "tiny_colour").iterdir() if path.is_dir()] == [
         "2.1.0"

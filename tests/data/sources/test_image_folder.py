@@ -1,5 +1,6 @@
 import collections
 import json
+import re
 import shutil
 
 import numpy as np
@@ -121,6 +122,23 @@ def test_colour_pictures_are_trained_on(colour, tmp_path):
     where = [f"--data_dir={tmp_path}", f"--workdir={tmp_path / 'run'}"]
     call(train.COMMAND, [*arguments, *where])
     assert json.loads((tmp_path / "run" / "config.json").read_text())["dataset"]["name"] == "shapes"
+
+
+def test_what_is_odd_is_said_at_the_end(colour, tmp_path):
+    shutil.copy(colour / "train" / "circle" / "0.png", colour / "test" / "circle" / "copy.png")
+    for path in (colour / "test" / "stripes").iterdir():
+        path.unlink()
+    save(np.zeros((9, 9), np.uint8), colour / "train" / "stripes" / "black.png")
+    result = run(colour, tmp_path)
+    assert result["class_counts"] == {"train": [36, 37], "validation": [4, 4], "test": [21, 0]}
+    warnings = "\n".join(result["warnings"])
+    assert re.search(r"more than one split.*: 1 \(\w+ \d+ = test \d+ \(label 0\)\)", warnings)
+    assert re.search(r"1 of 102 images are blank .*: \w+ \d+ \(label 1\)", warnings)
+    assert "test holds only one class (circle): its figures mean nothing" in warnings
+    said = prepare.summary(prepare.run(Request(dataset="image_folder", source_dir=colour,
+                                               data_dir=tmp_path)))  # fmt: skip
+    assert f"warning: {result['warnings'][0]}" in said
+    assert f"digitline inspect --dataset=shapes --data_dir={tmp_path} shows more" in said
 
 
 def test_a_damaged_picture_is_named_or_left_out(grey, tmp_path):
