@@ -20,6 +20,7 @@ from ...base import files, progress
 from ...base.errors import DataError, UsageError, first_line
 from . import idx, known, wheel
 from .idx import find_idx_files
+from .labels import say_gaps
 from .raw import RawDataset, RawSplit
 
 # How long TFDS's host may take to answer before another source is tried, in seconds.
@@ -168,9 +169,25 @@ def _checked(name: str, paths: Mapping[tuple[str, str], Path], origin: str) -> R
             f"{paths['train', 'images']} holds images {list(train)}, but "
             f"{paths['test', 'images']} {list(test)}: they do not belong together"
         )
-    classes = 1 + int(max(raw.labels.max() for raw in splits.values()))
-    label_names = fact.label_names if fact else tuple(map(str, range(classes)))
+    label_names = fact.label_names if fact else _class_numbers(splits, origin)
     return RawDataset(splits, label_names, origin)
+
+
+def _class_numbers(splits: Mapping[str, RawSplit], origin: str) -> tuple[str, ...]:
+    """The classes of unknown files, 0 to the largest label; says which have no images.
+
+    Raises:
+      DataError: there are more classes than images.
+    """
+    used = np.unique(np.concatenate([raw.labels for raw in splits.values()]))
+    classes, images = 1 + int(used[-1]), sum(len(raw.labels) for raw in splits.values())
+    if classes > images:
+        raise DataError(
+            f"{origin}: label {used[-1]} would make {classes:,} classes of {images:,} images; mend "
+            "it, or number the classes from 0 without gaps"
+        )
+    say_gaps(map(str, used.tolist()), origin, are_classes=True)
+    return tuple(map(str, range(classes)))
 
 
 def _as_known(

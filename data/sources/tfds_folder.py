@@ -19,7 +19,7 @@ from ...base.tf import tf, tfds
 from ..dataset import shards_of
 from ..pipeline import records
 from ..shards import Shard
-from . import counted
+from . import counted, labels
 from .counted import CountedSlice, CountedSource, Survey
 from .raw import RawSplit
 from .slices import Damaged, Example, ReadOptions
@@ -32,8 +32,8 @@ def read(folder: Path) -> dict[str, RawSplit]:
     splits = {}
     for split in builder.info.splits:
         data = builder.as_dataset(split=split, batch_size=1000, as_supervised=True)
-        images, labels = zip(*data.as_numpy_iterator(), strict=True)
-        splits[split] = RawSplit(np.concatenate(images), np.concatenate(labels))
+        images, numbers = zip(*data.as_numpy_iterator(), strict=True)
+        splits[split] = RawSplit(np.concatenate(images), np.concatenate(numbers))
     return splits
 
 
@@ -96,7 +96,7 @@ def plan(directory: Path, options: ReadOptions) -> TfdsSource:
     slices, surveys = counted.survey(slices, _survey, options.executor, "counting labels")
     shape = (*options.image_size, options.channels or features["image"].shape[-1] or 3)
     return TfdsSource(
-        tuple(features["label"].names),
+        labels.checked(features["label"].names, directory),
         shape,
         slices,
         options.cut({part.split for part in slices}),
