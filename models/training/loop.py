@@ -20,7 +20,7 @@ from ..run.records import MetricsRow, TrainingRecord
 from .input import local_strategy, run_batches, validator
 from .interrupts import Interrupts, Stopped
 from .layers import PopulationStatistics
-from .metrics_log import MetricsLog, Tally
+from .metrics_log import MetricsLog, Tally, say_header
 from .optimizer import make_schedule
 from .options import Settings
 from .plan import Plan
@@ -70,6 +70,7 @@ class _Loop:
         self._plan = plan = Plan(config.recipe, settings, examples)
         strategy = local_strategy()
         self._state = state = restore(run, config, plan, strategy)
+        say_header(config, selection, plan, state.networks.model.count_params())
         self._batches = run_batches(
             strategy, config, self._splits, settings.cache_dir, state.first_step
         )

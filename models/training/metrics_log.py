@@ -1,13 +1,20 @@
 """What a run reports while it trains: `metrics.jsonl`, TensorBoard, standard error."""
 
+import dataclasses
+import os
 from pathlib import Path
 
 from ...base import progress
 from ...base.errors import UsageError
+from ...base.tables import short
 from ...base.tf import tf
+from .. import registry
 from ..recipe import Recipe
+from ..run.config import RunConfig
 from ..run.folder import Run
 from ..run.records import MetricsRow
+from .plan import Plan
+from .selection import Selection
 from .steps import StepFigures
 
 
@@ -68,6 +75,43 @@ class MetricsLog:
                 f"validation accuracy {row.validation_accuracy:.2%}, "
                 f"{row.images_per_s:,.0f} images/s"
             )
+
+
+def say_header(config: RunConfig, selection: Selection, plan: Plan, parameters: int) -> None:
+    """Says what is trained on what, before the first step."""
+    training, validation = selection.training, selection.validation
+    names, prepared = ", ".join(config.label_names), config.preprocess
+    mixed = "".join(f", {split.examples:,} of {split.dataset.name}" for split in selection.mixed)
+    shape, network_input = (
+        "x".join(map(str, size)) for size in (prepared.image_shape, prepared.output_shape)
+    )
+    how = f", {prepared.resizing} to {network_input}" if shape != network_input else ""
+    recipe, own = config.recipe, registry.get(config.model).RECIPES[config.recipe_name]
+    changes = [
+        f"{field.name}={getattr(recipe, field.name)}"
+        for field in dataclasses.fields(recipe)
+        if getattr(recipe, field.name) != getattr(own, field.name)
+    ]
+    changed = f", with {' '.join(changes)}" if changes else ""
+    lines = {
+        "data": f"{config.dataset.name} {config.dataset.version}: {training.examples:,} images of "
+        f"{training.name}{mixed}, {validation.examples:,} of {validation.name} to validate",
+        "classes": f"{len(config.label_names):,}: {short(names, 80)}",
+        "images": f"{shape}{how}",
+        "network": f"{config.model}, {parameters:,} parameters",
+        "recipe": f"{config.recipe_name}{changed}",
+        "steps": f"{plan.total_steps:,} of {recipe.batch_size} images, {recipe.epochs:g} epochs",
+        "device": _device(),
+    }
+    progress.say("\n".join(f"{name:<9}{line}" for name, line in lines.items()))
+
+
+def _device() -> str:
+    names = [
+        str(tf.config.experimental.get_device_details(device).get("device_name", device.name))
+        for device in tf.config.list_physical_devices("GPU")
+    ]
+    return ", ".join(names) or f"CPU, {os.cpu_count()} cores"
 
 
 def board(run: Run) -> Path:
