@@ -1,8 +1,9 @@
 """Defaults that fit the data: a network's recipe was chosen on MNIST, people's images are others.
 
 What a flag says stands. Of the rest, on images that are not of MNIST's family, `best` takes the
-mean and the deviation of the training images (an article's recipe scales pixels as the article
-does); and where there are few images, any recipe has smaller batches and more epochs.
+mean and the deviation of the training images, and augments as fits their size and things that are
+not centred (an article's recipe does what the article does); and where there are few images, any
+recipe has smaller batches and more epochs, and selects the best weights.
 """
 
 import dataclasses
@@ -27,6 +28,12 @@ _LEAST_STEPS, _MNIST_EXAMPLES = 1000, 55_000
 # An epoch has at least this many batches, unless they would be smaller than the smallest.
 _BATCHES, _SMALLEST_BATCH = 16, 8
 _MNIST_SHAPE = (28, 28, 1)
+# The network to name where another one shrinks images.
+_TAKES_ANY_SIZE = "twoconv"
+# MNIST's digits are centred and of one size. Elsewhere things are moved by this share of the
+# image's shorter side, and scaled by this. (Chosen on the validation pictures of
+# benchmarks/own_pictures.py, where weaker changes are learnt by heart.)
+_SHIFT, _SCALE = 0.14, 0.25
 
 
 def earlier(run: Run) -> RunConfig | None:
@@ -53,6 +60,8 @@ def fitted(
     recipe = config.recipe
     if before is not None and before.recipe == recipe:
         return config  # Perhaps of a version that fitted nothing.
+    if before is None and (shrinks := _shrinks(config)):
+        progress.say(shrinks)
     sized = _sized(recipe, flags, sum(split.examples for split in selection.trained_on))
     if before is None and sized != recipe:
         progress.say(_explained(recipe, sized, selection))
@@ -62,12 +71,34 @@ def fitted(
         mean, std = before.recipe.mean, before.recipe.std
     else:
         mean, std = statistics.mean_and_deviation(selection.training)
-    pixels = {k: v for k, v in (("mean", mean), ("std", std)) if k not in flags}
-    return dataclasses.replace(
-        config,
-        recipe=dataclasses.replace(sized, **pixels),
-        preprocess=dataclasses.replace(config.preprocess, **pixels),
+    found = {"mean": mean, "std": std, **_augmentation(recipe, config.preprocess.image_shape)}
+    fitting = dataclasses.replace(sized, **{k: v for k, v in found.items() if k not in flags})
+    preprocess = dataclasses.replace(config.preprocess, mean=fitting.mean, std=fitting.std)
+    return dataclasses.replace(config, recipe=fitting, preprocess=preprocess)
+
+
+def _shrinks(config: RunConfig) -> str:
+    """What a network loses that looks at a quarter of the pixels or less; empty if it does not."""
+    preprocess = config.preprocess
+    height, width, _ = preprocess.image_shape
+    if preprocess.resizing != "resize" or 4 * preprocess.height * preprocess.width > height * width:
+        return ""
+    return (
+        f"note: {config.model} shrinks images of {height}x{width} to "
+        f"{preprocess.height}x{preprocess.width}, and small things in them are lost; "
+        f"--model={_TAKES_ANY_SIZE} takes them as they are"
     )
+
+
+def _augmentation(recipe: Recipe, image_shape: tuple[int, int, int]) -> dict[str, float]:
+    """What a recipe chosen on MNIST's 28x28 pixels is on images of this shape."""
+    side = min(image_shape[:2])
+    elastic = recipe.augment_elastic * side / min(_MNIST_SHAPE[:2])
+    return {
+        "augment_shift": round(_SHIFT * side, 1),
+        "augment_scale": max(_SCALE, recipe.augment_scale),
+        "augment_elastic": round(elastic, 1),
+    }
 
 
 def _sized(recipe: Recipe, flags: Collection[str], examples: int) -> Recipe:
@@ -78,6 +109,8 @@ def _sized(recipe: Recipe, flags: Collection[str], examples: int) -> Recipe:
         recipe = dataclasses.replace(recipe, batch_size=min(recipe.batch_size, largest))
     if "epochs" not in flags and recipe.total_steps(examples) < least:
         recipe = dataclasses.replace(recipe, epochs=math.ceil(least * recipe.batch_size / examples))
+        if "select" not in flags:  # So many epochs may learn the images by heart.
+            recipe = dataclasses.replace(recipe, select="best")
     return recipe
 
 

@@ -15,8 +15,8 @@ from support import call
 def train_own(tmp_path):
     """Trains on dark squares on light paper, left or right."""
 
-    def trained(count, *more, model="mlp", workdir="run"):
-        images = np.full((count, 12, 12, 3), (230, 220, 180), np.uint8)
+    def trained(count, *more, model="mlp", workdir="run", size=12):
+        images = np.full((count, size, size, 3), (230, 220, 180), np.uint8)
         labels = np.arange(count) % 2
         images += np.random.default_rng(0).integers(0, 20, images.shape).astype(np.uint8)
         for image, label in zip(images, labels, strict=True):
@@ -60,6 +60,20 @@ def test_pixels_are_normalized_by_their_own_mean_and_deviation(train_own):
     assert config.preprocess.std == config.recipe.std == pytest.approx(0.2, abs=0.03)
     article = train_own(60, "--max_steps=1", "--recipe=article", workdir="article")[1]
     assert (article.preprocess.mean, article.preprocess.std) == (0, 1)
+
+
+@pytest.mark.parametrize(("size", "shrinks"), [(63, False), (64, True)])
+def test_says_which_network_does_not_shrink_large_images(size, shrinks, train_own, capsys):
+    train_own(40, "--max_steps=1", model="lenet5", size=size)
+    line = "lenet5 shrinks images of 64x64 to 32x32, and small things in them are lost; --model=two"
+    assert (line in capsys.readouterr().err) == shrinks
+
+
+def test_augmentation_fits_the_size_of_the_images(train_own):
+    recipe = train_own(40, "--max_steps=1", "--augment_scale=0", size=56)[1].recipe
+    assert (recipe.augment_shift, recipe.augment_scale) == (7.8, 0)
+    article = train_own(40, "--max_steps=1", "--recipe=article", workdir="article", size=56)[1]
+    assert article.recipe.augment_shift == 0
 
 
 def test_a_run_begun_before_there_were_fitting_defaults_goes_on_as_it_is(train_own, tmp_path):
