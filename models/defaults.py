@@ -59,7 +59,8 @@ def fitted(
     """
     recipe = config.recipe
     if before is not None and before.recipe == recipe:
-        return config  # Perhaps of a version that fitted nothing.
+        # Perhaps of a version that fitted nothing, and resized in another way.
+        return dataclasses.replace(config, preprocess=before.preprocess)
     if before is None and (shrinks := _shrinks(config)):
         progress.say(shrinks)
     sized = _sized(recipe, flags, sum(split.examples for split in selection.trained_on))
@@ -81,7 +82,8 @@ def _shrinks(config: RunConfig) -> str:
     """What a network loses that looks at a quarter of the pixels or less; empty if it does not."""
     preprocess = config.preprocess
     height, width, _ = preprocess.image_shape
-    if preprocess.resizing != "resize" or 4 * preprocess.height * preprocess.width > height * width:
+    is_cut = preprocess.resizing == "crop"
+    if is_cut or 4 * preprocess.height * preprocess.width > height * width:
         return ""
     return (
         f"note: {config.model} shrinks images of {height}x{width} to "

@@ -1,11 +1,13 @@
 """Training on few images, and on images unlike MNIST's, with nothing but a network's name."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
-from digitline.models import train
+from digitline.base import configs
+from digitline.models import mlp, train
 from digitline.models.run.folder import Run
 
 from support import call
@@ -80,7 +82,7 @@ def test_a_run_begun_before_there_were_fitting_defaults_goes_on_as_it_is(train_o
     train_own(60, "--max_steps=1")
     run = Run(tmp_path / "run")
     old = json.loads(run.config.read_text())
-    old["recipe"].update(batch_size=128, epochs=20.0, mean=0.1307, std=0.3081)
+    old["recipe"] = configs.to_config(dataclasses.replace(mlp.RECIPES["best"], max_steps=1))
     old["preprocess"].update(mean=0.1307, std=0.3081)
     run.config.write_text(json.dumps(old))
     assert train_own(60, "--max_steps=1")[0]["reused"]
