@@ -21,7 +21,7 @@ from digitline.data import flags
 RESULTS = Path(__file__).parent / "results"
 WHAT = "What to measure"
 # Flags that name folders and files of this machine: results show the command without them.
-_LOCAL_FLAGS = ("--json", "--data_dir", "--output", "--runs", "--peer_python")
+_LOCAL_FLAGS = ("--json", "--data_dir", "--output", "--runs", "--folder", "--peer_python")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

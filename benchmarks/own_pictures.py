@@ -43,26 +43,32 @@ class Options(CommonOptions):
 
     models: tuple[str, ...] = flag(registry.NAMES, "Networks.", group=WHAT)
     sizes: tuple[str, ...] = flag(("64", "128"), "Heights and widths of images.", group=WHAT)
-    seeds: int = flag(3, "Trainings of each; the first seed draws nothing else.", group=WHAT)
+    seeds: int = flag(3, "Trainings of each.", group=WHAT)
     folder: Path | None = flag(
         None, "Folder of pictures, datasets and runs (default: a temporary one).", group=WHAT
     )
 
 
 def run(options: Options) -> JsonObject:
-    """Measures each size, and writes the figures."""
+    """Measures each size, and writes the figures after each network."""
     path = options.output or figures.RESULTS / "own_pictures.json"
-    before = files.read_json(path)["rows"] if path.exists() else []
-    rows = {(row["size"], row["network"]): row for row in before}
+    result = files.read_json(path) if path.exists() else {"rows": []}
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         for size in map(int, options.sizes):
+            dataset = _dataset(size, folder)
             for name in (_KERAS, *options.models):
-                row = _measured(name, _dataset(size, folder), folder / "runs", options.seeds)
-                rows[size, name] = row
-                progress.say(f"{size}x{size}, {name}: {row}")
+                row = _measured(name, dataset, folder / "runs", options.seeds)
+                progress.say(f"{size}x{size}, {name}: {row['test_mean']:.1%}")
+                result = _written(row, result["rows"], options)
+    return result
+
+
+def _written(row: JsonObject, before: list[JsonObject], options: Options) -> JsonObject:
+    """The figures with one more row, which takes the place of one of the same size and network."""
+    rows = {(each["size"], each["network"]): each for each in (*before, row)}
     order = [_KERAS, *registry.NAMES]
-    listed = sorted(rows.values(), key=lambda row: (row["size"], order.index(row["network"])))
+    listed = sorted(rows.values(), key=lambda each: (each["size"], order.index(each["network"])))
     packages = ("tensorflow", "keras", "numpy", "pillow")
     return figures.write("own_pictures", options, packages, {"rows": listed})
 

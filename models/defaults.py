@@ -121,8 +121,8 @@ def _explained(recipe: Recipe, sized: Recipe, selection: "Selection") -> str:
     return (
         f"{examples:,} training images: batches of {sized.batch_size} and {sized.epochs:g} epochs, "
         f"{sized.total_steps(examples):,} steps (the recipe's batches of {recipe.batch_size} and "
-        f"{recipe.epochs:g} epochs would be {recipe.total_steps(examples):,}; --batch_size and "
-        "--epochs set them)"
+        f"{recipe.epochs:g} epochs would be {recipe.total_steps(examples):,}), weights selected: "
+        f"{sized.select}; --batch_size, --epochs and --select set them"
     )
 
 
