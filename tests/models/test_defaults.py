@@ -67,7 +67,7 @@ def test_pixels_are_normalized_by_their_own_mean_and_deviation(train_own):
 @pytest.mark.parametrize(("size", "shrinks"), [(63, False), (64, True)])
 def test_says_which_network_does_not_shrink_large_images(size, shrinks, train_own, capsys):
     train_own(40, "--max_steps=1", model="lenet5", size=size)
-    line = "lenet5 shrinks images of 64x64 to 32x32, and small things in them are lost; --model=two"
+    line = "lenet5 shrinks images of 64x64 to 32x32, and small things in them are lost; --model=con"
     assert (line in capsys.readouterr().err) == shrinks
 
 
