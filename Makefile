@@ -40,7 +40,7 @@ boxed: $(VENV)/.installed
 	$(BIN)/digitline train --model=tiny --workdir=runs/boxed
 	$(BIN)/digitline export --workdir=runs/boxed --export_dir=exports/boxed --formats=tflite \
 	  --tflite_variants=float32 --min_accuracy=0.99
-	cp $(BOXED)/model.tflite $(BOXED)/labels.txt $(BOXED)/MODEL_CARD.md serving/boxed
+	cp $(addprefix $(BOXED)/, model.tflite labels.txt pictures.json MODEL_CARD.md) serving/boxed
 	@# Where the dataset lay on this machine is nobody else's business.
 	sed '/^ *"data_dir":/d' $(BOXED)/manifest.json > serving/boxed/manifest.json
 
