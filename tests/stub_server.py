@@ -54,6 +54,11 @@ def classify(inputs):
     return {"classes": names, "scores": np.take_along_axis(scores, order, axis=1)}
 
 
+def predict_bytes(image_bytes):
+    images = [tf.io.decode_image(file, 1, expand_animations=False) for file in image_bytes]
+    return default(np.stack([image.numpy() for image in images]))
+
+
 def of_four(images):
     assert len(images) == 4
     return {"scores": probabilities(images)}
@@ -91,6 +96,8 @@ SIGNATURES = {
         ("serving_default", "predict", {"images": IMAGES},
          {"probabilities": ROWS, "classes": INTEGERS}, default),
         ("classify", "classify", {"inputs": STRINGS}, RANKED, classify),
+        ("predict_bytes", "predict", {"image_bytes": STRINGS},
+         {"probabilities": ROWS, "classes": INTEGERS}, predict_bytes),
         ("of_four", "predict", {"images": FOUR_IMAGES}, {"scores": FOUR_ROWS}, of_four),
         ("echo", "predict", {"numbers": PAIRS, "words": STRINGS}, ECHOED, echo),
         ("only", "predict", {"x": HALVES}, {"y": HALVES}, only),
@@ -111,6 +118,7 @@ class Stub:
       address: of it, as the client takes it.
       requests: (method, model, version, label) of each.
       batch_sizes: images in each request of `serving_default` and `of_four`.
+      files: that `predict_bytes` was sent.
       refusals: HTTP statuses to answer the next requests with.
       free: while it is not set, no request is answered.
       stop: stops the server.
@@ -124,7 +132,7 @@ class Stub:
 
     def reset(self):
         """As it was when it was new."""
-        self.requests, self.batch_sizes, self.refusals = [], [], []
+        self.requests, self.batch_sizes, self.refusals, self.files = [], [], [], []
         self.free.set()
 
     def check(self, method, model, version=None, label=None):
@@ -143,7 +151,11 @@ class Stub:
             raise RefusedError(400, f"input size does not match signature: {len(inputs)}")
         if "images" in inputs:
             self.batch_sizes.append(len(inputs["images"]))
-        return run(**inputs)
+        self.files += list(inputs.get("image_bytes", ()))
+        try:
+            return run(**inputs)
+        except ValueError as error:  # Of pictures that differ in size.
+            raise RefusedError(400, str(error)) from None
 
 
 def signature_def_map():

@@ -139,6 +139,7 @@ def classified(batches: Sequence[Mapping[str, np.ndarray]], count: int, server: 
     if best is None:
         raise UserError(f"{server}: it gives {sorted(batches[0])}, and no probabilities")
     probabilities = outputs[best]
+    require_probabilities(probabilities, f"{server}: its output {best}")
     classes = probabilities.argmax(axis=1).astype(np.int64)
     for value in outputs.values():
         if value.dtype.kind == "O" and value.shape == probabilities.shape:
@@ -148,6 +149,18 @@ def classified(batches: Sequence[Mapping[str, np.ndarray]], count: int, server: 
         if value.dtype.kind == "O" and value.shape == probabilities.shape[:1]:
             return Classified([_text(label) for label in value], classes, probabilities, None)
     return Classified([str(number) for number in classes], classes, probabilities, None)
+
+
+def require_probabilities(values: np.ndarray, where: str) -> None:
+    """Refuses numbers that are no probabilities, such as logits, or not even numbers.
+
+    Raises:
+      UserError: says which there are.
+    """
+    values = values.astype(np.float64)
+    if not ((values >= 0) & (values <= 1 + 1e-3)).all():
+        shown = "NaN" if np.isnan(values).any() else f"{values.min():.3g} to {values.max():.3g}"
+        raise UserError(f"{where} holds {shown}, and no probabilities: they are from 0 to 1")
 
 
 def _text(value: object) -> str:

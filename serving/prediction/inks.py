@@ -21,21 +21,21 @@ _MOST_SHARED = 0.25
 
 def are_several(image: np.ndarray) -> bool:
     """Whether an image, uint8 [H, W, C], light on black as MNIST's are, holds several digits."""
-    ink = image.max(axis=2).astype(np.float32)
-    numbers = _numbered(ink > _PAPER * 255)
-    amounts = np.bincount(numbers.ravel(), ink.ravel())
-    amounts[0] = 0
-    large = np.flatnonzero(amounts >= _LEAST_INK * max(amounts.sum(), 1))
+    grey = image.max(axis=2)
+    inks = _inks(grey > _PAPER * 255)
+    amounts = [int(grey[ink].sum()) for ink in inks]
+    large = [
+        ink
+        for ink, amount in zip(inks, amounts, strict=True)
+        if amount >= _LEAST_INK * sum(amounts)
+    ]
     if len(large) < 2:
         return False
-    rows, columns = zip(
-        *(map(_extent, np.nonzero(numbers == number)) for number in large), strict=True
-    )
-    first_row, end_row = _extent(np.nonzero(numbers)[0])
+    first_row, end_row = _extent(np.concatenate([rows for rows, _ in inks]))
     digits = sorted(
-        across
-        for (start, stop), across in zip(rows, columns, strict=True)
-        if stop - start >= _LEAST_HEIGHT * (end_row - first_row)
+        _extent(columns)
+        for rows, columns in large
+        if len(np.unique(rows)) >= _LEAST_HEIGHT * (end_row - first_row)
     )
     return any(
         stop - start_next <= _MOST_SHARED * min(stop - start, stop_next - start_next)
@@ -47,15 +47,18 @@ def _extent(indices: np.ndarray) -> tuple[int, int]:
     return int(indices.min()), int(indices.max()) + 1
 
 
-def _numbered(is_ink: np.ndarray) -> np.ndarray:
-    """Numbers the inks from 1 on, int64 [H, W]; pixels that touch, also at corners, are of one."""
-    height, width = is_ink.shape
-    numbers = np.where(is_ink, np.arange(1, height * width + 1).reshape(height, width), 0)
-    while True:  # Each pixel takes the largest number around it, until none changes.
-        around = np.pad(numbers, 1)
-        across = np.maximum(np.maximum(around[:, :-2], around[:, 1:-1]), around[:, 2:])
-        spread = np.maximum(np.maximum(across[:-2], across[1:-1]), across[2:])
-        spread[~is_ink] = 0
-        if np.array_equal(spread, numbers):
-            return np.unique(numbers, return_inverse=True)[1].reshape(height, width)
-        numbers = spread
+def _inks(is_ink: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Rows and columns of the pixels of each ink; those that touch, also at corners, are one."""
+    width = is_ink.shape[1] + 2  # With a margin, so that nothing touches across the edge.
+    left = set(np.flatnonzero(np.pad(is_ink, 1)).tolist())
+    around = [rows * width + columns for rows in (-1, 0, 1) for columns in (-1, 0, 1)]
+    inks = []
+    while left:
+        ink = [left.pop()]
+        for pixel in ink:  # It grows while it is walked through.
+            touching = left.intersection(pixel + step for step in around)
+            left -= touching
+            ink += touching
+        rows, columns = np.divmod(np.array(ink), width)
+        inks.append((rows - 1, columns - 1))
+    return inks

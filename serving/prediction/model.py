@@ -48,6 +48,7 @@ def local(options: PredictOptions) -> Model:
       UserError: there is none, or it does not open.
     """
     from ..client import Classified
+    from ..client.images import require_probabilities
 
     classifier = _opened(options)
     description = classifier.description
@@ -69,6 +70,7 @@ def local(options: PredictOptions) -> Model:
         if "probabilities" not in outputs:
             raise UserError(f"{classifier.path}: it gives {sorted(outputs)}, no probabilities")
         probabilities = outputs["probabilities"]
+        require_probabilities(probabilities, f"{classifier.path}: its output probabilities")
         known, count = len(classifier.labels), probabilities.shape[1]
         if known not in (0, count) and not said:
             said.append(f"{classifier.path}: has names of {known} classes, but tells {count} apart")

@@ -1,4 +1,7 @@
+import io
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -20,6 +23,12 @@ def pictures(test_images, tmp_path):
         paths.append(tmp_path / f"{index}.png")
         PIL.Image.fromarray(test_images[0][index, :, :, 0]).save(paths[-1])
     return [str(path) for path in paths]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Where there are no runs, whose newest export would answer."""
+    monkeypatch.chdir(tmp_path)
 
 
 def predicted(*arguments):
@@ -68,6 +77,38 @@ def test_a_file_that_is_not_a_picture_does_not_stop_the_others(pictures, tmp_pat
     assert second == f"{blank}: blank: there is nothing in the picture"
 
 
+def test_a_table_for_kaggle_and_one_of_files(pictures, test_images, tmp_path):
+    rows = tmp_path / "rows.csv"
+    np.savetxt(rows, test_images[0][:3].reshape(3, -1), "%d", ",")
+    words = {"tflite": BOXED / "model.tflite", "output": "csv"}
+    text = predict.COMMAND.text
+    table = text(predict.run(predict.PredictOptions(**words, pictures=(str(rows),))))
+    assert table == "ImageId,Label\n1,7\n2,2\n3,1"
+    table = text(predict.run(predict.PredictOptions(**words, pictures=(pictures[0], str(rows)))))
+    assert table.splitlines()[:3] == ["file,label", f"{pictures[0]},7", f'"{rows}, row 1",7']
+
+
+def test_the_model_of_a_run_and_the_newest(exported, well_trained, pictures, tmp_path, monkeypatch):
+    tflite = exported.tflite
+    flags = [f"--workdir={well_trained.workdir}", f"--export_dir={exported.export_dir}"]
+    result = predicted(*flags, "--top_k=3", pictures[0])
+    assert result["model"] == str(tflite)
+    assert 0 < result["threshold"] < 1
+    (prediction,) = result["predictions"]
+    assert prediction["answer"] == "class"
+    best = np.argsort(prediction["probabilities"])[::-1][:3]
+    assert [candidate["class"] for candidate in prediction["top"]] == best.tolist()
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(exported.export_dir, "exports")
+    shutil.copytree(well_trained.workdir, "runs/lenet5")
+    assert predicted(pictures[0])["model"] == str(
+        Path("exports") / tflite.relative_to(exported.export_dir)
+    )
+    shutil.rmtree("exports")
+    with pytest.raises(UserError, match="exports holds no export of the run in runs/lenet5"):
+        predicted(pictures[0])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -105,7 +146,7 @@ def test_an_empty_label_is_none(stubs, pictures):
 
 def test_a_server_answers_as_an_artifact_does(stub, pictures, test_images):
     names = pictures * 10
-    result = predicted(f"--server={stub.address}", *names)
+    result = predicted(f"--server={stub.address}", "--signature=serving_default", *names)
     assert stub.batch_sizes == [2, 32, 8]  # The first asks for the classes' names.
     assert result["model"] == f"{stub.address} default"
     assert [prediction["file"] for prediction in result["predictions"]] == names
@@ -117,6 +158,36 @@ def test_a_server_answers_as_an_artifact_does(stub, pictures, test_images):
         assert prediction["class"] == probabilities.argmax()
         assert prediction["label"] == stub_server.NAMES[prediction["class"]]
         assert prediction["probability"] == pytest.approx(probabilities.max())
+
+
+def test_a_server_gets_the_files_themselves(stub, pictures, test_images, tmp_path, capsys):
+    image = PIL.Image.fromarray(test_images[0][3, ..., 0])
+    turned, other = tmp_path / "turned.jpg", tmp_path / "other.webp"
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6  # To be turned to the right.
+    image.transpose(PIL.Image.Transpose.ROTATE_90).save(turned, exif=exif, quality=100)
+    image.save(other, lossless=True)
+    small = tmp_path / "small.png"  # Which this server's graph does not take.
+    PIL.Image.linear_gradient("L").resize((5, 4)).save(small)
+    options = predict.PredictOptions(
+        server=stub.address, pictures=(*pictures, str(turned), str(other), str(small))
+    )
+    result = predict.run(options)
+    assert stub.files[0] == Path(pictures[0]).read_bytes()
+    upright, converted = (PIL.Image.open(io.BytesIO(file)) for file in stub.files[4:6])
+    assert upright.format == converted.format == "PNG"
+    np.testing.assert_allclose(np.asarray(upright, int), np.asarray(image, int), atol=12)
+    np.testing.assert_array_equal(np.asarray(converted), np.asarray(image))
+    assert [one.label for one in result.predictions[:4]] == [
+        stub_server.NAMES[number]
+        for number in stub_server.probabilities(test_images[0][:4]).argmax(axis=1)
+    ]
+    assert result.predictions[5].label == result.predictions[3].label
+    (error,) = result.errors
+    assert error.startswith(f"{small}: ")
+    assert "takes pixels" not in capsys.readouterr().err
+    predicted(f"--server={stub.address}", "--digits", pictures[0])
+    assert stub.batch_sizes[-1] == 1  # Of pixels, in which the digit was found here.
 
 
 def test_a_server_that_names_its_classes(stub, pictures, test_images):

@@ -22,6 +22,7 @@ export function showAnswers(state, engines, words, table) {
   } else if (state.pixels) {
     text = "…";
   }
+  if (tops.length) text = withDoubt(state, tops[0], text);
   if (words.textContent !== text) words.textContent = text; // Else it would be read out again.
   for (const name of NAMES) {
     const row = table.querySelector(`tr.${name}`);
@@ -31,6 +32,17 @@ export function showAnswers(state, engines, words, table) {
     row.cells[2].textContent = best(answer) ? `${answer.milliseconds.toFixed(1)} ms` : "–";
   }
 }
+
+// The answer, or why there is none: what the server has seen in the picture, or that the model is
+// not sure. The words are those of `digitline predict`.
+function withDoubt({ choice, seen, words }, top, text) {
+  if (seen === "blank") return capital(words.blank);
+  if (seen === "several_digits") return `${capital(words.several_digits)}; as one: ${text}`;
+  const isUnsure = choice.threshold !== null && top.probability < choice.threshold;
+  return isUnsure ? `${capital(words.not_sure)}; perhaps ${text}` : text;
+}
+
+const capital = (words) => words[0].toUpperCase() + words.slice(1);
 
 export function showBars(state, engines, table) {
   const body = table.tBodies[0];

@@ -4,7 +4,7 @@ import { digitOf, pictureOf } from "./digit.js";
 import { fetched, layerOutputs, predictInBrowser, predictOnServer } from "./engines.js";
 import { drawLayer } from "./layers.js";
 import { makePad } from "./pad.js";
-import { pictureOfPixels, pixelsOfFile, samplesOf } from "./pictures.js";
+import { pictureOfPixels, pixelsOfFile, samplesOf, seenIn } from "./pictures.js";
 import { showAnswers, showBars } from "./answers.js";
 
 const $ = (id) => document.getElementById(id);
@@ -13,9 +13,11 @@ const ENGINES = { server: predictOnServer, browser: predictInBrowser };
 const state = {
   models: null, // As /page/models has them; null before they are known.
   litertjs: false,
+  words: {}, // For answers that are no class, as /page/models has them.
   choice: null, // A version, as /page/models has it, with its model's name.
   strokes: [],
   pixels: null, // The input of the network; null if there is none.
+  seen: null, // In the pixels, by the server.
   answers: { server: null, browser: null }, // { probabilities, milliseconds } or { error }.
 };
 
@@ -40,6 +42,7 @@ function pixelsOfStrokes() {
 // New pixels, or none: shows them and asks the engines.
 function receive(pixels) {
   state.pixels = pixels;
+  state.seen = null;
   const shape = state.choice?.image_shape ?? [1, 1, 1];
   const blank = new Uint8Array(shape.reduce((one, other) => one * other));
   pictureOfPixels(pixels ?? blank, shape, $("input"));
@@ -54,16 +57,17 @@ function chosenEngines() {
 }
 
 // One question at a time for each engine; what was drawn meanwhile is asked next.
-const asking = { server: false, browser: false, layers: false };
+const asking = { server: false, browser: false, seen: false, layers: false };
 
 function setAsking(engine, isAsking) {
   asking[engine] = isAsking;
-  $("answer").setAttribute("aria-busy", asking.server || asking.browser);
+  $("answer").setAttribute("aria-busy", asking.server || asking.browser || asking.seen);
   $("layers").setAttribute("aria-busy", asking.layers);
 }
 
 function askAll() {
   for (const engine of chosenEngines()) ask(engine);
+  askSeen();
   askInside();
 }
 
@@ -81,6 +85,17 @@ async function ask(engine) {
   if (answer.error) refresh(); // The version may have gone.
   const isOld = state.pixels !== pixels || state.choice !== choice;
   if (isOld && chosenEngines().includes(engine)) ask(engine);
+}
+
+async function askSeen() {
+  if (asking.seen || !state.pixels || state.choice.trouble) return;
+  const { pixels, choice } = state;
+  setAsking("seen", true);
+  const seen = await seenIn(choice, pixels).catch(() => null); // The engines say what is wrong.
+  setAsking("seen", false);
+  if (state.pixels !== pixels || state.choice !== choice) return askSeen();
+  state.seen = seen;
+  show();
 }
 
 async function askInside() {
@@ -121,7 +136,7 @@ function showTrouble(words) {
 function trouble(engines) {
   if (!state.choice) return "No model is loaded yet.";
   if (!state.choice.image_shape) return "This model takes no images: uint8 [N, height, width, 1 or 3].";
-  const messages = [];
+  const messages = state.choice.trouble ? [state.choice.trouble] : [];
   if (engines.includes("browser") && !state.choice.tflite) {
     messages.push("The browser has nothing to run: there is no TFLite file of this version.");
   } else if (engines.includes("browser") && !state.litertjs) {

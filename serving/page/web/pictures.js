@@ -25,6 +25,14 @@ export async function pixelsOfFile(choice, file) {
   return new Uint8Array(await response.arrayBuffer());
 }
 
+// What the server sees in an input without asking the model: "class", "blank", "several_digits".
+export async function seenIn(choice, pixels) {
+  const canvas = pictureOfPixels(pixels, choice.image_shape);
+  const file = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+  const response = await fetched(addressOf(choice, "picture"), { method: "POST", body: file });
+  return response.headers.get("X-Digitline-Seen");
+}
+
 // The test images of a version, each { label, column, pixels }, class by class.
 export async function samplesOf(choice) {
   const { columns, counts, image_shape: shape } = choice.samples;

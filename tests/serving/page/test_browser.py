@@ -214,3 +214,17 @@ def test_it_fits_phones_and_desktops(browser, server, width, height, scheme):
             assert box["x"] >= 0
             assert box["x"] + box["width"] <= width
             assert box["width"] >= 100 or selector == "#model"
+
+
+def test_says_that_it_is_not_one_digit(browser, server):
+    with opened(browser, server, "boxed") as page:
+        draw(page, [[(0.3, 0.2), (0.3, 0.8)]])
+        assert answers(page)["server"][0] == "1"
+        draw(page, [[(0.7, 0.2), (0.7, 0.8)]])
+        answers(page)
+        assert page.inner_text("#answer").startswith("More than one digit; as one: ")
+        file = io.BytesIO()
+        PIL.Image.new("L", (90, 40), 255).save(file, "PNG")
+        blank = {"name": "blank.png", "mimeType": "image/png", "buffer": file.getvalue()}
+        page.set_input_files("#file", blank)
+        page.wait_for_selector("#answer:has-text('Blank: there is nothing in the picture')")
