@@ -56,6 +56,8 @@ def classify(inputs):
 
 def predict_bytes(image_bytes):
     images = [tf.io.decode_image(file, 1, expand_animations=False) for file in image_bytes]
+    if any(image.shape != (28, 28, 1) for image in images):
+        raise ValueError("one of the pictures is not 28x28")
     return default(np.stack([image.numpy() for image in images]))
 
 
@@ -154,7 +156,7 @@ class Stub:
         self.files += list(inputs.get("image_bytes", ()))
         try:
             return run(**inputs)
-        except ValueError as error:  # Of pictures that differ in size.
+        except ValueError as error:
             raise RefusedError(400, str(error)) from None
 
 
