@@ -68,7 +68,8 @@ class ExportOptions:
     )
     dark_on_light: bool = flag(
         False,
-        "SavedModel's predict_bytes inverts pictures with a light border, as of digits on paper.",
+        "SavedModel's predict_bytes inverts pictures with a light border. A model of digits needs "
+        "no flag (prepare --digits, and MNIST's family): it finds the digit, as predict does.",
         group=_WHAT,
     )
     samples: int = flag(

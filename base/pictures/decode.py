@@ -16,6 +16,7 @@ import PIL.ImageOps
 
 from ..errors import DataError, first_line
 from . import digits
+from .arrays import NumPy
 from .config import PictureConfig
 
 # The formats that are read, as Pillow calls them: of pixels only. Others run a program
@@ -65,14 +66,24 @@ def load(path: Path, config: PictureConfig, content: bytes | None = None) -> np.
     """
     height, width, channels = config.image_shape
     if config.digits:
-        pixels = np.asarray(read(path, 1, content))
-        if pixels.shape == (height, width):
-            digit = digits.light_on_dark(pixels)
-        else:
-            digit = digits.find_digit(pixels, height, width)
+        digit = find_digit(read(path, 1, content), height, width)
         return np.repeat(digit[:, :, np.newaxis], channels, axis=2)
     picture = fitted(read(path, channels, content), config.fit, height, width)
     return np.asarray(picture).reshape(config.image_shape)
+
+
+def find_digit(picture: PIL.Image.Image, height: int, width: int) -> np.ndarray:
+    """The digit in a grey picture as MNIST's are, uint8 [height, width]; see `digits`.
+
+    A picture of this size already is taken pixel by pixel.
+    """
+    if picture.size == (width, height):
+        digit = digits.light_on_dark(NumPy(), np.asarray(picture, np.float64))
+    else:
+        work_height, work_width = digits.work_size(NumPy(), picture.height, picture.width)
+        small = picture.resize((work_width, work_height), PIL.Image.Resampling.BOX)
+        digit = digits.find_digit(NumPy(), np.asarray(small, np.float64), height, width)
+    return digit.astype(np.uint8)
 
 
 def fitted(picture: PIL.Image.Image, fit: str, height: int, width: int) -> PIL.Image.Image:

@@ -10,6 +10,8 @@ import numpy as np
 
 from ...base.errors import VerificationError
 from ...base.examples import image_example
+from ...base.pictures import digits
+from ...base.pictures.arrays import NumPy
 from ...base.tf import tf
 from ...serving.artifacts import Outputs
 from .. import signatures
@@ -98,8 +100,18 @@ ENTRIES = {
 
 
 def as_seen(signature: str, images: np.ndarray, trained: TrainedModel) -> np.ndarray:
-    """The images as the network must see them: `dark_on_light` inverts those on paper."""
-    if signature != signatures.PREDICT_BYTES.name or not trained.dark_on_light:
+    """The images as the network must see them: as files, digits are made light on black.
+
+    `dark_on_light` inverts other images on paper.
+    """
+    if signature != signatures.PREDICT_BYTES.name:
+        return images
+    if trained.pictures.digits:
+        library, levels = NumPy(), images[..., 0].astype(np.float64)
+        light = [digits.light_on_dark(library, image) for image in levels]
+        seen = np.stack(light).astype(np.uint8)[..., np.newaxis]
+        return np.broadcast_to(seen, images.shape)
+    if not trained.dark_on_light:
         return images
     edges = (images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1])
     border = np.concatenate(edges, axis=1).mean(axis=(1, 2))

@@ -6,11 +6,14 @@ Large pictures are worked on in blocks of rows, to bound the memory that they ta
 from collections.abc import Callable
 from typing import Any
 
+from ...base.pictures import digits, resample
 from ...base.pictures.config import PictureConfig
+from ...base.pictures.resample import Resampling
 from ...base.tf import tf
-from . import resample
+from .arrays import TensorFlow
 from .decode import decode
 
+_XP = TensorFlow()
 # Pixels of a block.
 _BLOCK = 1 << 19
 # Of Pillow's grey, in parts of 2^16: red, green, blue.
@@ -24,7 +27,8 @@ def loader(config: PictureConfig, dark_on_light: bool = False) -> Callable[[tf.T
 
     Args:
       config: what is done with a picture.
-      dark_on_light: whether one with a light border is inverted.
+      dark_on_light: whether one with a light border is inverted; where digits are found, they
+        are light on black anyway.
     """
     height, width, channels = config.image_shape
 
@@ -32,9 +36,13 @@ def loader(config: PictureConfig, dark_on_light: bool = False) -> Callable[[tf.T
         pixels, orientation = decode(content)
         pixels = turned(pixels, orientation)
         paper = _paper(pixels)
-        image = _fitted(pixels, paper, config)
+        if config.digits:
+            image = _digit(pixels, paper, height, width)
+            image = tf.tile(image, [1, 1, channels])
+        else:
+            image = _fitted(pixels, paper, config)
         image = tf.ensure_shape(image, (height, width, channels))
-        return _light_on_dark(image) if dark_on_light else image
+        return _light_on_dark(image) if dark_on_light and not config.digits else image
 
     # There is no Python `if` of tensors here, and to look for one takes seconds.
     return tf.autograph.experimental.do_not_convert(call)
@@ -69,24 +77,53 @@ def turned(pixels: Any, orientation: Any) -> Any:
     return tf.switch_case(tf.where(known, orientation, 1) - 1, ways)
 
 
+def _digit(pixels: Any, paper: Any, height: int, width: int) -> Any:
+    """Finds the digit in a picture, uint8 [height, width, 1]."""
+    size = tf.shape(pixels)[:2]
+
+    def as_it_is() -> Any:
+        return digits.light_on_dark(_XP, _real(_flat(pixels, paper, 1)[:, :, 0]))
+
+    def found() -> Any:
+        work_size = digits.work_size(_XP, size[0], size[1])
+        small = _resized(pixels, paper, 1, tf.stack(work_size), resample.box)
+        return digits.find_digit(_XP, _real(small[:, :, 0]), height, width)
+
+    digit = tf.cond(tf.reduce_all(tf.equal(size, (height, width))), as_it_is, found)
+    return tf.cast(digit, tf.uint8)[:, :, tf.newaxis]
+
+
+def _resized(pixels: Any, paper: Any, channels: int, new_size: Any, weights: Resampling) -> Any:
+    """Flattens and resizes pixels to uint8 [new height, new width, channels]."""
+    size = tf.shape(pixels)[:2]
+    columns = weights(_XP, size[1], new_size[1])
+
+    def narrow(rows: Any) -> Any:
+        flat = tf.unstack(_flat(rows, paper, channels), num=channels, axis=2)
+        levels = [resample.along_rows(_XP, _real(channel), columns) for channel in flat]
+        return tf.cast(tf.stack(levels, axis=2), tf.uint8)
+
+    narrowed = _in_blocks(narrow, pixels, channels)
+    by_row = _real(tf.reshape(narrowed, [size[0], new_size[1] * channels]))
+    levels = resample.along_columns(_XP, by_row, weights(_XP, size[0], new_size[0]))
+    return tf.cast(tf.reshape(levels, [-1, new_size[1], channels]), tf.uint8)
+
+
+def _real(values: Any) -> Any:
+    return tf.cast(values, tf.float64)
+
+
 def _fitted(pixels: Any, paper: Any, config: PictureConfig) -> Any:
-    """Resizes a picture as `fit` says, to int32 or uint8 [height, width, channels]."""
+    """Resizes a picture as `fit` says, to uint8 [height, width, channels]."""
     height, width, channels = config.image_shape
     size = tf.shape(pixels)[:2]
     target = tf.constant((height, width))
     inner_size = target
     if config.fit != "stretch":
-        scales = tf.cast(target, tf.float64) / tf.cast(size, tf.float64)
+        scales = _real(target) / _real(size)
         scale = (tf.reduce_min if config.fit == "pad" else tf.reduce_max)(scales)
-        inner_size = tf.cast(tf.round(tf.cast(size, tf.float64) * scale), tf.int32)
-        inner_size = tf.maximum(inner_size, 1)
-    columns = resample.bilinear(size[1], inner_size[1])
-
-    def narrow(rows: Any) -> Any:
-        return resample.along_rows(_flat(rows, paper, channels), columns)
-
-    inner = _in_blocks(narrow, pixels, channels)
-    inner = resample.along_columns(inner, resample.bilinear(size[0], inner_size[0]))
+        inner_size = tf.maximum(tf.cast(tf.round(_real(size) * scale), tf.int32), 1)
+    inner = _resized(pixels, paper, channels, inner_size, resample.bilinear)
     if config.fit == "stretch":
         return inner
     edges = [pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]

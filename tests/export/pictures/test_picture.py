@@ -155,6 +155,21 @@ def test_dark_on_light_is_inverted_only_by_the_flag(test_images, loaders):
         np.testing.assert_array_equal(loaders(config, True)(tf.constant(dark)), image)
 
 
+def test_finds_the_digit_that_predict_finds(test_images, assert_same):
+    config = PictureConfig((28, 28, 1), digits=True)
+    generator = np.random.default_rng(0)
+    digit = np.kron(test_images[0][0, ..., 0], np.ones((5, 5), np.uint8)) / 255
+    for height, width, noise in ((28, 28, 0), (140, 140, 0), (150, 420, 5), (600, 380, 12)):
+        ink = np.zeros((height, width))
+        ink[:140, -140:] = digit[:height, -width:]
+        paper = np.linspace(140, 220, width)
+        sheet = np.clip(paper * (1 - 0.7 * ink) + generator.normal(0, noise, ink.shape), 0, 255)
+        assert_same(encoded(PIL.Image.fromarray(sheet.astype(np.uint8)), "PNG"), config)
+    for size in ((1, 1), (1, 99), (300, 2)):
+        assert_same(encoded(grid(*size), "JPEG"), config)
+        assert_same(encoded(PIL.Image.new("RGBA", size), "PNG"), config)
+
+
 def compressed_bmp():
     content = bytearray(encoded(in_mode("P"), "BMP"))
     content[30] = 1
