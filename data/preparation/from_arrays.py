@@ -68,8 +68,7 @@ def prepare_npz(request: Request) -> Outcome:
     with _making(request) as root:
         raw = RawDataset(splits, label_names, request.origin)
         metadata = {"source": recorded, **dataset_writer.damage(damaged)}
-        outcome = _write(raw, request, root, num_shards, metadata)
-    return dataclasses.replace(outcome, damaged=arrays.damaged)
+        return _write(raw, request, root, num_shards, metadata)
 
 
 def _making(request: Request) -> contextlib.AbstractContextManager[Path]:

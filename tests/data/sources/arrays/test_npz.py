@@ -172,3 +172,13 @@ def test_rejects_files_that_are_not_npz(tmp_path):
         run(tmp_path, tmp_path / "a.npz", "--image_size=8")
     with pytest.raises(UsageError, match="needs --source_file"):
         call(prepare.COMMAND, ["--dataset=npz"])
+
+
+def test_an_image_without_a_label_is_left_out_and_counted(few_digits, tmp_path):
+    images, labels = few_digits
+    path = save(tmp_path, images=images, labels=np.where(np.arange(300) == 5, np.nan, labels))
+    with pytest.raises(DataError, match=r"index 5: it has no label: NaN; .*--max_corrupt_images"):
+        run(tmp_path, path)
+    result = run(tmp_path, path, "--max_corrupt_images=1")
+    assert result["corrupt_images"] == 1
+    assert sum(result["splits"].values()) == 299
