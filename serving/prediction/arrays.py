@@ -1,5 +1,6 @@
 """Arrays of images in NumPy's files: one in `.npy`, or one of those in `.npz`."""
 
+import contextlib
 import dataclasses
 import zipfile
 import zlib
@@ -25,7 +26,10 @@ class ArrayFile:
 
     @property
     def count(self) -> int:
-        """Not known before it is read."""
+        """The first size of the array; whoever reads it says what is wrong with it."""
+        with contextlib.suppress(DataError):
+            shape = _array(self.path)[1].shape
+            return shape[0] if shape else 0
         return 0
 
     def read(self, wanted: Wanted) -> Iterator[Picture | str]:
