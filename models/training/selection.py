@@ -1,13 +1,18 @@
 """Which images a run trains on and validates on."""
 
+import contextlib
 import dataclasses
 
-from ...base.errors import UsageError
+from ...base.errors import DataError, UsageError
 from ...data import shards
 from ...data.dataset import Dataset, Split, open_dataset
+from ...data.pipeline import records
 from ..recipe import PipelineConfig
 from ..run.config import DatasetConfig, MixConfig
 from .options import TrainOptions
+
+# Images that are read at once to see their classes; two are found in the first of them, mostly.
+_FIRST = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +70,8 @@ def select(options: TrainOptions, dataset: Dataset) -> Selection:
     train_name = options.train_split or default_train
     validation = dataset.split(options.validation_split or default_validation)
     _check_splits(dataset.split(train_name), validation)
+    _check_classes("train_split", dataset.split(train_name))
+    _check_classes("validation_split", validation)
     mixed = tuple(_mixed(word, dataset, options) for word in options.mix)
     selection = Selection(training_split(dataset, train_name, options.pipeline), mixed, validation)
     for split in selection.trained_on:
@@ -97,6 +104,23 @@ def _check_splits(training: Split, validation: Split) -> None:
         raise UsageError(
             f"--train_split={training.name} and --validation_split={validation.name} share "
             f"{common:,} images; give both so that they share none"
+        )
+
+
+def _check_classes(flag: str, split: Split) -> None:
+    """Refuses a split of one class, as of files that are sorted by class: figures mean nothing."""
+    seen: set[int] = set()
+    with contextlib.suppress(DataError):  # Damage is found, or salvaged, where the split is read.
+        for _, labels in records.decoded(split, _FIRST):
+            seen.update(labels.numpy().tolist())
+            if len(seen) > 1:
+                return
+    names = [split.dataset.label_names[label] for label in seen]
+    if split.examples > 1 and len(names) == 1:
+        raise UsageError(
+            f"--{flag}={split.name} of {split.dataset.name}: all its {split.examples:,} images are "
+            f"of one class ({names[0]}); give --train_split and --validation_split so that each "
+            "has images of every class"
         )
 
 

@@ -1,9 +1,14 @@
+import numpy as np
 import pytest
 
 from digitline.base.errors import UsageError, UserError
+from digitline.data import prepare
+from digitline.data.dataset import open_dataset
 from digitline.models.recipe import PipelineConfig
 from digitline.models.training.options import TrainOptions
 from digitline.models.training.selection import select
+
+from support import call
 
 
 @pytest.fixture
@@ -35,6 +40,19 @@ def test_rejects_splits_that_share_images(wrong, selected):
 def test_rejects_an_empty_split(selected):
     with pytest.raises(UsageError, match=r"--validation_split=train\[:0\] .* holds no images"):
         selected(validation_split="train[:0]")
+
+
+@pytest.mark.parametrize("flag", ["train_split", "validation_split"])
+def test_rejects_a_split_of_one_class(flag, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), np.uint8)
+    np.savez(tmp_path / "sorted.npz", images=images, labels=np.arange(60) // 30)
+    options = [f"--source_file={tmp_path / 'sorted.npz'}", "--validation_fraction=0"]
+    call(prepare.COMMAND, ["--dataset=npz", f"--data_dir={tmp_path}", *options])
+    splits = {"train_split": "train[30:]", "validation_split": "train[:30]"}
+    splits[flag], other = "train[:20]", ({*splits} - {flag}).pop()
+    splits[other] = "train[20:]"
+    with pytest.raises(UsageError, match=rf"--{flag}=train\[:20\] .* 20 images are of one class"):
+        select(TrainOptions(data_dir=tmp_path, **splits), open_dataset(tmp_path, "sorted"))
 
 
 def test_skip_and_take(selected):
