@@ -2,18 +2,21 @@
 
 What a flag says stands. Of the rest, on images that are not of MNIST's family, `best` takes the
 mean and the deviation of the training images, and augments as fits their size and things that are
-not centred (an article's recipe does what the article does); and where there are few images, any
-recipe has smaller batches and more epochs, and selects the best weights.
+not centred (an article's recipe does what the article does), with flips and large turns where these
+are pictures of things; and where there are few images, any recipe has smaller batches and more
+epochs, and selects the best weights.
 """
 
 import dataclasses
 import math
+import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from ..base import files, progress
 from ..data.dataset import Dataset
 from ..data.pipeline import statistics
+from ..data.preparation.request import FILE_TABLE, IMAGE_FOLDER
 from ..data.sources import known
 from .recipe import Recipe
 from .run.config import RunConfig, is_ours
@@ -34,6 +37,14 @@ _TAKES_ANY_SIZE = "convnet3"
 # image's shorter side, and scaled by this. (Chosen on the validation pictures of
 # benchmarks/own_pictures.py, where weaker changes are learnt by heart.)
 _SHIFT, _SCALE = 0.14, 0.25
+# Pictures of things are flipped, and turned by this many degrees, as in Keras's tutorial.
+_ROTATE = 36.0
+# A class with one of these words in its name, a number or a single letter, may be a character, or
+# be told from another class by its side.
+_OF_ONE_SIDE = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
+    *("left", "right", "digit", "letter", "character"),
+)
 
 
 def earlier(run: Run) -> RunConfig | None:
@@ -72,8 +83,10 @@ def fitted(
         mean, std = before.recipe.mean, before.recipe.std
     else:
         mean, std = statistics.mean_and_deviation(selection.training)
-    found = {"mean": mean, "std": std, **_augmentation(recipe, config.preprocess.image_shape)}
+    found = {"mean": mean, "std": std, **augmentation(recipe, selection.training.dataset)}
     fitting = dataclasses.replace(sized, **{k: v for k, v in found.items() if k not in flags})
+    if before is None and (turns := _turns(recipe, fitting)):
+        progress.say(turns)
     preprocess = dataclasses.replace(config.preprocess, mean=fitting.mean, std=fitting.std)
     return dataclasses.replace(config, recipe=fitting, preprocess=preprocess)
 
@@ -92,15 +105,30 @@ def _shrinks(config: RunConfig) -> str:
     )
 
 
-def _augmentation(recipe: Recipe, image_shape: tuple[int, int, int]) -> dict[str, float]:
-    """What a recipe chosen on MNIST's 28x28 pixels is on images of this shape."""
-    side = min(image_shape[:2])
+def augmentation(recipe: Recipe, dataset: Dataset) -> dict[str, float]:
+    """What a recipe chosen on MNIST's 28x28 pixels is on images of this dataset."""
+    side = min(dataset.image_shape[:2])
     elastic = recipe.augment_elastic * side / min(_MNIST_SHAPE[:2])
+    of_things = {"augment_flip": True, "augment_rotate": max(_ROTATE, recipe.augment_rotate)}
     return {
         "augment_shift": round(_SHIFT * side, 1),
         "augment_scale": max(_SCALE, recipe.augment_scale),
         "augment_elastic": round(elastic, 1),
+        **(of_things if _shows_things(dataset) else {}),
     }
+
+
+def _shows_things(dataset: Dataset) -> bool:
+    """Whether images stay of their class when they are mirrored, as far as can be told.
+
+    They are in colour, or were picture files; and no class is called as characters are (`7`, `b`,
+    `digit_7`), as numbered ones (whose meaning is not known), or as one of two sides.
+    """
+    source = dataset.metadata.get("source") or {}
+    are_pictures = dataset.image_shape[2] > 1 or source.get("kind") in (IMAGE_FOLDER, FILE_TABLE)
+    words = re.findall(r"[^\W_]+", " ".join(dataset.label_names).casefold())
+    has_side = any(len(word) == 1 or word.isdigit() or word in _OF_ONE_SIDE for word in words)
+    return are_pictures and not dataset.pictures.digits and not has_side
 
 
 def _sized(recipe: Recipe, flags: Collection[str], examples: int) -> Recipe:
@@ -124,6 +152,17 @@ def _explained(recipe: Recipe, sized: Recipe, selection: "Selection") -> str:
         f"{recipe.epochs:g} epochs would be {recipe.total_steps(examples):,}), weights selected: "
         f"{sized.select}; --batch_size, --epochs and --select set them"
     )
+
+
+def _turns(recipe: Recipe, fitting: Recipe) -> str:
+    """How pictures of things are turned where the recipe would not; empty if they are not."""
+    words = {
+        "augment_flip": "half are mirrored, left to right (--noaugment_flip if that changes them)",
+        "augment_rotate": f"each is turned by up to {fitting.augment_rotate:g} degrees "
+        "(--augment_rotate sets them)",
+    }
+    said = [words[name] for name in words if getattr(fitting, name) != getattr(recipe, name)]
+    return "trained as pictures of things: " + ", ".join(said) if said else ""
 
 
 def _is_like_mnist(dataset: Dataset) -> bool:

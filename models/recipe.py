@@ -96,6 +96,7 @@ class Recipe:
         "Random width of strokes, up to this share of a pixel wider or thinner on each side.",
         at_most=0.9,
     )
+    augment_flip: bool = _flag(False, "Mirror half of the images, left to right.")
 
     @property
     def depends_on_length(self) -> bool:

@@ -18,7 +18,7 @@ from .order import uniform
 # interpolated: as smooth as Simard's Gaussian of 4 pixels on 28x28 images.
 _GRID = 5
 # Random numbers of an image: two for the shift, one each for rotation, scale and
-# shear, four for the rectangle; then those of the grid, and one for the strokes.
+# shear, four for the rectangle; then those of the grid, and one each for the strokes and the flip.
 _AFFINE, _ERASE = 5, 4
 # Of each side of an image, at most this many pixels tell the border's colour.
 _BORDER_PIXELS = 32
@@ -36,6 +36,7 @@ class Augment:
       elastic: displacement of the grid's points, in pixels.
       erase: the largest side of the erased rectangle, as a share of the image's side.
       stroke: how far bright strokes are widened or thinned: 1 is by a pixel on each side.
+      flip: whether half of the images are mirrored, left to right.
     """
 
     shift: float = 0.0
@@ -45,6 +46,7 @@ class Augment:
     elastic: float = 0.0
     erase: float = 0.0
     stroke: float = 0.0
+    flip: bool = False
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -72,8 +74,11 @@ class Augment:
           float32 [N, H, W, C], 0 to 255.
         """
         images = tf.cast(images, tf.float32)
-        numbers = 2.0 * uniform(keys, _AFFINE + _ERASE + 2 * _GRID * _GRID + 1) - 1.0
-        affine, erase, grid, stroke = tf.split(numbers, [_AFFINE, _ERASE, -1, 1], axis=1)
+        numbers = 2.0 * uniform(keys, _AFFINE + _ERASE + 2 * _GRID * _GRID + 2) - 1.0
+        affine, erase, grid, stroke, flip = tf.split(numbers, [_AFFINE, _ERASE, -1, 1, 1], axis=1)
+        if self.flip:
+            is_flipped = flip[:, :, tf.newaxis, tf.newaxis] < 0.0
+            images = tf.where(is_flipped, images[:, :, ::-1], images)
         if self.stroke:
             images = _restroke(images, self.stroke * stroke)
         # What is changed below is the difference from the border's colour, which is then 0: what

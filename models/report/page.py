@@ -131,7 +131,7 @@ def _interval(result: Result) -> str:
 
 def _augmentation(facts: Facts) -> str:
     return ", ".join(
-        f"{name.removeprefix('augment_')} {value:g}"
+        name.removeprefix("augment_") + ("" if value is True else f" {value:g}")
         for name, value in configs.to_config(facts.config.recipe).items()
         if name.startswith("augment_") and value
     )

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from digitline.base import configs
-from digitline.models import mlp, train
+from digitline.data.dataset import Dataset
+from digitline.models import defaults, mlp, train
 from digitline.models.run.folder import Run
 
 from support import call
@@ -78,11 +79,42 @@ def test_augmentation_fits_the_size_of_the_images(train_own):
     assert article.recipe.augment_shift == 0
 
 
+COLOUR, GREY = (24, 32, 3), (28, 28, 1)
+FOLDER = {"source": {"kind": "image_folder"}}
+NPZ = {"source": {"kind": "npz_images"}}
+DIGITS = {**FOLDER, "pictures": {"image_shape": list(COLOUR), "digits": True}}
+
+
+@pytest.mark.parametrize(
+    ("names", "shape", "metadata", "flips"),
+    [
+        ("cat dog", COLOUR, NPZ, True),
+        ("cat dog", COLOUR, {}, True),
+        ("cat dog", GREY, FOLDER, True),
+        ("cat dog", GREY, NPZ, False),
+        ("cat dog", COLOUR, DIGITS, False),
+        ("0 1", COLOUR, {}, False),
+        ("b d", GREY, FOLDER, False),
+        ("digit_3 digit_8", COLOUR, FOLDER, False),
+        ("arrow-left arrow-right", COLOUR, FOLDER, False),
+        ("Three Four", COLOUR, FOLDER, False),
+    ],
+)
+def test_flips_and_turns_only_what_stays_of_its_class(names, shape, metadata, flips, tmp_path):
+    (tmp_path / "metadata.json").write_text(json.dumps(metadata))
+    dataset = Dataset("own", tmp_path, shape, "raw", tuple(names.split()), builder=None)
+    recipe = dataclasses.replace(
+        mlp.RECIPES["best"], **defaults.augmentation(mlp.RECIPES["best"], dataset)
+    )
+    assert (recipe.augment_flip, recipe.augment_rotate) == ((True, 36) if flips else (False, 10))
+
+
 def test_a_run_begun_before_there_were_fitting_defaults_goes_on_as_it_is(train_own, tmp_path):
     train_own(60, "--max_steps=1")
     run = Run(tmp_path / "run")
     old = json.loads(run.config.read_text())
     old["recipe"] = configs.to_config(dataclasses.replace(mlp.RECIPES["best"], max_steps=1))
+    del old["recipe"]["augment_flip"]
     old["preprocess"].update(mean=0.1307, std=0.3081)
     run.config.write_text(json.dumps(old))
     assert train_own(60, "--max_steps=1")[0]["reused"]

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,21 @@ def test_each_changes_images_and_keeps_them_images(augment, images):
     assert (changed > 0.5).mean() > 0.3  # Many an erased rectangle lies beside the digit.
     # Still the digit: as bright, but for what is erased or moved out.
     assert 0.6 < found.mean() / images.mean() < 1.4
+
+
+def test_flips_half_of_the_images_and_the_same_ones_each_time(images):
+    found = Augment(flip=True)(images, keys(60)).numpy()
+    is_flipped = (found == images[:, :, ::-1]).all(axis=(1, 2, 3))
+    assert 20 < is_flipped.sum() < 40
+    np.testing.assert_array_equal(found[~is_flipped], images[~is_flipped])
+    part = Augment(flip=True)(images[20:], keys(60)[20:]).numpy()
+    np.testing.assert_array_equal(part, found[20:])
+    # The other changes are drawn as if there were no flips.
+    flipped_first = ALL(
+        np.where(is_flipped[:, None, None, None], images[:, :, ::-1], images), keys(60)
+    )
+    both = dataclasses.replace(ALL, flip=True)(images, keys(60))
+    np.testing.assert_array_equal(both, flipped_first)
 
 
 def centre(found):
