@@ -15,7 +15,7 @@ from ..models.run.folder import Run
 from .formats import onnx, saved_model, tflite
 from .formats.artifact import Format
 from .functions import TrainedModel
-from .gate import gate
+from .gate import gate, sources
 from .gate.comparison import Comparison
 from .gate.gate import Reference
 from .options import ExportOptions
@@ -75,8 +75,11 @@ def export(options: ExportOptions) -> Exported:
                 artifact, staged / export_format.name, source.reference
             )
         )
+        written_to = {name: staged / name for name in names}
+        checked = sources.check(source.split, source.reference, written_to)
         verified = time.monotonic()
-        _describe(Version(source, number, options.split, comparisons), formats, staged)
+        version = Version(source, number, options.split, comparisons, checked)
+        _describe(version, formats, staged)
         publish.publish(staged, targets)
         deleted = []
         if options.keep_versions:
@@ -127,7 +130,8 @@ def _load(options: ExportOptions) -> Source:
     evaluation = of_probabilities(validation.labels, validation.probabilities)
     certainty = Certainty.of(evaluation, validation_split)
     run = files.read_json(folder.config)
-    return Source(config, run, Reference(trained, images, labels), certainty, calibration)
+    reference = Reference(trained, images, labels)
+    return Source(config, run, reference, splits[0], certainty, calibration)
 
 
 def _formats(options: ExportOptions, source: Source) -> list[Format]:

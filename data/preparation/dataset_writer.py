@@ -23,6 +23,7 @@ from ...base.errors import DataError
 from ...base.files import JsonObject
 from ...base.tf import tfds
 from ...base.tfrecord import FRAME_BYTES
+from .. import source_files
 from ..dataset import FINGERPRINT, PICTURES
 from ..sources.slices import Executor, Source
 from ..sources.stratify import SPLITS
@@ -99,6 +100,9 @@ def _place(written: Sequence[WrittenSlice], name: str, folder: Path) -> list[tfd
             path = Path(template.sharded_filepath(shard_index=index, num_shards=len(parts)))
             part.paths[split].rename(path)
             num_bytes += path.stat().st_size - FRAME_BYTES * part.counts[split]
+        if all(split in part.lists for part in parts):
+            lists = [part.lists[split] for part in parts]
+            source_files.join(lists, source_files.list_of(folder, name, split))
         lengths = [part.counts[split] for part in parts]
         splits.append(tfds.core.SplitInfo(split, lengths, num_bytes, template))
     if not splits or splits[0].name != "train":

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ...base import files, progress
 from ...base.errors import DataError, UsageError
-from .. import listing
+from .. import listing, source_files
 from ..sources import image_folder, tfds_folder
 from ..sources.slices import NUM_SHARDS, Executor, ReadOptions, Source
 from ..sources.tables import csv_images, file_table
@@ -50,8 +50,10 @@ def prepare(request: Request) -> Outcome:
         shape = "x".join(map(str, source.image_shape))
         progress.say(f"{name}: images {shape}, {len(source.label_names)} classes")
         metadata = {"origin": origin, "source": recorded}
-        if isinstance(source, image_folder.FolderSource) and source.left_out:
-            metadata[LEFT_OUT] = [dataclasses.asdict(kind) for kind in source.left_out]
+        if isinstance(source, image_folder.FolderSource):
+            metadata |= source_files.root_metadata(source.root)
+            if source.left_out:
+                metadata[LEFT_OUT] = [dataclasses.asdict(kind) for kind in source.left_out]
         dataset_writer.write(source, request, root, executor, metadata)
     return Outcome(origin)
 

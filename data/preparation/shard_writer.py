@@ -28,6 +28,7 @@ class WrittenSlice:
     Attributes:
       counts: the number of examples by split.
       paths: of the shard by split, under its name for now.
+      lists: of the picture files by split, where the source has them.
       digest: the sum of the records' digests.
       damaged: what could not be read.
       surveys: by split, what was noted of the images.
@@ -35,6 +36,7 @@ class WrittenSlice:
 
     counts: dict[str, int] = dataclasses.field(default_factory=dict)
     paths: dict[str, Path] = dataclasses.field(default_factory=dict)
+    lists: dict[str, Path] = dataclasses.field(default_factory=dict)
     digest: int = 0
     damaged: list[str] = dataclasses.field(default_factory=list)
     surveys: dict[str, SliceSurvey] = dataclasses.field(default_factory=dict)
@@ -52,6 +54,7 @@ def write_slice(source: Source, folder: Path, max_damaged: int, index: int) -> W
     attempt = uuid.uuid4().hex[:12]
     written = WrittenSlice()
     files: dict[str, BinaryIO] = {}
+    lists: dict[str, BinaryIO] = {}
     channels, compared = source.image_shape[2], COMPARED // source.num_slices
     try:
         for example in source.read(index):
@@ -68,10 +71,15 @@ def write_slice(source: Source, folder: Path, max_damaged: int, index: int) -> W
             pixels = example.image.tobytes()
             files[split].write(framed(image_example(pixels, example.label)))
             written.counts[split] += 1
+            if example.file is not None:
+                if split not in lists:
+                    written.lists[split] = folder / f"{split}.{index}.{attempt}.files.part"
+                    lists[split] = open(written.lists[split], "wb")  # noqa: SIM115
+                lists[split].write(example.file)
             written.surveys[split].add(pixels, example.label, channels, compared)
             content = hashlib.sha256(f"{split} {example.label} ".encode() + pixels).digest()
             written.digest = (written.digest + int.from_bytes(content, "big")) % MODULUS
-        for file in files.values():
+        for file in (*files.values(), *lists.values()):
             file.close()
     except OSError as error:
         if error.filename is None:  # A write that fails does not know its file.

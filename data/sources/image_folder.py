@@ -24,6 +24,7 @@ from ...base import progress
 from ...base.errors import DataError, UsageError
 from ...base.pictures import decode
 from ...base.pictures.config import PictureConfig
+from .. import source_files
 from . import folder_layout, labels
 from .slices import Damaged, Example, LeftOut, ReadOptions
 from .stratify import SPLITS, Cut
@@ -65,7 +66,7 @@ class FolderSource:
             except DataError as error:
                 yield Damaged(str(error))
             else:
-                yield Example(split.decode(), image, int(label))
+                yield Example(split.decode(), image, int(label), source_files.entry(path, name))
 
 
 class PictureList(Protocol):

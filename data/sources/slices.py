@@ -21,11 +21,18 @@ _NAMED, _SAID = 20, 3
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """An image uint8 [H, W, C], its class number, and its split."""
+    """An example.
+
+    Attributes:
+      image: uint8 [H, W, C].
+      label: its class number.
+      file: the entry of the picture file that it was made of; see `source_files`.
+    """
 
     split: str
     image: np.ndarray
     label: int
+    file: bytes | None = None
 
 
 @dataclasses.dataclass(frozen=True)

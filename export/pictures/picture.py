@@ -128,8 +128,9 @@ def _fitted(pixels: Any, paper: Any, config: PictureConfig) -> Any:
         return inner
     edges = [pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]
     border = _flat(tf.concat(edges, axis=0)[tf.newaxis], paper, channels)[0]
-    border = tf.sort(tf.cast(border, tf.int32), axis=0)
-    colour = border[tf.shape(border)[0] // 2]
+    # Channel by channel: along an axis TensorFlow would transpose first; see `turned`.
+    ordered = [tf.sort(tf.cast(level, tf.int32)) for level in tf.unstack(border, channels, axis=1)]
+    colour = tf.stack([levels[tf.size(levels) // 2] for levels in ordered])
     before = (target - inner_size) // 2  # Below 0 where it is cropped.
     first, margin = tf.maximum(-before, 0), tf.maximum(before, 0)
     cut = inner[first[0] : first[0] + height, first[1] : first[1] + width]

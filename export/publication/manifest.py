@@ -12,12 +12,14 @@ import numpy as np
 
 from ...base import configs, export_layout, files
 from ...base.files import JsonObject
+from ...data.dataset import Split
 from ...models.evaluation.metrics import Evaluation, of_probabilities
 from ...models.run.config import RunConfig
 from .. import signatures
 from ..formats.artifact import Artifact
 from ..gate.comparison import Comparison
 from ..gate.gate import Reference
+from ..gate.sources import CheckedFiles
 from .versions import digests
 
 _FORMAT = 1
@@ -67,6 +69,7 @@ class Source:
       config: of the run.
       run: the content of the run's `config.json`, with what it says of its environment.
       reference: the model, and the images of --split.
+      split: that its images are of.
       certainty: chosen on the run's validation split.
       calibration: uint8 [n, H, W, C], of the training split; None without an int8 file.
     """
@@ -74,6 +77,7 @@ class Source:
     config: RunConfig
     run: JsonObject
     reference: Reference
+    split: Split
     certainty: Certainty
     calibration: np.ndarray | None
 
@@ -85,6 +89,7 @@ class Version:
     Attributes:
       number: under which it is published.
       split: that the model was evaluated and the artifacts were compared on.
+      source_files: that were classified; None where it is not known which there were.
       created: the time in UTC, in ISO 8601.
     """
 
@@ -92,6 +97,7 @@ class Version:
     number: int
     split: str
     comparisons: tuple[Comparison, ...]
+    source_files: CheckedFiles | None
     created: str = dataclasses.field(
         default_factory=lambda: datetime.datetime.now(datetime.timezone.utc).isoformat(
             timespec="seconds"
@@ -119,6 +125,7 @@ class Version:
             "verified_on": {
                 "split": self.split,
                 "comparisons": [comparison.to_json() for comparison in self.comparisons],
+                "source_files": self.source_files and configs.to_config(self.source_files),
             },
             "made": {
                 "split": self.split,

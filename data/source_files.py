@@ -1,0 +1,124 @@
+"""The picture files that a dataset was made of: which one became which image.
+
+Beside the shards of a split lies a list, `<name>-<split>.files`: an entry for each image, in the
+order of the records: the file's size, its time of change, and its path below the folder that
+the metadata names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..base.files import JsonObject
+
+if TYPE_CHECKING:  # Workers import this file, and must not load TensorFlow.
+    from .dataset import Dataset, Split
+
+# The key of the folder in the metadata.
+_ROOT = "files_root"
+_END = b"\0"
+
+
+def entry(path: Path, name: bytes) -> bytes:
+    """The entry of a file in a list.
+
+    Args:
+      path: of the file.
+      name: its path below the folder.
+    """
+    status = path.stat()
+    return f"{status.st_size} {status.st_mtime_ns}\t".encode() + name + _END
+
+
+def root_metadata(root: Path) -> JsonObject:
+    """What `metadata.json` says of the folder that the paths are below."""
+    return {_ROOT: str(root.resolve())}
+
+
+def list_of(folder: Path, name: str, split: str) -> Path:
+    """The list of a split.
+
+    Args:
+      folder: of the dataset.
+      name: of the dataset.
+      split: as it lies on disk.
+    """
+    return folder / f"{name.partition('/')[0]}-{split}.files"
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceFile:
+    """A file that became an image.
+
+    Attributes:
+      index: of the image in the split.
+      size, time: of the file when the dataset was made: bytes, and nanoseconds since 1970.
+    """
+
+    index: int
+    path: Path
+    size: int
+    time: int
+
+    @property
+    def state(self) -> str:
+        """`same`, `changed` or `gone` since the dataset was made."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return "gone"
+        is_same = (status.st_size, status.st_mtime_ns) == (self.size, self.time)
+        return "same" if is_same else "changed"
+
+
+def sample(split: Split, count: int) -> list[SourceFile] | None:
+    """Files of a split's images, evenly spread over it; all if there are no more than `count`.
+
+    Returns:
+      None where it is not known which files they were: a dataset made of none, or by an older
+      version; a split that damaged records were left out of.
+    """
+    root = split.dataset.metadata.get(_ROOT)
+    starts = _starts(split.dataset)
+    if root is None or any(shard.path not in starts for shard in split.shards):
+        return None
+    number = min(count, split.examples)
+    wanted = {position * split.examples // number for position in range(number)}
+    found: list[SourceFile] = []
+    lists: dict[Path, list[bytes]] = {}
+    position = 0
+    for shard in split.shards:
+        path, start = starts[shard.path]
+        if path not in lists:
+            if not path.is_file():
+                return None
+            lists[path] = path.read_bytes().split(_END)
+        for index in sorted(wanted & {*range(position, position + shard.take)}):
+            text, _, name = lists[path][start + shard.skip + index - position].partition(b"\t")
+            size, time = map(int, text.split())
+            found.append(SourceFile(index, Path(root) / os.fsdecode(name), size, time))
+        position += shard.take
+    return found
+
+
+def _starts(dataset: Dataset) -> dict[str, tuple[Path, int]]:
+    """By shard: the list of its split, and the place of its first record there."""
+    starts = {}
+    for split in dataset.split_names:
+        path, start = list_of(dataset.directory, dataset.name, split), 0
+        for shard in dataset.split(split).shards:
+            starts[shard.path] = path, start
+            start += shard.take
+    return starts
+
+
+def join(parts: Iterable[Path], target: Path) -> None:
+    """Puts the lists of the shards of a split together, in order, and removes them."""
+    with open(target, "wb") as file:
+        for part in parts:
+            file.write(part.read_bytes())
+            part.unlink()
