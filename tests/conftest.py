@@ -26,6 +26,7 @@ def data_dir(tmp_path_factory):
         [
             f"--dataset={DATASET}",
             "--digits",
+            "--validation_fraction=0",
             f"--data_dir={folder}",
             f"--source_dir={TESTDATA}",
             "--num_shards=3",

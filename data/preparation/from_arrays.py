@@ -62,13 +62,10 @@ def prepare_npz(request: Request) -> Outcome:
     refuse_damaged(damaged, request.max_corrupt_images)
     splits, label_names = arrays.splits, arrays.label_names
     splits |= _cut(splits["train"], label_names, request.cut(set(splits)))
-    num_shards = request.num_shards or min(
-        NUM_SHARDS, *(len(split.labels) for split in splits.values())
-    )
     with _making(request) as root:
         raw = RawDataset(splits, label_names, request.origin)
         metadata = {"source": recorded, **dataset_writer.damage(damaged)}
-        return _write(raw, request, root, num_shards, metadata)
+        return _write(raw, request, root, metadata)
 
 
 def _making(request: Request) -> contextlib.AbstractContextManager[Path]:
@@ -95,17 +92,20 @@ def _write_public(raw: RawDataset, request: Request, root: Path) -> Outcome:
     progress.say(
         f"{request.dataset}: {total:,} images from {raw.origin}, checked; writing TFRecords"
     )
-    return _write(raw, request, root, request.num_shards or NUM_SHARDS, {})
+    cut = _cut(raw.splits["train"], raw.label_names, request.cut(set(raw.splits)))
+    raw = dataclasses.replace(raw, splits={**raw.splits, **cut})
+    return _write(raw, request, root, {})
 
 
-def _write(
-    raw: RawDataset, request: Request, root: Path, num_shards: int, metadata: JsonObject
-) -> Outcome:
+def _write(raw: RawDataset, request: Request, root: Path, metadata: JsonObject) -> Outcome:
     """Writes a dataset.
 
     Raises:
       UsageError: there are fewer images than shards.
     """
+    num_shards = request.num_shards or min(
+        NUM_SHARDS, *(len(split.labels) for split in raw.splits.values())
+    )
     for name, split in raw.splits.items():
         if num_shards > len(split.images):
             raise UsageError(

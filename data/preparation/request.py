@@ -202,8 +202,8 @@ class Request(OwnFiles, _What):
     def cut(self, splits: set[str]) -> Cut:
         """How the training split is cut, where the source has these splits.
 
-        People's own files may be sorted by class: a validation split cut off by position, as
-        of MNIST, would be of one class. A copy of a dataset of TFDS keeps its splits.
+        Files may be sorted by class: a validation split cut off by position, as of MNIST, could
+        be of one class. A public dataset keeps its splits, unless a flag says otherwise.
 
         Raises:
           UsageError: a split that the source has is to be cut off too.
@@ -215,8 +215,11 @@ class Request(OwnFiles, _What):
                     f"--{split}_fraction={fraction:g}: the source has a {split} split of its own"
                 )
         only_train = splits == {"train"}
-        own_without = self.kind in _OWN_KINDS and "validation" not in splits
-        defaults = {"validation": only_train or own_without, "test": only_train}
+        is_public = self.known_dataset is not None
+        defaults = {
+            "validation": "validation" not in splits and not is_public,
+            "test": only_train and not is_public,
+        }
         validation, test = (
             _FRACTION * defaults[split] if fraction is None else fraction
             for split, fraction in fractions.items()
@@ -283,6 +286,13 @@ class Request(OwnFiles, _What):
                 f"--{option} goes with --dataset={' or '.join(OWN_FILES)}, or with a dataset of "
                 f"TFDS that gets another --image_size; not with {self.dataset} as it is"
             )
+        if self.source_dir is None and self.known_dataset is None:
+            option = self._changed("validation_fraction", "test_fraction", "split_seed")
+            if option:
+                raise UsageError(
+                    f"--{option}: TFDS prepares {self.dataset} as it is; with --image_size a copy "
+                    "is made, whose training split can be cut"
+                )
         if self.source == "local" and self.source_dir is None:
             raise UsageError("--source=local needs --source_dir, the folder of the IDX files")
         if self.source in ("tfds", "pypi") and self.source_dir is not None:

@@ -41,7 +41,7 @@ def test_the_newest_version_counts(data_dir, tmp_path):
 
 
 def test_the_fingerprint_is_of_the_content(dataset, tmp_path, testdata):
-    arguments = [f"--dataset={DATASET}", f"--data_dir={tmp_path}"]
+    arguments = [f"--dataset={DATASET}", f"--data_dir={tmp_path}", "--validation_fraction=0"]
     call(prepare.COMMAND, [*arguments, f"--source_dir={testdata}", "--num_shards=5"])
     assert open_dataset(tmp_path, DATASET).fingerprint == dataset.fingerprint
     other = shutil.copytree(testdata, tmp_path / "other")

@@ -2,14 +2,16 @@ import contextlib
 import json
 import resource
 
+import numpy as np
 import pytest
 
 from digitline.base.errors import DataError, UsageError, UserError
 from digitline.data import listing, prepare
 from digitline.data.dataset import open_dataset
+from digitline.data.pipeline.records import load
 from digitline.data.preparation.request import Request
 
-from support import DATASET, call, python
+from support import DATASET, call, idx_bytes, python
 
 # Reads a folder with TFDS alone, in a process where digitline cannot be imported.
 PLAIN_TFDS = """
@@ -42,7 +44,8 @@ def test_shards_are_as_many_as_asked_for(dataset):
 
 
 def prepare_arguments(folder, testdata, *more):
-    return [f"--dataset={DATASET}", f"--data_dir={folder}", f"--source_dir={testdata}", *more]
+    where = [f"--data_dir={folder}", f"--source_dir={testdata}"]
+    return [f"--dataset={DATASET}", *where, "--validation_fraction=0", *more]
 
 
 def test_a_second_run_reuses_and_overwrite_prepares_again(tmp_path, testdata):
@@ -141,3 +144,19 @@ def test_rejects_wrong_flags(flag, error, message, tmp_path, testdata, monkeypat
 def test_local_needs_a_folder(tmp_path):
     with pytest.raises(UsageError, match="--source=local needs --source_dir"):
         prepare.run(Request(dataset="mnist", source="local", data_dir=tmp_path))
+
+
+def test_idx_files_sorted_by_class_get_a_validation_split_of_all_classes(tmp_path):
+    labels = np.repeat(np.arange(3, dtype=np.uint8), 40)
+    images = np.zeros((120, 4, 4), np.uint8)
+    images[:, 0, 0] = np.arange(120)
+    for split in ("train", "t10k"):
+        (tmp_path / f"{split}-images-idx3-ubyte").write_bytes(idx_bytes(images))
+        (tmp_path / f"{split}-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
+    arguments = ["--dataset=sorted", "--source=local", f"--source_dir={tmp_path}"]
+    result = call(prepare.COMMAND, [*arguments, f"--data_dir={tmp_path / 'data'}"])
+    assert result["splits"] == {"train": 108, "validation": 12, "test": 120}
+    dataset = open_dataset(tmp_path / "data", "sorted")
+    assert dataset.default_splits() == ("train", "validation")
+    _, validated = load(dataset.split("validation"))
+    assert np.bincount(validated.numpy()).tolist() == [4, 4, 4]
