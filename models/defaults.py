@@ -159,7 +159,7 @@ def _turns(recipe: Recipe, fitting: Recipe) -> str:
     words = {
         "augment_flip": "half are mirrored, left to right (--noaugment_flip if that changes them)",
         "augment_rotate": f"each is turned by up to {fitting.augment_rotate:g} degrees "
-        "(--augment_rotate sets them)",
+        "(--augment_rotate sets how far)",
     }
     said = [words[name] for name in words if getattr(fitting, name) != getattr(recipe, name)]
     return "trained as pictures of things: " + ", ".join(said) if said else ""
