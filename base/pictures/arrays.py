@@ -6,7 +6,7 @@ does beyond operators and slices, it does by these. All arrays are float64, and 
 wherever they are summed, so that both libraries come to the same bits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -32,6 +32,18 @@ class Arrays(Protocol):
     def concatenate(self, parts: Sequence[Array], /, axis: int) -> Array: ...
     def ravel(self, values: Array, /) -> Array: ...
     def transpose(self, values: Array, /) -> Array: ...
+
+    def take(self, table: Sequence[float], indices: Array, /) -> Array:
+        """The numbers of a table at indices, which are whole numbers in float64."""
+        ...
+
+    def spread(self, values: Array, extent: int, /) -> Array:
+        """The largest value [h, w] in a square, of an odd number of pixels, around each pixel."""
+        ...
+
+    def call(self, function: Callable[..., Array], /, *values: Array) -> Array:
+        """`function(self, *values)`, which is traced once for all the calls in a graph."""
+        ...
 
     def size(self, values: Array, axis: int, /) -> Array:
         """A whole number: how long the array is there."""
@@ -64,6 +76,16 @@ class NumPy:
     size = staticmethod(lambda values, axis: values.shape[axis])
     integer = staticmethod(int)
     real = staticmethod(lambda value: np.asarray(value, np.float64))
+    take = staticmethod(lambda table, indices: np.take(table, indices.astype(int)))
+
+    @staticmethod
+    def spread(values: Array, extent: int) -> Array:
+        (height, width), wide = values.shape, np.pad(values, extent // 2, "edge")
+        rows = np.max([wide[step : step + height] for step in range(extent)], axis=0)
+        return np.max([rows[:, step : step + width] for step in range(extent)], axis=0)
+
+    def call(self, function: Callable[..., Array], /, *values: Array) -> Array:
+        return function(self, *values)
 
     @staticmethod
     def margins(values: Array, before: Sequence[Array], shape: Sequence[int]) -> Array:

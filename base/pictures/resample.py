@@ -17,12 +17,12 @@ _BITS = 22
 
 def bilinear(xp: Arrays, size: Array, new_size: Array) -> Array:
     """The weights of each old pixel in each new one, float64 [new_size, size], whole numbers."""
-    return _weights(xp, size, new_size, 1.0)
+    return xp.call(_weights, size, new_size, 1.0)
 
 
 def box(xp: Arrays, size: Array, new_size: Array) -> Array:
     """As `bilinear`, but that all old pixels within a new one count alike."""
-    return _weights(xp, size, new_size, 0.5)
+    return xp.call(_weights, size, new_size, 0.5)
 
 
 def _weights(xp: Arrays, size: Array, new_size: Array, reach: float) -> Array:

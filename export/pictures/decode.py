@@ -42,22 +42,21 @@ def decode(content: tf.Tensor) -> Decoded:
     Raises:
       tf.errors.InvalidArgumentError: it is damaged, or of no kind that is read.
     """
-
-    def begins(magic: bytes) -> tf.Tensor:
-        return tf.equal(tf.strings.substr(content, 0, len(magic)), magic)
-
-    def otherwise() -> Decoded:
-        return Decoded(_image(content), tf.constant(1))
-
-    kinds: list[tuple[tf.Tensor, Callable[[], Decoded]]] = [
-        (begins(b"\xff\xd8\xff"), lambda: _jpeg(content)),
-        (begins(b"\x89PNG\r\n\x1a\n"), lambda: _png(content)),
-        (begins(b"RIFF"), lambda: _webp(content)),
-        (begins(b"BM"), lambda: Decoded(_bmp(content), tf.constant(1))),
-        (begins(b"GIF8"), lambda: Decoded(gif.decode(content), tf.constant(1))),
+    kinds: list[tuple[bytes, Callable[[], tuple[Any, Segments]]]] = [
+        (b"\xff\xd8\xff", lambda: _jpeg(content)),
+        (b"\x89PNG\r\n\x1a\n", lambda: _png(content)),
+        (b"RIFF", lambda: (_image(content), segments.of_webp(content))),
+        (b"BM", lambda: (_bmp(content), segments.none())),
+        (b"GIF8", lambda: (gif.decode(content), segments.none())),
+        (b"", lambda: (_image(content), segments.none())),
     ]
-    decoded = tf.case(kinds, default=otherwise)
-    return Decoded(tf.ensure_shape(decoded[0], [None, None, None]), decoded[1])
+    magics = [magic for magic, _ in kinds]
+    copies, lengths = tf.fill([len(kinds)], content), [len(magic) for magic in magics]
+    heads = tf.strings.substr(copies, [0] * len(kinds), lengths)
+    kind = tf.argmax(tf.cast(tf.equal(heads, magics), tf.uint8), output_type=tf.int32)
+    pixels, found = tf.switch_case(kind, [read for _, read in kinds])
+    pixels = tf.ensure_shape(pixels, [None, None, None])
+    return Decoded(pixels, segments.orientation(Segments(*found)))
 
 
 def _image(content: tf.Tensor) -> Any:
@@ -65,17 +64,13 @@ def _image(content: tf.Tensor) -> Any:
     return tf.io.decode_image(content, expand_animations=False)
 
 
-def _jpeg(content: tf.Tensor) -> Decoded:
+def _jpeg(content: tf.Tensor) -> tuple[Any, Segments]:
     # As exactly as Pillow; TensorFlow's default is a quicker, coarser transform.
     pixels = tf.io.decode_jpeg(content, dct_method="INTEGER_ACCURATE")
-    return Decoded(pixels, segments.orientation(segments.of_jpeg(content)))
+    return pixels, segments.of_jpeg(content)
 
 
-def _webp(content: tf.Tensor) -> Decoded:
-    return Decoded(_image(content), segments.orientation(segments.of_webp(content)))
-
-
-def _png(content: tf.Tensor) -> Decoded:
+def _png(content: tf.Tensor) -> tuple[Any, Segments]:
     pixels = tf.io.decode_png(content)
     found = segments.of_png(content)
     pixels = tf.cond(
@@ -83,7 +78,7 @@ def _png(content: tf.Tensor) -> Decoded:
         lambda: _without_colour(pixels, found.key),
         lambda: pixels,
     )
-    return Decoded(pixels, segments.orientation(found))
+    return pixels, found
 
 
 def _has_transparent_colour(content: tf.Tensor, found: Segments) -> tf.Tensor:

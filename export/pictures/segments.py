@@ -64,7 +64,7 @@ def of_jpeg(content: tf.Tensor) -> Segments:
             tf.where(is_last, end, following),
         )
 
-    return _walk(segment, content, start=0, head=4)
+    return _walk(segment, content, start=0, head=4, names=rb"Exif\x00\x00|http://ns.adobe.com/xap")
 
 
 def of_png(content: tf.Tensor) -> Segments:
@@ -83,7 +83,7 @@ def of_png(content: tf.Tensor) -> Segments:
             following,
         )
 
-    return _walk(segment, content, start=8, head=12)
+    return _walk(segment, content, start=8, head=12, names=rb"eXIf|iTXt|tRNS")
 
 
 def of_webp(content: tf.Tensor) -> Segments:
@@ -98,16 +98,21 @@ def of_webp(content: tf.Tensor) -> Segments:
             _if(tf.equal(name, "EXIF"), body), _if(tf.equal(name, "XMP "), body), "", following
         )
 
-    return _walk(segment, content, start=12, head=8)
+    return _walk(segment, content, start=12, head=8, names=rb"EXIF|XMP ")
 
 
 def none() -> Segments:
-    """Of files that state nothing of the kind: BMP and GIF."""
+    """Of files that state nothing of the kind, as BMP and GIF."""
     return Segments(*[tf.constant("")] * 3)
 
 
 def orientation(segments: Segments) -> tf.Tensor:
     """EXIF's number of how the picture is turned, int32; only 1 to 8 say something."""
+    is_stated = tf.not_equal(segments.exif, "") | tf.not_equal(segments.xmp, "")
+    return tf.cond(is_stated, lambda: _stated(segments), lambda: tf.constant(1))
+
+
+def _stated(segments: Segments) -> tf.Tensor:
     exif = tf.strings.regex_replace(segments.exif, r"^(?:Exif\x00\x00)+", "")
     stated = _of_tiff(exif)
     digit = tf.strings.regex_replace(segments.xmp, _XMP_ORIENTATION, r"\1")
@@ -138,7 +143,11 @@ def _of_tiff(tiff: tf.Tensor) -> tf.Tensor:
 
 
 def _walk(
-    segment: Callable[[tf.Tensor], _Segment], content: tf.Tensor, start: int, head: int
+    segment: Callable[[tf.Tensor], _Segment],
+    content: tf.Tensor,
+    start: int,
+    head: int,
+    names: bytes,
 ) -> Segments:
     """Goes from segment to segment; the first of a kind counts.
 
@@ -146,6 +155,8 @@ def _walk(
       segment: from where one begins to what it holds.
       start: where the first one begins.
       head: bytes that one has at least.
+      names: a regular expression; a file without a match, as most are, has no segment that
+        counts, and is not walked.
     """
     length = tf.strings.length(content)
 
@@ -158,14 +169,17 @@ def _walk(
             tf.where(tf.equal(key, ""), one.key, key),
         )
 
-    nothing = tf.constant("")
-    _, *found = tf.while_loop(
-        lambda at, *_: at + head <= length,
-        follow,
-        (tf.constant(start), nothing, nothing, nothing),
-        parallel_iterations=1,
-    )
-    return Segments(*found)
+    def walked() -> Segments:
+        _, *found = tf.while_loop(
+            lambda at, *_: at + head <= length,
+            follow,
+            (tf.constant(start), *none()),
+            parallel_iterations=1,
+        )
+        return Segments(*found)
+
+    may_count = tf.strings.regex_full_match(content, rb"\C*?(?:" + names + rb")\C*")
+    return Segments(*tf.cond(may_count, walked, none))
 
 
 def _begins(body: tf.Tensor, prefix: bytes) -> tf.Tensor:
