@@ -8,6 +8,7 @@ import random
 import re
 import shutil
 import socket
+import subprocess
 
 import grpc
 import numpy as np
@@ -585,36 +586,53 @@ def test_mutual_tls(models, certificates, tmp_path):
             assert refused(stub.Predict, request)[0] == "UNAVAILABLE"
 
 
-def test_an_export_of_ours(exported, test_images, tmp_path):
+@pytest.fixture(scope="module")
+def ours(exported):
+    base = exported.saved_model.parent
+    with serving(f"--model_base_path={base}", "--model_name=mnist") as running:
+        yield running
+
+
+def test_an_export_of_ours(ours, exported, test_images, tmp_path):
     """With the calls of TF Serving's MNIST tutorial (mnist_client.py), and with our client."""
     images, labels = (each[:50] for each in test_images)
-    base = exported.saved_model.parent
-    with serving(f"--model_base_path={base}", "--model_name=mnist") as server:
-        with server.channel() as channel:
-            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-            right = 0
-            for image, label in zip(images.reshape(50, 784) / np.float32(255), labels, strict=True):
-                request = predict_pb2.PredictRequest()
-                request.model_spec.name = "mnist"
-                request.model_spec.signature_name = "predict_images"
-                request.inputs["images"].CopyFrom(
-                    tf.make_tensor_proto(image, shape=[1, image.size])
-                )
-                result_future = stub.Predict.future(request, 5.0)
-                response = np.array(result_future.result().outputs["scores"].float_val)
-                right += np.argmax(response) == label
-        expected = artifacts.open_saved_model(exported.saved_model).run(images)["probabilities"]
-        assert right == (expected.argmax(1) == labels).sum()
-        for address in (f"grpc://127.0.0.1:{server.port}", f"http://127.0.0.1:{server.rest}"):
-            with client.Client(address) as ours:
-                found = ours.classify_images(images, model="mnist")
-                np.testing.assert_allclose(found.probabilities, expected, atol=1e-5)
-                named = ours.classify_images(images, model="mnist", signature="classify")
-                assert named.labels == [str(number) for number in expected.argmax(1)]
-        PIL.Image.fromarray(images[0][..., 0]).save(tmp_path / "digit.png")
-        arguments = [f"--server=grpc://127.0.0.1:{server.port}", "--model_name=mnist"]
-        summary = call(predict.COMMAND, [*arguments, tmp_path / "digit.png"])
-        assert summary["predictions"][0]["class"] == expected[0].argmax()
+    with ours.channel() as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        right = 0
+        for image, label in zip(images.reshape(50, 784) / np.float32(255), labels, strict=True):
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = "mnist"
+            request.model_spec.signature_name = "predict_images"
+            request.inputs["images"].CopyFrom(tf.make_tensor_proto(image, shape=[1, image.size]))
+            result_future = stub.Predict.future(request, 5.0)
+            response = np.array(result_future.result().outputs["scores"].float_val)
+            right += np.argmax(response) == label
+    expected = artifacts.open_saved_model(exported.saved_model).run(images)["probabilities"]
+    assert right == (expected.argmax(1) == labels).sum()
+    for address in (f"grpc://127.0.0.1:{ours.port}", f"http://127.0.0.1:{ours.rest}"):
+        with client.Client(address) as caller:
+            found = caller.classify_images(images, model="mnist")
+            np.testing.assert_allclose(found.probabilities, expected, atol=1e-5)
+            named = caller.classify_images(images, model="mnist", signature="classify")
+            assert named.labels == [str(number) for number in expected.argmax(1)]
+    PIL.Image.fromarray(images[0][..., 0]).save(tmp_path / "digit.png")
+    arguments = [f"--server=grpc://127.0.0.1:{ours.port}", "--model_name=mnist"]
+    summary = call(predict.COMMAND, [*arguments, tmp_path / "digit.png"])
+    assert summary["predictions"][0]["class"] == expected[0].argmax()
+
+
+def test_the_curl_line_that_is_printed(ours, exported, test_images, tmp_path):
+    """As it is, on a digit that is photographed: dark on grey paper, unevenly lit."""
+    line = next(line for line in ours.said().splitlines() if "base64" in line)
+    digit = PIL.Image.fromarray(test_images[0][0, ..., 0]).resize((150, 150))
+    sheet = np.tile(np.linspace(140, 220, 400), (300, 1))
+    sheet[90:240, 200:350] *= 1 - 0.7 * np.asarray(digit) / 255
+    PIL.Image.fromarray(sheet.astype(np.uint8)).save(tmp_path / "picture.png")
+    run = ["bash", "-ec", line]
+    answer = json.loads(subprocess.check_output(run, cwd=tmp_path, stderr=subprocess.DEVNULL))
+    arguments = [f"--saved_model={exported.saved_model}", tmp_path / "picture.png"]
+    expected = call(predict.COMMAND, arguments)["predictions"][0]["class"]
+    assert answer["predictions"][0]["classes"] == expected == test_images[1][0]
 
 
 @pytest.mark.parametrize(
