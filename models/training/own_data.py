@@ -34,7 +34,7 @@ def prepare(data: Path, data_dir: Path, files: OwnFiles) -> Prepared:
         # `train` has no such option, or one that means something else.
         raise type(error)(
             f"{error}. --{error.option} is an option of digitline prepare, so prepare the images "
-            f"first: {_command_line(request)}; then: "
+            f"first: {_command_line(request, error.option)}; then: "
             f"{command.command_line('train', '--dataset=NAME', f'--data_dir={data_dir}')}",
             error.details,
         ) from error
@@ -54,7 +54,13 @@ def _request(data: Path, data_dir: Path, files: OwnFiles) -> Request:
     )
 
 
-def _command_line(request: Request) -> str:
+def _command_line(request: Request, option: str) -> str:
+    """The same preparation with the option; its value, in capitals, is for the user to name."""
     source = "source_file" if request.source_file else "source_dir"
-    values = {"dataset": request.dataset, source: request.place, "data_dir": request.data_dir}
+    values = {
+        "dataset": request.dataset,
+        source: request.place,
+        option: option.upper(),
+        "data_dir": request.data_dir,
+    }
     return command.command_line("prepare", *(f"--{name}={value}" for name, value in values.items()))

@@ -69,6 +69,12 @@ def select(options: TrainOptions, dataset: Dataset) -> Selection:
     default_train, default_validation = dataset.default_splits()
     train_name = options.train_split or default_train
     validation = dataset.split(options.validation_split or default_validation)
+    if not validation.examples and not options.validation_split:
+        raise UsageError(
+            f"{dataset.name} in {dataset.directory} has too few images to validate on any "
+            f"({dataset.split(train_name).examples:,} of {train_name}); add images and prepare it "
+            "again, or name splits with --train_split and --validation_split"
+        )
     _check_splits(dataset.split(train_name), validation)
     _check_classes("train_split", dataset.split(train_name))
     _check_classes("validation_split", validation)

@@ -151,3 +151,17 @@ def test_rejects_a_dataset_of_one_class(tmp_path):
     with pytest.raises(UsageError, match=r"toy in .* has only one class \(0\): .*another class"):
         run(tmp_path, save(tmp_path / "toy.npz", classes=1))
     assert not (tmp_path / "run").exists()
+
+
+def test_rejects_too_few_images_to_validate_on(tmp_path):
+    path = tmp_path / "few.npz"
+    np.savez(path, images=np.zeros((2, 8, 8), np.uint8), labels=[0, 1])
+    with pytest.raises(UsageError, match=r"few in .* has too few images to validate on .*\(2 of"):
+        run(tmp_path, path)
+
+
+def test_a_table_of_files_is_prepared_with_the_folder_of_its_pictures(tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("file,label\n1.png,a\n2.png,b\n")
+    with pytest.raises(DataError, match=r"prepare --dataset=csv .* --source_dir=SOURCE_DIR "):
+        run(tmp_path, table)
