@@ -169,7 +169,11 @@ def run_line(line, environment):
     if program != "digitline":
         subprocess.run(["bash", "-ec", line], env=environment, check=True)
         return
+    words, target = (words[:-2], words[-1]) if ">" in words else (words, None)
     of = command_named(words[0])
     result = commands.call(of, words[1:])
     assert list(of.errors(result)) == [], line
-    print(of.text(result))
+    if target:
+        Path(target).write_text(of.text(result))
+    else:
+        print(of.text(result))

@@ -2,7 +2,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from digitline.base.pictures import digits
+from digitline.base.pictures import decode
 from digitline.base.pictures.config import PictureConfig
 from digitline.data.sources import idx
 from digitline.serving.prediction.answers import Answer, answer, seen_in
@@ -28,8 +28,8 @@ def test_digits_beside_each_other_count_as_several(train_images, count):
             [image[2:-2, 2:-2, 0] for image in train_images[start:][:count]], axis=1
         )
         paper = PIL.Image.fromarray(255 - np.pad(row, 6))
-        sheet = np.asarray(paper.resize((4 * paper.width, 4 * paper.height)))
-        found.append(are_several(digits.find_digit(sheet, 28, 28)[..., None]))
+        sheet = paper.resize((4 * paper.width, 4 * paper.height))
+        found.append(are_several(decode.find_digit(sheet, 28, 28)[..., None]))
     assert np.mean(found) > 0.8
 
 
