@@ -195,7 +195,8 @@ def _proposed_size(
         counts[header.size] += count
     sizes = sorted(counts, key=lambda size: (size[0] * size[1], size))
     smallest, largest = ("x".join(map(str, size)) for size in (sizes[0], sizes[-1]))
-    if len(sizes) == 1 and max(sizes[0]) <= _LARGEST:
+    # In a picture that keeps its size no digit is sought: so small, it is one as MNIST's.
+    if len(sizes) == 1 and max(sizes[0]) <= (_SQUARES[0] if options.digits else _LARGEST):
         return sizes[0]
     sides = sorted((max(size), count) for size, count in counts.items())
     before = itertools.accumulate(count for _, count in sides)

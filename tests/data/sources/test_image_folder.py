@@ -116,6 +116,20 @@ def test_mixed_sizes_become_a_square(colour, tmp_path, capsys):
     assert result["image_shape"] == [16, 16, 1]
 
 
+def test_digits_are_found_in_pictures_that_are_all_of_one_size(tmp_path, capsys):
+    paper = np.full((60, 50), 240, np.uint8)
+    paper[5:25, 5:13] = 20  # A stroke in the corner.
+    for name in "12":
+        for index in range(3):
+            save(paper, tmp_path / "scans" / name / f"{index}.png")
+    run(tmp_path / "scans", tmp_path / "data", "--digits", "--num_shards=1")
+    assert "are 60x50 (height x width): made 28x28 (the digit found)" in capsys.readouterr().err
+    for content, _ in examples(tmp_path / "data", "scans", "train"):
+        rows = np.frombuffer(content, np.uint8).reshape(28, 28).sum(axis=1, dtype=float)
+        assert abs(rows @ np.arange(28) / rows.sum() - 14) < 1
+        assert np.ptp(np.flatnonzero(rows)) == 19  # 20 rows, as MNIST's.
+
+
 def test_colour_pictures_are_trained_on(colour, tmp_path):
     run(colour, tmp_path, "--image_size=28x28", "--validation_fraction=0.2")
     arguments = ["--model=softmax", "--dataset=shapes", "--max_steps=1", "--noreport"]
