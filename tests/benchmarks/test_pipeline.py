@@ -7,6 +7,7 @@ import pytest
 from support import DATASET, call
 
 
+@pytest.mark.long
 def test_rows_ratios_and_the_results_file(data_dir, tmp_path):
     output = tmp_path / "pipeline.json"
     result = call(

@@ -40,6 +40,7 @@ def test_rows_of_ours_and_of_the_plain_server(exported, tmp_path):
     assert json.loads(output.read_text()) == result
 
 
+@pytest.mark.long
 def test_a_peer_that_is_not_installed_is_listed(exported, tmp_path):
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho \"No module named 'mlserver'\" >&2\nexit 1\n")

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from digitline.base.tf import tf
 from digitline.export import signatures
@@ -91,6 +92,7 @@ def nodes(folder):
     return sorted(sorted(node.op for node in function.node_def) for function in library.function)
 
 
+@pytest.mark.long
 def test_another_process_gives_the_same_artifacts(exported, well_trained, tmp_path):
     done = digitline(
         "export", f"--workdir={well_trained.workdir}", f"--export_dir={tmp_path}",

@@ -305,6 +305,7 @@ def test_a_training_and_a_report_write_it(data_dir, dataset, tmp_path, monkeypat
     assert f"report --workdir={run.workdir} --tensorboard tries again" in said
 
 
+@pytest.mark.long
 def test_tensorboard_serves_it(board):
     """A real TensorBoard, asked as its page asks it."""
     flags = [f"--logdir={board.folder.parent}", "--host=127.0.0.1", "--port=0"]

@@ -51,6 +51,7 @@ def test_a_schedule_that_depends_on_the_length_needs_the_flag(train_here, capsys
     assert not list(again.workdir.glob("model-*.keras"))
 
 
+@pytest.mark.long
 def test_a_stretched_run_that_is_killed_resumes_to_the_same_bits(train_here, stop_at_row):
     for name in ("unbroken", "killed"):
         train_here(name, "--epochs=1")
