@@ -108,4 +108,6 @@ def _array(file: NpzFile, path: Path, name: str) -> np.ndarray:
     try:
         return file[name]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path}, {name}: cannot be read: {first_line(error)}") from None
+        hint = "; save it as numbers or text, not objects (for words: labels.astype(str))"
+        advice = hint if "Object arrays" in str(error) else ""
+        raise DataError(f"{path}, {name}: cannot be read: {first_line(error)}{advice}") from None
