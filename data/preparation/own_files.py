@@ -32,8 +32,8 @@ class OwnFiles:
         None,
         "Height and width, such as 32x32. Pictures of another size are resized (default: their "
         "own size; where they differ or are large, a square that suits them; with --digits "
-        "28x28). Of a CSV file: the rows' shape, if it is not square. Of a dataset of TFDS: a copy in that size is made, "
-        "called <name>_<size>.",
+        "28x28). Of a CSV file: the rows' shape, if it is not square. Of a dataset of TFDS: a copy "
+        "in that size is made, called <name>_<size>.",
         group=FILES_GROUP,
     )
     channels: str | None = flag(
