@@ -50,9 +50,16 @@ def write(
         added that the workers compute.
 
     Raises:
-      DataError: more examples cannot be read than the request allows, or there are none.
+      DataError: more examples cannot be read than the request allows, or there are none, or
+        all are of one class.
     """
     name, max_damaged = request.prepared_name, request.max_corrupt_images
+    if len(source.label_names) < 2:
+        raise DataError(
+            f"{name}, from {metadata['origin']}, has only one class "
+            f"({', '.join(source.label_names)}): there is nothing to tell apart; add images of "
+            "another class"
+        )
     folder = root / name / request.version
     folder.mkdir(parents=True)
     work = functools.partial(write_slice, source, folder, max_damaged)

@@ -38,7 +38,7 @@ class OwnFiles:
     )
     channels: str | None = flag(
         None,
-        "1 makes all pictures grey, 3 all colour (default: 3 if any has colours).",
+        "1 makes all pictures grey, 3 all colour (default: 3 if any is stored in colour).",
         group=FILES_GROUP,
         words=("1", "3"),
     )

@@ -102,7 +102,7 @@ class Predictions:
         }
 
     def __str__(self) -> str:
-        if self.as_csv:
+        if self.as_csv and self.predictions:  # Where there is none, an error says why.
             return _table(self.predictions)
         return "\n".join(map(str, self.predictions))
 

@@ -148,9 +148,10 @@ def test_data_and_a_dataset_are_one_too_many(tmp_path):
 
 
 def test_rejects_a_dataset_of_one_class(tmp_path):
-    with pytest.raises(UsageError, match=r"toy in .* has only one class \(0\): .*another class"):
+    with pytest.raises(DataError, match=r"toy, from .* has only one class \(0\): .*another class"):
         run(tmp_path, save(tmp_path / "toy.npz", classes=1))
     assert not (tmp_path / "run").exists()
+    assert not list(tmp_path.rglob("dataset_info.json"))
 
 
 def test_rejects_too_few_images_to_validate_on(tmp_path):
