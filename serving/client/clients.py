@@ -4,7 +4,7 @@ import asyncio
 import functools
 import random
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -135,12 +135,10 @@ class AsyncClient:
           batch: images in a request, at most.
           timeout: seconds, for each request.
         """
-        known = await self._signature(ModelSpec(model, version, label), signature, timeout)
-        outputs = [
-            await self.predict(inputs, model, signature, version, label, timeout=timeout)
-            for inputs in images.batches(np.asarray(pixels), known, batch)
-        ]
-        return images.classified(outputs, len(pixels), self._server)
+        spec, array = ModelSpec(model, version, label), np.asarray(pixels)
+        known = await self._signature(spec, signature, timeout)
+        requests = images.batches(array, known, batch)
+        return await self._classified(requests, array, spec, signature, timeout)
 
     async def classify_files(
         self,
@@ -160,12 +158,26 @@ class AsyncClient:
           batch: files in a request, at most; fewer where they are large.
           timeout: seconds, for each request.
         """
-        known = await self._signature(ModelSpec(model, version, label), signature, timeout)
+        spec = ModelSpec(model, version, label)
+        known = await self._signature(spec, signature, timeout)
+        requests = images.file_batches(contents, known, batch)
+        return await self._classified(requests, contents, spec, signature, timeout)
+
+    async def _classified(
+        self,
+        requests: Iterable[Mapping[str, np.ndarray]],
+        sent: Sized,
+        spec: ModelSpec,
+        signature: str,
+        timeout: float | None,
+    ) -> Classified:
+        """The classes of the images `sent`, in several requests."""
+        model, version, label = spec.name, spec.version, spec.label
         outputs = [
             await self.predict(inputs, model, signature, version, label, timeout=timeout)
-            for inputs in images.file_batches(contents, known, batch)
+            for inputs in requests
         ]
-        return images.classified(outputs, len(contents), self._server)
+        return images.classified(outputs, len(sent), self._server)
 
     async def status(
         self,
