@@ -99,6 +99,8 @@ async def before(stopping: "asyncio.Future[str]", work: Awaitable[object]) -> bo
         return True
     finally:
         task.cancel()
+        # What it ends in is looked at: asyncio would log what nobody did.
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def stop_signal(grace_s: float) -> "asyncio.Future[str]":
