@@ -16,6 +16,7 @@ from . import export_layout, files, progress
 from .command import command_line
 from .errors import UserError, first_line
 from .files import JsonObject
+from .tables import short
 
 RUNS, EXPORTS = Path("runs"), Path("exports")
 RUN_CONFIG, RUN_MODEL, RUN_METRICS = "config.json", "model.keras", "metrics.jsonl"
@@ -114,12 +115,22 @@ def newest_run(root: Path = RUNS) -> Path:
     return newest.workdir
 
 
+def no_run(workdir: Path) -> UserError:
+    """That a folder holds no run; names some that there are, or says how to train one."""
+    there = [run.workdir for run in runs(workdir) or runs() if not run.damage]
+    some = short(", ".join(map(str, there)), 200)
+    advice = f"there are: {some}" if there else f"train one first ({command_line('train')})"
+    return UserError(f"{workdir} holds no run (no {RUN_CONFIG}); {advice}")
+
+
 def exports_of(workdir: Path, export_dir: Path = EXPORTS) -> list[ExportFolder]:
     """The newest version that was exported from a run, in each of its formats; says if it is old.
 
     Raises:
       UserError: there is no such version, or no run.
     """
+    if not (workdir / RUN_CONFIG).exists():
+        raise no_run(workdir)
     run = _run(workdir)
     if run.damage:
         raise UserError(f"{workdir}: {run.damage}")

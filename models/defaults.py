@@ -13,11 +13,12 @@ import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from ..base import files, progress
+from ..base import files
+from ..base.pictures.config import MNIST_SHAPE, is_like_mnist
 from ..data.dataset import Dataset
 from ..data.pipeline import statistics
 from ..data.preparation.request import FILE_TABLE, IMAGE_FOLDER
-from ..data.sources import known
+from . import registry
 from .recipe import Recipe
 from .run.config import RunConfig, is_ours
 from .run.folder import Run
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 _LEAST_STEPS, _MNIST_EXAMPLES = 1000, 55_000
 # An epoch has at least this many batches, unless they would be smaller than the smallest.
 _BATCHES, _SMALLEST_BATCH = 16, 8
-_MNIST_SHAPE = (28, 28, 1)
 # The network to name where another one shrinks images.
 _TAKES_ANY_SIZE = "convnet3"
 # MNIST's digits are centred and of one size. Elsewhere things are moved by this share of the
@@ -56,8 +56,8 @@ def earlier(run: Run) -> RunConfig | None:
 
 def fitted(
     config: RunConfig, flags: Collection[str], selection: "Selection", before: RunConfig | None
-) -> RunConfig:
-    """A run whose recipe fits its data; what is not the network's own is said when it begins.
+) -> tuple[RunConfig, list[str]]:
+    """A run whose recipe fits its data.
 
     Args:
       config: with the network's own recipe, changed by the flags.
@@ -65,30 +65,32 @@ def fitted(
       selection: what is trained on.
       before: the run that is there already, to be resumed.
 
+    Returns:
+      The run, and when it begins what is to be said of what is not the network's own.
+
     Raises:
       DataError: the training split is damaged.
     """
-    recipe = config.recipe
+    recipe, dataset = config.recipe, selection.training.dataset
     if before is not None and before.recipe == recipe:
         # Perhaps of a version that fitted nothing, and resized in another way.
-        return dataclasses.replace(config, preprocess=before.preprocess)
-    if before is None and (shrinks := _shrinks(config)):
-        progress.say(shrinks)
-    sized = _sized(recipe, flags, sum(split.examples for split in selection.trained_on))
-    if before is None and sized != recipe:
-        progress.say(_explained(recipe, sized, selection))
-    if config.recipe_name != "best" or _is_like_mnist(selection.training.dataset):
-        return dataclasses.replace(config, recipe=sized)
-    if before is not None and before.dataset == config.dataset:
-        mean, std = before.recipe.mean, before.recipe.std
-    else:
-        mean, std = statistics.mean_and_deviation(selection.training)
-    found = {"mean": mean, "std": std, **augmentation(recipe, selection.training.dataset)}
-    fitting = dataclasses.replace(sized, **{k: v for k, v in found.items() if k not in flags})
-    if before is None and (turns := _turns(recipe, fitting)):
-        progress.say(turns)
-    preprocess = dataclasses.replace(config.preprocess, mean=fitting.mean, std=fitting.std)
-    return dataclasses.replace(config, recipe=fitting, preprocess=preprocess)
+        return dataclasses.replace(config, preprocess=before.preprocess), []
+    sized = _sized(config, flags, sum(split.examples for split in selection.trained_on), before)
+    notes = [_shrinks(config)]
+    if sized != recipe:
+        notes.append(_explained(recipe, sized, selection))
+    fitting, preprocess = sized, config.preprocess
+    if config.recipe_name == "best" and not is_like_mnist(dataset.name, dataset.image_shape):
+        if before is not None and before.dataset == config.dataset:
+            mean, std = before.recipe.mean, before.recipe.std
+        else:
+            mean, std = statistics.mean_and_deviation(selection.training)
+        found = {"mean": mean, "std": std, **augmentation(recipe, dataset)}
+        fitting = dataclasses.replace(sized, **{k: v for k, v in found.items() if k not in flags})
+        notes.append(_turns(recipe, fitting))
+        preprocess = dataclasses.replace(preprocess, mean=fitting.mean, std=fitting.std)
+    fitted_config = dataclasses.replace(config, recipe=fitting, preprocess=preprocess)
+    return fitted_config, list(filter(None, notes)) if before is None else []
 
 
 def _shrinks(config: RunConfig) -> str:
@@ -108,7 +110,7 @@ def _shrinks(config: RunConfig) -> str:
 def augmentation(recipe: Recipe, dataset: Dataset) -> dict[str, float]:
     """What a recipe chosen on MNIST's 28x28 pixels is on images of this dataset."""
     side = min(dataset.image_shape[:2])
-    elastic = recipe.augment_elastic * side / min(_MNIST_SHAPE[:2])
+    elastic = recipe.augment_elastic * side / min(MNIST_SHAPE[:2])
     of_things = {"augment_flip": True, "augment_rotate": max(_ROTATE, recipe.augment_rotate)}
     return {
         "augment_shift": round(_SHIFT * side, 1),
@@ -131,16 +133,24 @@ def _shows_things(dataset: Dataset) -> bool:
     return are_pictures and not dataset.pictures.digits and not has_side
 
 
-def _sized(recipe: Recipe, flags: Collection[str], examples: int) -> Recipe:
-    """With batches and epochs for this many training images."""
-    least = min(_LEAST_STEPS, recipe.total_steps(_MNIST_EXAMPLES))
+def _sized(
+    config: RunConfig, flags: Collection[str], examples: int, before: RunConfig | None
+) -> Recipe:
+    """The recipe with batches and epochs for this many training images."""
+    own, recipe = registry.get(config.model).RECIPES[config.recipe_name], config.recipe
+    least = min(_LEAST_STEPS, own.total_steps(_MNIST_EXAMPLES))
     if "batch_size" not in flags:
         largest = 2 ** int(math.log2(max(examples / _BATCHES, _SMALLEST_BATCH)))
         recipe = dataclasses.replace(recipe, batch_size=min(recipe.batch_size, largest))
-    if "epochs" not in flags and recipe.total_steps(examples) < least:
+    if dataclasses.replace(own, batch_size=recipe.batch_size).total_steps(examples) >= least:
+        return recipe
+    if "epochs" not in flags:
         recipe = dataclasses.replace(recipe, epochs=math.ceil(least * recipe.batch_size / examples))
-        if "select" not in flags:  # So many epochs may learn the images by heart.
-            recipe = dataclasses.replace(recipe, select="best")
+        is_best = True  # So many epochs may learn the images by heart.
+    else:  # A run that goes on for longer is the same in all else.
+        is_best = before is not None and before.recipe.select == "best"
+    if is_best and "select" not in flags:
+        recipe = dataclasses.replace(recipe, select="best")
     return recipe
 
 
@@ -163,8 +173,3 @@ def _turns(recipe: Recipe, fitting: Recipe) -> str:
     }
     said = [words[name] for name in words if getattr(fitting, name) != getattr(recipe, name)]
     return "trained as pictures of things: " + ", ".join(said) if said else ""
-
-
-def _is_like_mnist(dataset: Dataset) -> bool:
-    """Whether it is MNIST or one that was made to take its place."""
-    return dataset.name in known.DATASETS and dataset.image_shape == _MNIST_SHAPE

@@ -2,7 +2,7 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,17 +77,19 @@ def _train(options: TrainOptions, workdir: Path | None) -> Result:
     if config.init_from and Path(config.init_from).parent == folder.workdir.resolve():
         raise UsageError(f"--init_from={options.init_from} is in --workdir: choose another")
     before = None if options.overwrite else defaults.earlier(folder)
-    config = defaults.fitted(config, _changes(options), selection, before)
+    config, notes = defaults.fitted(config, _changes(options), selection, before)
     split = config.dataset.validation_split
-    with folder.training(config, options.overwrite, options.extend):
+    examples = sum(split.examples for split in selection.trained_on)
+    with folder.training(config, examples, options.overwrite, options.extend) as longer:
+        notes += longer
         if folder.finished and _has_more_time(folder.load_record(), options.settings.max_minutes):
-            progress.say(f"{folder.workdir} was ended by --max_minutes: it goes on")
+            notes.append(f"{folder.workdir} was ended by --max_minutes: it goes on")
             folder.reopen()
         reused = folder.finished
         if reused:
             progress.say(f"{folder.workdir} is already finished; --overwrite trains it again")
         else:
-            _train_and_report(options, folder, config, selection)
+            _train_and_report(options, folder, config, selection, notes)
         figures = folder.evaluation_of(split) or _evaluate_again(options, folder, selection)
     return Result(
         workdir=folder.workdir,
@@ -160,9 +162,17 @@ def _config(options: TrainOptions, dataset: "Dataset", selection: "Selection") -
 
 
 def _train_and_report(
-    options: TrainOptions, folder: "Run", config: "RunConfig", selection: "Selection"
+    options: TrainOptions,
+    folder: "Run",
+    config: "RunConfig",
+    selection: "Selection",
+    notes: Sequence[str],
 ) -> None:
-    """Trains to the end, and finishes the run folder."""
+    """Trains to the end, and finishes the run folder.
+
+    Args:
+      notes: to be said under the header.
+    """
     from ..data.pipeline import salvage
     from .training import loop
     from .training.input import EVALUATION_BATCH
@@ -178,7 +188,7 @@ def _train_and_report(
     if options.dry_run or settings.cache_dir is None:  # A dry run leaves no cache either.
         settings = dataclasses.replace(settings, cache_dir=folder.workdir / "cache")
     selection = Selection(training, tuple(mixed), validation)
-    trained = loop.train(folder, config, selection, settings)
+    trained = loop.train(folder, config, selection, settings, notes)
     folder.add_evaluation(validation.name, trained.evaluation.figures())
     salvage.report(lost)  # Again, where it is not scrolled away.
     folder.finish(trained.model, dataclasses.replace(trained.record, corrupt_records=len(lost)))

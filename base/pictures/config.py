@@ -8,9 +8,12 @@ input (`prepare`, `predict`, the server's page, `predict_bytes`, the gate) does 
 import dataclasses
 
 FITS = ("pad", "crop", "stretch")
-# Datasets whose images were made as MNIST's: light on black, in a box of 20 of 28 pixels,
-# centred by mass.
+# MNIST and what was made to take its place: grey things, light on black, in 28x28 pixels. The
+# first are characters that were made of scans as MNIST's were: in a box of 20 pixels, centred by
+# mass.
 _AS_MNIST = ("mnist", "qmnist", "emnist")
+_IN_ITS_PLACE = (*_AS_MNIST, "fashion_mnist", "kmnist")
+MNIST_SHAPE = (28, 28, 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,3 +45,13 @@ def unrecorded(name: str, image_shape: tuple[int, int, int]) -> PictureConfig:
       image_shape: (height, width, channels) of its images.
     """
     return PictureConfig(image_shape, digits=name.partition("/")[0] in _AS_MNIST)
+
+
+def is_like_mnist(name: str, image_shape: tuple[int, int, int]) -> bool:
+    """Whether what was chosen on MNIST's images fits those of a dataset too.
+
+    Args:
+      name: of the dataset, with a configuration such as `emnist/letters`.
+      image_shape: (height, width, channels) of its images.
+    """
+    return name.partition("/")[0] in _IN_ITS_PLACE and image_shape == MNIST_SHAPE

@@ -22,7 +22,7 @@ from ...base.errors import DataError, UsageError, UserError, first_line
 from ...base.files import JsonObject
 from ...base.tf import keras
 from .config import RunConfig, differences, is_ours
-from .longer import extended, is_longer
+from .longer import Reached, lengthened
 from .records import Figures, MetricsRow, TrainingRecord
 
 
@@ -43,7 +43,9 @@ class Run:
         return self.model.is_file()
 
     @contextlib.contextmanager
-    def training(self, config: RunConfig, overwrite: bool, extend: bool) -> Iterator[None]:
+    def training(
+        self, config: RunConfig, examples: int, overwrite: bool, extend: bool
+    ) -> Iterator[list[str]]:
         """Holds the folder for training `config`; makes it, or takes up what is there.
 
         A run that a `UsageError` ends before its first step gives the folder back. A shorter run
@@ -51,8 +53,12 @@ class Run:
 
         Args:
           config: of the run.
+          examples: in an epoch of it.
           overwrite: deletes the run that is there first.
           extend: admits a run that goes on with a stretched schedule.
+
+        Yields:
+          What is to be said of how a shorter run goes on.
 
         Raises:
           UsageError: another run lies there, or files that are not ours.
@@ -60,36 +66,36 @@ class Run:
         """
         with files.owned(self.workdir, "training"):
             self._refuse_foreign()
+            notes: list[str] = []
             if overwrite:
                 self._delete()
             elif self.config.exists():
-                self._take_up(config, extend)
+                notes = self._take_up(config, examples, extend)
             files.remove_leftovers(self.workdir, f"{files.TEMPORARY}*")
             files.remove_leftovers(self.checkpoints, "*_temp")
             if not self.config.exists():
                 files.write_json(self.config, config.to_config())
             try:
-                yield
+                yield notes
             except UsageError:
                 begun = self.finished or self.metrics.exists()
                 if not begun and not any(self.checkpoints.glob("*.index")):
                     self.config.unlink()  # The corrected command may use the folder.
                 raise
 
-    def _take_up(self, config: RunConfig, extend: bool) -> None:
-        """Refuses to train `config` on another run; makes a shorter one as long."""
-        there = self.load_config()
-        different = differences(there, config)
-        if not different:
-            return
-        if not is_longer(there, config):
-            raise UsageError(
-                f"{self.workdir} holds another run ({'; '.join(different)}): choose another "
-                "--workdir, or add --overwrite to delete that run"
-            )
-        longer = extended(there, config, self._saved_step(), extend, self.workdir)
+    def _take_up(self, config: RunConfig, examples: int, extend: bool) -> list[str]:
+        """Refuses to train `config` on another run; makes a shorter one as long.
+
+        Returns:
+          What is to be said of that.
+        """
+        reached = Reached(self.workdir, self._saved_step())
+        longer = lengthened(self.load_config(), config, examples, reached, extend)
+        if longer is None:
+            return []
         self.reopen()
-        files.write_json(self.config, longer.to_config())
+        files.write_json(self.config, longer.config.to_config())
+        return longer.notes
 
     def reopen(self) -> None:
         """Makes a finished run an unfinished one; its model stays, as `model-<step>.keras`.
@@ -206,7 +212,7 @@ class Run:
           UserError: there is none, or not one of ours.
         """
         if not self.config.exists():
-            raise UserError(f"{self.workdir} holds no run (no config.json): train one first")
+            raise catalog.no_run(self.workdir)
         config = files.read_json(self.config)
         try:
             return RunConfig.from_config(config if isinstance(config, dict) else {})

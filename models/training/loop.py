@@ -8,6 +8,7 @@ in the same weights as one that was not.
 import dataclasses
 import math
 import time
+from collections.abc import Sequence
 
 from ...base import progress
 from ...base.errors import UserError
@@ -25,7 +26,7 @@ from .optimizer import make_schedule
 from .options import Settings
 from .plan import Plan
 from .selection import Selection
-from .state import restore
+from .state import new_networks, restore
 from .steps import StepFigures, step_function
 
 # A graph call is to take this long, so that a signal is heard soon; it does the number of steps
@@ -50,27 +51,46 @@ class Trained:
     record: TrainingRecord
 
 
-def train(run: Run, config: RunConfig, selection: Selection, settings: Settings) -> Trained:
+def train(
+    run: Run,
+    config: RunConfig,
+    selection: Selection,
+    settings: Settings,
+    notes: Sequence[str] = (),
+) -> Trained:
     """Trains a run, whose folder the caller holds, to its end; from its last checkpoint if any.
+
+    Args:
+      notes: to be said under the header.
 
     Raises:
       Stopped: a signal came; the state is saved.
       UserError: the loss is not finite, or the data are damaged.
     """
-    return _Loop(run, config, selection, settings).train()
+    return _Loop(run, config, selection, settings, notes).train()
 
 
 class _Loop:
     """A run that is going on."""
 
-    def __init__(self, run: Run, config: RunConfig, selection: Selection, settings: Settings):
+    def __init__(
+        self,
+        run: Run,
+        config: RunConfig,
+        selection: Selection,
+        settings: Settings,
+        notes: Sequence[str],
+    ):
         self._run, self._splits = run, selection.trained_on
         self._metrics_log = MetricsLog(run, config.recipe, settings.tensorboard)
         examples = sum(split.examples for split in self._splits)
         self._plan = plan = Plan(config.recipe, settings, examples)
         strategy = local_strategy()
-        self._state = state = restore(run, config, plan, strategy)
-        say_header(config, selection, plan, state.networks.model.count_params())
+        networks = new_networks(config, strategy)
+        say_header(config, selection, plan, networks.model.count_params())
+        for note in notes:
+            progress.say(note)
+        self._state = state = restore(run, config, plan, strategy, networks)
         self._batches = run_batches(
             strategy, config, self._splits, settings.cache_dir, state.first_step
         )

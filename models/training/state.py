@@ -44,20 +44,34 @@ class State:
         self._checkpoints.save(step, self.validations.record())
 
 
-def restore(run: Run, config: RunConfig, plan: Plan, strategy: tf.distribute.Strategy) -> State:
-    """The state of a run at its last checkpoint; new weights if there is none.
+def new_networks(config: RunConfig, strategy: tf.distribute.Strategy) -> network.Networks:
+    """The networks of a run, with new weights.
 
     Raises:
-      UsageError: the network cannot take images of that size, or the weights that it is to begin
-        with.
-      UserError: all checkpoints are damaged.
+      UsageError: the network cannot take images of that size.
     """
     _require_exportable(config)
     # Keras draws the seeds of initializers and dropout from Python's generator.
     # TensorFlow's global seed is left alone: tf.data would mix it into the order.
     random.seed(config.seed)
     with strategy.scope():
-        networks = network.make(lambda: _build(config), config.recipe)
+        return network.make(lambda: _build(config), config.recipe)
+
+
+def restore(
+    run: Run,
+    config: RunConfig,
+    plan: Plan,
+    strategy: tf.distribute.Strategy,
+    networks: network.Networks,
+) -> State:
+    """The state of a run at its last checkpoint; of the new networks if there is none.
+
+    Raises:
+      UsageError: the network cannot take the weights that it is to begin with.
+      UserError: all checkpoints are damaged.
+    """
+    with strategy.scope():
         variables = networks.trained.trainable_variables
         optimizer = make_optimizer(config.recipe, plan.total_steps, plan.examples, variables)
     step = tf.Variable(tf.constant(0, tf.int64), trainable=False, name="step")

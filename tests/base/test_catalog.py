@@ -1,6 +1,7 @@
 """Runs and exports are found by their files, newest first, whatever lies beside them."""
 
 import os
+from pathlib import Path
 
 import pytest
 from stub_folders import config_of, make_export, make_run
@@ -54,6 +55,16 @@ def test_no_finished_run_names_those_that_are_there(tmp_path):
     (make_run(tmp_path / "torn") / "config.json").write_text("{")
     with pytest.raises(UserError, match=r"begun is not finished; .*torn is damaged: .*JSON"):
         catalog.newest_run(tmp_path)
+
+
+def test_a_folder_without_a_run_names_those_that_there_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"gone holds no run .*; train one first \(.* train\)"):
+        catalog.exports_of(Path("gone"))
+    make_run(tmp_path / "runs/mnist/mlp")
+    for folder in ("gone", "runs/mnist"):
+        with pytest.raises(UserError, match=f"{folder} holds no run .*are: runs/mnist/mlp$"):
+            catalog.exports_of(Path(folder))
 
 
 def test_finds_the_newest_export_of_a_run(tmp_path, capsys):

@@ -19,9 +19,9 @@ def test_with_a_constant_schedule_it_ends_as_if_it_had_been_longer(train_here, c
     assert "steps    11 of 100 images, 1 epochs\ndevice   " in said
     grown = train_here("grown", *CONSTANT, "--epochs=2")
     assert not grown.result["reused"]
-    assert (
-        "grown goes on from step 11: --epochs=2, no longer --epochs=1\n" in capsys.readouterr().err
-    )
+    said = capsys.readouterr().err
+    assert said.startswith("data ")
+    assert "/grown goes on from step 11: --epochs=2 (22 steps), no longer --epochs=1 (11" in said
     whole = train_here("whole", *CONSTANT, "--epochs=2")
     grown.assert_same_weights(whole)
     assert grown.result["validation_loss"] == whole.result["validation_loss"]
@@ -35,10 +35,14 @@ def test_a_schedule_that_depends_on_the_length_needs_the_flag(train_here, capsys
     before = train_here("run", "--epochs=1").run.model.read_bytes()
     with pytest.raises(UsageError, match=r"cosine, warm-up 0.1\) depends .* --extend goes on from"):
         train_here("run", "--epochs=2")
-    with pytest.raises(UsageError, match=r"holds another run \(recipe.epochs is 1.0 there, 0.5"):
+    with pytest.raises(UsageError, match=r"--epochs=1 \(11 steps\), and it is not made shorter"):
         train_here("run", "--epochs=0.5", "--extend")
     with pytest.raises(UsageError, match=r"holds another run \(recipe.learning_rate"):
         train_here("run", "--epochs=2", "--learning_rate=1", "--extend")
+    with pytest.raises(UsageError, match=r"--max_steps=1000 \(11 steps\), .*--max_steps=5 \(5 st"):
+        train_here("run", "--epochs=1", "--max_steps=5")
+    # Which of the limits it is that ends it makes no other run.
+    train_here("run", "--epochs=2", "--max_steps=11")
     run = train_here("run", "--epochs=1")
     assert run.result["reused"]
     assert run.run.model.read_bytes() == before
