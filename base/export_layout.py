@@ -17,6 +17,7 @@ DEFAULT_SIGNATURE = "serving_default"
 
 # In a SavedModel's folder.
 SAVED_MODEL_FILE = "saved_model.pb"
+FINGERPRINT_FILE = "fingerprint.pb"
 VARIABLES = "variables"
 ASSETS = "assets"
 # TF Serving leaves what is in it alone, but for the warm-up requests.

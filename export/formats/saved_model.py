@@ -1,12 +1,13 @@
 """A trained model to a SavedModel with the signatures of the table."""
 
+import uuid
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...base import configs, export_layout, files
-from ...base.tf import keras, tf
+from ...base.tf import tf
 from ...serving.artifacts import Outputs, SavedModel
 from ...serving.description import read_labels
 from .. import functions, signatures
@@ -41,19 +42,22 @@ def write_signatures(
 ) -> None:
     """Writes a SavedModel with these signatures; a `batch_size` of None leaves N open.
 
-    `ExportArchive` tracks the model's variables; a plain `tf.Module` around a
-    Keras 3 model does not, and what is converted from it has no weights.
+    Keras's `ExportArchive` would list the variables in another order in each process, and write
+    each of them twice.
     """
-    archive: Any = keras.export.ExportArchive()
-    archive.track(trained.model)
+    root: Any = tf.__internal__.tracking.AutoTrackable()
+    root.variables = [variable.value for variable in trained.model.variables]
+    root.trainable_variables = [variable.value for variable in trained.model.trainable_variables]
     for signature in carried:
         tensor = signature.input
         shape = tensor.sizes(trained.image_shape, len(trained.label_names), batch_size)
         spec = tf.TensorSpec(shape, tensor.dtype, name=tensor.name)
         function = FUNCTIONS[signature](trained)
-        archive.add_endpoint(signature.name, function, input_signature=[spec])
-    archive.write_out(str(folder), verbose=False)
+        setattr(root, signature.name, tf.function(function, [spec], autograph=False))
+    endpoints = {signature.name: getattr(root, signature.name) for signature in carried}
+    tf.saved_model.save(root, str(folder), endpoints)
     _name_methods(folder / export_layout.SAVED_MODEL_FILE, carried)
+    _fingerprint(folder)
 
 
 def write_description(folder: Path, trained: TrainedModel) -> None:
@@ -73,6 +77,23 @@ def _name_methods(path: Path, carried: tuple[signatures.Signature, ...]) -> None
         for signature in carried:
             graph.signature_def[signature.name].method_name = signature.method
     path.write_bytes(content.SerializeToString(deterministic=True))
+
+
+def _fingerprint(folder: Path) -> None:
+    """Renews TensorFlow's record of the files, which has other method names and a random number.
+
+    With a number made of the content, the same model gives the same bytes.
+    """
+    from tensorflow.core.protobuf import fingerprint_pb2
+    from tensorflow.python.saved_model.pywrap_saved_model import fingerprinting
+
+    content = fingerprinting.CreateFingerprintDef(str(folder))
+    fingerprint = fingerprint_pb2.FingerprintDef.FromString(content)
+    fingerprint.uuid = ""
+    words = fingerprint.SerializeToString(deterministic=True).hex()
+    fingerprint.uuid = str(uuid.uuid5(uuid.NAMESPACE_OID, words))
+    content = fingerprint.SerializeToString(deterministic=True)
+    (folder / export_layout.FINGERPRINT_FILE).write_bytes(content)
 
 
 def _open(folder: Path) -> Opened:
