@@ -88,7 +88,7 @@ def _fingerprint(folder: Path) -> None:
     from tensorflow.python.saved_model.pywrap_saved_model import fingerprinting
 
     content = fingerprinting.CreateFingerprintDef(str(folder))
-    fingerprint = fingerprint_pb2.FingerprintDef.FromString(content)
+    fingerprint: Any = fingerprint_pb2.FingerprintDef.FromString(content)
     fingerprint.uuid = ""
     words = fingerprint.SerializeToString(deterministic=True).hex()
     fingerprint.uuid = str(uuid.uuid5(uuid.NAMESPACE_OID, words))
