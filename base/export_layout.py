@@ -33,11 +33,18 @@ C_HEADER_FILE = "model_int8.h"
 ONNX_FILE = "model.onnx"
 MANIFEST = "manifest.json"
 
+# The models in a version's folder, by format; and what people call them.
+MODEL_FILES = {SAVED_MODEL: f"{SAVED_MODEL_FILE}*", TFLITE: "*.tflite", ONNX: "*.onnx"}
+TITLES = {SAVED_MODEL: "a SavedModel", TFLITE: "TFLite files", ONNX: "an ONNX file"}
+
 # In either.
 LABELS = "labels.txt"
 # How a picture file becomes the model's input: `pictures.config.PictureConfig`.
 PICTURES = "pictures.json"
 CARD = "MODEL_CARD.md"
+
+# What is written when a version is verified, and says so.
+DESCRIPTIONS = (f"{EXTRA}/{SAVED_MODEL_MANIFEST}", MANIFEST, CARD)
 
 
 def version_folder(export_dir: Path, export_format: str, name: str, version: int) -> Path:

@@ -18,6 +18,8 @@ JsonObject: TypeAlias = dict[str, Any]
 
 # How the names of temporary files begin; nobody else's do.
 TEMPORARY = ".digitline-tmp-"
+# Of a file that is digested, this many bytes are in memory at once.
+_PART_BYTES = 1 << 20
 
 
 @contextlib.contextmanager
@@ -70,7 +72,11 @@ def read_json(path: Path) -> Any:
 
 def sha256(path: Path) -> str:
     """The digest of a file's content, 64 hex digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while part := file.read(_PART_BYTES):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def sync(path: Path) -> None:

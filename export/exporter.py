@@ -40,9 +40,11 @@ def text(result: Result) -> str:
     if isinstance(result, Checked):
         return f"{len(result.checked):,} versions checked, {len(result.errors):,} files are wrong"
     if isinstance(result, RolledBack):
+        by_format = ", ".join(f"{name} {number}" for name, number in result.newest.items())
+        same = set(result.newest.values()) <= {result.version}
         return (
             f"{result.model_name}: version {result.rolled_back} is taken away, the newest is "
-            f"{result.version}"
+            f"{result.version if same else by_format}"
         )
     rows = [
         (

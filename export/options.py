@@ -126,7 +126,8 @@ class ExportOptions:
     max_corrupt_records: int = flags.max_corrupt_records(_GATE)
     keep_versions: int = flag(
         0,
-        "After the export, keep only this many versions of the model, the newest; 0 keeps all.",
+        "After the export, keep only the newest versions of the model, this many of each format; "
+        "0 keeps all.",
         group=_AFTER,
         at_least=0,
     )

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..base import catalog, export_layout, files, progress
+from ..base import catalog, export_layout, files, manifests, progress
 from ..data.pipeline import salvage
 from ..data.pipeline.records import load
 from ..models.evaluation.metrics import of_probabilities
@@ -67,6 +67,8 @@ def export(options: ExportOptions) -> Exported:
         start = time.monotonic()
         _write(options, source, formats, staged)
         written = time.monotonic()
+        folders = {name: staged / name for name in names}
+        before = {name: manifests.digests(folder) for name, folder in folders.items()}
         comparisons = tuple(
             comparison
             for export_format in formats
@@ -75,12 +77,13 @@ def export(options: ExportOptions) -> Exported:
                 artifact, staged / export_format.name, source.reference
             )
         )
-        written_to = {name: staged / name for name in names}
-        checked = sources.check(source.split, source.reference, written_to)
+        checked = sources.check(source.split, source.reference, folders)
         verified = time.monotonic()
         version = Version(source, number, options.split, comparisons, checked)
         _describe(version, formats, staged)
-        publish.publish(staged, targets)
+        described = {name: manifests.digests(folder) for name, folder in folders.items()}
+        publish.require_unchanged(folders, before, export_layout.DESCRIPTIONS)
+        publish.publish(staged, targets, described)
         deleted = []
         if options.keep_versions:
             deleted = versions.keep_newest(options.export_dir, name, options.keep_versions)

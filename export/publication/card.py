@@ -6,13 +6,12 @@ M. Mitchell et al., "Model cards for model reporting", FAT* 2019.
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...base import export_layout, files
+from ...base import export_layout, files, manifests
 from ...models.evaluation.metrics import wilson_interval
 from ..formats.artifact import Artifact
 from ..signatures import Signature
 from ..template import render
 from .manifest import Version
-from .versions import digests
 
 
 def write(version: Version, artifacts: Sequence[Artifact], folder: Path) -> None:
@@ -31,6 +30,6 @@ def write(version: Version, artifacts: Sequence[Artifact], folder: Path) -> None
         interval=wilson_interval(evaluation.correct, evaluation.examples),
         by_class=list(zip(config.label_names, evaluation.by_class(), strict=True)),
         signatures=titles,
-        files=digests(folder),
+        files=manifests.digests(folder),
     )
     files.write_text(folder / export_layout.CARD, text)

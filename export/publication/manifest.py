@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...base import configs, export_layout, files
+from ...base import configs, export_layout, files, manifests
 from ...base.files import JsonObject
 from ...data.dataset import Split
 from ...models.evaluation.metrics import Evaluation, of_probabilities
@@ -20,7 +20,6 @@ from ..formats.artifact import Artifact
 from ..gate.comparison import Comparison
 from ..gate.gate import Reference
 from ..gate.sources import CheckedFiles
-from .versions import digests
 
 _FORMAT = 1
 # Of the trained model's figures, what goes into manifests.
@@ -156,7 +155,9 @@ def write(version: Version, artifacts: tuple[Artifact, ...], folder: Path) -> No
             }
             for artifact in artifacts
         ],
-        "files": {name: dataclasses.asdict(file) for name, file in digests(folder).items()},
+        "files": {
+            name: dataclasses.asdict(file) for name, file in manifests.digests(folder).items()
+        },
     }
     files.write_json(export_layout.manifest_of(folder), content)
 

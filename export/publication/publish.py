@@ -8,11 +8,12 @@ renamed into place.
 import contextlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ...base import export_layout, files
-from ...base.errors import UserError
+from ...base import export_layout, files, manifests
+from ...base.errors import UserError, VerificationError
+from ...base.manifests import File
 
 _STAGING = ".staging"
 # Below the export folder: what was rolled back, as <format>/<model_name>/<version>.
@@ -75,24 +76,67 @@ def targets(
     return folders
 
 
-def publish(staged: Path, targets: Mapping[str, Path]) -> None:
+def require_unchanged(
+    folders: Mapping[str, Path],
+    before: Mapping[str, Mapping[str, File]],
+    added: Collection[str] = (),
+) -> None:
+    """Refuses files that are not what they were.
+
+    Args:
+      folders: to look at, by format.
+      before: the digests of their files.
+      added: files that may have come since.
+
+    Raises:
+      VerificationError: names the first that has changed.
+    """
+    for name, folder in folders.items():
+        now = manifests.digests(folder)
+        changed = {
+            file for file in {**now, **before[name]} if now.get(file) != before[name].get(file)
+        }
+        if changed := sorted(changed - set(added)):
+            file, was = changed[0], before[name].get(changed[0])
+            what = "has come" if was is None else "has changed" if file in now else "is gone"
+            raise VerificationError(
+                f"{name}: {file} {what} since it was verified (sha256 "
+                f"{was.sha256[:8] if was else 'none'} then, "
+                f"{now[file].sha256[:8] if file in now else 'none'} now): does another program "
+                "write there? nothing was published"
+            )
+
+
+def publish(
+    staged: Path, targets: Mapping[str, Path], verified: Mapping[str, Mapping[str, File]]
+) -> None:
     """Makes the verified folders `staged/<format>` appear at their places.
 
     Everything is on disk before the first rename. The SavedModel comes last:
-    it is the one that servers watch. If a rename fails, those before it are
-    taken back; a kill between two leaves a version of one format, whole and
-    verified, and the next export takes the next number.
+    it is the one that servers watch. If a rename fails, or a file is not what was
+    verified, those before it are taken back; a kill between two leaves a version of
+    one format, whole and verified, and the next export takes the next number.
+
+    Args:
+      staged: the folder of the folders.
+      targets: where they go, by format.
+      verified: the digests of their files, by format.
+
+    Raises:
+      VerificationError: a file has changed since.
     """
     for name, target in targets.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         files.sync_tree(staged / name)
+    require_unchanged({name: staged / name for name in targets}, verified)
     renamed = []
     try:
         for name in sorted(targets, key=lambda name: name == export_layout.SAVED_MODEL):
             os.rename(staged / name, targets[name])
             renamed.append(name)
             files.sync(targets[name].parent)
-    except OSError:
-        for name in renamed:
+        require_unchanged(targets, verified)
+    except (OSError, VerificationError):
+        for name in reversed(renamed):
             os.rename(targets[name], staged / name)
         raise

@@ -7,11 +7,12 @@ all. Its number is not used again.
 import dataclasses
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ...base import export_layout, files
 from ...base.errors import UserError
+from ...base.manifests import File, digests
 from .publish import ROLLED_BACK, published
 
 # In a version's folder: where its manifest is.
@@ -31,37 +32,23 @@ class Checked:
 
 @dataclasses.dataclass(frozen=True)
 class RolledBack:
-    """The version that was taken away, and the one that is the newest now."""
+    """The version that was taken away, and the one that is the newest now, also by format."""
 
     model_name: str
     rolled_back: int
     version: int
-
-
-@dataclasses.dataclass(frozen=True)
-class File:
-    """A published file."""
-
-    bytes: int
-    sha256: str
-
-
-def digests(folder: Path) -> dict[str, File]:
-    """Each file below `folder`, by its relative path."""
-    return {
-        path.relative_to(folder).as_posix(): File(path.stat().st_size, files.sha256(path))
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    newest: dict[str, int]
 
 
 def roll_back(export_dir: Path, model_name: str) -> RolledBack:
     """Takes the newest version away from where servers look; the one before answers again.
 
+    A kill leaves it in some formats; the next call takes these away.
+
     The caller holds the folder (`files.owned`).
 
     Raises:
-      UserError: there is no version before it.
+      UserError: there is no version before it, or none in one of its formats.
     """
     folders = published(export_dir, model_name)
     if len(folders) < 2:
@@ -69,7 +56,17 @@ def roll_back(export_dir: Path, model_name: str) -> RolledBack:
             f"{model_name} in {export_dir} has {len(folders)} version{'s' * (len(folders) != 1)}: "
             "nothing to roll back to"
         )
-    before, newest = sorted(folders)[-2:]
+    newest = max(folders)
+    left: dict[str, int] = {}
+    for number in sorted(folders.keys() - {newest}):
+        left.update(dict.fromkeys(_formats(folders[number]), number))
+    for export_format in _formats(folders[newest]):
+        if export_format not in left:
+            raise UserError(
+                f"version {newest} is the only one of {model_name} in {export_dir} with "
+                f"{export_layout.TITLES[export_format]}: nothing to roll back to; whoever serves "
+                "it would be left without a model"
+            )
     for folder in folders[newest]:  # The SavedModel first: it is the one that servers watch.
         away = export_dir / ROLLED_BACK / folder.relative_to(export_dir)
         away.parent.mkdir(parents=True, exist_ok=True)
@@ -77,19 +74,39 @@ def roll_back(export_dir: Path, model_name: str) -> RolledBack:
             shutil.rmtree(away)
         os.rename(folder, away)
         files.sync(folder.parent)
-    return RolledBack(model_name, newest, before)
+    by_format = {name: left[name] for name in export_layout.FORMATS if name in left}
+    return RolledBack(model_name, newest, max(folders.keys() - {newest}), by_format)
 
 
 def keep_newest(export_dir: Path, model_name: str, count: int) -> list[int]:
-    """Deletes all versions but the newest `count`; returns the deleted ones, ascending."""
+    """Deletes versions; returns them, ascending.
+
+    The newest `count` of each format are kept, with all that was published under their numbers:
+    of versions that are TFLite files only, however many, no server's SavedModel is deleted. A
+    folder without a model is left alone.
+    """
     folders = published(export_dir, model_name)
-    deleted = sorted(folders)[:-count]
-    for version in deleted:
-        for folder in folders[version]:
-            doomed = folder.with_name(f"{files.TEMPORARY}{folder.name}")  # No server takes that.
-            os.rename(folder, doomed)
-            shutil.rmtree(doomed)
+    numbers: dict[str, list[int]] = {}
+    for number in sorted(folders):
+        for export_format in _formats(folders[number]):
+            numbers.setdefault(export_format, []).append(number)
+    kept = {number for each in numbers.values() for number in each[-count:]}
+    deleted = sorted({number for each in numbers.values() for number in each} - kept)
+    for folder in (folder for version in deleted for folder in folders[version]):
+        # A name that no server takes. What a killed export left there goes too.
+        files.remove_leftovers(folder.parent, f"{files.TEMPORARY}*")
+        os.rename(folder, folder.with_name(f"{files.TEMPORARY}{folder.name}"))
+        files.remove_leftovers(folder.parent, f"{files.TEMPORARY}*")
     return deleted
+
+
+def _formats(folders: Iterable[Path]) -> list[str]:
+    """The formats of a version's folders that hold a model."""
+    return [
+        folder.parent.parent.name
+        for folder in folders
+        if any(folder.glob(export_layout.MODEL_FILES[folder.parent.parent.name]))
+    ]
 
 
 def check(folder: Path) -> Checked:

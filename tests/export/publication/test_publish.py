@@ -1,10 +1,11 @@
+import os
 import signal
 import threading
 
 import pytest
 
-from digitline.base import files
-from digitline.base.errors import UserError
+from digitline.base import files, manifests
+from digitline.base.errors import UserError, VerificationError
 from digitline.export.publication import publish, versions
 
 from support import python
@@ -28,11 +29,15 @@ def test_versions_count_up_over_all_formats(tmp_path):
 FORMATS = ("saved_model", "tflite")
 
 
+def verified(staged, targets):
+    return {name: manifests.digests(staged / name) for name in targets}
+
+
 def test_publishing_moves_whole_folders(tmp_path):
     with publish.staging(tmp_path) as staged:
         stage(staged, *FORMATS)
         targets = publish.targets(tmp_path, "m", 2, FORMATS)
-        publish.publish(staged, targets)
+        publish.publish(staged, targets, verified(staged, targets))
     assert targets == {name: tmp_path / name / "m" / "2" for name in FORMATS}
     for path in targets.values():
         assert (path / "file").read_text() == "whole"
@@ -52,8 +57,53 @@ def test_publishes_no_format_if_one_cannot_be(tmp_path):
         targets["saved_model"].mkdir(parents=True)
         (targets["saved_model"] / "in the way").touch()
         with pytest.raises(OSError, match="not empty"):
-            publish.publish(staged, targets)
+            publish.publish(staged, targets, verified(staged, targets))
     assert not targets["tflite"].exists()
+
+
+def other_content(folder):
+    (folder / "file").write_text("while")
+
+
+def one_more(folder):
+    (folder / "more").touch()
+
+
+def one_less(folder):
+    (folder / "file").unlink()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (other_content, r"file has changed since it was verified \(sha256 [0-9a-f]{8} then, "),
+        (one_more, r"more has come since .*\(sha256 none then, e3b0c442 now\)"),
+        (one_less, r"file is gone since .*, none now\): does another program write there\? noth"),
+    ],
+)
+def test_what_changes_after_the_verification_is_taken_back(
+    change, message, name, when, tmp_path, monkeypatch
+):
+    rename = os.rename
+
+    def rename_and_change(source, target):
+        rename(source, target)
+        if target == targets[name]:
+            change(target)
+
+    with publish.staging(tmp_path) as staged:
+        stage(staged, *FORMATS)
+        targets = publish.targets(tmp_path, "m", 2, FORMATS)
+        files_before = verified(staged, targets)
+        if when == "before":
+            change(staged / name)
+        else:
+            monkeypatch.setattr(os, "rename", rename_and_change)
+        with pytest.raises(VerificationError, match=f"^{name}: {message}"):
+            publish.publish(staged, targets, files_before)
+    assert not any(target.exists() for target in targets.values())
 
 
 KILLED = """
@@ -108,10 +158,13 @@ def test_a_polling_server_never_sees_an_incomplete_version(tmp_path):
             for index in range(40):
                 (folder / f"part{index}").mkdir(parents=True)
                 (folder / f"part{index}" / "file").write_bytes(bytes([number]) * 1000)
-            digests = versions.digests(folder)
+            (folder / "saved_model.pb").touch()
+            digests = manifests.digests(folder)
             manifest = {"files": {name: vars(file) for name, file in digests.items()}}
-            files.write_json(folder / "manifest.json", manifest)
-            publish.publish(staged, publish.targets(tmp_path, "m", number, ["saved_model"]))
+            (folder / "assets.extra").mkdir()
+            files.write_json(folder / "assets.extra/digitline.json", manifest)
+            targets = publish.targets(tmp_path, "m", number, ["saved_model"])
+            publish.publish(staged, targets, verified(staged, targets))
         if number % 5 == 0:
             versions.roll_back(tmp_path, "m")
     stop.set()
