@@ -8,7 +8,6 @@ from .core.inference import Target
 from .core.manager import Manager
 from .core.servable import PREDICT_METHOD, Servable
 from .flags import ServeOptions
-from .page.versions import image_shape
 from .protocol.models import State
 from .protocol.status import StatusError
 from .protocol.tensors import STRING
@@ -64,7 +63,7 @@ def _calls(options: ServeOptions, host: str, name: str, servable: Servable) -> l
                     f"curl -d @- {shlex.quote(url + ':predict')}"
                 )
                 break
-    if options.port and not options.ssl_config_file and image_shape(servable):
+    if options.port and not options.ssl_config_file and servable.image_shape:
         server = f"grpc://{host}:{options.port}"
         words = (f"--server={server}", f"--model_name={name}", "picture.png")
         calls.append(f"  {command_line('predict', *words)}")

@@ -211,7 +211,8 @@ def grpc_stub(target="127.0.0.1:0", credentials=None, typed=False):
     @guarded
     def metadata(request):
         stub.check("metadata", *model_of(request.model_spec))
-        assert list(request.metadata_field) == ["signature_def"]
+        if list(request.metadata_field) != ["signature_def"]:
+            raise RefusedError(400, f"Metadata field {request.metadata_field[0]} is not supported")
         response = get_model_metadata_pb2.GetModelMetadataResponse(model_spec=request.model_spec)
         response.metadata["signature_def"].Pack(signature_def_map())
         return response
@@ -293,7 +294,10 @@ def rest_stub(port=0, context=None):
 def rest_answer(stub, command, path, body):
     """What TF Serving answers to a request, to be written as JSON."""
     pattern = r"/v1/models/([^/:]+)(?:/(versions|labels)/([^/:]+))?(/metadata|:predict)?"
-    name, kind, number, verb = re.fullmatch(pattern, path).groups()
+    match = re.fullmatch(pattern, path)
+    if match is None:
+        raise RefusedError(400, f"Malformed request: {command} {path}")
+    name, kind, number, verb = match.groups()
     version = int(number) if kind == "versions" else None
     model = (urllib.parse.unquote(name), version, number if kind == "labels" else None)
     if verb != ":predict":

@@ -32,10 +32,11 @@ def prepare(data: Path, data_dir: Path, files: OwnFiles) -> Prepared:
         if error.option is None or error.option in _OPTIONS:
             raise
         # `train` has no such option, or one that means something else.
+        train = (f"--dataset={request.prepared_name}", f"--data_dir={data_dir}")
         raise type(error)(
             f"{error}. --{error.option} is an option of digitline prepare, so prepare the images "
             f"first: {_command_line(request, error.option)}; then: "
-            f"{command.command_line('train', '--dataset=NAME', f'--data_dir={data_dir}')}",
+            f"{command.command_line('train', *train)}",
             error.details,
         ) from error
 
@@ -57,10 +58,16 @@ def _request(data: Path, data_dir: Path, files: OwnFiles) -> Request:
 def _command_line(request: Request, option: str) -> str:
     """The same preparation with the option; its value, in capitals, is for the user to name."""
     source = "source_file" if request.source_file else "source_dir"
-    values = {
+    values: dict[str, object] = {
         "dataset": request.dataset,
         source: request.place,
-        option: option.upper(),
         "data_dir": request.data_dir,
+        option: True if isinstance(getattr(request, option), bool) else option.upper(),
     }
-    return command.command_line("prepare", *(f"--{name}={value}" for name, value in values.items()))
+    for field in dataclasses.fields(OwnFiles):  # As they were given.
+        if (value := getattr(request, field.name)) != field.default:
+            values[field.name] = value
+    return command.command_line(
+        "prepare",
+        *(f"--{name}" if value is True else f"--{name}={value}" for name, value in values.items()),
+    )

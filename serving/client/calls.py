@@ -1,18 +1,22 @@
 """One call to a server: what is sent, what is read from the answer, and what can go wrong.
 
 TF Serving's two interfaces, the modules `over_grpc` and `over_rest`, hold the same: functions
-`predict`, `status` and `metadata` that make calls, and classes `Transport` and `AsyncTransport`,
-connections to one server. The coroutines of `Transport` block the thread and never suspend.
+`predict`, `status`, `metadata` and `describe` that make calls, and classes `Transport` and
+`AsyncTransport`, connections to one server. The coroutines of `Transport` block the thread and
+never suspend.
 """
 
 import dataclasses
+import json
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from ...base import configs
 from ...base.errors import UsageError, UserError
 from ..core.servable import Signature
+from ..description import Description
 from ..protocol import messages
 
 T_co = TypeVar("T_co", covariant=True)
@@ -124,6 +128,11 @@ def explained(failure: CallError, server: str, model: ModelSpec, timeout: float)
 def signatures(stated: messages.SignatureDefMap) -> dict[str, Signature]:
     """The signatures in an answer by name."""
     return {name: Signature.from_def(stated.signature_def[name]) for name in stated.signature_def}
+
+
+def description(stated: str | bytes) -> Description:
+    """What is in an answer of digitline's own about a model."""
+    return configs.from_config(Description, json.loads(stated))
 
 
 def statuses(response: messages.GetModelStatusResponse) -> list[VersionStatus]:

@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 from ...base.errors import UsageError, UserError
 from ...base.export_layout import DEFAULT_SIGNATURE
 from ..core.servable import Signature
+from ..description import Description
 from ..protocol import tensors
 from . import images
 from .address import Tls, parse_address
@@ -29,6 +30,8 @@ Inputs = Mapping[str, object] | Sequence[object] | np.ndarray
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 # Answers after which what is known of a model's signatures may be out of date.
 _OUTDATED = ("INVALID_ARGUMENT", "FAILED_PRECONDITION", "NOT_FOUND", "INTERNAL")
+# Answers to a question that the server does not know.
+_NOT_TOLD = ("INVALID_ARGUMENT", "NOT_FOUND", "UNIMPLEMENTED")
 # What reading an answer raises that is not one of TF Serving's.
 _UNREADABLE = (
     *(ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError),
@@ -203,6 +206,22 @@ class AsyncClient:
         self._signatures[spec] = signatures
         return signatures
 
+    async def description(
+        self,
+        model: str = "default",
+        version: int | None = None,
+        label: str | None = None,
+        timeout: float | None = None,
+    ) -> Description | None:
+        """What a model's files say of it; None of a server that does not tell, as TF Serving."""
+        spec = ModelSpec(model, version, label)
+        try:
+            return await self._answer(self._interface.describe(spec), spec, timeout)
+        except ServerError as error:
+            if error.code not in _NOT_TOLD:
+                raise
+            return None
+
     async def close(self) -> None:
         """Closes the connections; the client then takes no more calls."""
         self._closed = True
@@ -312,6 +331,7 @@ class Client:
     classify_files = _blocking(AsyncClient.classify_files)
     status = _blocking(AsyncClient.status)
     metadata = _blocking(AsyncClient.metadata)
+    description = _blocking(AsyncClient.description)
     close = _blocking(AsyncClient.close)
 
     def __enter__(self) -> "Client":

@@ -8,11 +8,14 @@ from typing import Any
 import grpc
 import grpc.aio
 import numpy as np
+from google.protobuf.wrappers_pb2 import StringValue
 
 from ..core.servable import Signature
+from ..description import Description
 from ..protocol import messages, tensors
+from ..protocol.described import DESCRIPTION
 from .address import Address, Tls
-from .calls import Call, CallError, ModelSpec, VersionStatus, signatures, statuses
+from .calls import Call, CallError, ModelSpec, VersionStatus, description, signatures, statuses
 
 # Arrays carry their types with them.
 NEEDS_SIGNATURE = False
@@ -71,6 +74,14 @@ def metadata(model: ModelSpec) -> Call[dict[str, Signature]]:
     return Call(f"{_PREDICTION}/GetModelMetadata", request.SerializeToString(), _read_metadata)
 
 
+def describe(model: ModelSpec) -> Call[Description]:
+    """The call for what the files of a model say, which only `digitline serve` answers."""
+    request = messages.GetModelMetadataRequest(metadata_field=[DESCRIPTION])
+    _fill(request.model_spec, model)
+    body = request.SerializeToString()
+    return Call(f"{_PREDICTION}/GetModelMetadata", body, _read_description)
+
+
 class Transport:
     """A channel; several threads may use it at once."""
 
@@ -127,6 +138,11 @@ def _read_predict(content: bytes) -> dict[str, np.ndarray]:
 def _read_metadata(content: bytes) -> dict[str, Signature]:
     stated = messages.GetModelMetadataResponse.FromString(content).metadata["signature_def"].value
     return signatures(messages.SignatureDefMap.FromString(stated))
+
+
+def _read_description(content: bytes) -> Description:
+    stated = messages.GetModelMetadataResponse.FromString(content).metadata[DESCRIPTION].value
+    return description(StringValue.FromString(stated).value)
 
 
 def _channel(module: ModuleType, address: Address, tls: Tls) -> Any:

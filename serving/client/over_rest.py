@@ -10,12 +10,22 @@ import numpy as np
 from google.protobuf import json_format
 
 from ..core.servable import Signature, TensorInfo
+from ..description import Description
 from ..protocol import messages, tensors
+from ..protocol.described import DESCRIPTION
 from .async_http import AsyncTransport
 from .blocking_http import Transport
-from .calls import Call, ModelSpec, VersionStatus, signatures, statuses
+from .calls import Call, ModelSpec, VersionStatus, description, signatures, statuses
 
-__all__ = ["NEEDS_SIGNATURE", "AsyncTransport", "Transport", "metadata", "predict", "status"]
+__all__ = [
+    "NEEDS_SIGNATURE",
+    "AsyncTransport",
+    "Transport",
+    "describe",
+    "metadata",
+    "predict",
+    "status",
+]
 
 # JSON has no types, and an only output has no name: the signature states both.
 NEEDS_SIGNATURE = True
@@ -69,6 +79,11 @@ def metadata(model: ModelSpec) -> Call[dict[str, Signature]]:
         return signatures(json_format.ParseDict(definitions, stated, ignore_unknown_fields=True))
 
     return Call(f"{_path(model)}/metadata", None, read)
+
+
+def describe(model: ModelSpec) -> Call[Description]:
+    """The call for what the files of a model say, which only `digitline serve` answers."""
+    return Call(f"{_path(model)}/{DESCRIPTION}", None, description)
 
 
 def _path(model: ModelSpec) -> str:

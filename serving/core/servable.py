@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import grpc
 import numpy as np
 
+from ...base.export_layout import DEFAULT_SIGNATURE
 from ..protocol import messages, tensors
 from ..protocol.status import StatusError, invalid
 
@@ -111,6 +112,13 @@ class Servable:
     signature_defs: Mapping[str, messages.SignatureDef]
     run: Callable[[str, Mapping[str, np.ndarray], Sequence[str]], list[np.ndarray]]
     close: Callable[[], None]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """(height, width, channels) where it takes raw images, grey or RGB; else None."""
+        signature = self.signatures.get(DEFAULT_SIGNATURE)
+        shape = signature.image_shape if signature else None
+        return shape if shape and shape[2] in (1, 3) else None
 
     def signature(self, name: str) -> Signature:
         """One of the signatures.

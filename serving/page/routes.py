@@ -25,7 +25,6 @@ from ..protocol.status import StatusError, invalid
 from ..rest import answers
 from . import litert_js, versions
 from .guard import guarded, security_headers
-from .versions import image_shape
 
 _FOLDER = Path(__file__).parent / "web"
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript",
@@ -118,7 +117,7 @@ class _Page:
             return response
         try:
             with self._manager.lease(_target(request)) as lease:
-                shape, folder = image_shape(lease.servable), lease.folder
+                shape, folder = lease.servable.image_shape, lease.folder
         except StatusError as error:
             return answers.error(404, error.message)
         if shape is None:

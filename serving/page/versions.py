@@ -9,7 +9,6 @@ from ...base.errors import UserError
 from ...base.files import JsonObject
 from ..core.inference import Target
 from ..core.manager import Manager
-from ..core.servable import Servable
 from ..description import describe_version
 from ..protocol.models import State
 from ..protocol.status import StatusError
@@ -61,13 +60,6 @@ def models(manager: Manager) -> list[Model]:
     return [Model(name, tuple(_versions(manager, name))) for name in manager.names()]
 
 
-def image_shape(servable: Servable) -> tuple[int, int, int] | None:
-    """(height, width, channels) of a servable that takes raw images, grey or RGB; else None."""
-    signature = servable.signatures.get(export_layout.DEFAULT_SIGNATURE)
-    shape = signature.image_shape if signature else None
-    return shape if shape and shape[2] in (1, 3) else None
-
-
 def tflite_of(folder: Path) -> Path | None:
     """The TFLite file of the same network as a version, if there is one.
 
@@ -103,7 +95,7 @@ def _versions(manager: Manager, name: str) -> list[Version]:
 
 def _version(manager: Manager, target: Target) -> Version:
     with manager.lease(target) as lease:
-        shape, folder = image_shape(lease.servable), lease.folder
+        shape, folder = lease.servable.image_shape, lease.folder
         signatures = set(lease.servable.signatures)
     description, trouble = None, ""
     if shape is not None:

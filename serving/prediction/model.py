@@ -12,6 +12,8 @@ import numpy as np
 from ...base import catalog, export_layout, progress
 from ...base.catalog import ExportFolder
 from ...base.errors import UserError
+from ...base.pictures.config import PictureConfig
+from ..description import Description
 from .options import PredictOptions
 from .pictures import Picture, Wanted
 
@@ -55,18 +57,11 @@ def local(options: PredictOptions) -> Model:
     _, _, channels = classifier.image_shape
     if channels not in (1, 3):
         raise UserError(f"{classifier.path}: takes {channels} channels, neither grey nor colour")
-    config = description.pictures
-    if options.digits is not None:
-        config = dataclasses.replace(config, digits=options.digits)
-    elif description.recorded_pictures is None:
-        progress.say(
-            f"{classifier.path} does not say how its pictures were made: each is taken whole, "
-            "between margins of its border's colour (--digits finds and centres a digit)"
-        )
+    config = pictures(description, options.digits, str(classifier.path))
     said: list[str] = []
 
-    def classify(pictures: Sequence[Picture]) -> Classified:
-        outputs = classifier.run(np.stack([picture.pixels for picture in pictures]))
+    def classify(batch: Sequence[Picture]) -> Classified:
+        outputs = classifier.run(np.stack([picture.pixels for picture in batch]))
         if "probabilities" not in outputs:
             raise UserError(f"{classifier.path}: it gives {sorted(outputs)}, no probabilities")
         probabilities = outputs["probabilities"]
@@ -87,6 +82,26 @@ def local(options: PredictOptions) -> Model:
         description.threshold,
         classify,
     )
+
+
+def pictures(description: Description, digits: bool | None, model: str) -> PictureConfig:
+    """How pictures are taken; says what is not known of a model.
+
+    Args:
+      description: of the model.
+      digits: whether each holds a digit that is to be found; None to take them as they were made.
+      model: its name.
+    """
+    if description.threshold is None:
+        progress.say(f"{model} does not say when it is not sure: each answer is a class")
+    if digits is not None:
+        return dataclasses.replace(description.pictures, digits=digits)
+    if description.recorded_pictures is None:
+        progress.say(
+            f"{model} does not say how its pictures were made: each is taken whole, "
+            "between margins of its border's colour (--digits finds and centres a digit)"
+        )
+    return description.pictures
 
 
 def _opened(options: PredictOptions) -> Classifier:

@@ -1,6 +1,7 @@
 """The model that answers, behind a server: `digitline serve` or TF Serving."""
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -8,12 +9,12 @@ import numpy as np
 from ...base import progress
 from ...base.errors import UserError
 from ...base.export_layout import DEFAULT_SIGNATURE
-from ...base.pictures.config import PictureConfig
 from ..client import Classified, Client
 from ..client.images import image_shape
 from ..core.servable import CLASSIFY_METHOD, PREDICT_METHOD, Signature
+from ..description import Description
 from ..protocol.tensors import STRING
-from .model import Model
+from .model import Model, pictures
 from .options import PredictOptions
 from .pictures import Picture, Wanted
 
@@ -28,7 +29,7 @@ def on_server(options: PredictOptions, server: str) -> Iterator[Model]:
     """A model on a server.
 
     Picture files themselves go to a signature that takes them, where its graph treats them as
-    its training images. Else they become pixels here; a server does not tell how they should.
+    its training images. Else they become pixels here, as `digitline serve` tells how they should.
 
     Raises:
       UserError: the server does not answer, or the model takes something else.
@@ -49,26 +50,26 @@ def on_server(options: PredictOptions, server: str) -> Iterator[Model]:
             if not sends_files:
                 raise
             shape, pixels_to = _LOOKED_AT, name
-        config = PictureConfig(shape, fit="pad", digits=bool(options.digits))
-        if not sends_files and options.digits is None:
-            progress.say(
-                f"{shown} takes pixels and does not say how its pictures were made: each is taken "
-                "whole, between margins of its border's colour (--digits finds and centres a digit)"
-            )
+        told = client.description(*spec)
+        description = told or Description((), None, shape, None)
+        if sends_files and told is None:  # Its graph knows how.
+            description = dataclasses.replace(description, recorded_pictures=description.pictures)
+        config = pictures(description, options.digits, shown)
 
         def ask(images: np.ndarray, signature: str) -> Classified:
             return client.classify_images(images, spec[0], signature, *spec[1:])
 
-        def classify(pictures: Sequence[Picture]) -> Classified:
-            contents = [picture.content for picture in pictures if picture.content is not None]
+        def classify(batch: Sequence[Picture]) -> Classified:
+            contents = [picture.content for picture in batch if picture.content is not None]
             if contents:
                 return client.classify_files(contents, spec[0], name, *spec[1:])
-            return ask(np.stack([picture.pixels for picture in pictures]), pixels_to)
+            return ask(np.stack([picture.pixels for picture in batch]), pixels_to)
 
-        labels = _class_names(signatures, ask)
+        labels = description.labels or _class_names(signatures, ask)
         if not labels and not _names_classes(signatures.get(name)):
             progress.say(f"{shown} does not name its classes: they are shown by number")
-        yield Model(shown, Wanted(config, sends_files), labels, None, classify)
+        wanted = Wanted(config, sends_files)
+        yield Model(shown, wanted, labels, description.threshold, classify)
 
 
 def _chosen(signatures: Mapping[str, Signature], digits: bool | None) -> str:

@@ -21,6 +21,7 @@ from ...base.export_layout import DEFAULT_SIGNATURE
 from ..access_log import Observe
 from ..core import inference
 from ..core.inference import Lease, Models
+from ..protocol.described import DESCRIPTION, described
 from ..protocol.status import StatusError, invalid
 from . import answers, json_examples, json_tensors, json_text, requests
 from .limits import Budget, Effort, ElsewhereError, Hold, Limits
@@ -104,6 +105,11 @@ class _Api:
         elif call.method == "metadata":
             with self._models.lease(call.target) as lease:
                 answer = answers.metadata(lease)
+        elif call.method == DESCRIPTION:
+            with self._models.lease(call.target) as lease:
+                answer = (
+                    await asyncio.to_thread(described, lease.folder, lease.servable.image_shape)
+                ).encode()
         else:
             answer = await self._infer(request, call)
         return web.Response(body=answer, content_type="application/json")

@@ -9,16 +9,17 @@ import grpc
 from aiohttp import web
 
 from ..core.inference import Target
+from ..protocol.described import DESCRIPTION
 from ..protocol.status import StatusError, invalid
 from .limits import Hold
 
-# As in TF Serving; but a name ends before a query.
+# As in TF Serving, but for our description; and a name ends before a query.
 _VERSION = r"(?:(?:/versions/(\d+))|(?:/labels/([^/:?]+)))?"
 _PATHS = {
     method: re.compile(pattern, re.IGNORECASE | re.ASCII)
     for method, pattern in {
         "POST": rf"/v1/models/([^/:?]+){_VERSION}:(classify|regress|predict)",
-        "GET": rf"/v1/models(?:/([^/:?]+))?{_VERSION}(?:/(metadata))?",
+        "GET": rf"/v1/models(?:/([^/:?]+))?{_VERSION}(?:/(metadata|{DESCRIPTION}))?",
     }.items()
 }
 _API = re.compile(r"/v1(/|$)", re.IGNORECASE)
@@ -31,7 +32,7 @@ class Call:
     """What a path asks for.
 
     Attributes:
-      method: predict, classify, regress, status or metadata.
+      method: predict, classify, regress, status, metadata or description.
       target: which model.
     """
 

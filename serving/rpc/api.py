@@ -14,6 +14,7 @@ from typing import TypeVar
 import grpc
 import numpy as np
 from google.protobuf.message import DecodeError, Message
+from google.protobuf.wrappers_pb2 import StringValue
 
 from ...base.errors import UserError
 from ...base.export_layout import DEFAULT_SIGNATURE
@@ -23,12 +24,14 @@ from ..core.inference import Lease, Models
 from ..core.servable import CLASSIFY_METHOD, REGRESS_METHOD
 from ..flags import ServeOptions
 from ..protocol import examples, messages, models, tensors
+from ..protocol.described import DESCRIPTION, described
 from ..protocol.status import StatusError, from_exception, invalid
 from .requests import decoded, fill_spec, model_name, spec_of, target_of
 
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
 SERVICES = (PREDICTION_SERVICE, MODEL_SERVICE)
+_SIGNATURES = "signature_def"  # TF Serving's only field of a model's metadata.
 
 # Bytes of a message from which on it is read and written beside the event loop.
 _LARGE = 256 << 10
@@ -204,13 +207,17 @@ class Services(grpc.GenericRpcHandler):
         if not request.metadata_field:
             raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
         for field in request.metadata_field:
-            if field != "signature_def":
+            if field not in (_SIGNATURES, DESCRIPTION):
                 raise invalid(f"Metadata field {field} is not supported")
         response = messages.GetModelMetadataResponse()
         with self._models.lease(target_of(spec_of(request))) as lease:
             fill_spec(response.model_spec, lease)
-            signatures = models.signature_map(lease.servable.signature_defs)
-        response.metadata["signature_def"].Pack(signatures)
+            if _SIGNATURES in request.metadata_field:
+                signatures = models.signature_map(lease.servable.signature_defs)
+                response.metadata[_SIGNATURES].Pack(signatures)
+            if DESCRIPTION in request.metadata_field:
+                text = await asyncio.to_thread(described, lease.folder, lease.servable.image_shape)
+                response.metadata[DESCRIPTION].Pack(StringValue(value=text))
         return response
 
     async def _status(

@@ -7,6 +7,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import stub_server
+from served import serving
 
 from digitline.base.errors import UsageError, UserError
 from digitline.export.publication import versions
@@ -201,6 +202,46 @@ def test_a_server_that_names_its_classes(stub, pictures, test_images):
         assert prediction["labels"][0] == prediction["label"]
         assert prediction["probability"] == pytest.approx(probabilities.max())
         assert prediction["probabilities"][0] == prediction["probability"]
+
+
+def test_our_server_answers_as_its_files_do(exported, test_images, tmp_path, capfd):
+    one, two, *_ = test_images[0][..., 0]
+    sheet = 255 - np.pad(np.concatenate([one[2:-2, 2:-2], two[2:-2, 2:-2]], axis=1), 6)
+    drawn = {"one": one, "blank": one * 0 + 250, "unsure": one // 2 + two // 2, "two": sheet}
+    paths = []
+    for name, pixels in drawn.items():
+        paths.append(str(tmp_path / f"{name}.png"))
+        PIL.Image.fromarray(pixels).resize(np.multiply(pixels.shape, 4)[::-1]).save(paths[-1])
+    shutil.copytree(BOXED, tmp_path / "boxed/1")
+    rows = tmp_path / "rows.npy"
+    np.save(rows, np.stack([one, drawn["blank"]]))
+    config = tmp_path / "models.config"
+    folders = {"tflite": tmp_path / "boxed", "saved_model": exported.saved_model.parent}
+    config.write_text(
+        "model_config_list {"
+        + "".join(
+            f'config {{ name: "{name}" base_path: "{folder}" model_platform: "tensorflow" }}'
+            for name, folder in folders.items()
+        )
+        + "}"
+    )
+    local = {
+        "tflite": predicted(*paths, str(rows)),
+        "saved_model": predicted(f"--saved_model={exported.saved_model}", *paths, str(rows)),
+    }
+    answers = [one["answer"] for one in local["tflite"]["predictions"]]
+    assert answers == ["class", "blank", "not_sure", "several_digits", "class", "blank"]
+    capfd.readouterr()
+    with serving(f"--model_config_file={config}") as server:
+        for address in (f"grpc://127.0.0.1:{server.port}", f"http://127.0.0.1:{server.rest}"):
+            for name, expected in local.items():
+                result = predicted(f"--server={address}", f"--model_name={name}", *paths, str(rows))
+                assert result["threshold"] == expected["threshold"] > 0
+                for there, here in zip(result["predictions"], expected["predictions"], strict=True):
+                    for key in ("file", "answer", "class", "label"):
+                        assert there[key] == here[key]
+                    assert there["probabilities"] == pytest.approx(here["probabilities"], abs=1e-4)
+    assert "does not" not in capfd.readouterr().err
 
 
 def test_names_a_server_that_does_not_answer(stub, pictures):
