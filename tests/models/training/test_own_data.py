@@ -162,7 +162,11 @@ def test_rejects_too_few_images_to_validate_on(tmp_path):
 
 
 def test_a_table_of_files_is_prepared_with_the_folder_of_its_pictures(tmp_path):
-    table = tmp_path / "table.csv"
+    table = tmp_path / "my table.csv"
     table.write_text("file,label\n1.png,a\n2.png,b\n")
-    with pytest.raises(DataError, match=r"prepare --dataset=csv .* --source_dir=SOURCE_DIR "):
-        run(tmp_path, table)
+    said = (
+        r"prepare --dataset=csv '--source_file=.*my table.csv' .* --source_dir=SOURCE_DIR "
+        r"--image_size=9x9 --digits; then: \S+ train --dataset=my_table "
+    )
+    with pytest.raises(DataError, match=said):
+        run(tmp_path, table, "--image_size=9x9", "--digits")
