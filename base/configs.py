@@ -13,6 +13,7 @@ import os
 import types
 import typing
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from .errors import DataError
@@ -70,6 +71,8 @@ def _value(kind: Any, value: Any, name: str) -> Any:
             return tuple(map(_value, members, value, [name] * len(value)))
     elif kind is float and type(value) is int:
         return float(value)
+    elif kind is Path and isinstance(value, str):
+        return Path(value)
     elif type(value) is kind:
         return value
     raise DataError(f"{name} is {value!r}, expected {getattr(kind, '__name__', kind)}")

@@ -146,7 +146,7 @@ def _timed(of: command.Command[AnyOptions, AnyResult], *arguments: str) -> tuple
 
 
 def _verified(comparisons: "tuple[Comparison, ...]") -> str:
-    exact = [row.max_difference for row in comparisons if row.max_accuracy_change is None]
+    exact = [row.max_difference for row in comparisons if row.limits is None]
     return f"{len(comparisons)} ways in agree with the model (float32 within {max(exact):.0e})"
 
 

@@ -113,7 +113,7 @@ def run(options: FormatsOptions, seconds: float = latency.SECONDS) -> Measured:
     from ..data.pipeline.records import load
     from ..models.run.config import open_run_dataset
     from ..models.run.folder import Run
-    from .gate.comparison import reference_probabilities
+    from .gate.reference import reference_probabilities
 
     folder = Run(options.workdir or catalog.newest_run())
     config, model = folder.load()

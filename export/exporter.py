@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, TypeAlias
 
-from ..base import command, configs, export_layout, files
+from ..base import catalog, command, configs, export_layout, files
 from ..base.command_flags import flag_values, read
 from ..base.errors import UsageError
 from ..base.files import JsonObject
 from ..base.tables import table
+from .gate.verifier import Verifier
 from .options import ExportOptions
 from .publication import versions
 from .publication.versions import Checked, RolledBack
@@ -30,9 +31,11 @@ def run(options: ExportOptions) -> Result:
             raise UsageError(f"--export_dir={options.export_dir}: no such folder")
         with files.owned(options.export_dir, "exporting"):
             return versions.roll_back(options.export_dir, options.model_name or "")
-    from . import stages  # It loads TensorFlow.
+    options = dataclasses.replace(options, workdir=options.workdir or catalog.newest_run())
+    with Verifier() as verifier:  # It loads TensorFlow while this process does.
+        from . import stages
 
-    return stages.export(options)
+        return stages.export(options, verifier)
 
 
 def text(result: Result) -> str:

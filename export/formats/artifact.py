@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ...base.pictures.config import PictureConfig
 from ...serving.artifacts import Outputs
 from ..functions import TrainedModel
+from ..options import Limits
 from ..signatures import Signature
 
 
@@ -17,10 +19,12 @@ class Opened:
 
     Attributes:
       labels: that it carries, by class number.
+      pictures: its own record of how pictures become images; None where the format has none.
       run: from a signature's name and input, [N, …], to its outputs, each [N, …].
     """
 
     labels: tuple[str, ...]
+    pictures: PictureConfig | None
     run: Callable[[str, np.ndarray], Outputs]
 
 
@@ -33,8 +37,7 @@ class Artifact:
       title: as people call it.
       path: in a version's folder; empty for the folder itself.
       batch_size: that its signatures are fixed to; None where it is open.
-      max_accuracy_change: how far its accuracy may be from the model's, 0 to 1; None where its
-        probabilities must be the model's.
+      limits: how far it may be from the model; None where its probabilities must be the model's.
     """
 
     name: str
@@ -43,7 +46,7 @@ class Artifact:
     signatures: tuple[Signature, ...]
     open: Callable[[Path], Opened]
     batch_size: int | None = None
-    max_accuracy_change: float | None = None
+    limits: Limits | None = None
 
 
 @dataclasses.dataclass(frozen=True)

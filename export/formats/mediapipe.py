@@ -38,4 +38,4 @@ def open_file(path: Path) -> Opened:
         rows = [runner(images=image[np.newaxis])["probabilities"].copy() for image in values]
         return {"probabilities": np.concatenate(rows)}
 
-    return Opened(metadata.labels(path), run)
+    return Opened(metadata.labels(path), metadata.pictures(path), run)

@@ -22,6 +22,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from ...base import configs, export_layout
+from ...base.pictures.config import PictureConfig
 from ...serving.description import inside
 from .. import signatures
 from ..functions import TrainedModel
@@ -103,6 +104,12 @@ def _take_in(model: compact.Model, content: bytes) -> None:
 def labels(path: Path) -> tuple[str, ...]:
     """The label names inside a TFLite file; none where there are none."""
     return tuple((inside(path, export_layout.LABELS) or "").splitlines())
+
+
+def pictures(path: Path) -> PictureConfig | None:
+    """The record of pictures inside a TFLite file; None where there is none."""
+    words = inside(path, export_layout.PICTURES)
+    return None if words is None else configs.from_config(PictureConfig, json.loads(words))
 
 
 def _model(model: compact.Model, signature: signatures.Signature, description: str) -> _Table:

@@ -63,7 +63,7 @@ def open_file(path: Path) -> Opened:
         return dict(zip(names, session.run(names, {"images": values}), strict=True))
 
     inside = session.get_modelmeta().custom_metadata_map.get(_LABELS_KEY, "")
-    return Opened(tuple(inside.splitlines()), run)
+    return Opened(tuple(inside.splitlines()), None, run)
 
 
 def _convert(trained: TrainedModel) -> bytes:

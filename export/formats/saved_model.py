@@ -103,7 +103,7 @@ def _open(folder: Path) -> Opened:
         (name,) = model.inputs(signature)
         return model.run(signature, {name: values})
 
-    return Opened(read_labels(export_layout.labels_of(folder)), run)
+    return Opened(read_labels(export_layout.labels_of(folder)), None, run)
 
 
 ARTIFACT = Artifact(

@@ -49,7 +49,7 @@ def artifacts(options: ExportOptions) -> tuple[Artifact, ...]:
             path=variant.file,
             signatures=(published.get(signature, signature),),
             batch_size=_batch_size(variant, options),
-            max_accuracy_change=variant.max_accuracy_change,
+            limits=variant.limits,
             open=mediapipe.open_file if variant is MEDIAPIPE else _open,
         )
         for variant in options.variants
@@ -66,7 +66,7 @@ def _open(path: Path) -> Opened:
             outputs["classes"] = outputs["classes"].astype(np.int64)
         return outputs
 
-    return Opened(metadata.labels(path), run)
+    return Opened(metadata.labels(path), metadata.pictures(path), run)
 
 
 def write(

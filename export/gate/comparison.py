@@ -2,24 +2,27 @@
 
 import dataclasses
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
 from ...base.errors import VerificationError
 from ...base.files import JsonObject
-from ...base.tf import keras, tf
-from ...data.pipeline.preprocess import Preprocess
-from ...data.pipeline.records import images_at_once
 from ...serving.artifacts import Outputs
+from ..options import Limits
+from .reference import Question
 
 # Between probabilities of the artifact and of the trained model. Two runtimes
 # add up float32 in different orders; a wrong graph is off by far more.
 TOLERANCE = 1e-4
-_BATCH = 500
 # Rounding turns some images that the model is not sure of, to right as often as to wrong. The
 # difference of the two is off by more than this many of its standard deviations, the root of their
 # sum, once in a hundred times.
 _CHANCE = 2.6
+# Probabilities nearer to 0 or 1 count as this: int8 holds them in steps of 1/256.
+_LEAST = 1 / 64
+# Of the slope, those from here to as far from 1 count, and this many of its standard errors.
+_UNSURE, _ERRORS = 1 / 32, 4
 # Image indices that an error names.
 _NAMED = 10
 
@@ -30,20 +33,24 @@ class Comparison:
 
     Attributes:
       artifact: what was compared, in words.
+      images: what it was asked for, in words.
       examples: number of images.
       accuracy, reference_accuracy: of the artifact and of the trained model, 0 to 1.
       agreement: share of the images that get the same class.
       max_difference: the largest between two probabilities; infinite if one is not finite.
-      far: indices of images with a probability off by more than the tolerance.
-      wrong_class: indices of images that get another class though the model's two best
-        probabilities are further apart than the tolerance.
+      far: indices of images with a probability off by more than the tolerance; of a rounded file,
+        by more than its limit.
+      wrong_class: indices of images whose class is not the most probable one: by the artifact's
+        own probabilities, or by the model's if its two best are further apart than the tolerance.
       turned: number of images that only one of the two gets right.
-      max_accuracy_change: how far the accuracy may be off, beyond chance; None where the
-        probabilities must be the model's.
+      typical, largest, slope: see `Limits`; of the slope, also how far chance may carry it. None
+        where the probabilities must be the model's.
+      limits: None likewise.
     """
 
     artifact: str
     signature: str
+    images: str
     examples: int
     accuracy: float
     reference_accuracy: float
@@ -52,21 +59,57 @@ class Comparison:
     far: tuple[int, ...]
     wrong_class: tuple[int, ...]
     turned: int
-    max_accuracy_change: float | None = None
+    typical: float | None = None
+    largest: float | None = None
+    slope: float | None = None
+    slope_error: float | None = None
+    limits: Limits | None = None
 
     @property
     def first_images(self) -> list[int]:
         """Indices of the first images that show what is wrong."""
-        far = self.far if self.max_accuracy_change is None else ()  # Rounding moves all of them.
-        return sorted({*far, *self.wrong_class})[:_NAMED]
+        return sorted({*self.far, *self.wrong_class})[:_NAMED]
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What is beyond its limits, in words; nothing if the artifact agrees."""
+        return tuple(self._faults())
+
+    def _faults(self) -> Iterator[str]:
+        count = f"{self.examples:,} {self.images}"
+        by = f"by more than {TOLERANCE:g}" if self.limits is None else "by more than rounding does"
+        if self.far:
+            yield (
+                f"on {len(self.far):,} of {count} a probability is off {by} (at most "
+                f"{self.max_difference:.3g})"
+            )
+        if self.wrong_class:
+            yield f"{len(self.wrong_class):,} of {count} get another class"
+        if self.limits is None:
+            return
+        assert self.typical is not None
+        assert self.slope is not None
+        assert self.slope_error is not None
+        if self.typical > self.limits.typical:
+            yield (
+                f"the logits of its probabilities are off by {self.typical:.3g}, root mean square, "
+                f"at most {self.limits.typical:g} is admitted"
+            )
+        if abs(self.slope - 1) > self.limits.slope + self.slope_error:
+            yield (
+                f"its logits are {self.slope:.3g} times the model's, as if at another temperature; "
+                f"{self.limits.slope * 100:g} % more or less is admitted"
+            )
+        allowed = max(self.limits.accuracy * self.examples, _CHANCE * math.sqrt(self.turned))
+        if abs(self.accuracy - self.reference_accuracy) * self.examples > allowed + 1e-6:
+            yield (
+                f"its accuracy may be off by {self.limits.accuracy * 100:g} points and by chance; "
+                f"{self.turned:,} images are right for only one of the two"
+            )
 
     @property
     def agrees(self) -> bool:
-        if self.max_accuracy_change is None:
-            return not self.far and not self.wrong_class
-        allowed = max(self.max_accuracy_change * self.examples, _CHANCE * math.sqrt(self.turned))
-        change = abs(self.accuracy - self.reference_accuracy) * self.examples
-        return math.isfinite(self.max_difference) and change <= allowed + 1e-6
+        return not self.faults
 
     def to_json(self) -> JsonObject:
         """The figures as JSON can hold them; of the indices, the first few."""
@@ -74,49 +117,32 @@ class Comparison:
             **dataclasses.asdict(self),
             "agrees": self.agrees,
             "max_difference": min(self.max_difference, 1e30),  # JSON has no infinity.
-            "tolerance": TOLERANCE if self.max_accuracy_change is None else None,
+            "tolerance": TOLERANCE if self.limits is None else None,
             "far": len(self.far),
             "wrong_class": len(self.wrong_class),
             "first_images": self.first_images,
         }
 
 
-def reference_probabilities(
-    model: keras.Model, preprocess: Preprocess, images: np.ndarray
-) -> np.ndarray:
-    """The trained model's own probabilities of images uint8 [N, H, W, C], float32 [N, K]."""
-
-    @tf.function(reduce_retracing=True)
-    def predict(batch: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softmax(model(preprocess(batch), training=False))
-
-    step = images_at_once(preprocess.image_shape, _BATCH)
-    starts = range(0, len(images), step)
-    batches = [predict(tf.constant(images[start : start + step])) for start in starts]
-    return np.concatenate([batch.numpy() for batch in batches])
-
-
 def compare(
     artifact: str,
     signature: str,
     outputs: Outputs,
-    reference: np.ndarray,
-    labels: np.ndarray,
-    max_accuracy_change: float | None = None,
+    question: Question,
+    limits: Limits | None = None,
 ) -> Comparison:
     """Compares an artifact's outputs with the trained model's.
 
     Args:
       artifact, signature: what gave the outputs, in words.
       outputs: `probabilities` float32 [N, K] and `classes` int64 [N].
-      reference: the trained model's probabilities, float32 [N, K].
-      labels: true classes, int64 [N].
-      max_accuracy_change: how far the accuracy may be off, 0 to 1; None where the
-        probabilities must be the model's.
+      question: what was asked, and the model's answers.
+      limits: how far the artifact may be off; None where the probabilities must be the model's.
 
     Raises:
       VerificationError: an output is missing, or of another dtype or shape.
     """
+    reference, labels = question.probabilities, question.labels
     count = len(reference)
     expected = {"probabilities": ("float32", reference.shape), "classes": ("int64", (count,))}
     received = {name: (value.dtype.name, value.shape) for name, value in outputs.items()}
@@ -128,23 +154,62 @@ def compare(
     probabilities, classes = outputs["probabilities"], outputs["classes"]
     difference = np.abs(probabilities.astype(np.float64) - reference).max(axis=1)
     difference[~np.isfinite(difference)] = np.inf
-    best_two = np.partition(reference, -2, axis=1)[:, -2:]
-    clear = best_two[:, 1] - best_two[:, 0] > TOLERANCE
+    far = difference > TOLERANCE
     reference_classes = reference.argmax(axis=1)
+    known = np.clip(classes, 0, reference.shape[1] - 1)
+    own = np.take_along_axis(probabilities, known[:, np.newaxis], axis=1)[:, 0]
+    wrong = (known != classes) | (own < probabilities.max(axis=1))
+    rounded = {}
+    if limits is None:
+        best_two = np.partition(reference, -2, axis=1)[:, -2:]
+        clear = best_two[:, 1] - best_two[:, 0] > TOLERANCE
+        wrong |= clear & (classes != reference_classes)
+    else:
+        rounded, off = _rounding(probabilities, reference)
+        far = (off > limits.largest) | ~np.isfinite(difference)
     is_right, was_right = classes == labels, reference_classes == labels
     return Comparison(
         artifact=artifact,
         signature=signature,
+        images=question.name,
         examples=count,
         accuracy=float(is_right.mean()),
         agreement=float((classes == reference_classes).mean()),
         reference_accuracy=float(was_right.mean()),
         max_difference=float(difference.max()),
-        far=tuple(np.flatnonzero(difference > TOLERANCE).tolist()),
-        wrong_class=tuple(np.flatnonzero(clear & (classes != reference_classes)).tolist()),
+        far=tuple(np.flatnonzero(far).tolist()),
+        wrong_class=tuple(np.flatnonzero(wrong).tolist()),
         turned=int((is_right != was_right).sum()),
-        max_accuracy_change=max_accuracy_change,
+        **rounded,
+        limits=limits,
     )
+
+
+def _rounding(
+    probabilities: np.ndarray, reference: np.ndarray
+) -> tuple[dict[str, float], np.ndarray]:
+    """What rounding does to the logits of probabilities: figures, and each image's largest.
+
+    A logit, log(p / (1 - p)), shows small probabilities as well as large ones, and a temperature
+    as a slope.
+    """
+    expected, received = _logits(reference), _logits(probabilities)
+    off = np.abs(received - expected)
+    unsure = (reference > _UNSURE) & (reference < 1 - _UNSURE)
+    scale = float((expected[unsure] ** 2).sum())
+    typical = float(np.sqrt((off[unsure] ** 2).mean())) if unsure.any() else 0.0
+    figures = {
+        "typical": typical,
+        "largest": float(off.max()),
+        "slope": float((expected * received)[unsure].sum()) / scale if scale else 1.0,
+        "slope_error": _ERRORS * typical / math.sqrt(scale) if scale else 0.0,
+    }
+    return figures, off.max(axis=1)
+
+
+def _logits(probabilities: np.ndarray) -> np.ndarray:
+    clipped = np.clip(np.nan_to_num(probabilities.astype(np.float64)), _LEAST, 1 - _LEAST)
+    return np.log(clipped / (1 - clipped))
 
 
 def require_agreement(comparison: Comparison) -> None:
@@ -155,25 +220,15 @@ def require_agreement(comparison: Comparison) -> None:
     """
     if comparison.agrees:
         return
-    images, advice = ", ".join(map(str, comparison.first_images)), ""
-    if comparison.max_accuracy_change is None:
-        how = (
-            f"on {len(comparison.far):,} of {comparison.examples:,} images a probability is off by "
-            f"more than {TOLERANCE:g} (at most {comparison.max_difference:.3g}), "
-            f"{len(comparison.wrong_class):,} get another class (first images: {images}); "
-        )
-    else:
-        how = (
-            f"its accuracy may be off by {comparison.max_accuracy_change * 100:g} points and by "
-            f"chance; {comparison.turned:,} images are right for only one of the two, "
-            f"{len(comparison.wrong_class):,} of {comparison.examples:,} images get another class "
-            f"(first images: {images}), a probability is off by {comparison.max_difference:.3g}; "
-        )
+    advice, images = "", ""
+    if comparison.first_images:
+        images = f" (first {comparison.images}: {', '.join(map(str, comparison.first_images))})"
+    if comparison.limits is not None:
         advice = "; train the network for longer, or leave the file out of --tflite_variants"
     raise VerificationError(
-        f"{comparison.artifact}, {comparison.signature}: disagrees with the trained model: {how}"
-        f"accuracy {comparison.accuracy:.2%}, the model's is {comparison.reference_accuracy:.2%}; "
-        f"nothing was published{advice}",
+        f"{comparison.artifact}, {comparison.signature}: disagrees with the trained model: "
+        f"{'; '.join(comparison.faults)}{images}; accuracy {comparison.accuracy:.2%}, the model's "
+        f"is {comparison.reference_accuracy:.2%}; nothing was published{advice}",
         details={"verification": comparison.to_json()},
     )
 

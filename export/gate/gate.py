@@ -1,57 +1,133 @@
-"""Compares every signature of every artifact with the trained model, on every image of a split."""
+"""The table of claims: what must hold of an artifact, and who checks it.
+
+Each check reads the bytes that are to be published, in a process that shares nothing with the one
+that wrote them (`verifier`), and holds them against the trained model, the dataset and the
+signature table.
+"""
 
 import dataclasses
-import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import numpy as np
-
 from ...base import export_layout, progress
-from ...base.errors import UserError, VerificationError
-from ...data.pipeline.records import images_at_once
+from ...base.errors import UserError, VerificationError, first_line
 from ...serving.artifacts import open_saved_model
-from ...serving.description import read_labels
-from ..formats.artifact import Artifact, Opened
-from ..functions import TrainedModel
-from .comparison import Comparison, compare, reference_probabilities, require_agreement
-from .entries import ENTRIES, as_seen
-
-# At most so many images in a call of an artifact.
-_BATCH = 250
+from ..formats.artifact import Artifact
+from . import contents, description, layers, odd_files
+from .calls import ask
+from .comparison import Comparison, compare, require_agreement
+from .reference import Reference
+from .staged import Staged
 
 
 @dataclasses.dataclass(frozen=True)
-class Reference:
-    """The model that artifacts are made from, and what they are compared on.
+class Claim:
+    """Something that must hold.
 
     Attributes:
-      images: uint8 [N, H, W, C].
-      labels: true classes, int64 [N].
+      formats: of which artifacts.
+      text: as people read it.
+      check: raises a `VerificationError` where it does not hold; gives the comparisons that it
+        made.
     """
 
-    trained: TrainedModel
-    images: np.ndarray
-    labels: np.ndarray
+    formats: tuple[str, ...]
+    text: str
+    check: Callable[[Staged, Reference], tuple[Comparison, ...] | None]
 
-    @functools.cached_property
-    def probabilities(self) -> np.ndarray:
-        """The trained model's own, float32 [N, K]."""
-        return self._probabilities(self.images)
 
-    @property
-    def accuracy(self) -> float:
-        """The trained model's, 0 to 1."""
-        return float((self.probabilities.argmax(axis=1) == self.labels).mean())
+_READERS: Mapping[str, Callable[[Path], dict[str, contents.Found]]] = {
+    export_layout.SAVED_MODEL: contents.of_saved_model,
+    export_layout.TFLITE: contents.of_tflite,
+    export_layout.ONNX: contents.of_onnx,
+}
 
-    def probabilities_of(self, signature: str) -> np.ndarray:
-        """The trained model's for the images as a signature must show them to it."""
-        seen = as_seen(signature, self.images, self.trained)
-        same = np.array_equal(seen, self.images)
-        return self.probabilities if same else self._probabilities(seen)
 
-    def _probabilities(self, images: np.ndarray) -> np.ndarray:
-        return reference_probabilities(self.trained.model, self.trained.preprocess, images)
+def _format(artifact: Artifact) -> str:
+    return artifact.name.partition("_")[0] if artifact.name.startswith("tflite") else artifact.name
+
+
+def _signatures(staged: Staged, reference: Reference) -> None:
+    found = _READERS[_format(staged.artifact)](staged.path)
+    contents.require_signatures(staged.artifact, found, reference.trained)
+
+
+def _answers(staged: Staged, reference: Reference) -> tuple[Comparison, ...]:
+    """Gives the comparisons on the split, one for each signature."""
+    artifact, made = staged.artifact, []
+    for signature in artifact.signatures:
+        for question in reference.questions:
+            outputs = ask(staged.opened, signature.name, question.images, reference.trained)
+            seen = dataclasses.replace(
+                question, probabilities=reference.seen(signature.name, question)
+            )
+            comparison = compare(artifact.title, signature.name, outputs, seen, artifact.limits)
+            require_agreement(comparison)
+            if question is reference.split:
+                made.append(comparison)
+    return tuple(made)
+
+
+_ALL, _SAVED_MODEL = export_layout.FORMATS, (export_layout.SAVED_MODEL,)
+CLAIMS = (
+    Claim(
+        _ALL,
+        "Its labels and its record of pictures are the dataset's, inside it and beside it.",
+        description.require,
+    ),
+    Claim(
+        _ALL,
+        "Its signatures, their inputs, outputs, dtypes, shapes and methods are those of the table; "
+        "nothing in its graph keeps state, draws numbers or reads files.",
+        _signatures,
+    ),
+    Claim(
+        _ALL,
+        "Each signature gives the model's probabilities and classes, for every image of the split "
+        "and for awkward ones, for 1, 2, 3 and hundreds at once, and again later.",
+        _answers,
+    ),
+    Claim(
+        _SAVED_MODEL,
+        "`activations` gives every layer of the trained model.",
+        lambda staged, reference: layers.require(staged.opened, reference),
+    ),
+    Claim(
+        _SAVED_MODEL,
+        "`predict_bytes` gives what `digitline predict` does, for picture files of every format, "
+        "depth, size and polarity, turned and transparent ones too.",
+        lambda staged, reference: odd_files.require_predict_bytes(staged.opened, reference),
+    ),
+    Claim(
+        _SAVED_MODEL,
+        "`classify` takes raw bytes and picture files in one request, and reads no label.",
+        lambda staged, reference: odd_files.require_classify(staged.opened, reference),
+    ),
+)
+
+
+def check(artifact: Artifact, folder: Path, reference: Reference) -> tuple[Comparison, ...]:
+    """Checks every claim that is made of an artifact.
+
+    Raises:
+      VerificationError: one does not hold; names the artifact and what is wrong.
+    """
+    count = len(reference.split.images)
+    progress.say(f"comparing {artifact.title} with the trained model on {count:,} images")
+    made: tuple[Comparison, ...] = ()
+    try:
+        staged = Staged(artifact, folder, artifact.open(folder / artifact.path))
+        for claim in CLAIMS:
+            if _format(artifact) in claim.formats:
+                made += claim.check(staged, reference) or ()
+    except VerificationError:
+        raise
+    except Exception as error:  # Whatever a runtime raises on what it cannot run.
+        text = str(error) if isinstance(error, UserError) else first_line(error)
+        raise VerificationError(
+            f"{artifact.title}: it cannot be checked: {text}; nothing was published"
+        ) from error
+    return made
 
 
 def require_accuracy(reference: Reference, min_accuracy: float) -> None:
@@ -60,10 +136,11 @@ def require_accuracy(reference: Reference, min_accuracy: float) -> None:
     Raises:
       VerificationError: it is.
     """
-    if reference.accuracy < min_accuracy:
+    accuracy, count = reference.split.accuracy, len(reference.split.labels)
+    if accuracy < min_accuracy:
         raise VerificationError(
-            f"the model's accuracy is {reference.accuracy:.2%} on {len(reference.labels):,} "
-            f"images, below --min_accuracy={min_accuracy:g}; nothing was published"
+            f"the model's accuracy is {accuracy:.2%} on {count:,} images, below "
+            f"--min_accuracy={min_accuracy:g}; nothing was published"
         )
 
 
@@ -77,63 +154,12 @@ def require_better(reference: Reference, folder: Path) -> None:
     if not folder.is_dir():
         raise UserError(f"--must_beat: there is no version {folder}")
     published = open_saved_model(folder)
-    trained = reference.trained
+    trained, split = reference.trained, reference.split
     if (published.image_shape, published.labels) != (trained.image_shape, trained.label_names):
         raise UserError(f"--must_beat: {folder} takes other images, or has other labels")
-    accuracy = float((published.run(reference.images)["classes"] == reference.labels).mean())
-    if reference.accuracy < accuracy:
+    accuracy = float((published.run(split.images)["classes"] == split.labels).mean())
+    if split.accuracy < accuracy:
         raise VerificationError(
-            f"the model's accuracy is {reference.accuracy:.2%} on {len(reference.labels):,} "
-            f"images, that of {folder} {accuracy:.2%}; nothing was published"
+            f"the model's accuracy is {split.accuracy:.2%} on {len(split.labels):,} images, that "
+            f"of {folder} {accuracy:.2%}; nothing was published"
         )
-
-
-def comparisons(artifact: Artifact, folder: Path, reference: Reference) -> Iterator[Comparison]:
-    """Compares an artifact through each signature, loaded from nothing but the version's folder.
-
-    Raises:
-      VerificationError: one disagrees.
-    """
-    count = len(reference.labels)
-    progress.say(f"comparing {artifact.title} with the trained model on {count:,} images")
-    opened = artifact.open(folder / artifact.path)
-    names = reference.trained.label_names
-    _require_labels(artifact, opened, read_labels(export_layout.labels_of(folder)), names)
-    for signature in artifact.signatures:
-        entry = ENTRIES[signature.name]
-        batches = []
-        step = images_at_once(reference.trained.image_shape, _BATCH)
-        for start in range(0, count, step):
-            images = reference.images[start : start + step]
-            outputs = opened.run(signature.name, entry.encode(images, reference.trained))
-            batches.append(entry.decode(outputs, names))
-        comparison = compare(
-            artifact.title,
-            signature.name,
-            {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]},
-            reference.probabilities_of(signature.name),
-            reference.labels,
-            artifact.max_accuracy_change,
-        )
-        require_agreement(comparison)
-        yield comparison
-
-
-def _require_labels(
-    artifact: Artifact, opened: Opened, beside: tuple[str, ...], expected: tuple[str, ...]
-) -> None:
-    """Refuses labels, in the artifact or in the file beside it, that are not the dataset's."""
-    if opened.labels != beside:
-        raise VerificationError(
-            f"{artifact.path}: its labels are {_named(opened.labels)} inside, {_named(beside)} in "
-            f"{export_layout.LABELS}; nothing was published"
-        )
-    if opened.labels != expected:
-        raise VerificationError(
-            f"{artifact.title}: its labels are {_named(opened.labels)}, the dataset's are "
-            f"{_named(expected)}; nothing was published"
-        )
-
-
-def _named(labels: tuple[str, ...]) -> str:
-    return ", ".join(labels) or "none"

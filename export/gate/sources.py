@@ -27,7 +27,7 @@ from ..formats.artifact import Opened
 from ..functions import TrainedModel
 from ..signatures import PREDICT_BYTES
 from .comparison import TOLERANCE
-from .gate import Reference
+from .reference import Reference
 
 # Files that are looked at; in a call; named in the manifest.
 _FILES, _BATCH, _NAMED = 500, 16, 10
@@ -126,7 +126,7 @@ def _predict(
         for batch in _batches(files):
             images = list(pool.map(load, [file.path for file in batch]))
             for file, image in zip(batch, images, strict=True):
-                if not np.array_equal(image, reference.images[file.index]):
+                if not np.array_equal(image, reference.split.images[file.index]):
                     raise VerificationError(
                         f"{file.path}: its pixels are not those that the dataset holds: it was "
                         "made by another version; prepare it again with --overwrite; nothing was "
@@ -135,7 +135,7 @@ def _predict(
             for classifier in classifiers:
                 classes = classifier.run(np.stack(images))["classes"]
                 how = f"digitline predict with {classifier.path.name}"
-                _require_classes(batch, classes, reference.probabilities, reference, how)
+                _require_classes(batch, classes, reference.split.probabilities, reference, how)
 
 
 def _predict_bytes(
@@ -145,7 +145,7 @@ def _predict_bytes(
     # A digit that was found is light on black already.
     is_digit = reference.trained.pictures.digits
     name = PREDICT_BYTES.name
-    expected = reference.probabilities if is_digit else reference.probabilities_of(name)
+    expected = reference.split.probabilities if is_digit else reference.seen(name, reference.split)
     refused: list[SourceFile] = []
 
     def run(batch: Sequence[SourceFile]) -> None:

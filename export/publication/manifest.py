@@ -5,21 +5,18 @@ It also states below which probability an answer is rather "not sure" (`Certaint
 
 import dataclasses
 import datetime
-import functools
 from pathlib import Path
 
 import numpy as np
 
 from ...base import configs, export_layout, files, manifests
 from ...base.files import JsonObject
-from ...data.dataset import Split
-from ...models.evaluation.metrics import Evaluation, of_probabilities
-from ...models.run.config import RunConfig
+from ...models.evaluation.metrics import Evaluation
 from .. import signatures
 from ..formats.artifact import Artifact
 from ..gate.comparison import Comparison
-from ..gate.gate import Reference
 from ..gate.sources import CheckedFiles
+from ..source import Source
 
 _FORMAT = 1
 # Of the trained model's figures, what goes into manifests.
@@ -61,24 +58,11 @@ class Certainty:
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
-    """What is exported.
+class Answers:
+    """How the trained model does on --split, and on the run's validation split."""
 
-    Attributes:
-      config: of the run.
-      run: the content of the run's `config.json`, with what it says of its environment.
-      reference: the model, and the images of --split.
-      split: that its images are of.
-      certainty: chosen on the run's validation split.
-      calibration: uint8 [n, H, W, C], of the training split; None without an int8 file.
-    """
-
-    config: RunConfig
-    run: JsonObject
-    reference: Reference
-    split: Split
-    certainty: Certainty
-    calibration: np.ndarray | None
+    compared: Evaluation
+    validation: Evaluation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,14 +71,14 @@ class Version:
 
     Attributes:
       number: under which it is published.
-      split: that the model was evaluated and the artifacts were compared on.
+      comparisons: of each artifact with the trained model.
       source_files: that were classified; None where it is not known which there were.
       created: the time in UTC, in ISO 8601.
     """
 
     source: Source
+    answers: Answers
     number: int
-    split: str
     comparisons: tuple[Comparison, ...]
     source_files: CheckedFiles | None
     created: str = dataclasses.field(
@@ -103,10 +87,20 @@ class Version:
         )
     )
 
-    @functools.cached_property
+    @property
     def evaluation(self) -> Evaluation:
-        """Of the trained model."""
-        return of_probabilities(self.source.reference.labels, self.source.reference.probabilities)
+        """Of the trained model on --split."""
+        return self.answers.compared
+
+    @property
+    def split(self) -> str:
+        """That the model was evaluated and the artifacts were compared on."""
+        return self.source.compared.split.name
+
+    @property
+    def certainty(self) -> Certainty:
+        split = self.source.config.dataset.validation_split
+        return Certainty.of(self.answers.validation, split)
 
     def to_json(self) -> JsonObject:
         """As it is in the manifests of all formats."""
@@ -114,13 +108,13 @@ class Version:
         figures = self.evaluation.figures().to_config()
         return {
             "format": _FORMAT,
-            "model_name": self.source.reference.trained.name,
+            "model_name": self.source.trained.name,
             "version": self.number,
             "created": self.created,
             "labels": self.source.config.label_names,
             "pictures": configs.to_config(self.source.config.pictures),
             "figures": {name: figures[name] for name in _FIGURES},
-            "certainty": configs.to_config(self.source.certainty),
+            "certainty": configs.to_config(self.certainty),
             "verified_on": {
                 "split": self.split,
                 "comparisons": [comparison.to_json() for comparison in self.comparisons],
@@ -128,7 +122,7 @@ class Version:
             },
             "made": {
                 "split": self.split,
-                "dark_on_light": self.source.reference.trained.dark_on_light,
+                "dark_on_light": self.source.trained.dark_on_light,
                 "calibration": calibration is not None
                 and {"images": len(calibration), "of": dataset.train_split},
             },
@@ -166,7 +160,7 @@ def _described(
     signature: signatures.Signature, batch_size: int | None, source: Source
 ) -> JsonObject:
     """A signature's tensors; null in a shape where the batch size is open."""
-    trained = source.reference.trained
+    trained = source.trained
     image_shape, classes = trained.image_shape, len(trained.label_names)
 
     def described(tensors: tuple[signatures.Tensor, ...]) -> JsonObject:

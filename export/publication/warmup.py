@@ -13,7 +13,7 @@ from ...base import export_layout
 from ...base.tf import tf
 from .. import signatures
 from ..functions import TrainedModel
-from ..gate.entries import ENTRIES
+from ..gate.calls import CALLS
 
 
 def write(trained: TrainedModel, image: np.ndarray, folder: Path) -> None:
@@ -23,7 +23,7 @@ def write(trained: TrainedModel, image: np.ndarray, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(folder / export_layout.WARMUP_FILE)) as writer:
         for signature in signatures.SAVED_MODEL:
-            values = ENTRIES[signature.name].encode(image[np.newaxis], trained)
+            values = CALLS[signature.name].encode(image[np.newaxis], trained)
             log = log_messages.PredictionLog()
             is_classify = signature.method == signatures.CLASSIFY_METHOD
             part = log.classify_log if is_classify else log.predict_log

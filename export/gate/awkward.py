@@ -1,0 +1,113 @@
+"""Images that no split holds, and picture files of all kinds: what people send all the same."""
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import PIL.Image
+
+# Of the generator of noise and pairs: the same images for the same split.
+_SEED = 0
+# Blends of two images each, of which a model is less sure than of either; images of noise; images
+# of each split that are inverted.
+_BLENDS, _NOISE, _INVERTED = 192, 8, 8
+# EXIF's number of how a picture is turned.
+_ORIENTATION = 0x0112
+
+
+def images(split: np.ndarray, more: np.ndarray) -> np.ndarray:
+    """Awkward images: black, white, single pixels, edges, ramps, noise, inverted, blended.
+
+    The blends come last. They are what shows whether a quantized file's probabilities are the
+    model's: of the images of a split a good model is so sure that most probabilities are 0 or 1.
+
+    Args:
+      split: uint8 [N, H, W, C], that artifacts are compared on.
+      more: uint8 [n, H, W, C], of another split.
+    """
+    shape = split.shape[1:]
+    generator = np.random.default_rng(_SEED)
+    drawn = np.stack(list(_drawn(*shape)))
+    noise = generator.integers(0, 256, (_NOISE, *shape), np.uint8)
+    pool = np.concatenate([split[: _BLENDS * 2], more[: _BLENDS * 2]])
+    inverted = 255 - pool[:_INVERTED]
+    one, other = generator.integers(0, len(pool), (2, _BLENDS))
+    blends = (pool[one].astype(np.uint16) + pool[other]) // 2
+    return np.concatenate([drawn, noise, inverted, blends.astype(np.uint8)])
+
+
+def _drawn(height: int, width: int, channels: int) -> Iterator[np.ndarray]:
+    shape = height, width, channels
+    for level in (0, 1, 127, 128, 254, 255):
+        yield np.full(shape, level, np.uint8)
+    middle = height // 2, width // 2
+    for row, column in ((0, 0), (0, -1), (-1, 0), (-1, -1), middle):
+        for ground, level in ((0, 255), (255, 0)):
+            image = np.full(shape, ground, np.uint8)
+            image[row, column] = level
+            yield image
+    for channel in range(channels if channels > 1 else 0):
+        image = np.zeros(shape, np.uint8)
+        image[..., channel] = 255
+        yield image
+    rows, columns, _ = np.indices(shape)
+    yield ((rows + columns) % 2 * 255).astype(np.uint8)
+    yield (rows * 255 // max(height - 1, 1)).astype(np.uint8)
+    yield (columns * 255 // max(width - 1, 1)).astype(np.uint8)
+
+
+def picture_files(split: np.ndarray) -> dict[str, bytes]:
+    """Picture files by what is awkward about each.
+
+    Made of an image of the split and of a drawn scene: formats, depths, transparency, palettes,
+    sizes, EXIF's turns, dark on light and light on dark.
+
+    Args:
+      split: uint8 [N, H, W, C].
+    """
+    grey = split[0].mean(axis=-1).astype(np.uint8)
+    height, width = grey.shape
+    files = {}
+    for ground, levels in (("light on dark", grey), ("dark on light", 255 - grey)):
+        ink, large = PIL.Image.fromarray(levels), _scene(levels)
+        scene = PIL.Image.fromarray(large)
+        for name, picture in (("", ink.convert("RGB")), ("larger ", scene)):
+            files[f"{name}PNG, {ground}"] = _file(picture, "PNG")
+            files[f"{name}grey PNG, {ground}"] = _file(picture.convert("L"), "PNG")
+            files[f"{name}JPEG, {ground}"] = _file(picture, "JPEG", quality=90)
+            files[f"{name}WebP, {ground}"] = _file(picture, "WEBP", lossless=True)
+            files[f"{name}BMP, {ground}"] = _file(picture, "BMP")
+            files[f"{name}GIF, {ground}"] = _file(picture.convert("L"), "GIF")
+        files[f"grey JPEG, {ground}"] = _file(scene.convert("L"), "JPEG", quality=90)
+        files[f"PNG with a palette, {ground}"] = _file(scene.convert("P"), "PNG")
+        deep = PIL.Image.fromarray(large.mean(axis=2).astype(np.uint16) * 257)
+        files[f"PNG of 16 bits, {ground}"] = _file(deep, "PNG")
+        opacity = np.where(large.mean(axis=2) > 127, 255, 40).astype(np.uint8)
+        clear = PIL.Image.fromarray(np.dstack([large, opacity]))
+        files[f"transparent PNG, {ground}"] = _file(clear, "PNG")
+        for turn in range(2, 9):
+            exif = PIL.Image.Exif()
+            exif[_ORIENTATION] = turn
+            files[f"JPEG turned by {turn}, {ground}"] = _file(scene, "JPEG", exif=exif)
+    ink = PIL.Image.fromarray(grey).convert("RGB")
+    for name, size in (("one pixel", (1, 1)), ("a row", (9, 1)), ("tall", (width, 7 * height))):
+        files[f"PNG, {name}"] = _file(ink.resize(size), "PNG")
+    return files
+
+
+def _scene(levels: np.ndarray) -> np.ndarray:
+    """A larger picture in colour, uint8 [h, w, 3], with levels [H, W] on it off its middle."""
+    height, width = levels.shape
+    top, left = height // 5, width // 3
+    scene = np.full((2 * height + 9, 3 * width + 5, 3), levels[0, 0], np.uint8)
+    for channel, strength in enumerate((1.0, 0.9, 0.75)):
+        scene[..., channel] = (scene[..., channel] * strength).astype(np.uint8)
+        scene[top : top + height, left : left + width, channel] = levels * strength
+    return scene
+
+
+def _file(picture: PIL.Image.Image, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()

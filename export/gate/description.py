@@ -1,0 +1,42 @@
+"""What an artifact says of itself: labels and record of pictures, inside it and beside it."""
+
+from ...base import configs, export_layout, files
+from ...base.errors import VerificationError
+from ...base.pictures.config import PictureConfig
+from ...serving.description import read_labels
+from .reference import Reference
+from .staged import Staged
+
+
+def require(staged: Staged, reference: Reference) -> None:
+    """Refuses labels, or a record of pictures, that are not the dataset's.
+
+    Raises:
+      VerificationError: names the artifact and both sides.
+    """
+    artifact, trained = staged.artifact, reference.trained
+    inside, beside = staged.opened.labels, read_labels(export_layout.labels_of(staged.folder))
+    if inside != beside:
+        raise VerificationError(
+            f"{artifact.path}: its labels are {_named(inside)} inside, {_named(beside)} in "
+            f"{export_layout.LABELS}; nothing was published"
+        )
+    if inside != trained.label_names:
+        raise VerificationError(
+            f"{artifact.title}: its labels are {_named(inside)}, the dataset's are "
+            f"{_named(trained.label_names)}; nothing was published"
+        )
+    path = export_layout.pictures_of(staged.folder)
+    for where, pictures in (
+        ("inside it", staged.opened.pictures),
+        (path.name, configs.from_config(PictureConfig, files.read_json(path))),
+    ):
+        if pictures is not None and pictures != trained.pictures:
+            raise VerificationError(
+                f"{artifact.title}: by its record of pictures, {where}, it takes pictures by "
+                f"{pictures}, the dataset by {trained.pictures}; nothing was published"
+            )
+
+
+def _named(labels: tuple[str, ...]) -> str:
+    return ", ".join(labels) or "none"

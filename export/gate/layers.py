@@ -1,0 +1,71 @@
+"""The signature `activations`: every layer of the trained model, and nothing else."""
+
+import re
+
+import numpy as np
+
+from ...base.errors import VerificationError
+from ...base.tf import keras, tf
+from ..formats.artifact import Opened
+from ..signatures import ACTIVATIONS
+from .reference import Reference
+
+# Images that are asked for; how far an output may be off, as a part of the largest of its layer.
+_IMAGES, _TOLERANCE = 24, 1e-4
+# Layers that count as part of the one before, and those that give on what they get.
+_ADDED = ("BatchNormalization", "ReLU", "Activation")
+_SILENT = ("InputLayer", "Dropout", "Flatten")
+
+
+def require(opened: Opened, reference: Reference) -> None:
+    """Compares each layer's output on some images, of the split and awkward ones.
+
+    Raises:
+      VerificationError: names the layer, the image and by how much it is off.
+    """
+    model, preprocess = reference.trained.model, reference.trained.preprocess
+    layers = visible_layers(model)
+    images = np.concatenate([each.images[:_IMAGES] for each in reference.questions])
+    outputs = opened.run(ACTIVATIONS.name, images)
+    where = f"SavedModel, {ACTIVATIONS.name}"
+    names = sorted(outputs)
+    expected = [re.sub(r"\W|_\d+$", "", name) for name, _ in layers]
+    found = [re.sub(r"^\d+_", "", name) for name in names]
+    fits = [name.startswith(layer) for name, layer in zip(found, expected, strict=False)]
+    if len(found) != len(expected) or not all(fits):
+        raise VerificationError(
+            f"{where}: its outputs are {', '.join(names)}, the network's layers "
+            f"{', '.join(expected)}; nothing was published"
+        )
+    network = keras.Model(model.inputs, [layer.output for _, layer in layers])
+    values = network(preprocess(tf.constant(images)), training=False)
+    for name, value in zip(names, values if len(layers) > 1 else [values], strict=True):
+        _require_equal(f"{where}, {name}", outputs[name], np.asarray(value))
+
+
+def visible_layers(model: keras.Model) -> list[tuple[str, keras.Layer]]:
+    """The layers as people count them: the name, and the Keras layer that finishes the output."""
+    layers: list[tuple[str, keras.Layer]] = []
+    for layer in model.layers:
+        kind = type(layer).__name__
+        if kind in _ADDED and layers:
+            layers[-1] = layers[-1][0], layer
+        elif kind not in _SILENT:
+            layers.append((layer.name, layer))
+    return layers
+
+
+def _require_equal(where: str, found: np.ndarray, expected: np.ndarray) -> None:
+    if (found.dtype, found.shape) != (expected.dtype, expected.shape):
+        raise VerificationError(
+            f"{where}: gives {found.dtype} {list(found.shape)}, the layer {expected.dtype} "
+            f"{list(expected.shape)}; nothing was published"
+        )
+    off = np.abs(found - expected).reshape(len(found), -1).max(axis=1)
+    off[~np.isfinite(off)] = np.inf
+    worst = int(off.argmax())
+    if off[worst] > _TOLERANCE * max(1.0, float(np.abs(expected).max())):
+        raise VerificationError(
+            f"{where}: is off by {off[worst]:.3g} on image {worst} from the layer of the trained "
+            f"model, whose largest value is {np.abs(expected).max():.3g}; nothing was published"
+        )

@@ -1,0 +1,62 @@
+"""What the exporting process asks the verifying one, and what comes back."""
+
+import dataclasses
+from pathlib import Path
+from typing import TypeAlias
+
+from ..options import ExportOptions
+from .comparison import Comparison
+from .sources import CheckedFiles
+
+
+@dataclasses.dataclass(frozen=True)
+class Begin:
+    """The first question: load the run, ask the model, write its answers into a file.
+
+    Attributes:
+      answers: where to: an npz file of `compared` and `validation`, float32 [N, K] each.
+      beat: the published version that must not be better; None if none is named.
+    """
+
+    options: ExportOptions
+    answers: Path
+    beat: Path | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Ready:
+    """The model is good enough to be exported; its answers are written."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """Check every claim of each artifact of a format, in the version's folder."""
+
+    format: str
+    folder: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """The claims hold."""
+
+    comparisons: tuple[Comparison, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckSources:
+    """Classify the files that the split was made of, by each format below the folder."""
+
+    folder: Path
+    formats: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Classified:
+    """They get their images' classes; None where it is not known which files they were."""
+
+    files: CheckedFiles | None
+
+
+Question: TypeAlias = Begin | Check | CheckSources
+QUESTIONS = {kind.__name__: kind for kind in (Begin, Check, CheckSources)}

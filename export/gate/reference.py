@@ -1,0 +1,101 @@
+"""The trained model's own answers: what every artifact is held against."""
+
+import dataclasses
+
+import numpy as np
+
+from ...base.tf import keras, tf
+from ...data.pipeline.preprocess import Preprocess
+from ...data.pipeline.records import images_at_once
+from ..functions import TrainedModel
+from . import awkward
+from .calls import as_seen
+
+_BATCH = 500
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """Images that an artifact is asked for, and what the trained model answers.
+
+    Attributes:
+      name: of the images, in words.
+      images: uint8 [N, H, W, C].
+      labels: true classes, int64 [N]; of images that have none, the model's own answers.
+      probabilities: the trained model's, float32 [N, K].
+    """
+
+    name: str
+    images: np.ndarray
+    labels: np.ndarray
+    probabilities: np.ndarray
+
+    @property
+    def accuracy(self) -> float:
+        """The trained model's, 0 to 1."""
+        return float((self.probabilities.argmax(axis=1) == self.labels).mean())
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """The model that artifacts are made from, and what they are asked.
+
+    Attributes:
+      split: its images, labels and the model's answers.
+      awkward: images that no split holds, and blends of those that it does.
+    """
+
+    trained: TrainedModel
+    split: Question
+    awkward: Question
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        return self.split, self.awkward
+
+    def seen(self, signature: str, question: Question) -> np.ndarray:
+        """The trained model's probabilities of images as a signature must show them to it."""
+        images = as_seen(signature, question.images, self.trained)
+        same = np.array_equal(images, question.images)
+        return question.probabilities if same else self.probabilities(images)
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """The trained model's of images uint8 or float32 [N, H, W, C], float32 [N, K]."""
+        return reference_probabilities(self.trained.model, self.trained.preprocess, images)
+
+
+def ask_model(
+    trained: TrainedModel, images: np.ndarray, labels: np.ndarray, more: np.ndarray
+) -> Reference:
+    """Asks the trained model.
+
+    Args:
+      trained: the model.
+      images: uint8 [N, H, W, C], of the split that artifacts are compared on.
+      labels: int64 [N].
+      more: uint8 [n, H, W, C], images of another split, for blends.
+    """
+    made = awkward.images(images, more)
+    answers = [
+        reference_probabilities(trained.model, trained.preprocess, each) for each in (images, made)
+    ]
+    return Reference(
+        trained,
+        Question("images", images, labels, answers[0]),
+        Question("awkward images", made, answers[1].argmax(axis=1), answers[1]),
+    )
+
+
+def reference_probabilities(
+    model: keras.Model, preprocess: Preprocess, images: np.ndarray
+) -> np.ndarray:
+    """The trained model's own probabilities of images uint8 or float32 [N, H, W, C], [N, K]."""
+
+    @tf.function(reduce_retracing=True)
+    def predict(batch: tf.Tensor) -> tf.Tensor:
+        return tf.nn.softmax(model(preprocess(batch), training=False))
+
+    step = images_at_once(preprocess.image_shape, _BATCH)
+    starts = range(0, len(images), step)
+    batches = [predict(tf.constant(images[start : start + step])) for start in starts]
+    return np.concatenate([batch.numpy() for batch in batches])

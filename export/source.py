@@ -1,0 +1,79 @@
+"""What is exported, as it lies on disk: a finished run, and the images of its dataset."""
+
+import dataclasses
+
+import numpy as np
+
+from ..base import catalog, files
+from ..base.files import JsonObject
+from ..data.dataset import Split
+from ..data.pipeline import salvage
+from ..data.pipeline.records import load as load_images
+from ..models.run.config import RunConfig, open_run_dataset
+from ..models.run.folder import Run
+from .functions import TrainedModel
+from .options import ExportOptions
+
+
+@dataclasses.dataclass(frozen=True)
+class Images:
+    """Images of a split, uint8 [N, H, W, C], and their true classes, int64 [N]."""
+
+    split: Split
+    images: np.ndarray
+    labels: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What is exported.
+
+    Attributes:
+      config: of the run.
+      run: the content of the run's `config.json`, with what it says of its environment.
+      trained: the model.
+      compared: the images of --split.
+      validation: those of the run's validation split.
+      calibration: the first training images, uint8 [n, H, W, C]; None without an int8 file.
+    """
+
+    config: RunConfig
+    run: JsonObject
+    trained: TrainedModel
+    compared: Images
+    validation: Images
+    calibration: np.ndarray | None
+
+
+def load(options: ExportOptions) -> Source:
+    """Reads the run and the images.
+
+    Raises:
+      UserError: the run or the dataset cannot be used.
+    """
+    folder = Run(options.workdir or catalog.newest_run())
+    config, model = folder.load()
+    dataset = open_run_dataset(config, options.data_dir)
+    names = [options.split, config.dataset.validation_split]
+    if options.has_int8:
+        names.append(config.dataset.train_split)
+    splits = [dataset.split(name) for name in names]
+    with salvage.sound(splits, options.max_corrupt_records) as (splits, _):
+        compared, validation = (
+            Images(split, *(tensor.numpy() for tensor in load_images(split)))
+            for split in splits[:2]
+        )
+        calibration = None
+        if options.has_int8:  # The first of the training split, never of another.
+            calibration = load_images(splits[2].cut(0, options.calibration_images))[0].numpy()
+    trained = TrainedModel(
+        model,
+        config.preprocess,
+        config.label_names,
+        config.pictures,
+        encoding=dataset.encoding,
+        dark_on_light=options.dark_on_light,
+        name=options.model_name or config.model,
+    )
+    run = files.read_json(folder.config)
+    return Source(config, run, trained, compared, validation, calibration)
