@@ -1,6 +1,7 @@
 """The flags of `digitline export`."""
 
 import dataclasses
+import math
 import re
 from pathlib import Path
 
@@ -19,21 +20,21 @@ _AFTER = "Published versions"
 class Limits:
     """How far a file of rounded weights may be from its model.
 
-    Measured on MNIST, of four networks, at worst: float16 0.006, 0.02 and 0.0005; weights of int8
-    0.12, 0.40 and 0.003; int8 throughout 0.21, 0.70 and 0.004. The limits are two to five times
-    as wide.
-
     Attributes:
       accuracy: by how much its accuracy may be off, 0 to 1.
-      typical: root mean square of the differences of the logits of probabilities.
-      largest: of these differences.
-      slope: how far the slope from the model's logits to the file's may be from 1.
+      typical: root mean square of how far margins are off: logarithms of the best class's
+        probability over another's.
+      largest: how far the logarithm of a probability may be off; those below 1/64 count as that.
+      slope: how far the slope from the model's margins to the file's may be from 1.
     """
 
     accuracy: float
     typical: float
     largest: float
     slope: float
+
+
+NO_LIMITS = Limits(1, math.inf, math.inf, math.inf)
 
 
 @dataclasses.dataclass(frozen=True)

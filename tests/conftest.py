@@ -110,6 +110,19 @@ def on_path(tmp_path_factory):
     return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_verifier():
+    """Exports share the process that verifies, which takes seconds to start.
+
+    It loads each run anew, and what a test changes in its own process does not reach it.
+    """
+    import verifiers
+
+    with pytest.MonkeyPatch.context() as patch, verifiers.shared() as verifier:
+        patch.setattr("digitline.export.exporter.Verifier", verifier)
+        yield
+
+
 @pytest.fixture(scope="module")
 def browser():
     """Chromium; tests that use it are skipped where there is none.

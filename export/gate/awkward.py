@@ -7,34 +7,38 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-# Of the generator of noise and pairs: the same images for the same split.
+# Of the generator: the same images for the same split.
 _SEED = 0
-# Blends of two images each, of which a model is less sure than of either; images of noise; images
-# of each split that are inverted.
-_BLENDS, _NOISE, _INVERTED = 192, 8, 8
+# Blends of two images; images of noise; images of the split that are inverted.
+_BLENDS, _NOISE, _INVERTED = 256, 8, 8
 # EXIF's number of how a picture is turned.
 _ORIENTATION = 0x0112
 
 
-def images(split: np.ndarray, more: np.ndarray) -> np.ndarray:
-    """Awkward images: black, white, single pixels, edges, ramps, noise, inverted, blended.
-
-    The blends come last. They are what shows whether a quantized file's probabilities are the
-    model's: of the images of a split a good model is so sure that most probabilities are 0 or 1.
+def images(split: np.ndarray) -> np.ndarray:
+    """Black, white, single pixels, edges, ramps, noise and inverted images, uint8 [n, H, W, C].
 
     Args:
       split: uint8 [N, H, W, C], that artifacts are compared on.
-      more: uint8 [n, H, W, C], of another split.
     """
     shape = split.shape[1:]
-    generator = np.random.default_rng(_SEED)
-    drawn = np.stack(list(_drawn(*shape)))
-    noise = generator.integers(0, 256, (_NOISE, *shape), np.uint8)
-    pool = np.concatenate([split[: _BLENDS * 2], more[: _BLENDS * 2]])
-    inverted = 255 - pool[:_INVERTED]
-    one, other = generator.integers(0, len(pool), (2, _BLENDS))
-    blends = (pool[one].astype(np.uint16) + pool[other]) // 2
-    return np.concatenate([drawn, noise, inverted, blends.astype(np.uint8)])
+    noise = np.random.default_rng(_SEED).integers(0, 256, (_NOISE, *shape), np.uint8)
+    return np.concatenate([np.stack(list(_drawn(*shape))), noise, 255 - split[:_INVERTED]])
+
+
+def blends(split: np.ndarray, more: np.ndarray) -> np.ndarray:
+    """Images that are two of others at once, uint8 [n, H, W, C].
+
+    They show whether a rounded file's probabilities are the model's: of the images of a split a
+    good model is so sure that most are 0 or 1.
+
+    Args:
+      split: uint8 [N, H, W, C], that artifacts are compared on.
+      more: uint8 [n, H, W, C], of another split, for where that is small.
+    """
+    pool = np.concatenate([split[:_BLENDS], more[:_BLENDS]])
+    one, other = np.random.default_rng(_SEED).integers(0, len(pool), (2, _BLENDS))
+    return ((pool[one].astype(np.uint16) + pool[other]) // 2).astype(np.uint8)
 
 
 def _drawn(height: int, width: int, channels: int) -> Iterator[np.ndarray]:

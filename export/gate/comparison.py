@@ -19,9 +19,10 @@ TOLERANCE = 1e-4
 # difference of the two is off by more than this many of its standard deviations, the root of their
 # sum, once in a hundred times.
 _CHANCE = 2.6
-# Probabilities nearer to 0 or 1 count as this: int8 holds them in steps of 1/256.
+# Probabilities below this count as this: int8 holds them in steps of 1/256.
 _LEAST = 1 / 64
-# Of the slope, those from here to as far from 1 count, and this many of its standard errors.
+# Margins over classes that are more probable than this count; the slope may be off by this many of
+# its standard errors.
 _UNSURE, _ERRORS = 1 / 32, 4
 # Image indices that an error names.
 _NAMED = 10
@@ -92,12 +93,12 @@ class Comparison:
         assert self.slope_error is not None
         if self.typical > self.limits.typical:
             yield (
-                f"the logits of its probabilities are off by {self.typical:.3g}, root mean square, "
+                f"its margins between classes are off by {self.typical:.3g}, root mean square, "
                 f"at most {self.limits.typical:g} is admitted"
             )
         if abs(self.slope - 1) > self.limits.slope + self.slope_error:
             yield (
-                f"its logits are {self.slope:.3g} times the model's, as if at another temperature; "
+                f"its margins are {self.slope:.3g} times the model's, as at another temperature; "
                 f"{self.limits.slope * 100:g} % more or less is admitted"
             )
         allowed = max(self.limits.accuracy * self.examples, _CHANCE * math.sqrt(self.turned))
@@ -188,28 +189,30 @@ def compare(
 def _rounding(
     probabilities: np.ndarray, reference: np.ndarray
 ) -> tuple[dict[str, float], np.ndarray]:
-    """What rounding does to the logits of probabilities: figures, and each image's largest.
+    """What rounding does to logarithms of probabilities: figures, and each image's largest.
 
-    A logit, log(p / (1 - p)), shows small probabilities as well as large ones, and a temperature
-    as a slope.
+    A temperature scales the margins, logarithms of the best class's probability over another's.
     """
-    expected, received = _logits(reference), _logits(probabilities)
-    off = np.abs(received - expected)
-    unsure = (reference > _UNSURE) & (reference < 1 - _UNSURE)
-    scale = float((expected[unsure] ** 2).sum())
-    typical = float(np.sqrt((off[unsure] ** 2).mean())) if unsure.any() else 0.0
+    expected, received = (
+        np.log(np.clip(np.nan_to_num(each.astype(np.float64)), _LEAST, 1))
+        for each in (reference, probabilities)
+    )
+    rows, best = np.arange(len(reference)), reference.argmax(axis=1)
+    other = reference > _UNSURE
+    other[rows, best] = False
+    margins, theirs = (
+        (each[rows, best][:, np.newaxis] - each)[other] for each in (expected, received)
+    )
+    scale = float((margins**2).sum())
+    typical = float(np.sqrt(((theirs - margins) ** 2).mean())) if len(margins) else 0.0
+    off = np.abs(received - expected).max(axis=1)
     figures = {
         "typical": typical,
         "largest": float(off.max()),
-        "slope": float((expected * received)[unsure].sum()) / scale if scale else 1.0,
+        "slope": float((margins * theirs).sum()) / scale if scale else 1.0,
         "slope_error": _ERRORS * typical / math.sqrt(scale) if scale else 0.0,
     }
-    return figures, off.max(axis=1)
-
-
-def _logits(probabilities: np.ndarray) -> np.ndarray:
-    clipped = np.clip(np.nan_to_num(probabilities.astype(np.float64)), _LEAST, 1 - _LEAST)
-    return np.log(clipped / (1 - clipped))
+    return figures, off
 
 
 def require_agreement(comparison: Comparison) -> None:

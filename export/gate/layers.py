@@ -25,7 +25,8 @@ def require(opened: Opened, reference: Reference) -> None:
     """
     model, preprocess = reference.trained.model, reference.trained.preprocess
     layers = visible_layers(model)
-    images = np.concatenate([each.images[:_IMAGES] for each in reference.questions])
+    questions = reference.split, reference.awkward
+    images = np.concatenate([each.images[:_IMAGES] for each in questions])
     outputs = opened.run(ACTIVATIONS.name, images)
     where = f"SavedModel, {ACTIVATIONS.name}"
     names = sorted(outputs)

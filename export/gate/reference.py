@@ -42,16 +42,14 @@ class Reference:
 
     Attributes:
       split: its images, labels and the model's answers.
-      awkward: images that no split holds, and blends of those that it does.
+      blends: two images at once; the model is less sure of them than of either.
+      awkward: what no split holds; outside the ranges that int8 was given.
     """
 
     trained: TrainedModel
     split: Question
+    blends: Question
     awkward: Question
-
-    @property
-    def questions(self) -> tuple[Question, ...]:
-        return self.split, self.awkward
 
     def seen(self, signature: str, question: Question) -> np.ndarray:
         """The trained model's probabilities of images as a signature must show them to it."""
@@ -75,14 +73,19 @@ def ask_model(
       labels: int64 [N].
       more: uint8 [n, H, W, C], images of another split, for blends.
     """
-    made = awkward.images(images, more)
-    answers = [
-        reference_probabilities(trained.model, trained.preprocess, each) for each in (images, made)
-    ]
+
+    def probabilities(asked: np.ndarray) -> np.ndarray:
+        return reference_probabilities(trained.model, trained.preprocess, asked)
+
+    def unlabelled(name: str, asked: np.ndarray) -> Question:
+        answers = probabilities(asked)
+        return Question(name, asked, answers.argmax(axis=1), answers)
+
     return Reference(
         trained,
-        Question("images", images, labels, answers[0]),
-        Question("awkward images", made, answers[1].argmax(axis=1), answers[1]),
+        Question("images", images, labels, probabilities(images)),
+        unlabelled("blends of images", awkward.blends(images, more)),
+        unlabelled("awkward images", awkward.images(images)),
     )
 
 

@@ -16,7 +16,7 @@ from digitline.data.pipeline.records import load
 from digitline.export.formats import saved_model
 from digitline.export.functions import TrainedModel
 from digitline.export.gate import sources
-from digitline.export.gate.gate import Reference
+from digitline.export.gate.reference import ask_model
 from digitline.export.pictures import picture
 from digitline.models import registry
 
@@ -55,7 +55,7 @@ def made(tmp_path_factory):
     weights = generator.normal(0, 1, (12 * 14, 2))  # How bright it is does not decide the class.
     model.set_weights([weights - weights.mean(axis=0), np.zeros(2)])
     trained = TrainedModel(model, preprocess, dataset.label_names, dataset.pictures)
-    return SimpleNamespace(split=split, reference=Reference(trained, images, labels))
+    return SimpleNamespace(split=split, reference=ask_model(trained, images, labels, images))
 
 
 def written(made, folder):
@@ -74,7 +74,7 @@ def test_lists_say_which_file_became_which_image(made):
     assert {file.state for file in sampled} == {"same"}
     for file in sampled:
         image = decode.load(file.path, made.split.dataset.pictures)
-        np.testing.assert_array_equal(image, made.reference.images[file.index])
+        np.testing.assert_array_equal(image, made.reference.split.images[file.index])
     spread = [file.index for file in source_files.sample(made.split, 5)]
     assert len(spread) == 5
     assert max(np.diff(spread)) <= made.split.examples // 5 + 1
@@ -94,7 +94,7 @@ def test_files_that_are_gone_or_changed_or_not_decoded_are_counted(made, folders
     tiff = first.path.with_suffix(".tif")
     PIL.Image.open(third.path).convert("L").save(tiff)
     monkeypatch.setattr(decode, "load", lambda path, config: images[path])
-    images = {file.path: made.reference.images[file.index] for file in sampled}
+    images = {file.path: made.reference.split.images[file.index] for file in sampled}
     images[tiff] = images[third.path]
     status = tiff.stat()
     replaced = [
@@ -118,9 +118,9 @@ def test_refuses_a_graph_that_prepares_otherwise(made, tmp_path, monkeypatch):
 
 
 def test_refuses_a_file_with_other_pixels(made, folders):
-    images = made.reference.images.copy()
+    images = made.reference.split.images.copy()
     images[1] ^= 255
-    reference = Reference(made.reference.trained, images, made.reference.labels)
+    reference = ask_model(made.reference.trained, images, made.reference.split.labels, images)
     with pytest.raises(VerificationError, match=r"class \d.\d+\.\w+: its pixels are not those"):
         sources.check(made.split, reference, folders)
 
