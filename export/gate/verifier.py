@@ -115,8 +115,9 @@ def _answers(lines: Iterator[str]) -> Iterator[JsonObject]:
         try:
             if isinstance(question, Begin):
                 service, answer = Service(question), Ready()
+            elif service is None:  # Its beginning failed: that answer is read first.
+                continue
             else:
-                assert service, "Begin comes first."
                 answer = service.answer(question)
             yield configs.to_config(answer)
         except UserError as error:
