@@ -8,6 +8,8 @@ input (`prepare`, `predict`, the server's page, `predict_bytes`, the gate) does 
 import dataclasses
 
 FITS = ("pad", "crop", "stretch")
+# The side of the image that a digit is put into, unless the user says another.
+DIGIT_SIDE = 28
 # MNIST and what was made to take its place: grey things, light on black, in 28x28 pixels. The
 # first are characters that were made of scans as MNIST's were: in a box of 20 pixels, centred by
 # mass.
@@ -35,6 +37,28 @@ class PictureConfig:
     def __post_init__(self):
         if self.fit not in FITS:
             raise ValueError(f"Expected fit to be one of {FITS}. Received: {self.fit!r}")
+
+
+def of_array(
+    shape: tuple[int, int, int],
+    image_size: tuple[int, int] | None,
+    channels: int | None,
+    fit: str,
+    digits: bool,
+) -> PictureConfig:
+    """For a dataset of images that are pixels already, of a shape (height, width, channels).
+
+    Args:
+      shape: of the images.
+      image_size, channels: what the user wants, if anything.
+      fit, digits: of the result.
+    """
+    # In an image that keeps its size no digit is sought: so small, it is one as MNIST's.
+    height, width, depth = shape
+    is_sheet = digits and max(height, width) > DIGIT_SIDE
+    own = (DIGIT_SIDE, DIGIT_SIDE) if is_sheet else (height, width)
+    height, width = image_size or own
+    return PictureConfig((height, width, channels or (1 if digits else depth)), fit, digits)
 
 
 def unrecorded(name: str, image_shape: tuple[int, int, int]) -> PictureConfig:

@@ -64,12 +64,25 @@ def load(path: Path, config: PictureConfig, content: bytes | None = None) -> np.
     Raises:
       DataError: as `read`.
     """
+    return _made(read(path, 1 if config.digits else config.image_shape[2], content), config)
+
+
+def made(image: np.ndarray, config: PictureConfig) -> np.ndarray:
+    """Pixels uint8 [H, W, 1 or 3], of a row or an array, to an image of a dataset, as `load`."""
+    if image.shape == config.image_shape and not config.digits:
+        return image
+    picture = PIL.Image.fromarray(image if image.shape[2] == 3 else image[:, :, 0])
+    return _made(
+        picture.convert("L" if config.digits or config.image_shape[2] == 1 else "RGB"), config
+    )
+
+
+def _made(picture: PIL.Image.Image, config: PictureConfig) -> np.ndarray:
     height, width, channels = config.image_shape
     if config.digits:
-        digit = find_digit(read(path, 1, content), height, width)
+        digit = find_digit(picture, height, width)
         return np.repeat(digit[:, :, np.newaxis], channels, axis=2)
-    picture = fitted(read(path, channels, content), config.fit, height, width)
-    return np.asarray(picture).reshape(config.image_shape)
+    return np.asarray(fitted(picture, config.fit, height, width)).reshape(config.image_shape)
 
 
 def find_digit(picture: PIL.Image.Image, height: int, width: int) -> np.ndarray:

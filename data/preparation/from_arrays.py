@@ -2,13 +2,16 @@
 
 import contextlib
 import dataclasses
+import functools
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from ...base import progress
-from ...base.errors import UsageError
+from ...base.errors import DataError, UsageError
 from ...base.files import JsonObject
+from ...base.pictures.config import PictureConfig, of_array
 from ..dataset import FINGERPRINT, Dataset
 from ..sources import fetch, known
 from ..sources.arrays import npz
@@ -57,7 +60,7 @@ def prepare_npz(request: Request) -> Outcome:
     """
     # Before the file is read: what changes meanwhile is noticed next time.
     recorded = request.recorded_source()
-    arrays = npz.read(request.content)
+    arrays = npz.read(request.content, functools.partial(_planned, request))
     damaged = list(arrays.damaged)
     refuse_damaged(damaged, request.max_corrupt_images)
     splits, label_names = arrays.splits, arrays.label_names
@@ -66,6 +69,31 @@ def prepare_npz(request: Request) -> Outcome:
         raw = RawDataset(splits, label_names, request.origin)
         metadata = {"source": recorded, **dataset_writer.damage(damaged)}
         return _write(raw, request, root, metadata)
+
+
+def _planned(request: Request, shapes: Mapping[str, tuple[int, int, int]]) -> PictureConfig:
+    """What is made of the images of a file; says whether they are resized.
+
+    Raises:
+      DataError: the splits differ in shape, and the user says none.
+    """
+    train = shapes["train"]
+    config = of_array(train, request.size, request.depth, request.fit, request.digits)
+    for split, shape in shapes.items():
+        differ = (request.size is None and shape[:2] != train[:2] and not request.digits) or (
+            request.depth is None and shape[2] != train[2]
+        )
+        if differ:
+            raise DataError(
+                f"{request.place}: the {split} images are {list(shape)}, the training images "
+                f"{list(train)}; make them equal with --image_size=HxW and --channels",
+                option="image_size",
+            )
+    if config.image_shape != train:
+        how = "the digit found" if request.digits else f"--fit={request.fit}"
+        before, after = ("x".join(map(str, shape)) for shape in (train, config.image_shape))
+        progress.say(f"{request.place}: the images are {before}: made {after} ({how})")
+    return config
 
 
 def _making(request: Request) -> contextlib.AbstractContextManager[Path]:

@@ -265,11 +265,8 @@ class Request(OwnFiles, _What):
             raise UsageError(f"--dataset={kind} needs {needs}")
         if self.label_column is not None and kind not in (CSV, FILE_TABLE):
             raise UsageError(f"--label_column goes with --dataset=csv, not with {kind}")
-        option = self._changed("image_size", "channels", "beam_runner")
-        if kind == NPZ and option:
-            raise UsageError(
-                f"--{option} does not go with --dataset=npz: its arrays are as they are"
-            )
+        if kind == NPZ and self.beam_runner:
+            raise UsageError("--beam_runner does not go with --dataset=npz: it is read as a whole")
         if self.source not in ("auto", "local"):
             raise UsageError(f"--source={self.source} does not go with --dataset={kind}")
         if not self.name and self.prepared_name in _PUBLIC_NAMES:

@@ -10,17 +10,20 @@ its examples without the others. Examples stay in their order.
 import collections
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
 
+from ...base.pixels.scale import Seen
 from .slices import Executor
 from .stratify import SPLITS, Cut
 
 # The number of examples by class name. Those without one, of damaged examples, are counted
 # under the empty name.
 LabelCounts = dict[str, int]
+# An example's split in the source and its class.
+Key = tuple[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,22 +31,20 @@ class Survey:
     """What the first pass saw in a slice.
 
     Attributes:
-      labels: the examples by class.
-      dim, bright: how many images have no pixel over 1, though some over 0, and how many one over
-        1. Both count until most are bright.
+      labels: the examples by split and class.
+      seen: what pixels show; of so many images that it is clear.
     """
 
-    labels: LabelCounts
-    dim: int = 0
-    bright: int = 0
+    labels: Mapping[Key, int]
+    seen: Seen = dataclasses.field(default_factory=Seen)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CountedSlice:
-    """A part of a split; `before` are the examples of the split's earlier slices."""
+    """A part of a file or a split; `before` are the examples of its earlier slices."""
 
     split: str
-    before: LabelCounts = dataclasses.field(default_factory=dict)
+    before: Mapping[Key, int] = dataclasses.field(default_factory=dict)
 
 
 AnySlice = TypeVar("AnySlice", bound=CountedSlice)
@@ -63,20 +64,21 @@ class CountedSource(Generic[AnySlice]):
     def num_slices(self) -> int:
         return len(self.slices)
 
-    def splits_of(
-        self, part: AnySlice, labels: Sequence[str], seen: collections.Counter[str]
-    ) -> list[str]:
+    def splits_of(self, keys: Sequence[Key], seen: collections.Counter[Key]) -> list[str]:
         """The splits of the next examples of a slice; counts them in `seen`."""
-        if part.split != "train" or not (self.cut.validation or self.cut.test):
-            return [part.split] * len(labels)
-        names = np.array(labels)
-        numbers = np.zeros(len(names), np.int8)
-        for label in map(str, np.unique(names)):
-            rows = np.flatnonzero(names == label)
-            ranks = seen[label] + np.arange(len(rows))
-            numbers[rows] = self.cut.splits(label, self.totals[label], ranks)
-            seen[label] += len(rows)
-        return [SPLITS[number] for number in numbers]
+        result = [split for split, _ in keys]
+        rows: dict[Key, list[int]] = collections.defaultdict(list)
+        for row, key in enumerate(keys):
+            rows[key].append(row)
+        for key, places in rows.items():
+            split, label = key
+            if split == "train" and (self.cut.validation or self.cut.test):
+                ranks = seen[key] + np.arange(len(places))
+                numbers = self.cut.splits(label, self.totals[label], ranks)
+                for row, number in zip(places, numbers.tolist(), strict=True):
+                    result[row] = SPLITS[number]
+            seen[key] += len(places)
+        return result
 
 
 def survey(
@@ -96,7 +98,7 @@ def survey(
       The slices with their `before`, and what was seen in each.
     """
     work = functools.partial(_survey, survey_of, slices)
-    before: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    before: dict[str, collections.Counter[Key]] = collections.defaultdict(collections.Counter)
     counted = []
     surveys = executor(work, len(slices), title)
     for part, seen in zip(slices, surveys, strict=True):
@@ -105,12 +107,17 @@ def survey(
     return tuple(counted), surveys
 
 
-def totals(slices: Sequence[CountedSlice], surveys: Sequence[Survey], split: str) -> LabelCounts:
+def splits(surveys: Sequence[Survey]) -> set[str]:
+    """The splits that have examples."""
+    return {split for found in surveys for split, _ in found.labels}
+
+
+def totals(surveys: Sequence[Survey], split: str) -> LabelCounts:
     """The examples of a split by label."""
     counts: collections.Counter[str] = collections.Counter()
-    for part, seen in zip(slices, surveys, strict=True):
-        if part.split == split:
-            counts.update(seen.labels)
+    for found in surveys:
+        for (of_split, label), count in found.labels.items():
+            counts.update({label: count} if of_split == split else {})
     return dict(counts)
 
 

@@ -25,10 +25,8 @@ from collections.abc import Iterable, Sequence
 
 from ...base import progress
 from ...base.errors import DataError
+from ...base.pixels.words import is_missing
 
-# What programs write where there is no label. (pandas reads all of these as missing.)
-_MISSING = {"", "nan", "+nan", "-nan", "null", "n/a", "#n/a", "#na", "<na>"}
-_MISSING_AS_WRITTEN = {"NA", "None"}  # `none` may well be a class.
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 # How Python prints bytes.
 _BYTES = re.compile(r"""b'[^']*'|b"[^"]*\"""")
@@ -60,7 +58,7 @@ def read(word: str | bytes) -> str:
     if _BYTES.fullmatch(word.strip()):
         return read(ast.literal_eval(word.strip()))
     name = unicodedata.normalize("NFC", word.strip().strip(_INVISIBLE).strip())
-    if name.lower() in _MISSING or name in _MISSING_AS_WRITTEN:
+    if is_missing(name):
         raise LabelError(f"it has no label{f': {name} stands for a missing one' if name else ''}")
     if any(unicodedata.category(character) in _FORBIDDEN for character in name):
         raise LabelError(f"its label holds a line break or a control character: {name!r:.80}")

@@ -55,7 +55,7 @@ class TfdsSource(CountedSource[TfdsSlice]):
         part = self.slices[index]
         seen = collections.Counter(part.before)
         for number, (content, label) in enumerate(_examples(part.shard)):
-            (split,) = self.splits_of(part, [str(label)], seen)
+            (split,) = self.splits_of([(part.split, str(label))], seen)
             place = Path(f"{part.shard.path}, record {number}")
             try:
                 image = decode.load(place, self.pictures, content)
@@ -100,13 +100,15 @@ def plan(directory: Path, options: ReadOptions) -> TfdsSource:
         shape,
         slices,
         options.cut({part.split for part in slices}),
-        counted.totals(slices, surveys, "train"),
+        counted.totals(surveys, "train"),
         options.pictures(shape),
     )
 
 
 def _survey(part: TfdsSlice) -> Survey:
-    return Survey(collections.Counter(str(label) for _, label in _examples(part.shard)))
+    return Survey(
+        collections.Counter((part.split, str(label)) for _, label in _examples(part.shard))
+    )
 
 
 def _examples(shard: Shard) -> Iterator[tuple[bytes, int]]:

@@ -1,21 +1,23 @@
-"""Arrays of images in NumPy's files: one in `.npy`, or one of those in `.npz`."""
+"""Arrays of images in NumPy's files: the one of an `.npy` file, or one of those in an `.npz` file.
 
-import contextlib
+They are read as `digitline prepare` reads them, and made as the model's training images were.
+"""
+
 import dataclasses
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from ...base import progress
-from ...base.errors import DataError, first_line
+from ...base.errors import DataError
+from ...base.pictures import decode
+from ...base.pixels import array_names, layout, numpy_file, scale
 from .pictures import Picture, Wanted, described
-from .pixels import as_pixels, scale_of
 
-# In a file of several arrays, the ones that are asked about: the first of these that is there.
-_NAMES = ("x_test", "X_test", "test_images", "images", "x", "X", "arr_0")
+# Of a file with the images of several splits, those that are asked about.
+_SPLITS = ("test", "validation", "train")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,72 +26,55 @@ class ArrayFile:
 
     path: Path
 
+    @functools.cached_property
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """The arrays that hold images, by name, the one that is asked about first."""
+        arrays = numpy_file.read(self.path)
+        if len(arrays) == 1:
+            return arrays
+        roles = {name: array_names.role(name) for name in arrays}
+        if "arr_0" in arrays and not any(roles.values()):
+            return {"arr_0": arrays["arr_0"]}
+        images = [
+            name
+            for split in _SPLITS
+            for name, role in roles.items()
+            if role == (split, "images") and arrays[name].ndim > 1
+        ]
+        if not images:
+            raise DataError(
+                f"{self.path}: holds {', '.join(arrays) or 'nothing'}; expected one array of "
+                "images, or one by a usual name, such as x_test or images"
+            )
+        return {name: arrays[name] for name in images}
+
     @property
     def count(self) -> int:
         """The first size of the array; whoever reads it says what is wrong with it."""
-        with contextlib.suppress(DataError):
-            shape = _array(self.path)[1].shape
-            return shape[0] if shape else 0
-        return 0
+        try:
+            shape = next(iter(self._arrays.values())).shape
+        except DataError:
+            return 0
+        return shape[0] if shape else 0
 
     def read(self, wanted: Wanted) -> Iterator[Picture | str]:
-        name, array = _array(self.path)
+        shape = wanted.config.image_shape
+        name, array = next(iter(self._arrays.items()))
         where = f"{self.path}, {name}" if name else str(self.path)
-        images = _images(array, wanted.config.image_shape, where)
-        scale = 1 if images.dtype == np.uint8 and images.max(initial=0) > 1 else scale_of(images)
-        scaled = "; pixels from 0 to 1 are scaled to 255" if scale != 1 else ""
-        progress.say(f"{where}: {len(images):,} image{'s'[: len(images) != 1]}{scaled}")
+        if array.shape in (shape, shape[: 2 if shape[2] == 1 else 3]):
+            array = array[np.newaxis]  # One image.
+        images = layout.upright(array, where, None, shape)
+        if not len(images):
+            raise DataError(f"{where}: it holds no image")
+        numeric = (other for other in self._arrays.values() if other.dtype.kind in "iufb")
+        factor = scale.scale_of(sum(map(scale.look, numeric), scale.Seen()), self.path)
+        of_size, made = ("x".join(map(str, each)) for each in (images.shape[1:], shape))
+        resized = f" {of_size}, made {made} as the model takes them" if of_size != made else ""
+        progress.say(f"{where}: {len(images):,} image{'s'[: len(images) != 1]}{resized}")
         for row, image in enumerate(images, 1):
-            try:
-                yield Picture(str(self.path), row, as_pixels(image, scale))
-            except DataError as error:
-                yield f"{described(self.path, row)}: {error}"
-
-
-def _array(path: Path) -> tuple[str, np.ndarray]:
-    """The array of the file, and its name where there are several."""
-    try:
-        content = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            return "", content
-        with content:
-            return _chosen(path, content)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read as NumPy's arrays: {first_line(error)}") from None
-
-
-def _chosen(path: Path, content: Mapping[str, np.ndarray]) -> tuple[str, np.ndarray]:
-    names = list(content)
-    name = next((name for name in _NAMES if name in names), names[0] if len(names) == 1 else None)
-    if name is None:
-        raise DataError(
-            f"{path}: holds {', '.join(names) or 'nothing'}; expected one array of images, or one "
-            f"of the name {', '.join(_NAMES)}"
-        )
-    return name, content[name]
-
-
-def _images(array: np.ndarray, shape: tuple[int, int, int], where: str) -> np.ndarray:
-    """The array as [N, H, W, C].
-
-    Raises:
-      DataError: it holds no images of the model's size.
-    """
-    height, width, channels = shape
-    grey = channels == 1
-    forms: dict[tuple[int, ...], bool] = {shape: True, (height, width): grey}
-    if array.dtype.kind in "buif":
-        if forms.get(array.shape):  # One image.
-            array = array[np.newaxis]
-        if array.ndim > 1 and forms.get(array.shape[1:]):
-            return array.reshape(-1, *shape)
-        if array.ndim == 2 and array.shape[1] == height * width * channels:
-            return array.reshape(-1, *shape)
-        if array.shape[1:] == (channels, height, width):
-            return np.moveaxis(array, 1, 3)
-    raise DataError(
-        f"{where}: {array.dtype} {list(array.shape)}; expected images as the model takes them, "
-        f"numbers [N, {height}, {width}{'' if grey else f', {channels}'}]"
-    )
+            if scale.are_pixels(image, factor).all():
+                pixels = decode.made(scale.levels(image, factor), wanted.config)
+                yield Picture(str(self.path), row, pixels)
+            else:
+                expected = scale.expected(factor)
+                yield f"{described(self.path, row)}: its pixels are not all {expected}"

@@ -1,12 +1,6 @@
-"""Which array of a NumPy file is what, by its name.
+"""The splits of a NumPy file, by the names of its arrays (`base/pixels/array_names.py`).
 
-    x_train y_train x_val y_val x_test y_test       Keras's, X_train, xtrain, train_x, x_valid …
-    train_images train_labels val_images …          MedMNIST's
-    images labels · X y · data target               one set, which is then the training split
-    arr_0 arr_1                                     what `np.savez(file, images, labels)` makes
-    label_names, class_names, target_names          the names of the classes
-
-Sources: https://keras.io/api/datasets/mnist/, https://medmnist.com.
+`label_names`, `class_names` and `target_names` are the names of the classes.
 """
 
 import dataclasses
@@ -17,12 +11,9 @@ import numpy as np
 
 from ....base import progress
 from ....base.errors import DataError
+from ....base.pixels import array_names
 from ..stratify import SPLITS
 
-_SPLIT = r"(?:(train|training|tr)|(val|valid|validation|dev)|(test|testing|te))"
-_IMAGES = r"x|images?|imgs?|img|data|features|inputs?|pixels|pictures"
-_LABELS = r"y|labels?|targets?|class(?:es)?|lbls?"
-_NAME = re.compile(rf"{_SPLIT}?(?:(?P<images>{_IMAGES})|(?P<labels>{_LABELS})){_SPLIT}?")
 _CLASS_NAMES = {"labelnames", "classnames", "targetnames", "categories"}
 _EXPECTED = "x_train and y_train (and x_val, x_test, …), or images and labels"
 
@@ -55,7 +46,7 @@ def find(arrays: Mapping[str, np.ndarray], origin: object) -> tuple[dict[str, Pa
     # Last, the array `classes`: the classes' names where there are labels beside it, else these.
     for name, array in sorted(arrays.items(), key=lambda item: item[0].lower() == "classes"):
         word = re.sub(r"[^a-z0-9]", "", name.lower())
-        place = _place(word)
+        place = array_names.role(name)
         are_words = array.dtype.kind in "US"
         if are_words and (word in _CLASS_NAMES or (word == "classes" and place in found)):
             class_names = name
@@ -78,26 +69,16 @@ def find(arrays: Mapping[str, np.ndarray], origin: object) -> tuple[dict[str, Pa
             raise DataError(f"{origin}: holds {name}, but no {missing} of the {split} split")
     for name in others:
         _leave_out(name, arrays[name], origin)
+    for split, pair in pairs.items():
+        if split == "train" and not (pair.images.size or pair.labels.size):
+            raise DataError(f"{origin}: {pair.names} hold no image")
     pairs = {split: pair for split, pair in pairs.items() if pair.images.size or pair.labels.size}
     if "train" not in pairs:
         raise DataError(
-            f"{origin}: expected arrays {_EXPECTED}, that hold some; it holds "
+            f"{origin}: expected arrays {_EXPECTED}; it holds "
             f"{', '.join(sorted(arrays)) or 'nothing'}"
         )
     return pairs, class_names
-
-
-def _place(word: str) -> tuple[str, str] | None:
-    """The split, and `images` or `labels`, that a name says."""
-    match = _NAME.fullmatch(word)
-    if match is None:
-        return None
-    before, after = match.groups()[:3], match.groups()[-3:]
-    if any(before) and any(after):
-        return None
-    groups = before if any(before) else after
-    split = next((split for split, group in zip(SPLITS, groups, strict=True) if group), "train")
-    return split, "images" if match["images"] else "labels"
 
 
 def _of_two(
@@ -122,8 +103,7 @@ def _leave_out(name: str, array: np.ndarray, origin: object) -> None:
       DataError: it may hold images.
     """
     is_numbers = array.dtype.kind in "iufb" and array.size > 0
-    named = re.match(rf"(?:{_SPLIT}[-_ ]?)?(x|images?|imgs?)(?![a-z])", name.lower())
-    if is_numbers and (array.ndim > 2 or named):
+    if is_numbers and (array.ndim > 2 or array_names.may_be_images(name)):
         raise DataError(
             f"{origin}: {name} {list(array.shape)} may hold images, but its name does not say of "
             f"which split: call it x_val or x_test (and its labels y_val or y_test), or remove it; "

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from ....base import progress
 from ....base.errors import DataError
+from ....base.pixels.words import is_number
 from .. import labels
 from ..counted import LabelCounts
-from .dialect import is_number
 
 # With more different labels than this, or fewer images a class on average, the column holds
 # something else; small tables may have few of each.

@@ -6,22 +6,22 @@ A slice is a range of bytes of a file.
 import collections
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from ....base import progress
 from ....base.errors import DataError
+from ....base.pictures import decode
+from ....base.pictures.config import PictureConfig, of_array
+from ....base.pixels import columns, dialect, scale
+from ....base.pixels.columns import Wanted
+from ....base.pixels.rows import RowForm
 from .. import counted, labels
-from ..counted import CountedSlice, CountedSource, Survey
+from ..counted import CountedSlice, CountedSource, Key, Survey
 from ..slices import Damaged, Example, ReadOptions
-from . import class_names, columns, csv_files, dialect
-from .columns import Wanted
-from .rows import RowForm
-
-# Rows that are parsed at once.
-_BLOCK = 512
+from . import class_names, csv_files
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,28 +32,39 @@ class CsvSlice(CountedSlice):
     start: int
     end: int
 
-    def blocks(self) -> Iterator[list[bytes]]:
-        """The lines, some at once."""
-        lines = self.form.dialect.lines(self.start, self.end)
-        return iter(lambda: list(itertools.islice(lines, _BLOCK)), [])
+    def key(self, line: bytes) -> tuple[Key, str]:
+        """A row's split and class; of a damaged one no class, and what is wrong."""
+        try:
+            label = labels.read(self.form.label(line))
+            return (self.form.split(line) or self.split, label), ""
+        except DataError as error:
+            return (self.split, ""), str(error)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CsvSource(CountedSource[CsvSlice]):
-    """Slices of CSV files; a `slices.Source`. `scaled`: pixels are from 0 to 1."""
+    """Slices of CSV files; a `slices.Source`.
 
-    scaled: bool
+    Attributes:
+      factor: what pixels are multiplied by.
+      pictures: what is made of the images.
+    """
+
+    factor: int
+    pictures: PictureConfig
 
     def read(self, index: int) -> Iterator[Example | Damaged]:
         part = self.slices[index]
         numbers = {name: number for number, name in enumerate(self.label_names)}
         seen = collections.Counter(part.before)
         row = sum(part.before.values())
-        for lines in part.blocks():
-            names, troubles = zip(*(_label(part.form, line) for line in lines), strict=True)
-            splits = self.splits_of(part, names, seen)
-            images = part.form.images(lines, self.scaled)
-            for name, trouble, split, image in zip(names, troubles, splits, images, strict=True):
+        for lines in part.form.blocks(part.start, part.end):
+            keys, troubles = zip(*map(part.key, lines), strict=True)
+            splits = self.splits_of(keys, seen)
+            images = part.form.images(lines, self.factor)
+            for (_, name), trouble, split, image in zip(
+                keys, troubles, splits, images, strict=True
+            ):
                 row += 1
                 where = f"{part.form.dialect.path}, row {row:,}"
                 if trouble:
@@ -63,7 +74,7 @@ class CsvSource(CountedSource[CsvSlice]):
                 elif name not in numbers:
                     yield Damaged(f"{where}: no training row has its label, '{name}'")
                 else:
-                    yield Example(split, image, numbers[name])
+                    yield Example(split, decode.made(image, self.pictures), numbers[name])
 
 
 def plan(place: Path, options: ReadOptions) -> CsvSource:
@@ -82,20 +93,22 @@ def plan(place: Path, options: ReadOptions) -> CsvSource:
             CsvSlice(split=split, form=form, start=start, end=end)
             for start, end in itertools.pairwise(edges.astype(np.int64).tolist())
         ]
-    cut = options.cut(set(forms))
     slices, surveys = counted.survey(slices, _survey, options.executor, "counting rows")
-    totals = counted.totals(slices, surveys, "train")
-    file, label = forms["train"].dialect, forms["train"].columns.label
+    cut, totals = options.cut(counted.splits(surveys)), counted.totals(surveys, "train")
+    file, label = forms["train"].dialect, forms["train"].columns.label or 0
     label_names = class_names.class_names(
         totals, file.path, columns.name(file, label), columns.is_named_label(file, label)
     )
+    shape = forms["train"].columns.shape
+    pictures = of_array(shape, None, options.channels, options.fit, options.digits)
     return CsvSource(
         label_names=label_names,
-        image_shape=forms["train"].columns.shape,
+        image_shape=pictures.image_shape,
         slices=slices,
         cut=cut,
         totals=totals,
-        scaled=_are_scaled(place, surveys),
+        factor=scale.scale_of(sum((found.seen for found in surveys), scale.Seen()), place),
+        pictures=pictures,
     )
 
 
@@ -114,7 +127,7 @@ def _forms(place: Path, wanted: Wanted) -> dict[str, RowForm]:
             forms[split] = RowForm(file, train.columns)
             continue
         found = columns.find(file, wanted)
-        if found is not None:
+        if found.label is not None:
             forms[split] = RowForm(file, found)
         elif split == "train":
             raise DataError(
@@ -134,39 +147,22 @@ def _forms(place: Path, wanted: Wanted) -> dict[str, RowForm]:
 
 
 def _survey(part: CsvSlice) -> Survey:
-    """Counts the labels of a slice, and looks whether its pixels are from 0 to 1.
+    """Counts the labels of a slice, and looks at its pixels until their scale is clear.
 
     Raises:
       DataError: the column holds no labels.
     """
-    counts: collections.Counter[str] = collections.Counter()
-    dim = bright = 0
-    for lines in part.blocks():
-        counts.update(_label(part.form, line)[0] for line in lines)
+    counts: collections.Counter[Key] = collections.Counter()
+    seen = scale.Seen()
+    for lines in part.form.blocks(part.start, part.end):
+        counts.update(part.key(line)[0] for line in lines)
         if len(counts) > class_names.MAX_CLASSES:
             file, what = (
                 part.form.dialect,
                 f"more than {class_names.MAX_CLASSES:,} different values",
             )
-            column = columns.name(file, part.form.columns.label)
+            column = columns.name(file, part.form.columns.label or 0)
             raise class_names.not_labels(file.path, column, what)
-        if bright <= dim:
-            more_dim, more_bright = part.form.brightness(lines)
-            dim, bright = dim + more_dim, bright + more_bright
-    return Survey(dict(counts), dim, bright)
-
-
-def _label(form: RowForm, line: bytes) -> tuple[str, str]:
-    """A row's class, or nothing and what is wrong with it."""
-    try:
-        return form.label(line), ""
-    except labels.LabelError as error:
-        return "", str(error)
-
-
-def _are_scaled(place: Path, surveys: Sequence[Survey]) -> bool:
-    """Whether the pixels of the whole dataset are from 0 to 1; says so."""
-    dim, bright = (sum(getattr(seen, name) for seen in surveys) for name in ("dim", "bright"))
-    if scaled := dim > bright:
-        progress.say(f"{place}: pixels from 0 to 1, multiplied by 255")
-    return scaled
+        if not seen.is_clear:
+            seen += part.form.seen(lines)
+    return Survey(counts, seen)

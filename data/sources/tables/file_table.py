@@ -15,18 +15,13 @@ from pathlib import Path
 from ....base import progress
 from ....base.errors import DataError
 from ....base.pictures import decode
+from ....base.pixels import columns, dialect, roles, rows
+from ....base.pixels.dialect import Dialect
+from ....base.pixels.words import FILE_NAMES, LABEL_NAMES, is_picture
 from .. import image_folder, labels
 from ..image_folder import FolderSource
 from ..slices import LeftOut, ReadOptions, left_out
-from . import class_names, columns, dialect
-from .dialect import FILE_NAMES, LABEL_NAMES, Dialect
-
-_SPLIT_NAMES = ("split", "subset", "set", "partition")
-_SPLITS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
+from . import class_names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,20 +92,20 @@ def read(table: Path, folder: Path, label_column: str | None) -> FileTable:
         + f", {form}"
     )
     finder = _Finder(folder)
-    rows = _Rows(table)
+    seen = _Rows(table)
     for line in form.lines(form.start, form.size):
-        rows.add(form, where, line, finder)
+        seen.add(form, where, line, finder)
     if not finder.found:
         raise DataError(
             f"{table}: none of the files that it names is in {folder}, such as "
-            f"{next(iter(rows.entries), 'none')}: give their folder with --source_dir",
+            f"{next(iter(seen.entries), 'none')}: give their folder with --source_dir",
             option="source_dir",
         )
-    if rows.repeated:
-        progress.say(f"{table}: {rows.repeated:,} rows repeat one before them: counted once")
+    if seen.repeated:
+        progress.say(f"{table}: {seen.repeated:,} rows repeat one before them: counted once")
     column, is_named = columns.name(form, where.label), columns.is_named_label(form, where.label)
-    names = class_names.class_names(dict(rows.totals), table, column, is_named)
-    return FileTable(folder, _by_class(rows.entries, table), names, tuple(rows.damaged))
+    names = class_names.class_names(dict(seen.totals), table, column, is_named)
+    return FileTable(folder, _by_class(seen.entries, table), names, tuple(seen.damaged))
 
 
 @dataclasses.dataclass
@@ -143,7 +138,7 @@ class _Rows:
             first = self.entries.setdefault(file, (self.count, split, name))
             if first[1:] != (split, name):
                 raise labels.LabelError(f"{file} is {first[2]} ({first[1]}) in row {first[0]:,}")
-        except labels.LabelError as error:
+        except DataError as error:
             self.damaged.append(f"{self.table}, row {self.count:,}: {error}")
             name = ""
         else:
@@ -198,23 +193,19 @@ def _columns(form: Dialect, label_column: str | None) -> _FileColumns:
       DataError: which is the file or the label cannot be told.
       UsageError: there is no such column as the user says.
     """
-    rows = [row for row in form.sample() if len(row) == form.columns]
+    sample = [row for row in form.sample() if len(row) == form.columns]
     titles = [title.lower() for title in form.names or ()]
     label = columns.numbered(form, label_column) if label_column is not None else None
     if label is None:
         label = next((titles.index(title) for title in LABEL_NAMES if title in titles), None)
-    splits = [
-        column
-        for column, title in enumerate(titles)
-        if title in _SPLIT_NAMES and all(row[column].lower() in _SPLITS for row in rows)
-    ]
-    free = [column for column in range(form.columns) if column not in (label, *splits)]
-    files = [column for column in free if all(dialect.is_picture(row[column]) for row in rows)]
+    split = roles.split(form, sample)
+    free = [column for column in range(form.columns) if column not in (label, split)]
+    files = [column for column in free if all(is_picture(row[column]) for row in sample)]
     files = files or [titles.index(title) for title in FILE_NAMES if title in titles]
     files = [column for column in files if column in free] or (free if len(free) == 1 else [])
     if label is None:
         others = [column for column in free if column not in files[:1]]
-        likely = [column for column in others if columns.looks_like_label(rows, column)]
+        likely = [column for column in others if roles.looks_like_label(sample, column)]
         label = likely[0] if len(likely) == 1 else others[0] if len(others) == 1 else None
     if not files or label is None:
         what = "names the picture files" if not files else "holds the label"
@@ -224,19 +215,15 @@ def _columns(form: Dialect, label_column: str | None) -> _FileColumns:
             "as file,label; name the label's with --label_column",
             option="label_column",
         )
-    return _FileColumns(files[0], label, splits[0] if splits else None)
+    return _FileColumns(files[0], label, split)
 
 
 def _split(cell: bytes) -> str:
-    word = cell.decode("utf-8", "replace").strip()
-    try:
-        return _SPLITS[word.lower()]
-    except KeyError:
-        raise labels.LabelError(f"its split is {word!r}, none of train, validation, test") from None
+    return rows.split_of(cell.decode("utf-8", "replace").strip())
 
 
 def pictures_below(folder: Path) -> Iterator[Path]:
     """The picture files in a folder and those in it, in an order that does not change."""
     for path, folders, names in os.walk(folder):
         folders.sort()
-        yield from (Path(path, name) for name in sorted(names) if dialect.is_picture(name))
+        yield from (Path(path, name) for name in sorted(names) if is_picture(name))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from digitline.base.errors import DataError
+from digitline.base.pictures.config import PictureConfig
 from digitline.data.sources.arrays import npz
 
 RNG = np.random.default_rng(0)
@@ -17,7 +18,7 @@ VAL = {"x_val": X[:20], "y_val": Y[:20]}
 
 def read(tmp_path, arrays):
     np.savez(tmp_path / "odd.npz", **arrays)
-    return npz.read(tmp_path / "odd.npz")
+    return npz.read(tmp_path / "odd.npz", lambda shapes: PictureConfig(shapes["train"]))
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,7 @@ def read(tmp_path, arrays):
         ({"images": X, "labels": Y.astype(float)}, ""),
         ({"images": X, "labels": Y.astype(bytes)}, ""),
         ({"images": X, "labels": np.char.add(Y.astype(str), ".0")}, ""),
+        ({"images": np.minimum(X + 0.3, 255), "labels": Y}, "fractions are rounded"),
         ({"images": X // 16, "labels": Y}, "the brightest pixel is 15 of 255"),
     ],
 )
@@ -123,6 +125,13 @@ def test_a_missing_label_is_named_and_moves_no_other(labels, cause, tmp_path):
     np.testing.assert_array_equal(arrays.splits["train"].images[..., 0], np.delete(X, 3, 0))
 
 
+def test_an_image_with_nan_is_named_and_moves_no_other(tmp_path):
+    images = np.where((np.arange(60) == 3)[:, None, None], np.nan, X)
+    arrays = read(tmp_path, {"images": images, "labels": Y})
+    assert "index 3: its pixels in images are not all a number from 0 to 255" in arrays.damaged[0]
+    np.testing.assert_array_equal(arrays.splits["train"].labels, np.delete(Y, 3))
+
+
 def test_a_name_that_training_has_not_is_a_damaged_row(tmp_path):
     val = {"x_val": X[:3], "y_val": np.array(["w1", "w99", "w2"])}
     arrays = read(tmp_path, {"x_train": X, "y_train": WORDS, **val})
@@ -143,7 +152,6 @@ def test_a_name_that_training_has_not_is_a_damaged_row(tmp_path):
         ({"y_train": np.ones((60, 3), int)}, "one-hot rows of zeros and a single 1"),
         ({"y_train": np.full(60, np.nan)}, "no image has a label"),
         ({"x_train": X / 127.5 - 1}, "expected pixels from 0 to 255, or from 0 to 1, got -1 to 1"),
-        ({"x_train": np.where(X[7, 0, 0] == X, np.nan, X)}, "index . has pixels that are not numb"),
         ({"x_train": X.astype(np.uint16) * 257}, "got .* to 65"),
         ({"x_train": RNG.integers(0, 9, (60, 5, 5, 4))}, "with 1 or 3 channels"),
         ({"label_names": np.array(["a"] * 10)}, "classes 0 and 1 are both called a"),

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from digitline.base.errors import DataError, UsageError
+from digitline.base.pictures import decode
+from digitline.base.pictures.config import PictureConfig
 from digitline.data import prepare
 from digitline.data.dataset import open_dataset
 from digitline.data.pipeline.records import load
@@ -22,6 +24,10 @@ def arrays(few_digits):
 def save(folder, **arrays):
     np.savez(folder / "digits.npz", **arrays)
     return folder / "digits.npz"
+
+
+def read(path):
+    return npz.read(path, lambda shapes: PictureConfig(shapes["train"]))
 
 
 def run(folder, path, *more):
@@ -88,14 +94,14 @@ def test_splits_without_images_are_left_out(arrays, tmp_path):
 def test_pixels_of_0_and_1_are_scaled_to_255(kind, arrays, tmp_path, capsys):
     for name in ("x_train", "x_test"):
         arrays[name] = (arrays[name] > 127).astype(kind)
-    splits = npz.read(save(tmp_path, **arrays)).splits
+    splits = read(save(tmp_path, **arrays)).splits
     np.testing.assert_array_equal(splits["train"].images[..., 0], arrays["x_train"] * 255)
-    assert "x_train: pixels from 0 to 1, multiplied by 255" in capsys.readouterr().err
+    assert "digits.npz: pixels from 0 to 1, multiplied by 255" in capsys.readouterr().err
 
 
 def test_one_nearly_black_split_stays_as_it_is(arrays, tmp_path):
     dark = (arrays["x_test"] > 127).astype(np.uint8)
-    splits = npz.read(save(tmp_path, **{**arrays, "x_test": dark})).splits
+    splits = read(save(tmp_path, **{**arrays, "x_test": dark})).splits
     np.testing.assert_array_equal(splits["test"].images[..., 0], dark)
 
 
@@ -133,7 +139,10 @@ def test_other_types_and_shapes(arrays, tmp_path):
         ({"x_train": None}, r"expected arrays x_train and y_train .* it holds x_test, y_test"),
         ({"y_test": None}, "holds x_test, but no labels of the test split"),
         ({"y_train": np.zeros(7)}, "x_train holds 200 images, but .*y_train 7 labels"),
-        ({"x_train": np.zeros((200, 785))}, r"expected images \[N, H, W\] .* got \[200, 785\]"),
+        (
+            {"x_train": np.zeros((200, 785))},
+            r"expected images \[N, H, W\] .* got float64 \[200, 785\]",
+        ),
         ({"x_train": np.full((200, 28, 28), -1)}, "expected pixels from 0 to 255"),
         ({"x_train": np.full((200, 28, 28), "a")}, "expected numbers, got <U1"),
         ({"x_test": np.zeros((100, 8, 8))}, r"the test images are \[8, 8, 1\], the training"),
@@ -145,7 +154,7 @@ def test_other_types_and_shapes(arrays, tmp_path):
             {"y_train": np.r_[np.zeros(199), 1e6]},
             "label 1,000,000 would make 1,000,001 classes of 300",
         ),
-        ({"x_train": np.zeros((0, 28, 28)), "y_train": []}, "expected arrays x_train .* hold some"),
+        ({"x_train": np.zeros((0, 28, 28)), "y_train": []}, "x_train and y_train hold no image"),
         ({"label_names": ["a"]}, "1 label_names, but labels up to 9"),
         ({"x_train": np.array([{}] * 200)}, "x_train: cannot be read.*astype"),
     ],
@@ -164,14 +173,25 @@ def test_rejects_files_that_are_not_npz(tmp_path):
     np.save(tmp_path / "b.npz.npy", np.zeros(3))
     (tmp_path / "b.npz.npy").rename(tmp_path / "b.npz")
     for name, message in (
-        ("a", "not a NumPy file"), ("b", "holds one array"), ("c", "no such file")
+        ("a", "cannot be read as NumPy"), ("b", "holds one array"), ("c", "no such file")
     ):  # fmt: skip
         with pytest.raises(DataError, match=message):
             run(tmp_path, tmp_path / f"{name}.npz")
-    with pytest.raises(UsageError, match="--image_size does not go with --dataset=npz"):
-        run(tmp_path, tmp_path / "a.npz", "--image_size=8")
+    with pytest.raises(UsageError, match="--beam_runner does not go with --dataset=npz"):
+        run(tmp_path, tmp_path / "a.npz", "--beam_runner=FlinkRunner")
     with pytest.raises(UsageError, match="needs --source_file"):
         call(prepare.COMMAND, ["--dataset=npz"])
+
+
+def test_image_size_does_what_it_does_with_pictures(arrays, tmp_path):
+    path = save(tmp_path, **{**arrays, "x_test": arrays["x_test"][:, ::2]})
+    with pytest.raises(DataError, match=r"test images are .* make them equal with --image_size"):
+        run(tmp_path, path)
+    result = run(tmp_path, path, "--image_size=14x20", "--channels=3", "--validation_fraction=0")
+    assert result["image_shape"] == [14, 20, 3]
+    config = PictureConfig((14, 20, 3), "pad")
+    expected = [decode.made(image[..., np.newaxis], config) for image in arrays["x_train"]]
+    np.testing.assert_array_equal(loaded(tmp_path, "digits", "train")[0], expected)
 
 
 def test_an_image_without_a_label_is_left_out_and_counted(few_digits, tmp_path):

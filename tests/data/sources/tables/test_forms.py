@@ -78,6 +78,7 @@ def read(tmp_path, content, label_column=None, image_size=None):
 UNIT = [[line[0], *(f"{int(cell) / 255:.6f}" for cell in line[1:])] for line in rows()]
 COMMAS = [[cell.replace(".", ",") for cell in line] for line in UNIT]
 SAVETXT = [[f"{float(cell):.18e}" for cell in line] for line in rows()]
+PACKED = table([[line[0], " ".join(line[1:])] for line in rows()], ["emotion", "pixels"])
 BY_NAME = sorted(range(16), key=lambda index: f"pixel{index}")
 
 
@@ -113,6 +114,18 @@ BY_NAME = sorted(range(16), key=lambda index: f"pixel{index}")
         (table(UNIT, HEADER), "pixels from 0 to 1, multiplied by 255"),
         (table(COMMAS, HEADER, ";"), "pixels from 0 to 1, multiplied by 255"),
         (table(SAVETXT, None, " "), "separator blank, no header"),
+        (PACKED, "16 pixels 4x4 in column `pixels`"),
+        (PACKED.replace(",", ";"), "16 pixels 4x4 in column `pixels`, separator `;`"),
+        (
+            quoted([[line[0], str(list(map(int, line[1:])))] for line in rows()], ["y", "image"]),
+            "16 pixels 4x4 in column `image`",
+        ),
+        (
+            table(
+                [[line[0], *(f"{cell}.3" for cell in line[1:])] for line in rows()], HEADER
+            ).replace("255.3", "254.6"),
+            "pixels with fractions are rounded to whole numbers",
+        ),
         (
             table(
                 [[line[0], *(line[1 + index] for index in BY_NAME)] for line in rows()],
@@ -128,6 +141,16 @@ def test_forms_of_one_table(content, said, tmp_path, capsys):
     assert source.label_names == tuple("0123456789")
     np.testing.assert_array_equal([example.image for example in examples], IMAGES)
     np.testing.assert_array_equal([example.label for example in examples], LABELS)
+
+
+def test_a_column_of_splits_is_followed(tmp_path):
+    usage = ["Training"] * 40 + ["PublicTest"] * 9 + ["PrivateTest"] * 10 + ["Other"]
+    lines = [[line[0], " ".join(line[1:]), use] for line, use in zip(rows(), usage, strict=True)]
+    source, examples = read(tmp_path, table(lines[:-1], ["emotion", "pixels", "Usage"]))
+    splits = ["train"] * 40 + ["validation"] * 9 + ["test"] * 10
+    assert [example.split for example in examples] == splits
+    np.testing.assert_array_equal([example.image for example in examples], IMAGES[:-1])
+    assert source.totals == {str(label): np.sum(LABELS[:40] == label) for label in range(10)}
 
 
 @pytest.mark.parametrize(("column", "lines"), [("0", rows()), ("-1", last(rows())), ("k", rows())])
@@ -158,7 +181,7 @@ def test_black_and_white_by_the_whole_file(tmp_path):
     bits[-1] = IMAGES[-1]
     _, examples = read(tmp_path, table(rows(bits), HEADER))
     np.testing.assert_array_equal(examples[-2].image, bits[-2] * 255)
-    assert "not a number from 0 to 1, as in most rows" in examples[-1].cause
+    assert "not a number from 0 to 1, as in most images" in examples[-1].cause
 
 
 @pytest.mark.parametrize(
@@ -188,9 +211,9 @@ def test_labels(words, names, tmp_path, capsys):
         (table(changed(0, 0, "NaN")), 0, "row 1: it has no label: NaN stands for"),
         (table(changed(3, 0, "a\x07"), HEADER), 3, "row 4: its label holds a line break or"),
         (table(changed(3, 0, "é"), HEADER).encode("latin-1"), 3, "row 4: its label is not text"),
-        (table(changed(3, 5, ""), HEADER), 3, "row 4: pixel 4 is empty, not a whole number"),
-        (table(changed(0, 5, "x")), 0, "row 1: pixel 4 is x, not a whole number"),
-        (table(last(changed(3, 0, "1,5"))), 3, "row 4: expected 16 pixels, got 17"),
+        (table(changed(3, 5, ""), HEADER), 3, "row 4: pixel 4 is empty, not a number from"),
+        (table(changed(0, 5, "x")), 0, "row 1: pixel 4 is x, not a number from"),
+        (table(last(changed(3, 0, "1,5"))), 3, "row 4: expected 17 columns, got 18"),
         (table([*rows()[:9], HEADER, *rows()[9:]], HEADER), 9, "row 10: it repeats the header"),
     ],
 )
@@ -229,6 +252,14 @@ def test_a_damaged_row_is_named_and_moves_no_other(content, index, cause, tmp_pa
         ("<html>", "an HTML or XML page"),
         ("1,2,3,4,5,6\n", "its rows have 6 columns .*: expected the pixels of an image, square"),
         ("hello\nworld\n", "found no columns"),
+        (
+            table([line[: 9 + index] for index, line in enumerate(rows()[:8])]),
+            "line 2 has 10 columns, but line 1 has 9 .between `,`.: expected equally many",
+        ),
+        (
+            table([[line[0], *(f"-{cell}" for cell in line[1:])] for line in rows()], HEADER),
+            "expected pixels from 0 to 255, or from 0 to 1, got -255 to -?0",
+        ),
         ("\n\n", "holds no rows"),
         (table([], HEADER), "holds no rows, only a header"),
         ("file,label\n1.png,a\n2.png,b\n", "column `file` names picture files, .*--source_dir"),
