@@ -1,7 +1,7 @@
 """Our networks beside Keras's tutorial on people's own pictures: 960 of four classes.
 
   python benchmarks/own_pictures.py
-  python benchmarks/own_pictures.py --models=tiny,twoconv --sizes=64 --seeds=1
+  python benchmarks/own_pictures.py --models=tiny,twoconv --sizes=64 --seeds=1 --nokeras
 
 The pictures are drawn (scenes.py): four kinds of things on cluttered backgrounds, in folders, as
 people have them. digitline prepares them with 768 to train on, 192 to validate on and 960 others to
@@ -42,6 +42,7 @@ class Options(CommonOptions):
     """What to measure."""
 
     models: tuple[str, ...] = flag(registry.NAMES, "Networks.", group=WHAT)
+    keras: bool = flag(True, "Measure Keras's tutorial too.", group=WHAT)
     sizes: tuple[str, ...] = flag(("64", "128"), "Heights and widths of images.", group=WHAT)
     seeds: int = flag(3, "Trainings of each.", group=WHAT)
     folder: Path | None = flag(
@@ -51,13 +52,14 @@ class Options(CommonOptions):
 
 def run(options: Options) -> JsonObject:
     """Measures each size, and writes the figures after each network."""
+    names = (*[_KERAS] * options.keras, *options.models)
     path = options.output or figures.RESULTS / "own_pictures.json"
     result = files.read_json(path) if path.exists() else {"rows": []}
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         for size in map(int, options.sizes):
             dataset = _dataset(size, folder)
-            for name in (_KERAS, *options.models):
+            for name in names:
                 row = _measured(name, dataset, folder / "runs", options.seeds)
                 progress.say(f"{size}x{size}, {name}: {row['test_mean']:.1%}")
                 result = _written(row, result["rows"], options)

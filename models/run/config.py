@@ -93,6 +93,15 @@ class RunConfig:
         """The names of the classes, by class number."""
         return self.dataset.label_names
 
+    @property
+    def is_of_last_release(self) -> bool:
+        """Whether a version wrote it that fitted no recipe to data, and resized in another way."""
+        return self.recorded_pictures is None
+
+    def resumed_with(self, config: "RunConfig") -> "RunConfig":
+        """What this version would train, as far as the run of the last release has it."""
+        return dataclasses.replace(config, preprocess=self.preprocess, recorded_pictures=None)
+
     def to_config(self) -> JsonObject:
         """The content of `config.json`, with the versions of what trains the run."""
         return {

@@ -249,7 +249,9 @@ def default_folder(config: RunConfig) -> Run:
     if folder.config.exists() or not former.config.exists():
         return folder
     with contextlib.suppress(UserError):
-        if not differences(former.load_config(), config):
+        there = former.load_config()
+        here = there.resumed_with(config) if there.is_of_last_release else config
+        if not differences(there, here):
             progress.say(f"{former.workdir} holds this very run: it goes on there")
             return former
     return folder

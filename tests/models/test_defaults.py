@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from digitline.base import configs
 from digitline.data.dataset import Dataset
-from digitline.models import defaults, mlp, train
+from digitline.data.pipeline.preprocess import Preprocess
+from digitline.models import defaults, lenet5, mlp, train
 from digitline.models.run.folder import Run
 
 from support import call
@@ -18,13 +18,13 @@ from support import call
 def train_own(tmp_path):
     """Trains on dark squares on light paper, left or right."""
 
-    def trained(count, *more, model="mlp", workdir="run", size=12):
+    def trained(count, *more, model="mlp", workdir="run", size=12, classes=(0, 1)):
         images = np.full((count, size, size, 3), (230, 220, 180), np.uint8)
         labels = np.arange(count) % 2
         images += np.random.default_rng(0).integers(0, 20, images.shape).astype(np.uint8)
         for image, label in zip(images, labels, strict=True):
             image[4:8, 2 + 5 * label : 5 + 5 * label] = 30
-        np.savez(tmp_path / "own.npz", images=images, labels=labels)
+        np.savez(tmp_path / "own.npz", images=images, labels=np.array(classes)[labels])
         arguments = [
             f"--model={model}", f"--data={tmp_path / 'own.npz'}", f"--data_dir={tmp_path}",
             f"--workdir={tmp_path / workdir}", "--noreport", *more,
@@ -34,17 +34,20 @@ def train_own(tmp_path):
     return trained
 
 
-def test_few_images_get_many_steps_in_small_batches(train_own, capsys):
-    result, config = train_own(24, "--max_minutes=0.001")
+@pytest.mark.parametrize(("classes", "steps"), [((0, 1), 1000), (("cat", "dog"), 2000)])
+def test_few_images_get_many_steps_in_small_batches(classes, steps, train_own, capsys):
+    result, config = train_own(24, "--max_minutes=0.001", classes=classes)
     assert result["ended_by"] == "max_minutes"
-    examples = round(1000 * 8 / config.recipe.epochs)
+    examples = round(steps * 8 / config.recipe.epochs)
     assert config.recipe.batch_size == 8
-    assert config.recipe.total_steps(examples) == pytest.approx(1000, abs=2)
+    assert config.recipe.total_steps(examples) == pytest.approx(steps, abs=2)
     said = capsys.readouterr().err
     assert f"{examples} training images: batches of 8 and " in said
     assert "steps (the recipe's batches of 128 and 20 epochs would be " in said
+    are_things = "mlp has no convolutions and is not made for pictures of things" in said
+    assert are_things == (steps == 2000)
     # The same command again finds the run as it is.
-    assert train_own(24, "--max_minutes=0.001")[0]["reused"]
+    assert train_own(24, "--max_minutes=0.001", classes=classes)[0]["reused"]
 
 
 def test_flags_stand(train_own, capsys):
@@ -109,15 +112,26 @@ def test_flips_and_turns_only_what_stays_of_its_class(names, shape, metadata, fl
     assert (recipe.augment_flip, recipe.augment_rotate) == ((True, 36) if flips else (False, 10))
 
 
-def test_a_run_begun_before_there_were_fitting_defaults_goes_on_as_it_is(train_own, tmp_path):
-    train_own(60, "--max_steps=1")
-    run = Run(tmp_path / "run")
-    old = json.loads(run.config.read_text())
-    old["recipe"] = configs.to_config(dataclasses.replace(mlp.RECIPES["best"], max_steps=1))
-    del old["recipe"]["augment_flip"]
-    old["preprocess"].update(mean=0.1307, std=0.3081)
+def test_a_run_of_the_last_release_goes_on_as_it_is_and_longer(train_own, tmp_path, monkeypatch):
+    """It was not fitted to its data, was resized in another way, and lay in runs/<model>."""
+    monkeypatch.chdir(tmp_path)
+    train_own(60, "--max_steps=1", model="lenet5", workdir="runs/lenet5", size=40)
+    run = Run(tmp_path / "runs/lenet5")
+    recipe = dataclasses.replace(lenet5.RECIPES["best"], max_steps=1)
+    preprocess = Preprocess((40, 40, 3), 32, 32, "resize", recipe.mean, recipe.std)
+    old = dataclasses.replace(
+        run.load_config(), recipe=recipe, preprocess=preprocess, recorded_pictures=None
+    ).to_config()
+    del old["recipe"]["augment_flip"], old["recorded_pictures"], old["init_sha256"]
     run.config.write_text(json.dumps(old))
-    assert train_own(60, "--max_steps=1")[0]["reused"]
+    resumed = [f"--data={tmp_path / 'own.npz'}", f"--data_dir={tmp_path}", "--model=lenet5"]
+    again = call(train.COMMAND, [*resumed, "--noreport", "--max_steps=1"])
+    assert (again["reused"], again["workdir"]) == (True, "runs/lenet5")
+    for _ in range(2):
+        longer = [*resumed, "--workdir=runs/lenet5", "--noreport", "--max_steps=3", "--extend"]
+        result = call(train.COMMAND, longer)
+        assert (result["steps"], run.load_config().preprocess) == (3, preprocess)
+    assert result["reused"]
 
 
 def test_what_is_saved_after_few_steps_is_what_was_learnt(train_own):
