@@ -14,6 +14,7 @@ from ..base.pictures.config import PictureConfig
 from ..base.tf import keras, tf
 from ..data.pipeline.preprocess import Preprocess
 from .pictures import picture
+from .pictures.decode import without_animation
 
 # Layers that finish the answer of the one before, and those that pass it on as it is.
 _FINISHING = (keras.layers.BatchNormalization, keras.layers.ReLU, keras.layers.Activation)
@@ -127,7 +128,7 @@ def classify(trained: TrainedModel) -> Function:
 
     def decode(content: tf.Tensor) -> tf.Tensor:
         return tf.ensure_shape(
-            tf.io.decode_image(content, shape[2], expand_animations=False), shape
+            tf.io.decode_image(without_animation(content), shape[2], expand_animations=False), shape
         )
 
     def decode_raw(content: tf.Tensor) -> tf.Tensor:

@@ -70,7 +70,7 @@ PREDICT_IMAGES = Signature(
 )
 PREDICT_BYTES = Signature(
     name="predict_bytes",
-    input=Tensor("image_bytes", "string", (N,), "PNG, JPEG, WebP, BMP or GIF files"),
+    input=Tensor("image_bytes", "string", (N,), "PNG, JPEG, WebP (not animated), BMP or GIF files"),
     outputs=SERVING_DEFAULT.outputs,
 )
 CLASSIFY = Signature(

@@ -20,6 +20,8 @@ _BMP_WITH_ALPHA = 56
 _BITFIELDS = 3
 # Of blue, green, red and alpha in this order.
 _COLOUR_MASKS, _ALPHA_MASK = b"\0\0\xff\0\0\xff\0\0\xff\0\0\0", b"\0\0\0\xff"
+# In a WebP file: the name of its first chunk, and, of `VP8X`, its flags and the one of animations.
+_WEBP_CHUNK, _WEBP_FLAGS, _WEBP_ANIMATED = 12, 20, 2
 # In a PNG file: the bits of a number, and what the numbers mean.
 _PNG_BITS, _PNG_COLOUR = 24, 25
 
@@ -59,9 +61,29 @@ def decode(content: tf.Tensor) -> Decoded:
     return Decoded(pixels, segments.orientation(Segments(*found)))
 
 
+def without_animation(content: tf.Tensor) -> tf.Tensor:
+    """A file, string [], unless it is an animated WebP.
+
+    Of one TensorFlow's decoder makes room for the first frame only, and writes all of them there:
+    it overruns the memory of the process.
+
+    Raises:
+      tf.errors.InvalidArgumentError: it is one.
+    """
+    is_extended = tf.equal(
+        numbers.unsigned(content, _WEBP_CHUNK, 4), int.from_bytes(b"VP8X", "big")
+    )
+    flags = numbers.unsigned(content, _WEBP_FLAGS, 1)
+    is_animated = is_extended & tf.not_equal(tf.bitwise.bitwise_and(flags, _WEBP_ANIMATED), 0)
+    with tf.control_dependencies(
+        [tf.debugging.assert_equal(is_animated, False, "animated WebP: not read")]
+    ):
+        return tf.identity(content)
+
+
 def _image(content: tf.Tensor) -> Any:
     """By TensorFlow's decoder of all kinds; it refuses what it does not know."""
-    return tf.io.decode_image(content, expand_animations=False)
+    return tf.io.decode_image(without_animation(content), expand_animations=False)
 
 
 def _jpeg(content: tf.Tensor) -> tuple[Any, Segments]:
@@ -115,11 +137,14 @@ def _bmp(content: tf.Tensor) -> Any:
         number(_BMP_COMPRESSION, 4),
     )
     with_masks = tf.equal(bits, 32) & tf.equal(compression, _BITFIELDS)
-    in_order = tf.equal(tf.strings.substr(content, _BMP_MASKS, 12), _COLOUR_MASKS)
-    with_alpha = tf.equal(tf.strings.substr(content, _BMP_MASKS + 12, 4), _ALPHA_MASK)
+    # A file of one pixel may end before there would be masks.
+    masks = tf.strings.substr(tf.strings.join([content, bytes(_BMP_MASKS + 16)]), _BMP_MASKS, 16)
+    in_order = tf.equal(tf.strings.substr(masks, 0, 12), _COLOUR_MASKS)
+    with_alpha = tf.equal(tf.strings.substr(masks, 12, 4), _ALPHA_MASK)
     with tf.control_dependencies(
         [
             tf.debugging.assert_greater_equal(header, 40, "BMP of a kind that is not read"),
+            tf.debugging.assert_greater_equal(bits, 8, "BMP with less than 8 bits: not read"),
             tf.debugging.assert_equal(
                 tf.equal(compression, 0) | (with_masks & in_order),
                 True,

@@ -17,8 +17,8 @@ from .pictures import Picture, Wanted
 
 # Pictures that are read ahead of the model.
 _AHEAD = 32
-# What TensorFlow decodes, as Pillow calls the formats.
-_TENSORFLOW = ("PNG", "JPEG", "MPO", "BMP", "GIF")
+# What TensorFlow decodes, as Pillow calls the formats; of BMP only some kinds.
+_TENSORFLOW = ("PNG", "JPEG", "MPO", "GIF")
 _ORIENTATION, _UPRIGHT = 0x0112, 1
 
 

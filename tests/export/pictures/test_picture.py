@@ -75,6 +75,7 @@ def in_mode(mode, height=23, width=31):
 def test_every_kind_of_file_gives_its_pixels(kind, modes, assert_same):
     for mode in modes:
         assert_same(encoded(in_mode(mode), kind))
+    assert_same(encoded(in_mode(modes[-1], 1, 1), kind))
 
 
 @pytest.mark.skipif(tf.__version__ < "2.21", reason="TensorFlow reads WebP from 2.21 on")
@@ -170,6 +171,12 @@ def test_finds_the_digit_that_predict_finds(test_images, assert_same):
         assert_same(encoded(PIL.Image.new("RGBA", size), "PNG"), config)
 
 
+def animated_webp():
+    """Of this TensorFlow's decoder writes all frames into the room of one, if it gets it."""
+    frames = [grid(9, 7, seed) for seed in range(3)]
+    return encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True)
+
+
 def compressed_bmp():
     content = bytearray(encoded(in_mode("P"), "BMP"))
     content[30] = 1
@@ -181,6 +188,7 @@ def compressed_bmp():
     [
         *(b"", b"garbage", b"BM", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"\xff\xd8\xff\xe1"),
         *(compressed_bmp(), encoded(grid(9, 7), "TIFF"), encoded(grid(9, 7), "PPM")),
+        *(animated_webp(), encoded(grid(9, 7).convert("1"), "BMP")),
         encoded(grid(90, 70), "PNG")[:999],
         encoded(grid(90, 70), "JPEG")[:999],
     ],
