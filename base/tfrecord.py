@@ -8,6 +8,8 @@ Source: https://www.tensorflow.org/tutorials/load_data/tfrecord.
 
 import functools
 import struct
+from collections.abc import Iterator
+from pathlib import Path
 
 import google_crc32c
 
@@ -24,6 +26,26 @@ def checksum(content: bytes) -> bytes:
     """The masked CRC-32C, 4 bytes: rotated and offset, since files hold checksums of checksums."""
     crc = google_crc32c.value(content)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+
+
+def contents(path: Path, count: int) -> Iterator[bytes | str]:
+    """The content of each of a file's first `count` records, or in words what is wrong with it.
+
+    Where a content is damaged, the next record is still found by the length; where a length is,
+    or the file ends, all that follow are lost.
+    """
+    content = path.read_bytes() if path.is_file() else b""
+    position = 0
+    for number in range(count):
+        head = content[position : position + 12]
+        if head[8:] != checksum(head[:8]):
+            cause = "damaged length or end of file" if path.is_file() else "the file is missing"
+            yield from [cause] * (count - number)
+            return
+        end = position + 12 + struct.unpack("<Q", head[:8])[0]
+        body = content[position + 12 : end]
+        position = end + 4
+        yield body if content[end:position] == checksum(body) else "damaged content"
 
 
 @functools.lru_cache(maxsize=256)

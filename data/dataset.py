@@ -3,18 +3,18 @@
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..base import configs, files
-from ..base.command import command_line
-from ..base.command_flags import closest, nearest
 from ..base.errors import DataError, UsageError, first_line
 from ..base.files import JsonObject
 from ..base.pictures.config import PictureConfig, unrecorded
 from ..base.tf import tfds
-from . import listing, shards
+from . import by_class, hints, listing, shards
 from .shards import Shard
 
 # The key of a dataset's fingerprint in its metadata.
@@ -23,9 +23,12 @@ FINGERPRINT = "fingerprint"
 PICTURES = "pictures"
 # Of each end of a shard, this many bytes go into the fingerprint.
 _FINGERPRINT_BYTES = 4096
-# The article's cut of MNIST (55,000 / 5,000) for datasets without a validation
-# split: the first twelfth of the training images.
-_VALIDATION_SHARE = 12
+# MNIST's training split is cut as in the article, 55,000 / 5,000: the first twelfth validates.
+_MNIST, _MNIST_SHARE = "mnist", 12
+# What a dataset may call a validation split of its own.
+_VALIDATION_NAMES = ("validation", "valid", "val", "dev")
+# Any other training split without one.
+_TRAIN_PART, _VALIDATION_PART = "train[10%: by class]", "train[:10% by class]"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,16 +67,49 @@ class Dataset:
     def split(self, name: str) -> "Split":
         """A split by its name in TFDS's syntax: `test`, `train[:5000]`, `train[5000:]+test`.
 
+        Beyond TFDS's, `train[:10% by class]` is a part of each class (see `by_class`).
+
         Raises:
           UsageError: there is no such split.
         """
-        return Split(self, name, shards_of(self.builder, name))
+        if by_class.MARK not in name:
+            return Split(self, name, shards_of(self.builder, name))
+        parts: list[Shard] = []
+        for term in map(str.strip, name.split("+")):
+            first = shards.count(parts)
+            for shard in self._term(term):
+                parts.append(dataclasses.replace(shard, first=first + shard.first))
+        return Split(self, name, tuple(parts))
+
+    def _term(self, term: str) -> tuple[Shard, ...]:
+        if by_class.MARK not in term:
+            return shards_of(self.builder, term)
+        name, start, stop = by_class.parse(term)
+        return by_class.cut(shards_of(self.builder, name), self._labels(name), start, stop)
+
+    @functools.cached_property
+    def _labels(self) -> Callable[[str], np.ndarray]:
+        """The labels of a split by its name; they are read once."""
+        return functools.cache(lambda name: by_class.labels_of(shards_of(self.builder, name)))
 
     def default_splits(self) -> tuple[str, str]:
-        """The training and the validation split, in TFDS's split syntax."""
-        if "validation" in self.builder.info.splits:
-            return "train", "validation"
-        cut = self.split("train").examples // _VALIDATION_SHARE
+        """The training and the validation split, in the syntax of `split`.
+
+        Raises:
+          UsageError: there is no training split.
+        """
+        there = self.split_names
+        if "train" not in there:
+            raise UsageError(
+                f"{self.name} in {self.directory} has no split called train ({', '.join(there)}): "
+                "name splits with --train_split and --validation_split"
+            )
+        for name in _VALIDATION_NAMES:
+            if name in there:
+                return "train", name
+        if self.name != _MNIST:
+            return _TRAIN_PART, _VALIDATION_PART
+        cut = self.split("train").examples // _MNIST_SHARE
         return f"train[{cut}:]", f"train[:{cut}]"
 
     @property
@@ -168,7 +204,9 @@ def shards_of(builder: tfds.core.DatasetBuilder, split: str) -> tuple[Shard, ...
     for file in instructions:
         take = file.examples_in_shard - file.skip if file.take == -1 else file.take
         whole = take == file.examples_in_shard
-        parts.append(Shard(str(file.filename), file.skip, take, first, whole))
+        if take:  # A file may be empty.
+            numbers = range(file.skip, file.skip + take)
+            parts.append(Shard(str(file.filename), numbers, first, whole))
         first += take
     return tuple(parts)
 
@@ -176,34 +214,6 @@ def shards_of(builder: tfds.core.DatasetBuilder, split: str) -> tuple[Shard, ...
 def prepare_again(name: str) -> str:
     """What to do about a dataset that is damaged."""
     return f"prepare {name} again: the command of the first time, with --overwrite"
-
-
-def _instead(data_dir: Path, name: str) -> str:
-    """What to do about a dataset that is not prepared; names nothing that is refused."""
-    public = tfds.list_builders(with_community_datasets=False)
-    if _is_public(name, public):
-        return f": run {_prepare(data_dir, name)}"
-    there = listing.names(data_dir)
-    hint = nearest(name, there)
-    if not hint and (like := closest(name, public, likeness=0.75)):
-        hint = f"; did you mean {like}? {_prepare(data_dir, like)} prepares it"
-    return (
-        f"{hint} (prepared there: {', '.join(there) or 'nothing'}; images of your own: "
-        f"{command_line('train', '--data=PATH')})"
-    )
-
-
-def _is_public(name: str, public: Iterable[str]) -> bool:
-    """Whether TFDS has this dataset, with this configuration."""
-    short, _, config = name.partition("/")
-    if short not in public:
-        return False
-    builder_class: Any = tfds.builder_cls(short)
-    return not config or config in [entry.name for entry in builder_class.BUILDER_CONFIGS]
-
-
-def _prepare(data_dir: Path, name: str, *more: str) -> str:
-    return command_line("prepare", f"--dataset={name}", f"--data_dir={data_dir}", *more)
 
 
 def open_dataset(data_dir: Path, name: str) -> Dataset:
@@ -214,7 +224,7 @@ def open_dataset(data_dir: Path, name: str) -> Dataset:
     """
     directory = listing.newest(data_dir, name)
     if directory is None:
-        raise DataError(f"{name} is not prepared in {data_dir}{_instead(data_dir, name)}")
+        raise DataError(f"{name} is not prepared in {data_dir}{hints.not_prepared(data_dir, name)}")
     try:
         builder = tfds.builder_from_directory(str(directory))
         features: Any = builder.info.features
@@ -229,7 +239,7 @@ def open_dataset(data_dir: Path, name: str) -> Dataset:
     if None in image.shape:
         raise DataError(
             f"{directory}: its pictures differ in size; make a copy of one size, such as 64x64: "
-            + _prepare(data_dir, name, "--image_size=64x64")
+            + hints.prepare(data_dir, name, "--image_size=64x64")
         )
     return Dataset(
         name=name,

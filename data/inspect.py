@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # At run time these load TensorFlow.
     from .dataset import Dataset
     from .inspection.anomalies import SplitSurvey
     from .inspection.checks import Check
+    from .inspection.default_splits import DefaultSplits
     from .inspection.duplicates import Duplicates, Group, Place
 
 _WHAT, _CHARTS = "What to inspect", "Charts"
@@ -50,6 +51,7 @@ class Inspection:
 
     Attributes:
       reference: the split whose mean and standard deviation count: `train`, or the first.
+      defaults: what is trained and validated on by default.
       lost: a line for each damaged record.
       checks: what must hold.
       notes: what is worth knowing and no mistake by itself.
@@ -60,6 +62,7 @@ class Inspection:
     splits: "dict[str, SplitSurvey]"
     duplicates: "Duplicates"
     reference: str
+    defaults: "DefaultSplits"
     lost: tuple[str, ...]
     checks: "tuple[Check, ...]"
     notes: tuple[str, ...]
@@ -78,6 +81,7 @@ def run(options: InspectOptions) -> Inspection:
     from .dataset import open_dataset  # The imports here load TensorFlow.
     from .inspection.anomalies import survey
     from .inspection.checks import About, checks, notes
+    from .inspection.default_splits import DefaultSplits
     from .pipeline import salvage
 
     start = time.monotonic()
@@ -96,14 +100,16 @@ def run(options: InspectOptions) -> Inspection:
         dataset.image_shape, dataset.label_names, np.dtype(features["image"].np_dtype).name
     )
     reference = "train" if "train" in surveys else next(iter(surveys))
+    defaults = DefaultSplits.of(dataset, surveys)
     return Inspection(
         dataset,
         surveys,
         duplicates,
         reference,
+        defaults,
         tuple(lost),
         checks(about, surveys, duplicates, reference, lost),
-        notes(about, surveys, duplicates, reference),
+        (*notes(about, surveys, duplicates, reference), *defaults.notes),
         _draw(output_dir, dataset, surveys),
         time.monotonic() - start,
     )
@@ -157,6 +163,7 @@ def to_json(inspection: Inspection) -> files.JsonObject:
             }
             for name, split in splits.items()
         },
+        "default_splits": inspection.defaults.sizes,
         "mean_std_split": inspection.reference,
         "mean": splits[inspection.reference].mean,
         "std": splits[inspection.reference].std,
@@ -188,6 +195,9 @@ def text(inspection: Inspection) -> str:
         f"{dataset.num_classes:,} classes",
         f"in {dataset.directory}",
     ]
+    if inspection.defaults.sizes:
+        parts = [f"{name} ({size:,})" for name, size in inspection.defaults.sizes.items()]
+        lines.append(f"by default {parts[0]} is trained on, {parts[1]} validates")
     if reference.mean and reference.std:
         mean = " ".join(f"{value:.4f}" for value in reference.mean)
         std = " ".join(f"{value:.4f}" for value in reference.std)

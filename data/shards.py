@@ -6,40 +6,40 @@ A split is a sequence of parts; to skip, take or share it out, nothing is read.
 import dataclasses
 from collections.abc import Iterable
 
+import numpy as np
+
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
     """A part of a TFRecord file.
 
     Attributes:
-      skip: records to pass over at its beginning.
-      take: records to read after that.
-      first: the index of its first record in the split.
-      whole: whether it is all of the file.
+      numbers: of the records to read, in the file, from 0; ascending.
+      first: the index of the first of them in the split.
+      whole: whether they are all of the file.
     """
 
     path: str
-    skip: int
-    take: int
+    numbers: range | tuple[int, ...]
     first: int = 0
     whole: bool = False
 
 
 def count(shards: Iterable[Shard]) -> int:
     """The number of records."""
-    return sum(shard.take for shard in shards)
+    return sum(len(shard.numbers) for shard in shards)
 
 
 def cut(shards: tuple[Shard, ...], start: int, stop: int) -> tuple[Shard, ...]:
     """The records from the `start`-th up to, not including, the `stop`-th."""
     parts, position = [], 0
     for shard in shards:
-        low, high = max(start - position, 0), min(stop - position, shard.take)
+        low, high = max(start - position, 0), min(stop - position, len(shard.numbers))
         if low < high:
-            whole = shard.whole and (low, high) == (0, shard.take)
-            part = Shard(shard.path, shard.skip + low, high - low, shard.first + low, whole)
+            whole = shard.whole and (low, high) == (0, len(shard.numbers))
+            part = Shard(shard.path, shard.numbers[low:high], shard.first + low, whole)
             parts.append(part)
-        position += shard.take
+        position += len(shard.numbers)
     return tuple(parts)
 
 
@@ -60,7 +60,11 @@ def common(first: Iterable[Shard], second: Iterable[Shard]) -> int:
     for shard in first:
         taken.setdefault(shard.path, []).append(shard)
     return sum(
-        max(0, min(a.skip + a.take, b.skip + b.take) - max(a.skip, b.skip))
-        for b in second
-        for a in taken.get(b.path, [])
+        len(set(a.numbers).intersection(b.numbers)) for b in second for a in taken.get(b.path, [])
     )
+
+
+def indices(shards: Iterable[Shard]) -> np.ndarray:
+    """The index in the split of each record: int64 [n]."""
+    ranges = [np.arange(shard.first, shard.first + len(shard.numbers)) for shard in shards]
+    return np.concatenate([np.zeros(0, np.int64), *ranges])

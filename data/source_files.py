@@ -97,11 +97,12 @@ def sample(split: Split, count: int) -> list[SourceFile] | None:
             if not path.is_file():
                 return None
             lists[path] = path.read_bytes().split(_END)
-        for index in sorted(wanted & {*range(position, position + shard.take)}):
-            text, _, name = lists[path][start + shard.skip + index - position].partition(b"\t")
+        for index in sorted(wanted & {*range(position, position + len(shard.numbers))}):
+            number = start + shard.numbers[index - position]
+            text, _, name = lists[path][number].partition(b"\t")
             size, time = map(int, text.split())
             found.append(SourceFile(index, Path(root) / os.fsdecode(name), size, time))
-        position += shard.take
+        position += len(shard.numbers)
     return found
 
 
@@ -112,7 +113,7 @@ def _starts(dataset: Dataset) -> dict[str, tuple[Path, int]]:
         path, start = list_of(dataset.directory, dataset.name, split), 0
         for shard in dataset.split(split).shards:
             starts[shard.path] = path, start
-            start += shard.take
+            start += len(shard.numbers)
     return starts
 
 

@@ -1,5 +1,6 @@
 """`digitline train`: a prepared dataset to a trained model in a run folder."""
 
+import contextlib
 import dataclasses
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..base import command, configs, files, progress
 from ..base.command_flags import list_flag
-from ..base.errors import UsageError
+from ..base.errors import UsageError, UserError
 from ..base.files import JsonObject
 from ..data import prepare
 from . import registry
@@ -59,8 +60,6 @@ def _train(options: TrainOptions, workdir: Path | None) -> Result:
     from ..base.tf import tf
     from ..data.dataset import open_dataset
     from . import defaults
-    from .run.folder import Run, default_folder
-    from .training.selection import select
 
     _check(options)
     if options.pipeline.deterministic:
@@ -71,9 +70,7 @@ def _train(options: TrainOptions, workdir: Path | None) -> Result:
         progress.say(prepare.summary(prepared))
         name = prepared.dataset
     dataset = open_dataset(options.data_dir, name)
-    selection = select(options, dataset)
-    config = _config(options, dataset, selection)
-    folder = default_folder(config) if workdir is None else Run(workdir)
+    folder, selection, config = _place(options, dataset, workdir)
     if config.init_from and Path(config.init_from).parent == folder.workdir.resolve():
         raise UsageError(f"--init_from={options.init_from} is in --workdir: choose another")
     before = None if options.overwrite else defaults.earlier(folder)
@@ -102,6 +99,40 @@ def _train(options: TrainOptions, workdir: Path | None) -> Result:
         validation_loss=figures.loss,
         record=folder.load_record(),
     )
+
+
+def _place(
+    options: TrainOptions, dataset: "Dataset", workdir: Path | None
+) -> "tuple[Run, Selection, RunConfig]":
+    """Where the run goes, and what it is there: one that the last release began goes on."""
+    from .run.config import differences
+    from .run.folder import Run, default_folders
+
+    if workdir is not None:
+        return Run(workdir), *_plan(options, dataset, Run(workdir))
+    folder, former = default_folders(dataset.name, options.model)
+    if former.config.exists() and not folder.config.exists():
+        with contextlib.suppress(UserError):
+            selection, config = _plan(options, dataset, former)
+            there = former.load_config()
+            here = there.resumed_with(config) if there.is_of_last_release else config
+            if not differences(there, here):
+                progress.say(f"{former.workdir} holds this very run: it goes on there")
+                return former, selection, config
+    return folder, *_plan(options, dataset, folder)
+
+
+def _plan(
+    options: TrainOptions, dataset: "Dataset", folder: "Run"
+) -> "tuple[Selection, RunConfig]":
+    """What a run in a folder is: what no flag says of its splits is as in the one there."""
+    from . import defaults
+    from .training.selection import select
+
+    before = None if options.overwrite else defaults.earlier(folder)
+    recorded = before.dataset if before and before.dataset.name == dataset.name else None
+    selection = select(options, dataset, recorded)
+    return selection, _config(options, dataset, selection)
 
 
 def _check(options: TrainOptions) -> None:

@@ -23,6 +23,7 @@ import numpy as np
 
 from ...base.errors import UsageError
 from ...base.tf import tf
+from .. import shards
 from ..dataset import Split
 from . import cache_file, order, records
 from .augment import Augment
@@ -136,11 +137,7 @@ def _picked(splits: list[Split], batching: Batching, start_step: int) -> _Stream
     else:
         loaded = zip(*map(records.load, splits), strict=True)
         images, labels = (tf.concat(tensors, 0) for tensors in loaded)
-    ranges = [
-        np.arange(shard.first, shard.first + shard.take)
-        for split in splits
-        for shard in split.shards
-    ]
+    ranges = [shards.indices(split.shards) for split in splits]
     index_in_split = tf.constant(np.concatenate(ranges), tf.int64)
     pick = _order(splits, labels, batching)
     batch_size = batching.batch_size
@@ -176,11 +173,9 @@ def _order(splits: list[Split], labels: tf.Tensor, batching: Batching) -> order.
 
 
 def _streamed(split: Split, batching: Batching, start_step: int) -> _Stream:
-    shards = split.shards
-
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
         epoch_seed = _epoch_seed(batching.seed, number)
-        stream = records.interleaved(shards, min(len(shards), 8), epoch_seed)
+        stream = records.interleaved(split.shards, min(len(split.shards), 8), epoch_seed)
         stream = stream.shuffle(batching.shuffle_buffer, epoch_seed, reshuffle_each_iteration=False)
         return stream.map(lambda index, record: (number, index, record))
 

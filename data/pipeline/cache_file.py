@@ -50,11 +50,15 @@ def _key(splits: Sequence[Split]) -> str:
     content = [
         (
             split.dataset.fingerprint,
-            [(Path(shard.path).name, shard.skip, shard.take) for shard in split.shards],
+            [(Path(shard.path).name, *_records(shard.numbers)) for shard in split.shards],
         )
         for split in splits
     ]
     return hashlib.sha256(f"{content}".encode()).hexdigest()[:16]
+
+
+def _records(numbers: range | tuple[int, ...]) -> tuple[int, ...]:
+    return (numbers.start, len(numbers)) if isinstance(numbers, range) else numbers
 
 
 def _write(path: Path, splits: Sequence[Split]) -> None:

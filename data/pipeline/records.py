@@ -20,6 +20,8 @@ _PIXELS_AT_ONCE = 500 * 64 * 64
 _READ_BUFFER_BYTES = 1 << 20
 # Threads that read a split into memory; more did not help on two cores.
 _READERS = 2
+# Records of which some are picked at a time.
+_BLOCK = 128
 
 
 def parse(dataset: Dataset, records: tf.Tensor) -> tuple[tf.Tensor, Any]:
@@ -120,7 +122,9 @@ def require_images(split: Split) -> None:
 
 def read_one(shard: Shard) -> tf.data.Dataset:
     """The serialized records of one shard, in order."""
-    return _file(shard.path).skip(shard.skip).take(shard.take)
+    if isinstance(shard.numbers, range):
+        return _file(shard.path).skip(shard.numbers.start).take(len(shard.numbers))
+    return _picked(shard.path, tf.constant(_mask(shard)))
 
 
 def ordered(shards: tuple[Shard, ...]) -> tf.data.Dataset:
@@ -146,11 +150,11 @@ def interleaved(shards: tuple[Shard, ...], cycle: int, seed: Any) -> tf.data.Dat
     Returns:
       Elements (index int64, record string).
     """
-    names = ("path", "skip", "take", "first")
-    columns = tuple(np.array([getattr(shard, name) for shard in shards]) for name in names)
-    files: Any = tf.data.Dataset.from_tensor_slices(columns)
+    paths, masks = [shard.path for shard in shards], [_mask(shard).tobytes() for shard in shards]
+    firsts = np.array([shard.first for shard in shards])
+    files: Any = tf.data.Dataset.from_tensor_slices((paths, masks, firsts))
     return files.shuffle(len(shards), seed, reshuffle_each_iteration=False).interleave(
-        lambda path, skip, take, first: _file(path).skip(skip).take(take).enumerate(first),
+        lambda path, mask, first: _picked(path, tf.io.decode_raw(mask, tf.bool)).enumerate(first),
         cycle,
         block_length=16,
         num_parallel_calls=tf.data.AUTOTUNE,
@@ -160,17 +164,18 @@ def interleaved(shards: tuple[Shard, ...], cycle: int, seed: Any) -> tf.data.Dat
 def diagnose(split: Split) -> DataError | None:
     """The first damaged shard and record, found by reading one record at a time."""
     for shard in split.shards:
-        index = shard.skip
         if not Path(shard.path).is_file():
             return damage(shard, None, "the file is missing")
+        number, wanted, end = 0, set(shard.numbers), shard.numbers[-1] + 1
         try:
-            for record in read_one(shard):
-                parse(split.dataset, record[tf.newaxis])
-                index += 1
+            for record in _file(shard.path).take(end):
+                if number in wanted:
+                    parse(split.dataset, record[tf.newaxis])
+                number += 1
         except tf.errors.OpError as error:
-            return damage(shard, index, first_line(error))
-        if index != shard.skip + shard.take:
-            return damage(shard, index, "it ends early")
+            return damage(shard, number, first_line(error))
+        if number != end:
+            return damage(shard, number, "it ends early")
     return None
 
 
@@ -181,6 +186,26 @@ def damage(shard: Shard, record: int | None, cause: str) -> DataError:
         f"{shard.path}{where}: {cause}; copy the shard again, prepare the dataset again (the "
         "command of the first time, with --overwrite), or leave it out with --max_corrupt_records=N"
     )
+
+
+def _mask(shard: Shard) -> np.ndarray:
+    """Which of a file's first records to read: bool [n], n up to the last of them."""
+    mask = np.zeros(shard.numbers[-1] + 1, bool)
+    mask[np.asarray(shard.numbers)] = True
+    return mask
+
+
+def _picked(path: str | tf.Tensor, mask: tf.Tensor) -> tf.data.Dataset:
+    """The records of a file that a mask (bool [n]) has, in order."""
+    # Block by block: a call of a filter for each record costs three times as much.
+    records = _file(path).take(tf.size(mask, tf.int64)).batch(_BLOCK)
+    masks = tf.data.Dataset.from_tensor_slices(mask).batch(_BLOCK)
+    return tf.data.Dataset.zip(records, masks).map(_masked).unbatch()
+
+
+@tf.autograph.experimental.do_not_convert  # No Python control flow; it takes its time.
+def _masked(records: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    return tf.boolean_mask(records, mask[: tf.size(records)])
 
 
 def _file(paths: str | list[str] | tf.Tensor) -> tf.data.Dataset:

@@ -1,13 +1,11 @@
 """What is left of damaged TFRecord files, for those who would rather lose a few images.
 
-Where a record's content is damaged, the next one is still found by the length; where a length
-is damaged (see `base/tfrecord.py`), the rest of the file is lost. TensorFlow's reader stops at
-either, and skipping its errors can go on forever.
+What can be read of a damaged file is read by `base/tfrecord.py`: TensorFlow's reader stops at the
+first damage, and skipping its errors can go on forever.
 """
 
 import contextlib
 import dataclasses
-import struct
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -84,7 +82,7 @@ def _sound_shards(split: Split, folder: Path, losses: Losses) -> tuple[Shard, ..
         copy = folder / f"{number:05d}-{Path(shard.path).name}"
         kept = _copy_sound_records(split.dataset, shard, copy, losses)
         if kept:
-            shards.append(Shard(str(copy), 0, kept, shard.first))
+            shards.append(Shard(str(copy), range(kept), shard.first))
     return tuple(shards)
 
 
@@ -106,27 +104,14 @@ def _copy_sound_records(dataset: Dataset, shard: Shard, copy: Path, losses: Loss
 
 def _contents(shard: Shard, losses: Losses) -> Iterator[tuple[int, bytes]]:
     """(number, content) of each record whose checksums hold."""
-    path = Path(shard.path)
-    stop = shard.skip + shard.take
-    content = path.read_bytes() if path.is_file() else b""
-    position = 0
-    for number in range(stop):
-        head = content[position : position + 12]
-        if head[8:] != tfrecord.checksum(head[:8]):
-            cause = "damaged length or end of file" if path.is_file() else "the file is missing"
-            for lost in range(max(number, shard.skip), stop):
-                losses.add(shard, lost, cause)
-            return
-        length = struct.unpack("<Q", head[:8])[0]
-        end = position + 12 + length
-        body, checksum = content[position + 12 : end], content[end : end + 4]
-        position = end + 4
-        if number < shard.skip:
+    wanted = set(shard.numbers)
+    for number, content in enumerate(tfrecord.contents(Path(shard.path), max(wanted) + 1)):
+        if number not in wanted:
             continue
-        if checksum != tfrecord.checksum(body):
-            losses.add(shard, number, "damaged content")
+        if isinstance(content, str):
+            losses.add(shard, number, content)
         else:
-            yield number, body
+            yield number, content
 
 
 def report(lost: list[str]) -> None:

@@ -128,5 +128,5 @@ def _examples(shard: Shard) -> Iterator[tuple[bytes, int]]:
             number += 1
     except tf.errors.OpError as error:
         raise records.damage(shard, number, first_line(error)) from error
-    if number != shard.take:
+    if number != len(shard.numbers):
         raise records.damage(shard, number, "it ends early")

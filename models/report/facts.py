@@ -10,6 +10,7 @@ import numpy as np
 from ...base import files
 from ...base.files import JsonObject
 from ...base.tf import keras
+from ...data import shards
 from ...data.dataset import Dataset, Split
 from ...data.inspection.samples import Sample, SamplePicker
 from ...data.pipeline.batches import evaluation_batches
@@ -165,9 +166,7 @@ def _look_at(
     picker = SamplePicker(classes, _SAMPLES, np.random.default_rng(seed))
     counts, start, begun = np.zeros(classes, np.int64), 0, time.monotonic()
     # The place of each image in the split, of which `train` may be a part.
-    indices = np.concatenate(
-        [np.arange(shard.first, shard.first + shard.take) for shard in train.shards]
-    )
+    indices = shards.indices(train.shards)
     for images, labels in decoded(train):
         numbers = labels.numpy()
         # A label that is not a class is for `digitline inspect` to find.

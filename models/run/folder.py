@@ -17,11 +17,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...base import catalog, configs, files, progress
+from ...base import catalog, configs, files
 from ...base.errors import DataError, UsageError, UserError, first_line
 from ...base.files import JsonObject
 from ...base.tf import keras
-from .config import RunConfig, differences, is_ours
+from .config import RunConfig, is_ours
 from .longer import Reached, lengthened
 from .records import Figures, MetricsRow, TrainingRecord
 
@@ -234,24 +234,12 @@ def load_model(path: Path) -> keras.Model:
     return model
 
 
-def default_folder(config: RunConfig) -> Run:
+def default_folders(dataset: str, model: str) -> tuple[Run, Run]:
     """Where a run goes that no folder is named for: `runs/<dataset>/<model>`.
 
-    A run that the last release began in `runs/<model>`, where all datasets shared one folder, goes
-    on there.
+    Returns:
+      That, and `runs/<model>`, where the last release began runs on all datasets.
     """
     # A dataset may be named by a path.
-    names = (part for part in Path(config.dataset.name).parts if part not in (".", "..", "/"))
-    folder, former = (
-        Run(catalog.RUNS.joinpath(*names, config.model)),
-        Run(catalog.RUNS / config.model),
-    )
-    if folder.config.exists() or not former.config.exists():
-        return folder
-    with contextlib.suppress(UserError):
-        there = former.load_config()
-        here = there.resumed_with(config) if there.is_of_last_release else config
-        if not differences(there, here):
-            progress.say(f"{former.workdir} holds this very run: it goes on there")
-            return former
-    return folder
+    names = (part for part in Path(dataset).parts if part not in (".", "..", "/"))
+    return Run(catalog.RUNS.joinpath(*names, model)), Run(catalog.RUNS / model)

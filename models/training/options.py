@@ -101,13 +101,13 @@ class TrainOptions:
     data_dir: Path = flags.data_dir("Data")
     train_split: str | None = _data(
         None,
-        "Split to train on, in TFDS's syntax (default: what --validation_split's default leaves; "
-        "for MNIST train[5000:]).",
+        "Split to train on, in TFDS's syntax, or a part of each class such as 'train[10%: by "
+        "class]' (default: what --validation_split's default leaves; for MNIST train[5000:]).",
     )
     validation_split: str | None = _data(
         None,
-        "Split to validate on (default: the dataset's own, or else the first twelfth of train; "
-        "for MNIST train[:5000]).",
+        "Split to validate on (default: the dataset's own, or else a tenth of each class of train, "
+        "'train[:10% by class]'; for MNIST train[:5000]).",
     )
     mix: tuple[str, ...] = _data(
         (),

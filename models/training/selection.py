@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+from collections.abc import Mapping
 
 from ...base.errors import DataError, UsageError
 from ...data import shards
@@ -54,8 +55,14 @@ class Selection:
         )
 
 
-def select(options: TrainOptions, dataset: Dataset) -> Selection:
+def select(
+    options: TrainOptions, dataset: Dataset, recorded: DatasetConfig | None = None
+) -> Selection:
     """What to train and to validate on.
+
+    Args:
+      recorded: by the run on this dataset that is there already. What no flag names stays as it
+        is there: defaults were others in the last release.
 
     Raises:
       UsageError: there is nothing to train on or to learn, or the splits do not fit.
@@ -66,19 +73,19 @@ def select(options: TrainOptions, dataset: Dataset) -> Selection:
             f"({', '.join(dataset.label_names)}): there is nothing to tell apart; add images of "
             "another class and prepare it again"
         )
-    default_train, default_validation = dataset.default_splits()
-    train_name = options.train_split or default_train
-    validation = dataset.split(options.validation_split or default_validation)
+    train_name, validation_name = _names(options, dataset, recorded)
+    train, validation = dataset.split(train_name), dataset.split(validation_name)
     if not validation.examples and not options.validation_split:
         raise UsageError(
             f"{dataset.name} in {dataset.directory} has too few images to validate on any "
-            f"({dataset.split(train_name).examples:,} of {train_name}); add images and prepare it "
-            "again, or name splits with --train_split and --validation_split"
+            f"({train.examples:,} of {train_name}); add images and prepare it again, or name "
+            "splits with --train_split and --validation_split"
         )
-    _check_splits(dataset.split(train_name), validation)
-    _check_classes("train_split", dataset.split(train_name))
+    _check_splits(train, validation)
+    _check_classes("train_split", train)
     _check_classes("validation_split", validation)
-    mixed = tuple(_mixed(word, dataset, options) for word in options.mix)
+    mixes = {mix.name: mix.split for mix in recorded.mix} if recorded else {}
+    mixed = tuple(_mixed(word, dataset, options, mixes) for word in options.mix)
     selection = Selection(training_split(dataset, train_name, options.pipeline), mixed, validation)
     for split in selection.trained_on:
         if not split.examples:
@@ -87,6 +94,19 @@ def select(options: TrainOptions, dataset: Dataset) -> Selection:
                 f"of {split.name} of {split.dataset.name}"
             )
     return selection
+
+
+def _names(
+    options: TrainOptions, dataset: Dataset, recorded: DatasetConfig | None
+) -> tuple[str, str]:
+    """The training and the validation split."""
+    train, validation = options.train_split, options.validation_split
+    if recorded:
+        train, validation = train or recorded.train_split, validation or recorded.validation_split
+    if train and validation:
+        return train, validation
+    default_train, default_validation = dataset.default_splits()
+    return train or default_train, validation or default_validation
 
 
 def training_split(dataset: Dataset, name: str, pipeline: PipelineConfig) -> Split:
@@ -130,7 +150,9 @@ def _check_classes(flag: str, split: Split) -> None:
         )
 
 
-def _mixed(word: str, dataset: Dataset, options: TrainOptions) -> Split:
+def _mixed(
+    word: str, dataset: Dataset, options: TrainOptions, recorded: Mapping[str, str]
+) -> Split:
     """The training split of a dataset that is mixed in, given as `name:weight`."""
     name, _, number = word.rpartition(":")
     try:
@@ -145,8 +167,8 @@ def _mixed(word: str, dataset: Dataset, options: TrainOptions) -> Split:
             f"--mix={word}: {name} has images {list(other.image_shape)} and {other.num_classes} "
             f"classes, {dataset.name} {list(dataset.image_shape)} and {dataset.num_classes}"
         )
-    split = other.split(other.default_splits()[0]).of_worker(*_shard(options.pipeline.shard))
-    return dataclasses.replace(split, weight=weight)
+    split = other.split(recorded.get(name) or other.default_splits()[0])
+    return dataclasses.replace(split.of_worker(*_shard(options.pipeline.shard)), weight=weight)
 
 
 def _shard(text: str) -> tuple[int, int]:

@@ -1,10 +1,11 @@
+import dataclasses
 import shutil
 
 import pytest
 
 from digitline.base.errors import DataError, UsageError
-from digitline.data import prepare
-from digitline.data.dataset import open_dataset
+from digitline.data import prepare, shards
+from digitline.data.dataset import Dataset, open_dataset
 from digitline.data.sources import idx
 
 from support import DATASET, call, idx_bytes
@@ -17,10 +18,29 @@ def test_opens_a_prepared_dataset(dataset):
     assert dataset.encoding == "raw"
 
 
-def test_default_splits_are_the_articles_shares(dataset):
-    assert dataset.default_splits() == ("train[100:]", "train[:100]")
+@pytest.mark.parametrize(
+    ("name", "splits", "expected"),
+    [
+        ("mnist", ("train", "test"), ("train[100:]", "train[:100]")),  # The article's shares.
+        ("own", ("train", "test"), ("train[10%: by class]", "train[:10% by class]")),
+        ("own", ("train", "validation", "test"), ("train", "validation")),
+        ("own", ("train", "val"), ("train", "val")),
+    ],
+)
+def test_default_splits(name, splits, expected, dataset):
+    class Other(Dataset):
+        split_names = splits
+
+    fields = {field.name: getattr(dataset, field.name) for field in dataclasses.fields(dataset)}
+    assert Other(**{**fields, "name": name}).default_splits() == expected
+
+
+def test_parts_of_splits(dataset):
     assert dataset.split("train[100:]").examples == 1100
     assert dataset.split("train[100:]+test").examples == 1400
+    both = dataset.split("train[:10% by class] + test[:20]")
+    assert both.examples == 119 + 20
+    assert shards.indices(both.shards).tolist() == [*range(139)]
 
 
 def test_rejects_an_unknown_split(dataset):

@@ -3,13 +3,22 @@ import pytest
 from digitline.data import shards
 from digitline.data.shards import Shard
 
-WHOLE = (Shard("a", 0, 400, 0, True), Shard("b", 0, 400, 400, True), Shard("c", 10, 100, 800))
+WHOLE = (
+    Shard("a", range(400), 0, True),
+    Shard("b", range(400), 400, True),
+    Shard("c", range(10, 110), 800),
+)
 
 
 def test_cut():
     assert shards.cut(WHOLE, 0, 900) == WHOLE
-    assert shards.cut(WHOLE, 390, 410) == (Shard("a", 390, 10, 390), Shard("b", 0, 10, 400))
-    assert shards.cut(WHOLE, 850, 5000) == (Shard("c", 60, 50, 850),)
+    assert shards.cut(WHOLE, 390, 410) == (
+        Shard("a", range(390, 400), 390),
+        Shard("b", range(10), 400),
+    )
+    assert shards.cut(WHOLE, 850, 5000) == (Shard("c", range(60, 110), 850),)
+    picked = Shard("d", (3, 5, 8, 9), 20)
+    assert shards.cut((*WHOLE, picked), 901, 903) == (Shard("d", (5, 8), 21),)
     assert shards.cut(WHOLE, 900, 1000) == ()
 
 
@@ -18,7 +27,7 @@ def test_workers_share_out_every_record_once(workers):
     seen = []
     for index in range(workers):
         part = shards.of_worker(WHOLE, index, workers)
-        seen += [(s.path, s.skip + at) for s in part for at in range(s.take)]
+        seen += [(s.path, number) for s in part for number in s.numbers]
         assert shards.count(part) in (900 // workers, 900 // workers + 1)
     assert len(seen) == len(set(seen)) == 900
 
@@ -35,3 +44,4 @@ def test_common():
     assert shards.common(cut(0, 500), cut(500, 900)) == 0
     assert shards.common(cut(0, 500), cut(350, 900)) == 150
     assert shards.common(cut(0, 900), cut(390, 410)) == 20
+    assert shards.common(cut(0, 900), [Shard("a", (5, 399, 400)), Shard("d", (0, 1))]) == 2

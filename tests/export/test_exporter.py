@@ -58,7 +58,7 @@ def test_manifest_describes_the_files(exported):
     assert fact == {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     assert manifest["run"]["recipe"]["epochs"] == 15
     certainty = manifest["certainty"]
-    assert (certainty["split"], certainty["images"]) == ("train[:100]", 100)
+    assert (certainty["split"], certainty["images"]) == ("train[:10% by class]", 119)
     assert 0.3 < certainty["threshold"] < 1 >= certainty["coverage"] > 0.8
     rows = manifest["verified_on"]["comparisons"]
     assert [(row["artifact"], row["signature"]) for row in rows] == [
@@ -84,7 +84,7 @@ def test_the_card_says_what_was_verified(exported):
     card = (exported.tflite.parent / "MODEL_CARD.md").read_text()
     assert "| TFLite float32 | `serving_default` | 9" in card
     assert f"| `model.tflite` | {exported.tflite.stat().st_size:,} |" in card
-    assert "Ranges of int8: from 500 images of `train[100:]`." in card
+    assert "Ranges of int8: from 500 images of `train[10%: by class]`." in card
     assert "\n| 7 | " in card  # Precision, recall and F1 of a class.
     run = json.loads((exported.tflite.parent / "manifest.json").read_text())["run"]
     assert f"fingerprint `{run['dataset']['fingerprint']}`" in card

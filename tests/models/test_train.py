@@ -25,12 +25,12 @@ def test_the_run_folder(trained):
     assert config["model"] == "lenet5"
     assert config["recipe"]["epochs"] == 3
     assert config["preprocess"]["height"] == 32
-    assert config["dataset"]["train_split"] == "train[100:]"
+    assert config["dataset"]["train_split"] == "train[10%: by class]"
     assert config["pipeline"]["shuffle_buffer"] is None
     assert len(config["dataset"]["fingerprint"]) == 16
     assert config["packages"]["tensorflow"]
     assert list(run.checkpoints.glob("ckpt-*.index"))
-    figures = json.loads(run.evaluation.read_text())["train[:100]"]
+    figures = json.loads(run.evaluation.read_text())["train[:10% by class]"]
     assert figures["accuracy"] == trained.result["validation_accuracy"] > 0.7
     assert json.loads(run.training_record.read_text())["parameters"] == 61_706
 
@@ -70,7 +70,7 @@ def test_without_a_workdir_dataset_and_model_name_it(
     arguments = [word for word in quick_arguments(data_dir, "") if word != "--workdir="]
     workdir = "runs/tiny_digits/softmax"
     assert call(train.COMMAND, arguments)["workdir"] == workdir
-    assert call(evaluate.COMMAND, ["--split=train[:100]"])["workdir"] == workdir
+    assert call(evaluate.COMMAND, ["--split=train[:10% by class]"])["workdir"] == workdir
     said = capsys.readouterr().err
     assert f"--workdir={workdir}: the newest finished run, softmax on tiny_digits" in said
     # As the last release left it: no folder of the dataset.
@@ -83,6 +83,25 @@ def test_without_a_workdir_dataset_and_model_name_it(
     assert "runs/softmax holds this very run" in capsys.readouterr().err
     other = call(train.COMMAND, [*arguments, "--max_steps=1"])
     assert (other["workdir"], other["reused"]) == (workdir, False)
+
+
+def test_a_run_of_the_last_release_keeps_its_splits(data_dir, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = [word for word in quick_arguments(data_dir, "") if word != "--workdir="]
+    arguments.append("--max_steps=2")
+    splits = ("--train_split=train[100:]", "--validation_split=train[:100]")
+    call(train.COMMAND, [*arguments, *splits])
+    (tmp_path / "runs/tiny_digits/softmax").rename("runs/softmax")  # As it began runs.
+    for workdir in ("runs/softmax", "runs/tiny_digits/softmax"):
+        again = call(train.COMMAND, arguments)
+        assert (again["workdir"], again["reused"]) == (workdir, True)
+        assert again["validation_split"] == "train[:100]"
+        (tmp_path / workdir).rename("runs/tiny_digits/softmax")
+    other = ("--train_split=train[10%: by class]", "--validation_split=train[:10% by class]")
+    with pytest.raises(UsageError, match=r"train_split is train\[100:\] there, train\[10%: by cl"):
+        call(train.COMMAND, [*arguments, *other, "--workdir=runs/tiny_digits/softmax"])
+    begun_anew = call(train.COMMAND, [*arguments, "--overwrite"])
+    assert begun_anew["validation_split"] == "train[:10% by class]"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +117,7 @@ def test_without_a_finished_run_there_is_nothing_to_go_on_with(command, tmp_path
 
 def test_evaluating_the_validation_split_leaves_the_run_as_it_is(quick, data_dir, tmp_path):
     workdir = shutil.copytree(quick.workdir, tmp_path / "run")
-    call(evaluate.COMMAND, [f"--workdir={workdir}", "--split=train[:100]"])
+    call(evaluate.COMMAND, [f"--workdir={workdir}", "--split=train[:10% by class]"])
     again = call(train.COMMAND, quick_arguments(data_dir, workdir))
     assert {**again, "workdir": "", "reused": 0} == {**quick.result, "workdir": "", "reused": 0}
 
@@ -106,17 +125,19 @@ def test_evaluating_the_validation_split_leaves_the_run_as_it_is(quick, data_dir
 def test_lost_figures_are_made_again(quick, data_dir, tmp_path, capsys):
     workdir = shutil.copytree(quick.workdir, tmp_path / "run")
     whole = json.loads(Run(workdir).evaluation.read_text())
-    older = {"train[:100]": {"accuracy": 0.5, "loss": 1.0}}  # Of a version with fewer figures.
-    for lost in (json.dumps({"test": whole["train[:100]"]}), json.dumps(older), None):
+    older = {
+        "train[:10% by class]": {"accuracy": 0.5, "loss": 1.0}
+    }  # Of a version with fewer figures.
+    for lost in (json.dumps({"test": whole["train[:10% by class]"]}), json.dumps(older), None):
         Run(workdir).evaluation.unlink()
         if lost:  # As after an evaluation of another split.
             Run(workdir).evaluation.write_text(lost)
         again = call(train.COMMAND, quick_arguments(data_dir, workdir))
         assert again["reused"]
         assert again["validation_accuracy"] == quick.result["validation_accuracy"]
-        assert "lacks the figures of train[:100]" in capsys.readouterr().err
-        made = json.loads(Run(workdir).evaluation.read_text())["train[:100]"]
-        assert made["confusion"] == whole["train[:100]"]["confusion"]
+        assert "lacks the figures of train[:10% by class]" in capsys.readouterr().err
+        made = json.loads(Run(workdir).evaluation.read_text())["train[:10% by class]"]
+        assert made["confusion"] == whole["train[:10% by class]"]["confusion"]
 
 
 def test_a_dry_run_names_no_folder_and_leaves_nothing(data_dir, tmp_path, monkeypatch):

@@ -65,6 +65,28 @@ def test_every_epoch_holds_every_image_once_in_another_order(cache, dataset, tmp
 
 
 @pytest.mark.parametrize("cache", CACHES)
+def test_a_part_of_each_class(cache, dataset, tmp_path):
+    """Picked records are read as neighbours are: in order, once in each epoch, and resumed."""
+    whole, labels = (tensor.numpy() for tensor in load(dataset.split("train")))
+    split = dataset.split("train[:10% by class]")
+    numbers = [400 * at + n for at, shard in enumerate(split.shards) for n in shard.numbers]
+    images, picked = load(split)
+    np.testing.assert_array_equal(images, whole[numbers])
+    np.testing.assert_array_equal(picked, labels[numbers])
+    np.testing.assert_array_equal(load(split.cut(30, 90))[0], whole[numbers][30:90])
+    workers = [load(split.of_worker(index, 3))[0] for index in range(3)]
+    np.testing.assert_array_equal(np.concatenate(workers), images)
+    expected = np.sort(keys([(PREPROCESS(images).numpy(), picked)]))
+    given = {"batch_size": 17, "seed": 3, "cache": cache, "cache_dir": tmp_path}  # 119 images.
+    stream = training_batches(split, PREPROCESS, Batching(**given))
+    found = list(stream.take(14).as_numpy_iterator())
+    for epoch in (found[:7], found[7:]):
+        np.testing.assert_allclose(np.sort(keys(epoch)), expected, rtol=1e-5)
+    rest = training_batches(split, PREPROCESS, Batching(**given), 5)
+    np.testing.assert_array_equal(next(rest.as_numpy_iterator())[0], found[5][0])
+
+
+@pytest.mark.parametrize("cache", CACHES)
 @pytest.mark.parametrize("start", [1, 18, 19, 40])
 def test_a_stream_from_a_step_is_the_rest_of_the_whole_one(cache, start, dataset, tmp_path):
     whole = batches(dataset, 45, tmp_path / "a", cache)
@@ -304,3 +326,18 @@ def test_what_is_left_of_a_damaged_shard(name, count, damaged, tmp_path):
         message = rf"more than --max_corrupt_records={count - 1} records"
         with pytest.raises(DataError, match=message):
             salvage_of(dataset, count - 1, tmp_path / "salvaged")
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damage_in_a_part_of_each_class(name, damaged, tmp_path):
+    dataset, shard = damaged
+    before = {*dataset.split("train[:10% by class]").shards[1].numbers}
+    DAMAGE[name][0](shard)
+    dataset = open_dataset(dataset.directory.parents[1], dataset.name)
+    parts = [dataset.split(f"train[{part} by class]") for part in ("10%:", ":10%")]
+    with pytest.raises(DataError, match=DAMAGE[name][1]):
+        load(parts[0])
+    kept, lost = salvage.usable(parts, 500, tmp_path / "salvaged")
+    assert sum(len(load(part)[0]) for part in kept) == 1200 - len(lost)
+    if len(lost) == 1:
+        assert len(before & {*parts[1].shards[1].numbers}) >= len(before) - 1

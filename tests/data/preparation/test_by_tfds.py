@@ -5,12 +5,12 @@ import pytest
 
 from digitline.base.errors import DataError, UsageError
 from digitline.base.tf import tfds
-from digitline.data import prepare
+from digitline.data import inspect, prepare
 from digitline.data.dataset import open_dataset
 from digitline.data.pipeline.records import load
 from digitline.data.preparation import by_tfds
 from digitline.data.sources import tfds_folder
-from digitline.models import train
+from digitline.models import evaluate, train
 
 from support import call
 
@@ -46,6 +46,23 @@ class TinyColour(tfds.core.GeneratorBasedBuilder):
             image = np.random.default_rng(index).integers(0, 40, (12, 10, 3)).astype(np.uint8)
             image[..., index % 3] += np.uint8(shade)
             yield index, {"image": image, "label": index % 3, "id": index}
+
+
+class Sorted(TinyColour):
+    """Class by class, as many datasets are; of one class there is one image."""
+
+    name = "sorted_colours"
+
+    def _info(self):
+        features = super()._info().features
+        return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
+
+    def _generate_examples(self, count, shade):
+        labels = np.repeat([0, 1, 2], [60, 29, 1])
+        examples = (example for _, example in super()._generate_examples(count, shade))
+        by_class = sorted(examples, key=lambda example: example["label"])
+        for index, (label, example) in enumerate(zip(labels, by_class, strict=False)):
+            yield index, {**example, "label": label}
 
 
 class NoImages(TinyColour):
@@ -116,6 +133,36 @@ def test_a_folder_that_tfds_made_is_used_as_it_is(tmp_path):
     arguments = ["--model=softmax", "--dataset=tiny_colour", "--max_steps=1", "--noreport"]
     where = [f"--data_dir={tmp_path}", f"--workdir={tmp_path / 'run'}"]
     assert call(train.COMMAND, [*arguments, *where])["dataset"] == "tiny_colour"
+
+
+def test_a_folder_sorted_by_class_is_validated_on_all_classes(tmp_path, capsys):
+    Sorted(data_dir=tmp_path).download_and_prepare()
+    arguments = ["--model=softmax", "--dataset=sorted_colours", "--max_steps=1", "--noreport"]
+    arguments += [f"--data_dir={tmp_path}", f"--workdir={tmp_path / 'run'}"]
+    with pytest.raises(UsageError, match=r"validation_split=train\[:10%\] .* 9 images are of one"):
+        call(
+            train.COMMAND,
+            [*arguments, "--train_split=train[10%:]", "--validation_split=train[:10%]"],
+        )
+    result = call(train.COMMAND, arguments)
+    split = open_dataset(tmp_path, "sorted_colours").split(result["validation_split"])
+    assert np.bincount(load(split)[1], minlength=3).tolist() == [6, 3, 0]
+    figures = call(
+        evaluate.COMMAND, [f"--workdir={tmp_path / 'run'}", "--split=train[:10% by class]"]
+    )
+    assert figures["accuracy"] == result["validation_accuracy"]
+    assert (figures["examples"], figures["loss"]) == (9, result["validation_loss"])
+    options = inspect.InspectOptions(
+        dataset="sorted_colours", data_dir=tmp_path, output_dir=tmp_path / "charts", samples=0
+    )
+    inspection = inspect.run(options)
+    assert inspect.to_json(inspection)["default_splits"] == {
+        "train[10%: by class]": 81,
+        "train[:10% by class]": 9,
+    }
+    said = inspect.text(inspection)
+    assert "default train[10%: by class] (81) is trained on, train[:10% by class] (9) vali" in said
+    assert "to validate on, has no image of 1 of the 3 classes: blue" in said
 
 
 def test_downloads_once_the_host_answers(web, tmp_path, monkeypatch):

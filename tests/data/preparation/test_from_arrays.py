@@ -40,7 +40,7 @@ def test_plain_tfds_reads_it_in_the_original_order(dataset, tmp_path):
 
 def test_shards_are_as_many_as_asked_for(dataset):
     assert len(list(dataset.directory.glob("*-train.tfrecord-*-of-00003"))) == 3
-    assert [shard.take for shard in dataset.split("train").shards] == [400, 400, 400]
+    assert [len(shard.numbers) for shard in dataset.split("train").shards] == [400, 400, 400]
 
 
 def prepare_arguments(folder, testdata, *more):

@@ -80,6 +80,9 @@ def test_lists_say_which_file_became_which_image(made):
     assert max(np.diff(spread)) <= made.split.examples // 5 + 1
     part = source_files.sample(made.split.cut(3, 9), 500)
     assert [file.path for file in part] == [file.path for file in sampled[3:9]]
+    half = made.split.dataset.split("test[50%: by class]")
+    for file, image in zip(source_files.sample(half, 500), load(half)[0].numpy(), strict=True):
+        np.testing.assert_array_equal(decode.load(file.path, half.dataset.pictures), image)
 
 
 def test_every_file_gets_the_class_of_its_image(made, folders):

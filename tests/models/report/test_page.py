@@ -59,7 +59,7 @@ def seen(trained, tmp_path_factory):
 
 def test_a_training_writes_its_report(trained):
     page = trained.workdir / "report.html"
-    assert "accuracy on train[:100]" in page.read_text(encoding="utf-8")
+    assert "accuracy on train[:10% by class]" in page.read_text(encoding="utf-8")
     for name in (*CURVES, "confusion", "calibration", "mistakes", "kernels-2", "activations-3"):
         with Image.open(trained.workdir / "figures" / f"{name}.png") as picture:
             assert picture.width > 300
@@ -98,9 +98,9 @@ def test_requests_nothing_from_any_network(seen):
 
 def test_the_test_split_is_read_only_when_asked_for(seen, copied):
     result, read = seen
-    assert result.split == "train[:100]"
-    assert result.examples == 100
-    assert set(read) == {"train[100:]", "train[:100]"}
+    assert result.split == "train[:10% by class]"
+    assert result.examples == 119
+    assert set(read) == {"train[10%: by class]", "train[:10% by class]"}
     result = reported(copied, "--split=test")
     assert result.examples == 300
     assert "300 images of test" in result.html

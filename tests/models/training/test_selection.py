@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -5,6 +7,7 @@ from digitline.base.errors import UsageError, UserError
 from digitline.data import prepare
 from digitline.data.dataset import open_dataset
 from digitline.models.recipe import PipelineConfig
+from digitline.models.run.config import MixConfig
 from digitline.models.training.options import TrainOptions
 from digitline.models.training.selection import select
 
@@ -24,8 +27,11 @@ def selected(dataset, data_dir):
 
 def test_the_dataset_decides_by_default(selected):
     selection = selected()
-    assert (selection.training.name, selection.training.examples) == ("train[100:]", 1100)
-    assert (selection.validation.name, selection.validation.examples) == ("train[:100]", 100)
+    assert (selection.training.name, selection.training.examples) == ("train[10%: by class]", 1081)
+    assert (selection.validation.name, selection.validation.examples) == (
+        "train[:10% by class]",
+        119,
+    )
     assert selection.mixed == ()
 
 
@@ -58,22 +64,39 @@ def test_rejects_a_split_of_one_class(flag, tmp_path):
 def test_skip_and_take(selected):
     training = selected({"skip": 50, "take": 640}).training
     assert training.examples == 640
-    assert training.shards[0].skip == 150
+    whole = selected().training
+    assert training.shards[0].numbers == whole.shards[0].numbers[50:]
     with pytest.raises(UsageError, match=r"--skip=5000 .* leave no images"):
         selected({"skip": 5000})
 
 
 def test_shards_of_a_split_are_disjoint_and_complete(selected):
     records = [
-        (shard.path, record)
+        (shard.path, number)
         for index in range(3)
         for shard in selected({"shard": f"{index}/3"}).training.shards
-        for record in range(shard.skip, shard.skip + shard.take)
+        for number in shard.numbers
     ]
-    assert len(records) == len(set(records)) == 1100
+    assert len(records) == len(set(records)) == 1081
     for wrong in ("3/3", "0", "a/b", "0/9999"):
         with pytest.raises(UsageError, match=f"shard={wrong}"):
             selected({"shard": wrong})
+
+
+def test_what_a_run_recorded_stands_unless_a_flag_says_otherwise(dataset, data_dir):
+    def names(recorded, **options):
+        options = TrainOptions(data_dir=data_dir, mix=("tiny_digits:0.5",), **options)
+        config = select(options, dataset, recorded).config
+        return config.train_split, config.validation_split, config.mix[0].split
+
+    default = ("train[10%: by class]", "train[:10% by class]", "train[10%: by class]")
+    assert names(None) == default
+    config = select(TrainOptions(data_dir=data_dir), dataset).config
+    mix = (MixConfig("tiny_digits", "", "train[7:]", 0.5),)
+    splits = {"train_split": "train[100:]", "validation_split": "train[:100]"}
+    recorded = dataclasses.replace(config, mix=mix, **splits)
+    assert names(recorded) == ("train[100:]", "train[:100]", "train[7:]")
+    assert names(recorded, validation_split="train[:50]")[:2] == ("train[100:]", "train[:50]")
 
 
 def test_a_mix(selected):
