@@ -17,8 +17,8 @@ from google.protobuf.message import DecodeError
 from ..base import tfrecord
 from ..base.errors import UsageError
 from ..base.tf import tf
+from .permutation import permuted
 from .shards import Shard
-from .sources.stratify import permuted
 
 # What tells a term from TFDS's own.
 MARK = "by class"

@@ -1,12 +1,6 @@
 import numpy as np
-import pytest
 
-from digitline.data.sources.stratify import Cut, permuted
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 5, 64, 1000, 12345])
-def test_a_permutation_of_any_size(count):
-    assert sorted(permuted(np.arange(count), count, "key")) == list(range(count))
+from digitline.data.sources.stratify import Cut
 
 
 def test_the_cut_is_exact_and_depends_only_on_the_seed():
