@@ -166,9 +166,10 @@ def _sized(
         return recipe
     if "epochs" not in flags:
         recipe = dataclasses.replace(recipe, epochs=math.ceil(least * recipe.batch_size / examples))
-        is_best = True  # So many epochs may learn the images by heart.
-    else:  # A run that goes on for longer is the same in all else.
-        is_best = before is not None and before.recipe.select == "best"
+    # So many epochs may learn the images by heart.
+    is_best = "epochs" not in flags
+    if before is not None:  # A run that goes on for longer is the same in all else.
+        is_best = before.recipe.select == "best"
     if is_best and "select" not in flags:
         recipe = dataclasses.replace(recipe, select="best")
     return recipe

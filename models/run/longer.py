@@ -82,6 +82,6 @@ def _length(recipe: Recipe, other: Recipe) -> str:
     flags = []
     if recipe.epochs != other.epochs:
         flags.append(f"--epochs={recipe.epochs:g}")
-    if recipe.max_steps != other.max_steps:
+    if recipe.max_steps != other.max_steps and (recipe.max_steps or not flags):
         flags.append(f"--max_steps={recipe.max_steps}")
     return " ".join(flags)
