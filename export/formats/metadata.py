@@ -26,7 +26,7 @@ from ...base.pictures.config import PictureConfig
 from ...serving.description import inside
 from .. import signatures
 from ..functions import TrainedModel
-from . import compact
+from . import compact, operators
 
 _NAME = "TFLITE_METADATA"
 # What the metadata's FlatBuffer begins with, and the oldest reader of what is written here.
@@ -66,7 +66,8 @@ def add(
 ) -> bytes:
     """A TFLite file with metadata inside; the same bytes for the same arguments.
 
-    Two files are in it: the labels, and how a picture becomes the model's input.
+    Two files are in it: the labels, and how a picture becomes the model's input. Its operators get
+    their true codes and versions.
 
     Args:
       content: the file, of one subgraph.
@@ -82,6 +83,7 @@ def add(
     entry = schema.MetadataT(name=_NAME, buffer=len(model.buffers))
     model.buffers = [*model.buffers, schema.BufferT(data=data)]
     model.metadata = [*(model.metadata or []), entry]
+    operators.correct(model)
     compact.shorten_names(model)
     lines = "".join(f"{name}\n" for name in trained.label_names)
     words = json.dumps(configs.to_config(trained.pictures))
