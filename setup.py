@@ -35,6 +35,8 @@ EXTRAS["test"] = [
     "pytest-xdist>=3.6",
     "ruff",
     "setuptools>=64",
+    # Runs the C header's model; it has no releases, and no wheels for other machines.
+    "tflite-micro>=0.dev20261023182759; sys_platform == 'linux' and platform_machine == 'x86_64'",
 ]
 # Extras whose packages are in the core now; these names go with the next release.
 EXTRAS |= {"figures": [], "serve": []}

@@ -125,7 +125,10 @@ class ExportOptions:
         at_least=1,
     )
     c_header: bool = flag(
-        False, "Write the int8 file as a C header too, for microcontrollers.", group=_TFLITE
+        False,
+        "Write the int8 file as a C header too, for microcontrollers. TensorFlow Lite Micro runs "
+        "it with --tflite_io=int8 only.",
+        group=_TFLITE,
     )
     split: str = flag(
         "test", "Split to compare every artifact and the trained model on.", group=_GATE
@@ -175,6 +178,11 @@ class ExportOptions:
             )
         if self.c_header and not self.has_int8:
             raise UsageError("--c_header needs tflite in --formats and int8 in --tflite_variants")
+        if self.c_header and not self.has_int8_io:
+            raise UsageError(
+                "--c_header needs --tflite_io=int8: TensorFlow Lite Micro runs no file that takes "
+                f"{self.tflite_io}"
+            )
         if self.rollback and not self.model_name:
             raise UsageError("--rollback needs --model_name")
 

@@ -204,9 +204,13 @@ def test_an_unfinished_run_is_not_exported(well_trained, tmp_path):
         ("--model_name=a/b", "--model_name=a/b"),
         ("--split=none", "no split 'none'"),
         ("--c_header", "--c_header needs tflite in --formats and int8 in --tflite_variants"),
+        (
+            ["--c_header", "--tflite_variants=int8"],
+            "--c_header needs --tflite_io=int8: TensorFlow Lite Micro runs no file that takes",
+        ),
     ],
 )
 def test_rejects_wrong_flags(flag, message, well_trained, tmp_path):
     with pytest.raises(UsageError, match=re.escape(message)):
-        export(well_trained, tmp_path, flag)
+        export(well_trained, tmp_path, *([flag] if isinstance(flag, str) else flag))
     assert published(tmp_path) == []

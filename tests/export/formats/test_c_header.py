@@ -1,13 +1,13 @@
+import re
 import shutil
 import subprocess
-from pathlib import Path
 
+import numpy as np
 import pytest
 
-from digitline.export.formats import c_header
+from digitline.base.errors import UserError
+from digitline.export.formats import c_header, operators
 from digitline.serving import artifacts
-
-from support import export
 
 COMPILERS = {
     "gcc": ("-x", "c", "-std=c11", "-pedantic"),
@@ -89,22 +89,27 @@ def test_a_program_compiles_without_a_warning_and_holds_the_files_bytes(name, fi
     assert done.stderr.decode().split() == list("0123456789")
 
 
-def test_the_header_of_a_file_with_pixels_in_and_probabilities_out(well_trained, tmp_path):
-    result = export(
-        well_trained, tmp_path, "--model_name=my-digits.2", "--formats=tflite",
-        "--tflite_variants=int8", "--c_header", "--split=train[100:]",
-    )  # fmt: skip
-    file = Path(result["artifacts"]["tflite_int8"])
+def test_tflite_micro_runs_the_array(file, test_images):
+    runtime = pytest.importorskip(
+        "tflite_micro.runtime", reason="tflite-micro has wheels for Linux on x86-64 only"
+    )
     header = (file.parent / "model_int8.h").read_text()
-    values, prefix = macros(header), "DIGITLINE_MY_DIGITS_2_INT8"
-    assert "const unsigned char digitline_my_digits_2_int8[] = {" in header
-    assert (values[f"{prefix}_INPUT_TYPE"], values[f"{prefix}_OUTPUT_TYPE"]) == ("uint8_t", "float")
-    for tensor in ("INPUT", "OUTPUT"):
-        assert values[f"{prefix}_{tensor}_SCALE"] == "1.0f"
-        assert values[f"{prefix}_{tensor}_ZERO_POINT"] == "(0)"
-    details = artifacts.interpreter(file).get_output_details()
-    probabilities = details[int(values[f"{prefix}_OUTPUT_INDEX"])]
-    assert list(probabilities["shape"]) == [1, 10]
+    content = bytes(int(byte, 16) for byte in re.findall(r"0x([0-9a-f]{2})", header))
+    micro = runtime.Interpreter.from_bytes(content, arena_size=200_000)
+    signature = artifacts.interpreter(file).get_signature_runner("serving_default")
+    images = (test_images[0].astype(np.int16) - 128).astype(np.int8)
+    for image in images[:50]:
+        micro.set_input(image[np.newaxis], 0)
+        micro.invoke()
+        expected = signature(images=image[np.newaxis])["probabilities"]
+        np.testing.assert_allclose(micro.get_output(0), expected, atol=1)
+
+
+@pytest.mark.parametrize("operator", ["GELU", "TOPK_V2"])
+def test_refuses_an_operator_that_tflite_micro_lacks(operator, file, monkeypatch):
+    monkeypatch.setattr(operators, "names", lambda content: {"CONV_2D", operator})
+    with pytest.raises(UserError, match=f"TensorFlow Lite Micro has no {operator}$"):
+        c_header.render(file.read_bytes(), "x", ("a", "b"))
 
 
 def test_labels_of_any_letters(file, tmp_path):
