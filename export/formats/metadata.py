@@ -26,7 +26,7 @@ from ...base.pictures.config import PictureConfig
 from ...serving.description import inside
 from .. import signatures
 from ..functions import TrainedModel
-from . import compact, operators
+from . import compact, opencv, operators
 
 _NAME = "TFLITE_METADATA"
 # What the metadata's FlatBuffer begins with, and the oldest reader of what is written here.
@@ -67,7 +67,7 @@ def add(
     """A TFLite file with metadata inside; the same bytes for the same arguments.
 
     Two files are in it: the labels, and how a picture becomes the model's input. Its operators get
-    their true codes and versions.
+    their true codes and versions, and are those that OpenCV reads where that can be.
 
     Args:
       content: the file, of one subgraph.
@@ -83,6 +83,7 @@ def add(
     entry = schema.MetadataT(name=_NAME, buffer=len(model.buffers))
     model.buffers = [*model.buffers, schema.BufferT(data=data)]
     model.metadata = [*(model.metadata or []), entry]
+    opencv.adapt(model)
     operators.correct(model)
     compact.shorten_names(model)
     lines = "".join(f"{name}\n" for name in trained.label_names)
