@@ -64,7 +64,7 @@ def load(path: Path, config: PictureConfig, content: bytes | None = None) -> np.
     Raises:
       DataError: as `read`.
     """
-    return _made(read(path, 1 if config.digits else config.image_shape[2], content), config)
+    return _made(read(path, _channels(config), content), config)
 
 
 def made(image: np.ndarray, config: PictureConfig) -> np.ndarray:
@@ -72,9 +72,18 @@ def made(image: np.ndarray, config: PictureConfig) -> np.ndarray:
     if image.shape == config.image_shape and not config.digits:
         return image
     picture = PIL.Image.fromarray(image if image.shape[2] == 3 else image[:, :, 0])
-    return _made(
-        picture.convert("L" if config.digits or config.image_shape[2] == 1 else "RGB"), config
-    )
+    return _made(picture.convert("L" if _channels(config) == 1 else "RGB"), config)
+
+
+def of_picture(picture: PIL.Image.Image, name: str, config: PictureConfig) -> np.ndarray:
+    """An image, as `load` makes it of a file, of a picture that is open; `name` is for errors."""
+    with _errors_of(name):
+        plain = _plain(picture, _channels(config))
+    return _made(plain, config)
+
+
+def _channels(config: PictureConfig) -> int:
+    return 1 if config.digits else config.image_shape[2]
 
 
 def _made(picture: PIL.Image.Image, config: PictureConfig) -> np.ndarray:
@@ -145,17 +154,22 @@ def read(path: Path, channels: int, content: bytes | None = None) -> PIL.Image.I
     Raises:
       DataError: it is missing, not a picture, or damaged.
     """
-    with _opened(path, content) as opened:
-        picture = PIL.ImageOps.exif_transpose(opened)
-        if picture.mode.startswith("I") or picture.mode == "F":
-            picture = _to_8_bits(picture)
-        if picture.mode == "CMYK":
-            picture = _without_inks(picture)
-        if "A" in picture.getbands() or "transparency" in picture.info:
-            picture = picture.convert("RGBA")
-            paper = PIL.Image.new("RGBA", picture.size, _paper(picture))
-            picture = PIL.Image.alpha_composite(paper, picture)
-        return picture.convert("L" if channels == 1 else "RGB")
+    with _opened(path, content) as picture:
+        return _plain(picture, channels)
+
+
+def _plain(picture: PIL.Image.Image, channels: int) -> PIL.Image.Image:
+    """Turned as EXIF says, in mode L or RGB, on paper."""
+    picture = PIL.ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I") or picture.mode == "F":
+        picture = _to_8_bits(picture)
+    if picture.mode == "CMYK":
+        picture = _without_inks(picture)
+    if "A" in picture.getbands() or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        paper = PIL.Image.new("RGBA", picture.size, _paper(picture))
+        picture = PIL.Image.alpha_composite(paper, picture)
+    return picture.convert("L" if channels == 1 else "RGB")
 
 
 def _paper(picture: PIL.Image.Image) -> str:
@@ -168,10 +182,17 @@ def _paper(picture: PIL.Image.Image) -> str:
 @contextlib.contextmanager
 def _opened(path: Path, content: bytes | None) -> Iterator[PIL.Image.Image]:
     """A picture in the block; what Pillow or the system raises there is a `DataError`."""
-    try:
+    with _errors_of(str(path)):
         source = path if content is None else io.BytesIO(content)
         with PIL.Image.open(source, formats=FORMATS) as picture:
             yield picture
+
+
+@contextlib.contextmanager
+def _errors_of(name: str) -> Iterator[None]:
+    """What Pillow or the system raises in the block becomes a `DataError`."""
+    try:
+        yield
     except Exception as error:  # Each of Pillow's formats raises its own.
         messages = {
             FileNotFoundError: "no such file",
@@ -180,7 +201,7 @@ def _opened(path: Path, content: bytes | None) -> Iterator[PIL.Image.Image]:
             PIL.Image.DecompressionBombError: "too large a picture; scale it down first",
         }
         message = messages.get(type(error), f"cannot be read as a picture: {first_line(error)}")
-        raise DataError(f"{path}: {message}") from None
+        raise DataError(f"{name}: {message}") from None
 
 
 def _may_be_colour(opened: PIL.Image.Image) -> bool:

@@ -1,10 +1,11 @@
-"""Arrays of images in NumPy's files: the one of an `.npy` file, or one of those in an `.npz` file.
+"""Arrays of images: a caller's, the one of an `.npy` file, or one of those in an `.npz` file.
 
 They are read as `digitline prepare` reads them, and made as the model's training images were.
 """
 
 import dataclasses
 import functools
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,13 +69,59 @@ class ArrayFile:
             raise DataError(f"{where}: it holds no image")
         numeric = (other for other in self._arrays.values() if other.dtype.kind in "iufb")
         factor = scale.scale_of(sum(map(scale.look, numeric), scale.Seen()), self.path)
-        of_size, made = ("x".join(map(str, each)) for each in (images.shape[1:], shape))
-        resized = f" {of_size}, made {made} as the model takes them" if of_size != made else ""
-        progress.say(f"{where}: {len(images):,} image{'s'[: len(images) != 1]}{resized}")
-        for row, image in enumerate(images, 1):
-            if scale.are_pixels(image, factor).all():
-                pixels = decode.made(scale.levels(image, factor), wanted.config)
-                yield Picture(str(self.path), row, pixels)
-            else:
-                expected = scale.expected(factor)
-                yield f"{described(self.path, row)}: its pixels are not all {expected}"
+        _say_size(images, where, shape)
+        yield from _pictures(images, factor, str(self.path), wanted)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ArrayImages:
+    """The images of an array that a caller has, a `pictures.Source`.
+
+    Attributes:
+      array: numbers [N, H, W, C], or [N, H, W] of grey images, or one image without N; rows of
+        pixels [N, H·W·C] in the model's size. uint8 is taken as it is, from 0 to 255.
+      name: how it is called in answers and errors.
+    """
+
+    array: np.ndarray
+    name: str
+
+    @property
+    def count(self) -> int:
+        return len(self.array) if self.array.ndim else 0
+
+    def read(self, wanted: Wanted) -> Iterator[Picture | str]:
+        array, shape = self.array, wanted.config.image_shape
+        channels = array.shape[-1] if array.ndim == 3 else 0
+        if array.shape in (shape, shape[:2]) or channels in (1, 3):
+            array = array[np.newaxis]  # One image.
+        elif array.ndim == 2 and array.shape[1] != math.prod(shape):
+            raise DataError(
+                f"{self.name}: {list(array.shape)}: expected images [N, H, W] or [N, H, W, C]"
+            )
+        images = layout.upright(array, self.name, None, shape)
+        if not len(images):
+            return
+        is_plain = images.dtype == np.uint8
+        factor = 1 if is_plain else scale.scale_of(scale.look(images), self.name)
+        if images.shape[1:] != shape:
+            _say_size(images, self.name, shape)
+        yield from _pictures(images, factor, self.name, wanted)
+
+
+def _say_size(images: np.ndarray, where: str, shape: tuple[int, int, int]) -> None:
+    of_size, made = ("x".join(map(str, each)) for each in (images.shape[1:], shape))
+    resized = f" {of_size}, made {made} as the model takes them" if of_size != made else ""
+    progress.say(f"{where}: {len(images):,} image{'s'[: len(images) != 1]}{resized}")
+
+
+def _pictures(
+    images: np.ndarray, factor: int, file: str, wanted: Wanted
+) -> Iterator[Picture | str]:
+    """The images [N, H, W, C] on a scale; of one with other numbers, what is wrong."""
+    for row, image in enumerate(images, 1):
+        if scale.are_pixels(image, factor).all():
+            pixels = decode.made(scale.levels(image, factor), wanted.config)
+            yield Picture(file, row, pixels)
+        else:
+            yield f"{described(file, row)}: its pixels are not all {scale.expected(factor)}"

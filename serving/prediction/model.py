@@ -49,15 +49,27 @@ def local(options: PredictOptions) -> Model:
     Raises:
       UserError: there is none, or it does not open.
     """
+    return of_classifier(_opened(options), options.digits)
+
+
+def of_classifier(classifier: Classifier, digits: bool | None) -> Model:
+    """The model of an artifact that is open.
+
+    Args:
+      classifier: the artifact.
+      digits: as the flag of that name.
+
+    Raises:
+      UserError: it takes no pictures.
+    """
     from ..client import Classified
     from ..client.images import require_probabilities
 
-    classifier = _opened(options)
     description = classifier.description
     _, _, channels = classifier.image_shape
     if channels not in (1, 3):
         raise UserError(f"{classifier.path}: takes {channels} channels, neither grey nor colour")
-    config = pictures(description, options.digits, str(classifier.path))
+    config = pictures(description, digits, str(classifier.path))
     said: list[str] = []
 
     def classify(batch: Sequence[Picture]) -> Classified:

@@ -4,6 +4,8 @@ import csv
 import dataclasses
 import io
 
+import numpy as np
+
 from ...base.files import JsonObject
 from .answers import WORDS, Answer
 from .pictures import described
@@ -18,7 +20,7 @@ class Candidate:
     probability: float
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Prediction:
     """The answer for one picture.
 
@@ -26,7 +28,7 @@ class Prediction:
       file: of the picture, or of the table or array whose `row` it is, from 1.
       answer: whether it is the best class.
       top: the best classes, the most probable first.
-      probabilities: of all classes, by number, or in the order of `labels`.
+      probabilities: of all classes, float [K], by number, or in the order of `labels`.
       labels: names of all classes where they have no numbers.
     """
 
@@ -34,13 +36,18 @@ class Prediction:
     row: int | None
     answer: Answer
     top: tuple[Candidate, ...]
-    probabilities: tuple[float, ...]
+    probabilities: np.ndarray
     labels: tuple[str, ...] | None
 
     @property
     def label(self) -> str:
         """The best class's name, or its number as text."""
         return self.top[0].label
+
+    @property
+    def number(self) -> int | None:
+        """The best class's number; None where a server does not number them."""
+        return self.top[0].number
 
     @property
     def probability(self) -> float:
@@ -69,7 +76,7 @@ class Prediction:
                 {"class": one.number, "label": one.label, "probability": one.probability}
                 for one in self.top
             ],
-            "probabilities": list(self.probabilities),
+            "probabilities": self.probabilities.tolist(),
             **({} if self.labels is None else {"labels": list(self.labels)}),
             **({"note": WORDS[self.answer]} if self.answer in WORDS else {}),
         }

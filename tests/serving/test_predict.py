@@ -9,6 +9,7 @@ import pytest
 import stub_server
 from served import serving
 
+import digitline
 from digitline.base.errors import UsageError, UserError
 from digitline.export.publication import versions
 from digitline.serving import predict
@@ -45,6 +46,13 @@ def test_both_artifacts_give_the_same_answers_in_the_order_asked(exported, pictu
         assert one["label"] == str(one["class"])
         assert sum(one["probabilities"]) == pytest.approx(1, abs=1e-5)
     assert [prediction["file"] for prediction in answers[0]] == pictures
+
+
+def test_python_gets_the_answers_of_the_command(exported, pictures):
+    model = digitline.load(exported.saved_model.parent)
+    assert model.name == str(exported.saved_model)
+    predictions = predicted(f"--saved_model={exported.saved_model}", *pictures)["predictions"]
+    assert [answer.to_json() for answer in model.predict(pictures)] == predictions
 
 
 def test_without_a_model_the_one_in_the_box_answers(test_images, tmp_path):
