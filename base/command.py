@@ -100,6 +100,23 @@ def call(command: Command[Options, Result], arguments: list[str]) -> Result:
     return command.run(command.options(command.flags, rest))
 
 
+def perform(command: Command[Options, Result], options: Options) -> Result:
+    """Runs a command by its options.
+
+    Raises:
+      UserError: as the command does; also what the file system refuses.
+    """
+    try:
+        return command.run(options)
+    except UserError:
+        raise
+    except Exception as error:
+        message = _storage_error(error)
+        if message is None:
+            raise
+        raise UserError(message) from error
+
+
 def start(module: str, argv: list[str] | None = None, **defaults: str) -> NoReturn:
     """Runs the command of a module as a process; the module is found by its name.
 
@@ -175,20 +192,13 @@ def _run_app(command: Command[Options, Result], argv: list[str]) -> list[Result]
     def work(arguments: list[str]) -> None:
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # absl sets INFO: TFDS then talks.
-        results.append(command.run(command.options(command.flags, arguments[1:])))
+        results.append(perform(command, command.options(command.flags, arguments[1:])))
 
     try:
         app.run(work, argv=argv, flags_parser=parse)
     except SystemExit as stop:
         if stop.code:
             raise
-    except UserError:
-        raise
-    except Exception as error:
-        message = _storage_error(error)
-        if message is None:
-            raise
-        raise UserError(message) from error
     return results
 
 

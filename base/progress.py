@@ -1,4 +1,4 @@
-"""Progress on standard error: a bar in a terminal, plain lines in a log file."""
+"""Progress on standard error: a bar in a terminal or notebook, plain lines in a log file."""
 
 import sys
 import time
@@ -39,7 +39,7 @@ class Progress:
         self._title, self._total, self._done, self._unit = title, total, done, unit
         self._start, self._first = time.monotonic(), done
         self._last_line = self._start
-        self._in_terminal = sys.stderr.isatty()
+        self._shows_bar = sys.stderr.isatty() or _in_notebook()
         self._bar = tqdm.tqdm(
             total=total,
             initial=done,
@@ -48,7 +48,7 @@ class Progress:
             unit_scale=True,
             file=sys.stderr,
             leave=False,
-            disable=not self._in_terminal,
+            disable=not self._shows_bar,
             dynamic_ncols=True,
         )
 
@@ -61,7 +61,7 @@ class Progress:
     def advance(self, items: int, note: str = "") -> None:
         """Counts `items` more as done; `note` is shown beside the figures."""
         self._done += items
-        if self._in_terminal:
+        if self._shows_bar:
             self._bar.set_postfix_str(note, refresh=False)
             self._bar.update(items)
         elif time.monotonic() - self._last_line >= _LOG_INTERVAL_S:
@@ -74,3 +74,8 @@ class Progress:
         share = self._done / max(self._total, 1)
         parts = [f"{self._title}: {share:.0%}", note, f"{rate:,.0f} {self._unit}/s", f"{left} left"]
         return ", ".join(part for part in parts if part)
+
+
+def _in_notebook() -> bool:
+    """Whether standard error is a notebook's cell, which draws a bar as a terminal does."""
+    return type(sys.stderr).__module__.partition(".")[0] == "ipykernel"

@@ -35,7 +35,7 @@ RECIPES = {
 def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
     """The network: float32 [N, H, W, C], 6x6 at least, to logits float32 [N, num_classes]."""
     layers = keras.layers
-    inputs = keras.Input(input_shape, name="images")
+    inputs = keras.Input(input_shape, name="normalized_images")
     x = layers.Conv2D(32, 3, activation="relu", name="conv1")(inputs)
     x = layers.Conv2D(64, 3, activation="relu", name="conv2")(x)
     x = layers.MaxPooling2D(2, name="pool")(x)

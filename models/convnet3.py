@@ -38,7 +38,7 @@ RECIPES = {
 def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
     """The network: float32 [N, H, W, C], 22x22 at least, to logits float32 [N, num_classes]."""
     layers = keras.layers
-    inputs = x = keras.Input(input_shape, name="images")
+    inputs = x = keras.Input(input_shape, name="normalized_images")
     for block, filters in enumerate((32, 64, 64), 1):
         x = layers.Conv2D(filters, 3, activation="relu", name=f"conv{block}")(x)
         x = layers.MaxPooling2D(2, name=f"pool{block}")(x)

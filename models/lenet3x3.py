@@ -28,7 +28,7 @@ RECIPES = {
 def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
     """The network: float32 [N, H, W, C], 7x7 at least, to logits float32 [N, num_classes]."""
     layers = keras.layers
-    inputs = keras.Input(input_shape, name="images")
+    inputs = keras.Input(input_shape, name="normalized_images")
     x = layers.Conv2D(6, 3, activation="relu", name="c1")(inputs)
     x = layers.AveragePooling2D(2, padding="same", name="s2")(x)
     x = layers.Conv2D(16, 3, activation="relu", name="c3")(x)

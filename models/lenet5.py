@@ -30,7 +30,7 @@ RECIPES = {
 def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
     """The network: float32 [N, 32, 32, C] to logits float32 [N, num_classes]."""
     layers = keras.layers
-    inputs = keras.Input(input_shape, name="images")
+    inputs = keras.Input(input_shape, name="normalized_images")
     x = layers.Conv2D(6, 5, activation="relu", name="c1")(inputs)
     x = layers.AveragePooling2D(2, name="s2")(x)
     x = layers.Conv2D(16, 5, activation="relu", name="c3")(x)

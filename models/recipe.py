@@ -16,7 +16,7 @@ _amount = partial(_flag, at_least=0.0)
 _share = partial(_amount, at_most=1.0)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How a network is trained. The help texts of the flags say what each field means."""
 

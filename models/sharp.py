@@ -56,7 +56,7 @@ def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
         x = layers.Conv2D(filters, kernel, padding=padding, use_bias=False)(x)
         return layers.ReLU()(batch_norm()(x))
 
-    inputs = keras.Input(input_shape, name="images")
+    inputs = keras.Input(input_shape, name="normalized_images")
     x = layers.MaxPooling2D(2, name="pool")(block(inputs, 32, 5, "same"))
     for filters in (64, 64):
         x = block(x, filters, 3, "same")

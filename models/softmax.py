@@ -39,7 +39,7 @@ RECIPES = {
 def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
     """The network: float32 [N, H, W, C] to logits float32 [N, num_classes]."""
     layers = keras.layers
-    inputs = keras.Input(input_shape, name="images")
+    inputs = keras.Input(input_shape, name="normalized_images")
     x = layers.Flatten(name="flatten")(inputs)
     x = layers.Dense(num_classes, kernel_initializer="zeros", name="logits")(x)
     return keras.Model(inputs, x, name=NAME)

@@ -40,7 +40,7 @@ RECIPES = {
 def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
     """The network: float32 [N, 28, 28, C] to logits float32 [N, num_classes]."""
     layers = keras.layers
-    inputs = keras.Input(input_shape, name="images")
+    inputs = keras.Input(input_shape, name="normalized_images")
     x = inputs
     for filters in (16, 48):
         x = layers.Conv2D(filters, 5, use_bias=False)(x)

@@ -29,7 +29,7 @@ RECIPES = {
 def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
     """The network: float32 [N, 28, 28, C] to logits float32 [N, num_classes]."""
     layers = keras.layers
-    inputs = keras.Input(input_shape, name="images")
+    inputs = keras.Input(input_shape, name="normalized_images")
     x = layers.Conv2D(16, 3, padding="same", use_bias=False)(inputs)
     x = layers.ReLU()(batch_norm()(x))
     for group in ((24,), (24, 24), (32, 32)):

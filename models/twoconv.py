@@ -40,7 +40,7 @@ def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
             "bias_initializer": initializers.Constant(0.05),
         }
 
-    inputs = x = keras.Input(input_shape, name="images")
+    inputs = x = keras.Input(input_shape, name="normalized_images")
     for block, filters in enumerate((16, 36), 1):
         x = layers.Conv2D(filters, 5, padding="same", name=f"conv{block}", **begin())(x)
         x = layers.MaxPooling2D(2, name=f"pool{block}")(x)

@@ -11,10 +11,15 @@ _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
 class Stopped(UserError):  # noqa: N818 (it is not an error)
-    """A signal stopped the run, whose state is saved. Exit status 128 + signal, as of shells."""
+    """A signal stopped the run, whose state is saved. Exit status 128 + signal, as of shells.
+
+    Attributes:
+      number: of the signal.
+    """
 
     def __init__(self, message: str, number: int):
         super().__init__(message)
+        self.number = number
         self.exit_code = 128 + number
 
 
