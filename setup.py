@@ -8,7 +8,7 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "__init__.py").read_text(), re.M)[1]
-FLOORS = ("base", "data", "serving", "models", "export", "cli")
+FLOORS = ("base", "data", "serving", "models", "export", "cli", "api")
 SUBPACKAGES = find_packages(
     str(ROOT), include=[f"{floor}{end}" for floor in FLOORS for end in ("", ".*")]
 )

@@ -79,7 +79,7 @@ def test_links_and_file_names_lead_somewhere(page):
             assert linked.exists(), target
             headings = re.findall(r"^#+ (.+)$", linked.read_text(), re.M) if anchor else []
             assert not anchor or anchor in [slug(heading) for heading in headings], target
-    folders = "base|benchmarks|cli|data|docs|export|models|serving|tests"
+    folders = "api|base|benchmarks|cli|data|docs|export|models|serving|tests"
     for path in re.findall(rf"`((?:{folders})/[\w./-]*)`", text):
         assert (ROOT / path).exists(), path
 

@@ -17,6 +17,7 @@ FLOORS = {
     "models": ("base", "data", *ARTIFACTS),
     "export": ("base", "data", "models", *ARTIFACTS),
     "cli": ("base", "data", "models", "serving", "export"),
+    "api": ("base", "data", "models", "serving", "export"),
 }
 FILES = sorted(path for floor in FLOORS for path in (ROOT / floor).rglob("*.py"))
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in FILES}

@@ -7,7 +7,8 @@ What lies in it:
     training.json     how the training went: steps, seconds, images/s, parameters
     checkpoints/      TensorFlow checkpoints, to resume from
     evaluation.json   figures by split
-    model.keras       the trained model; it is there if and only if the run is finished
+    model.keras       the trained model, from normalized images to logits; it is there if and only
+                      if the run is finished
     model-….keras     what it was after this many steps, before the run was made longer
 """
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from absl.flags import FlagValues
 
-from ...base import command_flags, keywords
+from ...base import command_flags
 from ...base.errors import UsageError
 from ...data import flags
 from ...data.preparation.own_files import OwnFiles
@@ -143,7 +143,7 @@ def from_flags(flags: FlagValues, _: list[str]) -> TrainOptions:
     Raises:
       UsageError: they contradict each other.
     """
-    _refuse_contradictions({name: flags[name].value for name in flags if flags[name].present})
+    refuse_contradictions({name: flags[name].value for name in flags if flags[name].present})
     names = (field.name for field in dataclasses.fields(Recipe))
     changes = {name: flags[name].value for name in names if flags[name].value is not None}
     return command_flags.read(
@@ -156,38 +156,12 @@ def from_flags(flags: FlagValues, _: list[str]) -> TrainOptions:
     )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainKeywords(OwnFiles, Settings, PipelineConfig, Recipe, TrainOptions):
-    """All the fields that are flags, side by side: what the keywords of `digitline.train` are."""
+def refuse_contradictions(stated: Mapping[str, object]) -> None:
+    """Refuses options that do not go together, by a `UsageError`.
 
-
-def from_keywords(given: Mapping[str, object]) -> TrainOptions:
-    """The options that keywords state; a field of the recipe that is None is the recipe's own.
-
-    Raises:
-      UsageError: a value is wrong, or they contradict each other.
+    Args:
+      stated: the values of those that are stated, by name.
     """
-    stated = {name: value for name, value in given.items() if value is not None}
-    _refuse_contradictions(stated)
-    return keywords.read(
-        TrainOptions,
-        given,
-        changes=keywords.values(Recipe, stated),
-        pipeline=keywords.read(PipelineConfig, given),
-        settings=keywords.read(Settings, given),
-        files=keywords.read(OwnFiles, given),
-    )
-
-
-def checked(options: TrainOptions) -> TrainOptions:
-    """Options that a Python caller made, checked; raises `UsageError` as `from_keywords` does."""
-    keywords.require_known("digitline.train", options.changes, Recipe)
-    changes = keywords.values(Recipe, options.changes)
-    return dataclasses.replace(keywords.checked(options), changes=changes)
-
-
-def _refuse_contradictions(stated: Mapping[str, object]) -> None:
-    """Refuses options that do not go together; these are the values of those that are stated."""
     data = stated.get("data")
     if data and "dataset" in stated:
         raise UsageError(f"--data={data} and --dataset={stated['dataset']}: give one of them")

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digitline.base import keywords
+from digitline.api import keywords
 from digitline.base.command_flags import flag
 from digitline.base.errors import UsageError
 

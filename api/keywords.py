@@ -17,8 +17,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .command_flags import OneOf, nearest
-from .errors import UsageError
+from ..base.command_flags import OneOf, nearest
+from ..base.errors import UsageError
 
 T = TypeVar("T")
 
