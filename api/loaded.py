@@ -41,8 +41,8 @@ class Loaded:
 
         Args:
           pictures: one or a list of: paths of pictures, folders, patterns, CSV files and NumPy's
-            files; pictures of Pillow, of any size and mode; arrays of raw pixels in the model's
-            size, uint8 [N, H, W, C] or [N, H, W] of grey images, or one image without N.
+            files; pictures of Pillow, of any size and mode; arrays of raw pixels, uint8
+            [N, H, W, C] or [N, H, W] of grey images, or one image without N.
           top_k: how many classes to name of each picture.
           skip_damaged: leaves out, and says, what cannot be read, instead of refusing all.
 

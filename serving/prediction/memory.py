@@ -67,8 +67,7 @@ def sources(pictures: Pictures) -> tuple[list[Source], list[str]]:
             found.append(ArrayImages(_stacked(items), "array"))
         else:
             raise UsageError(
-                f"a {type(items[0]).__name__} is no picture: expected paths, arrays or Pillow's "
-                "pictures"
+                f"expected paths, arrays or Pillow's pictures, got {type(items[0]).__name__}"
             )
     return found, errors
 

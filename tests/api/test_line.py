@@ -161,8 +161,10 @@ def test_pictures_in_every_form_get_the_same_answers(boxed, test_images, tmp_pat
     opened = [PIL.Image.fromarray(image[:, :, 0]) for image in images]
     for number, picture in enumerate(opened):
         picture.save(f"{number}.png")
+    large = np.kron(images, np.ones((1, 4, 4, 1), np.uint8))
     forms = [
-        images, images[..., 0], images.reshape(4, -1), list(images), images.astype(float) / 255,
+        images, large, large[..., 0], images[..., 0], images.reshape(4, -1), list(images),
+        images.astype(float) / 255,
         opened, [picture.convert("RGBA") for picture in opened],
         "*.png", str(tmp_path), [f"{number}.png" for number in range(4)],
         [*opened[:2], images[2], "3.png"],
@@ -171,7 +173,7 @@ def test_pictures_in_every_form_get_the_same_answers(boxed, test_images, tmp_pat
         answers = boxed.predict(form, top_k=2)
         assert [one.label for one in answers] == [str(label) for label in labels]
         assert [len(one.top) for one in answers] == [2] * 4
-    for form in (images[0], images[0, :, :, 0], opened[0], tmp_path / "0.png"):
+    for form in (images[0], images[0, :, :, 0], large[0], opened[0], tmp_path / "0.png"):
         (answer,) = boxed.predict(form)
         assert answer.number == labels[0]
 
@@ -180,8 +182,10 @@ def test_blank_pictures_and_photographs_are_seen(boxed, test_images):
     blank, large = PIL.Image.new("RGB", (90, 40), "white"), PIL.Image.new("L", (400, 300), 200)
     digit = 255 - np.kron(test_images[0][0, :, :, 0], np.ones((8, 8), np.uint8))
     large.paste(PIL.Image.fromarray(np.minimum(digit, 200)), (100, 40))
-    first, second = boxed.predict([blank, large])
+    nearly = (np.arange(28 * 28, dtype=np.uint8) % 2).reshape(28, 28)  # Noise, not fractions.
+    first, second, third = boxed.predict([blank, large, nearly])
     assert (first.answer, second.answer) == (Answer.BLANK, Answer.CLASS)
+    assert third.answer is Answer.BLANK
     assert second.label == str(test_images[1][0])
 
 
@@ -194,11 +198,13 @@ def test_what_cannot_be_read_is_refused_or_said(boxed, test_images, tmp_path, ca
     assert answer.file == str(tmp_path / "1.png")
     assert "left out: " in capsys.readouterr().err
     for wrong, message in [
-        (3, "a int is no picture"),
-        ([b"bytes"], "a bytes is no picture"),
-        (np.zeros((2, 30, 30)), "expected images as the model takes them"),
+        (3, "expected paths, arrays or Pillow's pictures, got int"),
+        ([b"bytes"], "got bytes"),
+        (np.zeros((2, 30, 30, 4)), r"expected images \[N, H, W\]"),
+        (np.zeros((300, 400)), r"expected images \[N, H, W\]"),
+        (np.array(["7"]), "expected numbers"),
         ([np.zeros((28, 28)), np.zeros((28, 28, 1))], "give images of one shape"),
-        (np.full((28, 28), -1), "pixel 0 is -1"),
+        (np.full((28, 28), -1), "expected pixels from 0 to 255"),
     ]:
         with pytest.raises(digitline.UserError, match=message):
             boxed.predict(wrong, skip_damaged=True)
