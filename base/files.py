@@ -18,6 +18,8 @@ JsonObject: TypeAlias = dict[str, Any]
 
 # How the names of temporary files begin; nobody else's do.
 TEMPORARY = ".digitline-tmp-"
+# The file in a folder that is locked by the process that writes there.
+_LOCK = ".lock"
 # Of a file that is digested, this many bytes are in memory at once.
 _PART_BYTES = 1 << 20
 
@@ -119,8 +121,16 @@ def owned(folder: Path, doing: str) -> Iterator[None]:
       UserError: another process holds it.
     """
     ensure_folder(folder)
-    with hold(folder / ".lock", f"another process is {doing} in {folder}"):
+    with hold(folder / _LOCK, f"another process is {doing} in {folder}"):
         yield
+
+
+def remove_if_unused(folder: Path) -> None:
+    """Removes an owned folder in which there is nothing but its lock."""
+    if [entry.name for entry in folder.iterdir()] == [_LOCK]:
+        (folder / _LOCK).unlink()
+        with contextlib.suppress(OSError):  # Somebody else writes there now.
+            folder.rmdir()
 
 
 def hold(path: Path, trouble: str) -> IO[str]:

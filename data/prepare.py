@@ -68,6 +68,7 @@ def run(request: Request) -> Prepared:
     """Prepares a dataset, or finds it prepared."""
     start = time.monotonic()
     request.check()
+    request = kinds.with_pictures(request)
     data_dir, name = request.data_dir, request.prepared_name
     from . import dataset  # The imports from here on load TensorFlow.
     from .preparation import from_arrays, from_files
@@ -76,7 +77,10 @@ def run(request: Request) -> Prepared:
         prepared = dataset.open_dataset(data_dir, name)
         if request.kind != PUBLIC:
             source_state.check_same(
-                request.recorded_source(), prepared.metadata, prepared.directory
+                request.recorded_source(),
+                prepared.metadata,
+                prepared.directory,
+                request.max_corrupt_images,
             )
         elif request.source_dir is None and from_arrays.is_transposed(prepared):
             outcome = from_arrays.make_upright(prepared, request)

@@ -91,6 +91,7 @@ def unpack(path: Path, folder: Path) -> Path:
             os.rename(making, target)
         finally:
             shutil.rmtree(making, ignore_errors=True)
+            files.remove_if_unused(folder)
         files.write_json(folder / _RECORD, record)
     return target
 

@@ -41,4 +41,5 @@ def making(data_dir: Path, name: str, version: str, overwrite: bool) -> Iterator
             files.sync(parent)
         finally:
             shutil.rmtree(root, ignore_errors=True)
+            files.remove_if_unused(parent)
         shutil.rmtree(replaced, ignore_errors=True)

@@ -5,8 +5,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
+from ...base import progress
 from ...base.errors import DataError, UsageError
 from ...base.pictures import decode
+from ..sources.tables import file_table
 from . import archives
 from .request import CSV, IMAGE_FOLDER, NPZ, Request
 
@@ -42,6 +44,18 @@ def unpacked(request: Request) -> Request:
         return request
     folder = archives.unpack(request.place, request.data_dir / request.prepared_name)
     return dataclasses.replace(request, unpacked=_content(folder, request))
+
+
+def with_pictures(request: Request) -> Request:
+    """The request with the folder of the pictures that its table names, if they are beside it."""
+    table = request.source_file
+    if request.kind != CSV or table is None or not table.is_file() or archives.is_archive(table):
+        return request
+    folder = file_table.beside(table)
+    if folder is None:
+        return request
+    progress.say(f"{table} names pictures: they are in {folder}")
+    return dataclasses.replace(request, source_dir=folder)
 
 
 def _content(folder: Path, request: Request) -> Path:

@@ -60,12 +60,15 @@ def state(kind: str, place: Path, pictures: Path | None = None) -> JsonObject | 
     return {"number": number, "bytes": total, "digest": digest.hexdigest()[:16]}
 
 
-def check_same(expected: JsonObject, metadata: JsonObject, directory: Path) -> None:
+def check_same(
+    expected: JsonObject, metadata: JsonObject, directory: Path, max_corrupt_images: int
+) -> None:
     """Refuses to take a prepared dataset for one that was made of something else.
 
     Args:
       expected: a request's `recorded_source`.
       metadata, directory: of the dataset.
+      max_corrupt_images: how many the dataset may have left out.
 
     Raises:
       ChangedError: it was made of the same place, whose files have changed since; or `train`
@@ -76,7 +79,8 @@ def check_same(expected: JsonObject, metadata: JsonObject, directory: Path) -> N
     unrecorded = {key: expected.get(key) for key in ("fit", "digits")}
     recorded = {**unrecorded, **(metadata.get("source") or {})}
     by_train = expected.get(ASKED_BY) == "train"
-    for key, value in expected.items():
+    # The place first: what was made of another one is not made again in passing.
+    for key, value in sorted(expected.items(), key=lambda item: item[0] != "place"):
         if key in (FILES, ASKED_BY) or recorded.get(key) == value:
             continue
         if by_train and recorded.get(ASKED_BY) == "train" and key != "place":  # By default.
@@ -88,6 +92,13 @@ def check_same(expected: JsonObject, metadata: JsonObject, directory: Path) -> N
             f"this one another name with --name, or replace that one with {command.program()} "
             "prepare --overwrite",
             option="name",
+        )
+    left_out = (metadata.get("damaged") or {}).get("count", 0)
+    if left_out > max_corrupt_images:
+        raise ChangedError(
+            f"{directory} was prepared without {left_out:,} damaged pictures or rows, more than "
+            f"--max_corrupt_images={max_corrupt_images}",
+            option="max_corrupt_images",
         )
     before, now = recorded.get(FILES), expected[FILES]
     if before and now and before != now:

@@ -23,6 +23,9 @@ from ..image_folder import FolderSource
 from ..slices import LeftOut, ReadOptions, left_out
 from . import class_names
 
+# A table of more columns holds pixels. So many rows show where the pictures are.
+_MOST_COLUMNS, _FIRST_ROWS = 20, 5
+
 
 @dataclasses.dataclass(frozen=True)
 class FileTable:
@@ -106,6 +109,29 @@ def read(table: Path, folder: Path, label_column: str | None) -> FileTable:
     column, is_named = columns.name(form, where.label), columns.is_named_label(form, where.label)
     names = class_names.class_names(dict(seen.totals), table, column, is_named)
     return FileTable(folder, _by_class(seen.entries, table), names, tuple(seen.damaged))
+
+
+def beside(table: Path) -> Path | None:
+    """The folder of the pictures that a table names, if it is the table's own or one in that.
+
+    Raises:
+      DataError: it is no table.
+    """
+    form = dialect.look(table)
+    if form.columns > _MOST_COLUMNS:
+        return None
+    rows = [row for row in form.sample() if len(row) == form.columns][:_FIRST_ROWS]
+    candidates = [column for column in range(form.columns) if roles.counts(rows, column)]
+    below = sorted(path for path in table.parent.iterdir() if path.is_dir())
+    for folder in (table.parent, *below):
+        for column in candidates:
+            finder = _Finder(folder)
+            for row in rows:
+                if row[column]:
+                    finder.find(os.fsencode(row[column]))
+            if finder.found > len(rows) / 2:
+                return folder
+    return None
 
 
 @dataclasses.dataclass

@@ -51,8 +51,8 @@ def test_a_folder_of_csv_files_by_those_that_are_read(tmp_path):
 def test_datasets_from_before_there_was_a_state_are_taken(tmp_path):
     (tmp_path / "a.npz").write_bytes(b"12345")
     wanted = {"place": "a.npz", source_state.FILES: state("npz", tmp_path / "a.npz")}
-    check_same(wanted, {"source": {"place": "a.npz"}}, tmp_path)
-    check_same(wanted, {"source": wanted}, tmp_path)
-    check_same({**wanted, source_state.FILES: None}, {"source": wanted}, tmp_path)  # It is gone.
+    check_same(wanted, {"source": {"place": "a.npz"}}, tmp_path, 0)
+    check_same(wanted, {"source": wanted}, tmp_path, 0)
+    check_same({**wanted, source_state.FILES: None}, {"source": wanted}, tmp_path, 0)  # It is gone.
     with pytest.raises(ChangedError, match=r"a\.npz has changed since .* was prepared from it"):
-        check_same(wanted, {"source": {**wanted, source_state.FILES: {"number": 1}}}, tmp_path)
+        check_same(wanted, {"source": {**wanted, source_state.FILES: {"number": 1}}}, tmp_path, 0)

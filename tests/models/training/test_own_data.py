@@ -121,6 +121,12 @@ def test_two_files_of_one_name_and_what_is_no_data(tmp_path):
     with pytest.raises(DataError, match=r"prepared with another place .* with --name"):
         run(tmp_path, other, "--overwrite")
     run(tmp_path, other, "--overwrite", "--name=other_toy")
+    table = tmp_path / "toy.csv"
+    rows = (f"{row % 2},{','.join(str(row + pixel) for pixel in range(16))}" for row in range(40))
+    table.write_text("\n".join(rows))
+    with pytest.raises(DataError, match=r"prepared with another place .*toy\.csv.* with --name"):
+        run(tmp_path, table, "--overwrite")
+    assert prepared(tmp_path, "toy").image_shape == (12, 12, 1)
     with pytest.raises(DataError, match=r"no such file$"):  # No flag would help.
         run(tmp_path, tmp_path / "none.npz")
     (tmp_path / "empty").mkdir()
@@ -170,3 +176,22 @@ def test_a_table_of_files_is_prepared_with_the_folder_of_its_pictures(tmp_path):
     )
     with pytest.raises(DataError, match=said):
         run(tmp_path, table, "--image_size=9x9", "--digits")
+
+
+def test_a_table_of_files_finds_the_pictures_beside_it(tmp_path, capsys):
+    (tmp_path / "images").mkdir()
+    for index in range(20):
+        picture = np.full((6, 6), 12 * index, np.uint8)
+        PIL.Image.fromarray(picture).save(tmp_path / "images" / f"{index}.png")
+    table = tmp_path / "labels.csv"
+    names = [*range(20), 99]
+    table.write_text("id,breed\n" + "".join(f"{name},{'ab'[name % 2]}\n" for name in names))
+    with pytest.raises(DataError, match=r"99: no such file; .* --max_corrupt_images"):
+        run(tmp_path, table)
+    assert not (tmp_path / "data" / "labels").exists()
+    run(tmp_path, table, "--max_corrupt_images=1")
+    assert f"labels.csv names pictures: they are in {tmp_path}/images" in capsys.readouterr().err
+    assert prepared(tmp_path, "labels").label_names == ("a", "b")
+    with pytest.raises(DataError, match=r"99: no such file"):  # As many as then may not be missing.
+        run(tmp_path, table)
+    assert "without 1 damaged pictures or rows, more than --max_corrupt" in capsys.readouterr().err
