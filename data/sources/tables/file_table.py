@@ -24,7 +24,7 @@ from ..slices import LeftOut, ReadOptions, left_out
 from . import class_names
 
 # A table of more columns holds pixels. So many rows show where the pictures are.
-_MOST_COLUMNS, _FIRST_ROWS = 20, 5
+_MOST_COLUMNS, _FIRST_ROWS = 9, 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,18 +118,17 @@ def beside(table: Path) -> Path | None:
       DataError: it is no table.
     """
     form = dialect.look(table)
-    if form.columns > _MOST_COLUMNS:
-        return None
-    rows = [row for row in form.sample() if len(row) == form.columns][:_FIRST_ROWS]
-    candidates = [column for column in range(form.columns) if roles.counts(rows, column)]
-    below = sorted(path for path in table.parent.iterdir() if path.is_dir())
-    for folder in (table.parent, *below):
+    sample = [row for row in form.sample() if len(row) == form.columns][:_FIRST_ROWS]
+    by_suffix = roles.files(form, sample)
+    candidates = [] if by_suffix is None else [by_suffix]
+    if by_suffix is None and form.columns <= _MOST_COLUMNS:  # Names without a suffix.
+        candidates = [column for column in range(form.columns) if roles.counts(sample, column)]
+    for folder in (table.parent, *sorted(filter(Path.is_dir, table.parent.iterdir()))):
         for column in candidates:
             finder = _Finder(folder)
-            for row in rows:
-                if row[column]:
-                    finder.find(os.fsencode(row[column]))
-            if finder.found > len(rows) / 2:
+            for word in filter(None, (row[column] for row in sample)):
+                finder.find(os.fsencode(word))
+            if finder.found > len(sample) / 2:
                 return folder
     return None
 
@@ -159,7 +158,7 @@ class _Rows:
             if len(cells) != form.columns or line == form.header:
                 raise labels.LabelError(f"expected {form.columns} cells, of a file and its label")
             name = labels.read(cells[where.label])
-            split = "train" if where.split is None else _split(cells[where.split])
+            split = "train" if where.split is None else rows.split_of(form.words(line)[where.split])
             file = finder.find(cells[where.file])
             first = self.entries.setdefault(file, (self.count, split, name))
             if first[1:] != (split, name):
@@ -242,10 +241,6 @@ def _columns(form: Dialect, label_column: str | None) -> _FileColumns:
             option="label_column",
         )
     return _FileColumns(files[0], label, split)
-
-
-def _split(cell: bytes) -> str:
-    return rows.split_of(cell.decode("utf-8", "replace").strip())
 
 
 def pictures_below(folder: Path) -> Iterator[Path]:
