@@ -119,7 +119,8 @@ def test_rejects_other_tables(content, message, folder):
 
 
 def test_flags(folder, tmp_path):
-    path = table(folder, rows("{i}.png,{c}\n"))
+    (tmp_path / "elsewhere").mkdir()
+    path = table(folder, rows("{i}.png,{c}\n")).rename(tmp_path / "elsewhere" / "labels.csv")
     flags = ["--dataset=csv", f"--source_file={path}", f"--data_dir={tmp_path}"]
     with pytest.raises(DataError, match=r"names picture files, such as 0\.png: .* --source_dir"):
         call(prepare.COMMAND, flags)
