@@ -24,7 +24,12 @@ T = TypeVar("T")
 
 def to_config(value: Any) -> JsonObject:
     """A dataclass as a JSON object: paths are words, tuples are lists, fields are keys."""
-    return json.loads(json.dumps(dataclasses.asdict(value), default=os.fspath))
+    return plain(dataclasses.asdict(value))
+
+
+def plain(value: Any) -> Any:
+    """A value as it comes back from JSON: tuples are lists, paths are words."""
+    return json.loads(json.dumps(value, default=os.fspath))
 
 
 def from_config(cls: type[T], config: object) -> T:

@@ -12,7 +12,16 @@ from ..models.evaluation.metrics import of_probabilities
 from .formats import onnx, table
 from .formats.artifact import Format
 from .gate.comparison import Comparison
-from .gate.messages import Begin, Check, CheckSources, Classified, Compared, Ready
+from .gate.messages import (
+    Begin,
+    Check,
+    CheckDescription,
+    CheckSources,
+    Classified,
+    Compared,
+    Described,
+    Ready,
+)
 from .gate.verifier import Verifier
 from .options import ExportOptions
 from .publication import card, manifest, publish, samples, versions, warmup
@@ -83,6 +92,8 @@ def export(options: ExportOptions, verifier: Verifier) -> Exported:
         answers = _answers(staged, source)
         version = Version(source, answers, number, comparisons, checked)
         _describe(version, formats, staged)
+        verifier.send(CheckDescription(staged, tuple(names)))
+        verifier.receive(Described)
         described = {name: manifests.digests(folder) for name, folder in folders.items()}
         publish.require_unchanged(folders, before, export_layout.DESCRIPTIONS)
         publish.publish(staged, targets, described)

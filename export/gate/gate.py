@@ -12,9 +12,9 @@ from pathlib import Path
 from ...base import export_layout, progress
 from ...base.errors import UserError, VerificationError, first_line
 from ...serving.artifacts import open_saved_model
-from .. import options
 from ..formats.artifact import Artifact
-from . import contents, description, layers, odd_files
+from ..options import NO_LIMITS, ExportOptions
+from . import beside, contents, description, layers, odd_files
 from .calls import ask
 from .comparison import Comparison, compare, require_agreement
 from .reference import Reference
@@ -62,7 +62,7 @@ def _answers(staged: Staged, reference: Reference) -> tuple[Comparison, ...]:
         # Blends have no true class.
         (reference.blends, limits and dataclasses.replace(limits, accuracy=1.0)),
         # Outside the ranges that it was given, int8 may be far off; yet it answers.
-        (reference.awkward, limits and options.NO_LIMITS),
+        (reference.awkward, limits and NO_LIMITS),
     )
     for signature in artifact.signatures:
         for question, limits in questions:
@@ -78,6 +78,7 @@ def _answers(staged: Staged, reference: Reference) -> tuple[Comparison, ...]:
 
 
 _ALL, _SAVED_MODEL = export_layout.FORMATS, (export_layout.SAVED_MODEL,)
+_TFLITE = (export_layout.TFLITE,)
 CLAIMS = (
     Claim(
         _ALL,
@@ -112,11 +113,39 @@ CLAIMS = (
         "`classify` takes raw bytes and picture files in one request, and reads no label.",
         lambda staged, reference: odd_files.require_classify(staged.opened, reference),
     ),
+    Claim(
+        _SAVED_MODEL,
+        "Its warm-up requests are the first image of the split, one for each signature.",
+        beside.require_warmup,
+    ),
+    Claim(
+        _SAVED_MODEL,
+        "Its samples are the first images of each class of the split, to the pixel.",
+        beside.require_samples,
+    ),
+    Claim(
+        _TFLITE,
+        "Its metadata name its tensors, its labels, and how pixels become its input.",
+        beside.require_metadata,
+    ),
+    Claim(
+        _TFLITE,
+        "Its C header holds its bytes, its scales and its labels.",
+        beside.require_header,
+    ),
 )
 
 
-def check(artifact: Artifact, folder: Path, reference: Reference) -> tuple[Comparison, ...]:
+def check(
+    artifact: Artifact, options: ExportOptions, folder: Path, reference: Reference
+) -> tuple[Comparison, ...]:
     """Checks every claim that is made of an artifact.
+
+    Args:
+      artifact: that was written.
+      options: of the export.
+      folder: of the version.
+      reference: the trained model's answers.
 
     Raises:
       VerificationError: one does not hold; names the artifact and what is wrong.
@@ -125,7 +154,7 @@ def check(artifact: Artifact, folder: Path, reference: Reference) -> tuple[Compa
     progress.say(f"comparing {artifact.title} with the trained model on {count:,} images")
     made: tuple[Comparison, ...] = ()
     try:
-        staged = Staged(artifact, folder, artifact.open(folder / artifact.path))
+        staged = Staged(artifact, options, folder, artifact.open(folder / artifact.path))
         for claim in CLAIMS:
             if _format(artifact) in claim.formats:
                 made += claim.check(staged, reference) or ()

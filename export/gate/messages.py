@@ -58,5 +58,18 @@ class Classified:
     files: CheckedFiles | None
 
 
-Question: TypeAlias = Begin | Check | CheckSources
-QUESTIONS = {kind.__name__: kind for kind in (Begin, Check, CheckSources)}
+@dataclasses.dataclass(frozen=True)
+class CheckDescription:
+    """Hold manifests and card against what was found, in each format's folder below this one."""
+
+    folder: Path
+    formats: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Described:
+    """They say what is so."""
+
+
+Question: TypeAlias = Begin | Check | CheckSources | CheckDescription
+QUESTIONS = {kind.__name__: kind for kind in (Begin, Check, CheckSources, CheckDescription)}

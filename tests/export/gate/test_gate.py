@@ -12,19 +12,19 @@ from digitline.export import functions, options, signatures
 from digitline.export.formats import metadata, saved_model, tflite
 from digitline.export.gate.gate import check
 
-FLOAT32 = options.ExportOptions(tflite_variants=("float32",))
+OPTIONS = options.ExportOptions(tflite_variants=("float32",))
 
 
 def verify_saved_model(reference, written, folder):
     """Writes a SavedModel of one model, and compares it with another."""
     saved_model.write(written, folder)
-    return check(saved_model.ARTIFACT, folder, reference)
+    return check(saved_model.ARTIFACT, OPTIONS, folder, reference)
 
 
 def verify_tflite(reference, written, folder):
-    tflite.write(written, folder, FLOAT32)
-    (artifact,) = tflite.artifacts(FLOAT32)
-    return check(artifact, folder, reference)
+    tflite.write(written, folder, OPTIONS)
+    (artifact,) = tflite.artifacts(OPTIONS)
+    return check(artifact, OPTIONS, folder, reference)
 
 
 def with_weights(change):
@@ -175,6 +175,6 @@ def test_refuses_a_model_that_lost_its_weights_in_conversion(reference, trained_
     (tmp_path / "model.tflite").write_bytes(
         metadata.add(content, signatures.TFLITE_DEFAULT, trained_model, "plain")
     )
-    (artifact,) = tflite.artifacts(FLOAT32)
+    (artifact,) = tflite.artifacts(OPTIONS)
     with pytest.raises(VerificationError, match=r"serving_default: its graph holds VAR_HANDLE"):
-        check(artifact, tmp_path, reference)
+        check(artifact, OPTIONS, tmp_path, reference)
