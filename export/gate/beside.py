@@ -187,11 +187,11 @@ def require_metadata(staged: Staged, reference: Reference) -> None:
     found = Metadata.of(content)
     (signature,) = staged.artifact.signatures
     channels = 3 if signature.input.shape[-1] == "3" else reference.trained.image_shape[2]
-    is_float = signature.input.dtype == "float32"
+    takes_bytes = signature.input.dtype == "uint8"
     expected = Metadata(
         inputs=(signature.input.name,),
-        # (pixel - mean) / std: pixels go in as they are; integers need no words for it.
-        normalization=((0.0,), (1.0,)) if is_float else None,
+        # (pixel - mean) / std, before a runtime makes int8 of it: pixels go in as they are.
+        normalization=None if takes_bytes else ((0.0,), (1.0,)),
         colours="RGB" if channels == 3 else "grey",
         outputs=tuple(sorted(tensor.name for tensor in signature.outputs)),
         labels_of="probabilities",
