@@ -14,8 +14,8 @@ from ...base.errors import UserError, VerificationError, first_line
 from ...serving.artifacts import open_saved_model
 from ..formats.artifact import Artifact
 from ..options import NO_LIMITS, ExportOptions
-from . import beside, contents, description, layers, odd_files
 from .calls import ask
+from .claims import beside, contents, description, layers, odd_files
 from .comparison import Comparison, compare, require_agreement
 from .reference import Reference
 from .staged import Staged

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..options import ExportOptions
+from .claims.sources import CheckedFiles
 from .comparison import Comparison
-from .sources import CheckedFiles
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,8 @@ import numpy as np
 from ...base import export_layout
 from .. import source
 from ..formats.table import artifacts_of
-from . import gate, published, sources
+from . import gate
+from .claims import published, sources
 from .comparison import Comparison
 from .messages import (
     Begin,

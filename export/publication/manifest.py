@@ -14,8 +14,8 @@ from ...base.files import JsonObject
 from ...models.evaluation.metrics import Evaluation
 from .. import signatures
 from ..formats.artifact import Artifact
+from ..gate.claims.sources import CheckedFiles
 from ..gate.comparison import Comparison
-from ..gate.sources import CheckedFiles
 from ..source import Source
 
 _FORMAT = 1

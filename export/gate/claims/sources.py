@@ -13,21 +13,21 @@ from pathlib import Path
 
 import numpy as np
 
-from ...base import export_layout, progress
-from ...base.errors import VerificationError
-from ...base.pictures import decode
-from ...base.tf import tf
-from ...data import source_files
-from ...data.dataset import Split
-from ...data.source_files import SourceFile
-from ...serving import artifacts
-from ...serving.artifacts import Classifier
-from ..formats import saved_model
-from ..formats.artifact import Opened
-from ..functions import TrainedModel
-from ..signatures import PREDICT_BYTES
-from .comparison import TOLERANCE
-from .reference import Reference
+from ....base import export_layout, progress
+from ....base.errors import VerificationError
+from ....base.pictures import decode
+from ....base.tf import tf
+from ....data import source_files
+from ....data.dataset import Split
+from ....data.source_files import SourceFile
+from ....serving import artifacts
+from ....serving.artifacts import Classifier
+from ...formats import saved_model
+from ...formats.artifact import Opened
+from ...functions import TrainedModel
+from ...signatures import PREDICT_BYTES
+from ..comparison import TOLERANCE
+from ..reference import Reference
 
 # Files that are looked at; in a call; named in the manifest.
 _FILES, _BATCH, _NAMED = 500, 16, 10

@@ -1,11 +1,11 @@
 """What an artifact says of itself: labels and record of pictures, inside it and beside it."""
 
-from ...base import configs, export_layout, files
-from ...base.errors import VerificationError
-from ...base.pictures.config import PictureConfig
-from ...serving.description import read_labels
-from .reference import Reference
-from .staged import Staged
+from ....base import configs, export_layout, files
+from ....base.errors import VerificationError
+from ....base.pictures.config import PictureConfig
+from ....serving.description import read_labels
+from ..reference import Reference
+from ..staged import Staged
 
 
 def require(staged: Staged, reference: Reference) -> None:

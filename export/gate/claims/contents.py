@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...base import export_layout
-from ...base.errors import VerificationError
-from ..formats.artifact import Artifact
-from ..functions import TrainedModel
-from ..signatures import LAYER, PREDICT
-from ..signatures import Tensor as Stated
+from ....base import export_layout
+from ....base.errors import VerificationError
+from ...formats.artifact import Artifact
+from ...functions import TrainedModel
+from ...signatures import LAYER, PREDICT
+from ...signatures import Tensor as Stated
 
 # By TFLite's number of a type, and by ONNX's.
 _TFLITE_TYPES = {0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 9: "int8"}

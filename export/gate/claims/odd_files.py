@@ -4,15 +4,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ...base.errors import VerificationError
-from ...base.pictures import decode
-from ...base.tf import tf
-from ..formats.artifact import Opened
-from ..signatures import CLASSIFY, PREDICT_BYTES
-from . import awkward
-from .calls import CALLS, light_on_dark, mixed_examples
-from .comparison import TOLERANCE
-from .reference import Reference
+from ....base.errors import VerificationError
+from ....base.pictures import decode
+from ....base.tf import tf
+from ...formats.artifact import Opened
+from ...signatures import CLASSIFY, PREDICT_BYTES
+from .. import awkward
+from ..calls import CALLS, light_on_dark, mixed_examples
+from ..comparison import TOLERANCE
+from ..reference import Reference
 
 # Records of a request.
 _RECORDS = 12

@@ -15,7 +15,7 @@ from digitline.data.dataset import open_dataset
 from digitline.data.pipeline.records import load
 from digitline.export.formats import saved_model
 from digitline.export.functions import TrainedModel
-from digitline.export.gate import sources
+from digitline.export.gate.claims import sources
 from digitline.export.gate.reference import ask_model
 from digitline.export.pictures import picture
 from digitline.models import registry

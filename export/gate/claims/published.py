@@ -7,15 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...base import configs, export_layout, files, manifests
-from ...base.errors import VerificationError
-from ...base.files import JsonObject
-from ..formats.artifact import Artifact
-from ..options import ExportOptions
-from ..signatures import LAYER, Tensor
-from ..source import Source
-from .comparison import Comparison
-from .reference import Question, Reference
+from ....base import configs, export_layout, files, manifests
+from ....base.errors import VerificationError
+from ....base.files import JsonObject
+from ...formats.artifact import Artifact
+from ...options import ExportOptions
+from ...signatures import LAYER, Tensor
+from ...source import Source
+from ..comparison import Comparison
+from ..reference import Question, Reference
 
 
 class Fact(NamedTuple):

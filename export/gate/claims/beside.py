@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-from ...base import export_layout
-from ...base.errors import VerificationError
-from ...base.tf import tf
-from ..signatures import CLASSIFY_METHOD
-from .calls import CALLS
-from .comparison import TOLERANCE
-from .reference import Reference
-from .staged import Staged
+from ....base import export_layout
+from ....base.errors import VerificationError
+from ....base.tf import tf
+from ...signatures import CLASSIFY_METHOD
+from ..calls import CALLS
+from ..comparison import TOLERANCE
+from ..reference import Reference
+from ..staged import Staged
 from .tflite_metadata import Metadata
 
 

@@ -4,11 +4,11 @@ import re
 
 import numpy as np
 
-from ...base.errors import VerificationError
-from ...base.tf import keras, tf
-from ..formats.artifact import Opened
-from ..signatures import ACTIVATIONS
-from .reference import Reference
+from ....base.errors import VerificationError
+from ....base.tf import keras, tf
+from ...formats.artifact import Opened
+from ...signatures import ACTIVATIONS
+from ..reference import Reference
 
 # Images that are asked for; how far an output may be off, as a part of the largest of its layer.
 _IMAGES, _TOLERANCE = 24, 1e-4
