@@ -3,6 +3,7 @@
 Large pictures are worked on in blocks of rows, to bound the memory that they take.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -22,8 +23,11 @@ _GREY = (19595, 38470, 7471)
 LIGHT = 127.5
 
 
+@functools.cache
 def loader(config: PictureConfig, dark_on_light: bool = False) -> Callable[[tf.Tensor], tf.Tensor]:
     """A graph function from a picture file, string [], to an image uint8 [height, width, channels].
+
+    Its thousands of operations are traced once in a process, whatever it is called in.
 
     Args:
       config: what is done with a picture.
@@ -45,7 +49,7 @@ def loader(config: PictureConfig, dark_on_light: bool = False) -> Callable[[tf.T
         return _light_on_dark(image) if dark_on_light and not config.digits else image
 
     # There is no Python `if` of tensors here, and to look for one takes seconds.
-    return tf.autograph.experimental.do_not_convert(call)
+    return tf.function(call, [tf.TensorSpec([], tf.string)], autograph=False)
 
 
 def turned(pixels: Any, orientation: Any) -> Any:

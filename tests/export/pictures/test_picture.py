@@ -20,27 +20,12 @@ def grid(height, width, seed=0):
     return PIL.Image.fromarray(pixels.astype(np.uint8))
 
 
-@pytest.fixture(scope="module")
-def loaders():
-    """The graph of each config, made when it is first asked for."""
-    made = {}
-
-    def loader(config, dark_on_light=False):
-        key = config, dark_on_light
-        if key not in made:
-            spec = tf.TensorSpec([], tf.string)
-            made[key] = tf.function(picture.loader(*key), input_signature=[spec])
-        return made[key]
-
-    return loader
-
-
 @pytest.fixture
-def assert_same(loaders):
+def assert_same():
     def check(content, *configs):
         for config in configs or CONFIGS:
             expected = decode.load(Path("a"), config, content)
-            np.testing.assert_array_equal(loaders(config)(tf.constant(content)), expected)
+            np.testing.assert_array_equal(picture.loader(config)(tf.constant(content)), expected)
 
     return check
 
@@ -149,11 +134,11 @@ def test_exif_in_either_byte_order_and_of_another_picture(assert_same):
     assert_same(plain + turned)
 
 
-def test_dark_on_light_is_inverted_only_by_the_flag(test_images, loaders):
+def test_dark_on_light_is_inverted_only_by_the_flag(test_images):
     config = PictureConfig((28, 28, 1))
     for image in test_images[0][:10]:
         dark = encoded(PIL.Image.fromarray(255 - image[..., 0]), "PNG")
-        np.testing.assert_array_equal(loaders(config, True)(tf.constant(dark)), image)
+        np.testing.assert_array_equal(picture.loader(config, True)(tf.constant(dark)), image)
 
 
 def test_finds_the_digit_that_predict_finds(test_images, assert_same):
@@ -193,6 +178,6 @@ def compressed_bmp():
         encoded(grid(90, 70), "JPEG")[:999],
     ],
 )
-def test_rejects_what_is_damaged_or_of_another_kind(content, loaders):
+def test_rejects_what_is_damaged_or_of_another_kind(content):
     with pytest.raises(tf.errors.InvalidArgumentError):
-        loaders(CONFIGS[0])(tf.constant(content))
+        picture.loader(CONFIGS[0])(tf.constant(content))

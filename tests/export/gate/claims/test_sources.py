@@ -116,6 +116,7 @@ def test_files_that_are_gone_or_changed_or_not_decoded_are_counted(made, folders
 
 def test_refuses_a_graph_that_prepares_otherwise(made, tmp_path, monkeypatch):
     monkeypatch.setattr(picture, "_GREY", (0, 0, 65536))
+    monkeypatch.setattr(picture, "loader", picture.loader.__wrapped__)  # One of its own.
     with pytest.raises(VerificationError, match=r"class \d.*: predict_bytes answers class \d"):
         sources.check(made.split, made.reference, written(made, tmp_path / "made"))
 
