@@ -1,6 +1,7 @@
 """The house keeps its floors: read from the imports, those inside functions included."""
 
 import ast
+import functools
 import graphlib
 from pathlib import Path
 
@@ -23,8 +24,13 @@ FILES = sorted(path for floor in FLOORS for path in (ROOT / floor).rglob("*.py")
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in FILES}
 
 
+@functools.cache
 def imports(path):
     """The modules of ours that a file imports, wherever in it."""
+    return list(_imports(path))
+
+
+def _imports(path):
     package = path.relative_to(ROOT).parent.parts
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.level:
