@@ -102,6 +102,7 @@ def test_the_c_api_gets_the_models_answers(signature, c_api_outputs, expected):
         assert_equal_to_the_model(outputs, expected)
 
 
+@pytest.mark.long
 def test_saved_model_cli_runs_it(exported, images, expected, tmp_path):
     ran(
         SAVED_MODEL_CLI,

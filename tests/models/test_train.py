@@ -271,6 +271,7 @@ def test_every_command_leaves_damaged_records_out(data_dir, tmp_path, capfd):
             [
                 f"--workdir={workdir}",
                 f"--export_dir={tmp_path / 'exports'}",
+                "--formats=tflite",
                 "--tflite_variants=float32",
             ],
         ),
@@ -285,7 +286,7 @@ def test_every_command_leaves_damaged_records_out(data_dir, tmp_path, capfd):
     assert "3 records are damaged" in json.dumps(call(inspect.COMMAND, [*arguments, more]))
 
 
-@pytest.mark.parametrize("cache", ["file", "memory"])
+@pytest.mark.parametrize("cache", ["file", pytest.param("memory", marks=pytest.mark.long)])
 def test_a_full_disk_is_one_line(cache, data_dir, tmp_path):
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000))\n"
@@ -305,14 +306,17 @@ def test_a_full_disk_is_one_line(cache, data_dir, tmp_path):
 
 
 def test_the_network_is_a_binary_with_the_same_flags(data_dir, tmp_path):
-    arguments = quick_arguments(data_dir, tmp_path / "run", "--epochs=1", "--json")
-    arguments.remove("--model=softmax")
+    """In a process of its own: determinism, which is the whole process's, is asked for too."""
+    more = ("--epochs=1", "--json", "--deterministic", "--dtype=bfloat16")
+    arguments = train_arguments(data_dir, tmp_path / "run", *more)
     done = subprocess.run(
-        [sys.executable, "-m", "digitline.models.softmax", *arguments],
+        [sys.executable, "-m", "digitline.models.lenet5", *arguments],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["model"] == "softmax"
+    assert json.loads(done.stdout)["model"] == "lenet5"
     assert "of 1: loss" in done.stderr
+    model = Run(tmp_path / "run").load()[1]
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}

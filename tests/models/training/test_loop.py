@@ -163,17 +163,3 @@ def test_two_replicas_train_as_one(quick, data_dir, tmp_path):
     replicas = type(quick)(workdir=tmp_path / "run")
     for one, other in zip(quick.weights, replicas.weights, strict=True):
         assert abs(one - other).max() < 1e-3
-
-
-def test_bfloat16_and_deterministic_operations(data_dir, tmp_path):
-    """In a process of its own, since determinism is the whole process's."""
-    code = (
-        "import sys; from digitline.base import command; from digitline.models import train\n"
-        "command.main(train.COMMAND, ['digitline train', *sys.argv[1:]])\n"
-    )
-    more = ("--deterministic", "--dtype=bfloat16")
-    done = python(code, *train_arguments(data_dir, tmp_path / "run", *more), cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "validation accuracy" in done.stdout
-    model = Run(tmp_path / "run").load()[1]
-    assert {layer.compute_dtype for layer in model.layers} == {"float32"}

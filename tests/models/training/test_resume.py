@@ -22,10 +22,11 @@ def interrupt():
     raise KeyboardInterrupt
 
 
-def test_a_run_killed_at_any_moment(unbroken, data_dir, tmp_path, all_options, capsys):
+@pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.long)])
+def test_a_run_killed_at_any_moment(kills, unbroken, data_dir, tmp_path, all_options, capsys):
     workdir = tmp_path / "killed"
     arguments = quick_arguments(data_dir, workdir, *all_options, "--checkpoint_interval_s=0")
-    for _ in range(2):
+    for _ in range(kills):
         metrics, checkpoints = Run(workdir).metrics, Run(workdir).checkpoints
         before = metrics.stat().st_size if metrics.exists() else 0
         process = subprocess.Popen(
