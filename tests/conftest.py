@@ -1,5 +1,7 @@
 """What tests share: 1,500 images of real MNIST, prepared, trained on, exported."""
 
+import fcntl
+import json
 import os
 import sys
 from pathlib import Path
@@ -69,19 +71,27 @@ def well_trained(data_dir, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def exported(well_trained, tmp_path_factory):
-    """An export of that run. Do not change it."""
+    """An export of that run. Do not change it: all workers have the one that the first made."""
     from digitline.export import exporter
 
-    export_dir = tmp_path_factory.mktemp("exports")
-    result = call(
-        exporter.COMMAND,
-        [
-            f"--workdir={well_trained.workdir}",
-            f"--export_dir={export_dir}",
-            # Its own images, of which it is sure: int8 does not turn them.
-            "--split=train[100:]",
-        ],
-    )
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    export_dir, answer = folder / "exported", folder / "exported.json"
+    with open(folder / "exported.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not answer.exists():
+            made = call(
+                exporter.COMMAND,
+                [
+                    f"--workdir={well_trained.workdir}",
+                    f"--export_dir={export_dir}",
+                    # Its own images, of which it is sure: int8 does not turn them.
+                    "--split=train[100:]",
+                ],
+            )
+            answer.write_text(json.dumps(made))
+    result = json.loads(answer.read_text())
     return SimpleNamespace(
         export_dir=export_dir,
         result=result,
