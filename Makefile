@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help quickstart lint test soak gate boxed clean
+.PHONY: help quickstart style lint test soak gate boxed clean
 
 help:
 	@echo "make quickstart   MNIST from raw bytes to a verified SavedModel and TFLite file"
@@ -18,18 +18,21 @@ help:
 quickstart: $(VENV)/.installed
 	$(BIN)/digitline quickstart
 
-lint: $(VENV)/.installed-for-tests
+style: $(VENV)/.installed-for-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+lint: style
 	$(BIN)/pyright
 
-test: lint
+# tests/test_types.py runs pyright, beside the other tests.
+test: style
 	$(PYTEST)
 
 soak: $(VENV)/.installed-for-tests
 	$(PYTEST) -m long
 
-gate: lint
+gate: style
 	$(PYTEST) -m "long or not long"
 
 BOXED := exports/boxed/tflite/tiny/1
