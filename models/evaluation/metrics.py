@@ -133,7 +133,8 @@ def wilson_interval(correct: int, examples: int) -> tuple[float, float]:
     center = (share + z2 / (2 * examples)) / (1 + z2 / examples)
     spread = math.sqrt(share * (1 - share) / examples + z2 / (4 * examples**2))
     half = _Z95 * spread / (1 + z2 / examples)
-    return max(0.0, center - half), min(1.0, center + half)
+    # It holds the share itself, of which all-right and all-wrong ones would be off by rounding.
+    return max(0.0, min(center - half, share)), min(1.0, max(center + half, share))
 
 
 def evaluator(
