@@ -11,7 +11,7 @@ from digitline.base.tf import keras, tf
 from digitline.data.pipeline.preprocess import Preprocess
 from digitline.export import functions, options
 from digitline.export.formats import tflite
-from digitline.export.gate import entries
+from digitline.export.gate import calls
 from digitline.serving import artifacts
 
 
@@ -56,9 +56,9 @@ def test_every_variant_resizes_as_the_model(resizing, io, tmp_path):
     tflite.write(trained, tmp_path / "made", export, images)  # Not a whole number of batches.
     for artifact in tflite.artifacts(export):
         (signature,) = artifact.signatures
-        inputs = entries.ENTRIES[signature.name].encode(images, trained)
+        inputs = calls.CALLS[signature.name].encode(images, trained)
         outputs = artifact.open(tmp_path / "made" / artifact.path).run(signature.name, inputs)
-        limit = 1e-5 if artifact.max_accuracy_change is None else 0.05
+        limit = 1e-5 if artifact.limits is None else 0.05
         np.testing.assert_allclose(outputs["probabilities"], expected, atol=limit)
 
 
