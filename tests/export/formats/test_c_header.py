@@ -90,9 +90,8 @@ def test_a_program_compiles_without_a_warning_and_holds_the_files_bytes(name, fi
 
 
 def test_tflite_micro_runs_the_array(file, test_images):
-    runtime = pytest.importorskip(
-        "tflite_micro.runtime", reason="tflite-micro has wheels for Linux on x86-64 only"
-    )
+    reason = "tflite-micro has wheels for Linux on x86-64 only"
+    runtime = pytest.importorskip("tflite_micro", reason=reason).runtime
     header = (file.parent / "model_int8.h").read_text()
     content = bytes(int(byte, 16) for byte in re.findall(r"0x([0-9a-f]{2})", header))
     micro = runtime.Interpreter.from_bytes(content, arena_size=200_000)
