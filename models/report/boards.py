@@ -79,7 +79,7 @@ def _write_pictures(folder: Path, names: tuple[str, ...], result: Result, step: 
 
 def _pictures(names: tuple[str, ...], result: Result) -> Iterator[tuple[str, Chart]]:
     """TensorBoard's tags, and the picture of each."""
-    matrix, split = result.evaluation.confusion, short(result.split, 18)
+    matrix, split = result.evaluation.confusion, short(result.split, 20)
     for tag, title in (("rates", "per cent of each true class"), ("counts", "images by class")):
         chart = figures.confusion(f"{split}: {title}", names, matrix, rates=tag == "rates")
         yield f"confusion/{tag}", chart

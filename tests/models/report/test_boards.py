@@ -102,7 +102,7 @@ def board(facts, dataset, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def images(dataset):
-    """The split's images uint8 [100, 28, 28]."""
+    """The split's images uint8 [119, 28, 28]."""
     return load(dataset.split(SPLIT))[0].numpy()[..., 0]
 
 
@@ -143,7 +143,7 @@ def test_the_projector_gets_what_goes_into_the_last_layer(facts, board, images):
     hidden = keras.Model(facts.model.inputs, facts.model.get_layer("f6").output)
     inputs = facts.config.preprocess(images[..., None]).numpy()
     expected = hidden.predict(inputs, verbose=0)
-    assert board.vectors.shape == (100, 84)
+    assert board.vectors.shape == (119, 84)
     np.testing.assert_allclose(board.vectors, expected, rtol=1e-4, atol=1e-5)
     assert board.info.tensor_name == "input of logits"
 
@@ -162,9 +162,9 @@ def test_the_projector_is_told_what_each_image_is(facts, board, images, dataset)
             assert float(row["confidence"]) == pytest.approx(wrong.confidence, abs=1e-4)
     width, height = board.info.sprite.single_image_dim
     assert (width, height) == (28, 28)
-    assert board.sprites.shape == (280, 280)
-    for place in range(100):
-        y, x = 28 * (place // 10), 28 * (place % 10)
+    assert board.sprites.shape == (308, 308)
+    for place in range(119):
+        y, x = 28 * (place // 11), 28 * (place % 11)
         assert (board.sprites[y : y + 28, x : x + 28] == images[place]).all()
 
 
@@ -184,7 +184,7 @@ def test_a_large_split_is_thinned_evenly_and_sprites_shrink(
     assert found.vectors.shape == (5, 84)
     assert list(found.info.sprite.single_image_dim) == [14, 14]
     assert found.sprites.shape == (42, 42)  # Three rows of three.
-    assert (found.sprites[14:28, 14:28] == images[80, ::2, ::2]).all()
+    assert (found.sprites[14:28, 14:28] == images[95, ::2, ::2]).all()
     assert not found.sprites[28:].any()
     monkeypatch.setattr(projector, "_NUMBERS", 84 * 2)
     assert shown(facts, dataset, tmp_path).vectors.shape == (2, 84)
@@ -284,7 +284,7 @@ def test_a_training_and_a_report_write_it(data_dir, dataset, tmp_path, monkeypat
     folder = run.workdir / "tensorboard"
     assert f"tensorboard --logdir={folder}" in capsys.readouterr().err
     found = read(folder)
-    assert found.vectors.shape == (100, 784)
+    assert found.vectors.shape == (119, 784)
     assert found.steps == {2}
     before = contents(folder)
     again = call(report.COMMAND, [f"--workdir={run.workdir}", "--tensorboard"])
