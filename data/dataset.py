@@ -183,6 +183,10 @@ class Split:
         """The images from the `start`-th up to, not including, the `stop`-th."""
         return dataclasses.replace(self, shards=shards.cut(self.shards, start, stop))
 
+    def spread(self, number: int) -> "Split":
+        """Evenly spaced images, `number` of them or all: of every class, in whatever order."""
+        return dataclasses.replace(self, shards=shards.spread(self.shards, number))
+
     def of_worker(self, index: int, workers: int) -> "Split":
         """The part of one of several workers: see `shards.of_worker`."""
         return dataclasses.replace(self, shards=shards.of_worker(self.shards, index, workers))

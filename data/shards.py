@@ -43,6 +43,23 @@ def cut(shards: tuple[Shard, ...], start: int, stop: int) -> tuple[Shard, ...]:
     return tuple(parts)
 
 
+def spread(shards: tuple[Shard, ...], number: int) -> tuple[Shard, ...]:
+    """Evenly spaced records, `number` of them or all; they count from 0."""
+    records = count(shards)
+    number = min(number, records)
+    wanted = np.arange(number) * records // max(number, 1)
+    parts, position, first = [], 0, 0
+    for shard in shards:
+        here = wanted[(wanted >= position) & (wanted < position + len(shard.numbers))] - position
+        if len(here):
+            numbers = tuple(shard.numbers[index] for index in here.tolist())
+            whole = shard.whole and len(numbers) == len(shard.numbers)
+            parts.append(Shard(shard.path, numbers, first, whole))
+        first += len(here)
+        position += len(shard.numbers)
+    return tuple(parts)
+
+
 def of_worker(shards: tuple[Shard, ...], index: int, workers: int) -> tuple[Shard, ...]:
     """The part of one of several workers.
 

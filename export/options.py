@@ -120,7 +120,7 @@ class ExportOptions:
     )
     calibration_images: int = flag(
         500,
-        "Images that int8's ranges are taken from: the first of the training split.",
+        "Images that int8's ranges are taken from, evenly spaced over the training split.",
         group=_TFLITE,
         at_least=1,
     )

@@ -34,7 +34,7 @@ class Source:
       trained: the model.
       compared: the images of --split.
       validation: those of the run's validation split.
-      calibration: the first training images, uint8 [n, H, W, C]; None without an int8 file.
+      calibration: training images, evenly spaced, uint8 [n, H, W, C]; None without an int8 file.
     """
 
     config: RunConfig
@@ -64,8 +64,8 @@ def load(options: ExportOptions) -> Source:
             for split in splits[:2]
         )
         calibration = None
-        if options.has_int8:  # The first of the training split, never of another.
-            calibration = load_images(splits[2].cut(0, options.calibration_images))[0].numpy()
+        if options.has_int8:  # Of the training split, never of another.
+            calibration = load_images(splits[2].spread(options.calibration_images))[0].numpy()
     trained = TrainedModel(
         model,
         config.preprocess,

@@ -45,3 +45,12 @@ def test_common():
     assert shards.common(cut(0, 500), cut(350, 900)) == 150
     assert shards.common(cut(0, 900), cut(390, 410)) == 20
     assert shards.common(cut(0, 900), [Shard("a", (5, 399, 400)), Shard("d", (0, 1))]) == 2
+
+
+@pytest.mark.parametrize(("number", "step"), [(9, 100), (900, 1), (5000, 1), (450, 2), (1, 900)])
+def test_spread_takes_every_part(number, step):
+    parts = shards.spread(WHOLE, number)
+    place = {"a": 0, "b": 400, "c": 790}
+    seen = [place[part.path] + number for part in parts for number in part.numbers]
+    assert seen == list(range(0, 900, step))
+    assert shards.indices(parts).tolist() == list(range(len(seen)))
