@@ -63,6 +63,8 @@ def from_config(cls: type[T], config: object) -> T:
 def _value(kind: Any, value: Any, name: str) -> Any:
     """A field's value, checked against its annotation."""
     members = typing.get_args(kind)
+    if kind == JsonObject and isinstance(value, dict):
+        return value
     if isinstance(kind, types.UnionType):  # With None.
         return None if value is None else _value(members[0], value, name)
     if hasattr(kind, "__dataclass_fields__"):

@@ -75,10 +75,15 @@ def read_json(path: Path) -> Any:
 def sha256(path: Path) -> str:
     """The digest of a file's content, 64 hex digits."""
     digest = hashlib.sha256()
+    add_to(digest, path)
+    return digest.hexdigest()
+
+
+def add_to(digest: "hashlib._Hash", path: Path) -> None:
+    """Adds a file's content to a digest."""
     with open(path, "rb") as file:
         while part := file.read(_PART_BYTES):
             digest.update(part)
-    return digest.hexdigest()
 
 
 def sync(path: Path) -> None:

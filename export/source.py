@@ -53,12 +53,14 @@ def load(options: ExportOptions) -> Source:
     """
     folder = Run(options.workdir or catalog.newest_run())
     config, model = folder.load()
-    dataset = open_run_dataset(config, options.data_dir)
+    dataset = open_run_dataset(config, options.data_dir, allow_other=False)
     names = [options.split, config.dataset.validation_split]
     if options.has_int8:
         names.append(config.dataset.train_split)
     splits = [dataset.split(name) for name in names]
-    with salvage.sound(splits, options.max_corrupt_records) as (splits, _):
+    read = [*splits[:2], *(split.cut(0, options.calibration_images) for split in splits[2:])]
+    with salvage.sound(splits, options.max_corrupt_records) as (splits, lost):
+        folder.require_same_data(read, lost)
         compared, validation = (
             Images(split, *(tensor.numpy() for tensor in load_images(split)))
             for split in splits[:2]

@@ -222,7 +222,8 @@ def _train_and_report(
     trained = loop.train(folder, config, selection, settings, notes)
     folder.add_evaluation(validation.name, trained.evaluation.figures())
     salvage.report(lost)  # Again, where it is not scrolled away.
-    folder.finish(trained.model, dataclasses.replace(trained.record, corrupt_records=len(lost)))
+    record = dataclasses.replace(trained.record, corrupt_records=len(lost))
+    folder.finish(trained.model, record, training.dataset)
     if options.dry_run:
         folder.load()
     elif options.report:
@@ -249,8 +250,9 @@ def _evaluate_again(options: TrainOptions, folder: "Run", selection: "Selection"
 
 
 def to_json(result: Result) -> JsonObject:
-    """The result as JSON: the record's figures are beside the others."""
+    """The result as JSON: the record's figures are beside the others, without the files'."""
     config = configs.to_config(result)
+    del config["record"]["made"]
     dry_run = {} if result.workdir else {"dry_run": True}
     return {**dry_run, **config, **config.pop("record")}
 

@@ -111,7 +111,8 @@ def after_quickstart(tmp_path, monkeypatch, data_dir, well_trained, exported, te
         path.rename(path.with_name(path.name.replace(DATASET, "mnist")))
     rename_dataset(version / "dataset_info.json")
     shutil.copytree(well_trained.workdir, tmp_path / "runs" / "quickstart")
-    rename_dataset(tmp_path / "runs" / "quickstart" / "config.json", data_dir, "datasets")
+    for name in ("config.json", "training.json"):
+        rename_dataset(tmp_path / "runs" / "quickstart" / name, data_dir, "datasets")
     shutil.copytree(exported.export_dir, tmp_path / "exports")
     shutil.copytree(TESTDATA, tmp_path / "idx")
     images, labels = test_images

@@ -24,6 +24,9 @@ class EvaluateOptions:
         None, "Folder of a SavedModel, or of its versions: the newest counts."
     )
     tflite: Path | None = _what(None, "TFLite file.")
+    verify: bool = _what(
+        True, "Refuse an export of digitline whose files are not those in its manifest."
+    )
     split: str = _data(
         "test",
         "Split in TFDS's syntax. Choose between models on the validation split; the test split "
@@ -35,7 +38,9 @@ class EvaluateOptions:
         "model was trained on, where the artifact says so).",
     )
     data_dir: Path | None = _data(
-        None, "Root folder of prepared datasets (default: where the training found it)."
+        None,
+        "Root folder of prepared datasets (default: where the training found it). A dataset of "
+        "other images than the run's, prepared again since, is admitted only where this names it.",
     )
     batch_size: int = _data(500, "Images in a batch; no influence on the figures.", at_least=1)
     max_corrupt_records: int = flags.max_corrupt_records("Data")

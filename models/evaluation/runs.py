@@ -20,14 +20,24 @@ def evaluate(workdir: Path, options: EvaluateOptions) -> Result:
     """The figures of a run's model, which are added to its `evaluation.json`.
 
     Raises:
-      UserError: the run is not finished, or its dataset is not there.
+      UserError: the run is not finished, or its dataset is not there, or no longer the same:
+        another one is admitted where --data_dir names it, and its figures are not recorded.
     """
     folder = Run(workdir)
     config, model = folder.load()
-    splits = [open_run_dataset(config, options.data_dir).split(options.split)]
+    dataset = open_run_dataset(config, options.data_dir, options.data_dir is not None)
+    is_same = dataset.fingerprint == config.dataset.fingerprint
+    splits = [dataset.split(options.split)]
     with salvage.sound(splits, options.max_corrupt_records) as ((split,), lost):
+        if is_same:
+            folder.require_same_data(splits, lost)
         batches = evaluation_batches(split, config.preprocess, options.batch_size)
         figures = evaluator(model)(batches).figures(len(lost))
+    if not is_same:
+        progress.say(
+            "note: the figures are of other images: they are not recorded in the run folder"
+        )
+        return Result({"workdir": str(workdir)}, config.model, split, figures)
     try:
         with files.owned(folder.workdir, "training or evaluating"):
             folder.add_evaluation(split.name, figures)
@@ -43,17 +53,23 @@ def evaluate_ensemble(workdirs: Sequence[Path], options: EvaluateOptions) -> Res
       UsageError: they were not trained on one dataset.
       UserError: a run is not finished, or the dataset is not there.
     """
-    members = [Run(workdir).load() for workdir in workdirs]
+    folders = [Run(workdir) for workdir in workdirs]
+    members = [folder.load() for folder in folders]
     config, _ = members[0]
-    dataset = open_run_dataset(config, options.data_dir)
+    data_dir = options.data_dir or config.data_dir
+    dataset = open_run_dataset(config, data_dir, options.data_dir is not None)
     for workdir, (other, _) in zip(workdirs, members, strict=True):
         if (other.dataset.name, other.label_names) != (dataset.name, config.label_names):
             raise UsageError(
                 f"--workdir: {workdir} was trained on {other.dataset.name}, {workdirs[0]} on "
                 f"{dataset.name}: an ensemble has one dataset"
             )
+        open_run_dataset(other, data_dir, options.data_dir is not None)
     splits = [dataset.split(options.split)]
     with salvage.sound(splits, options.max_corrupt_records) as ((split,), lost):
+        for folder, (member, _) in zip(folders, members, strict=True):
+            if member.dataset.fingerprint == dataset.fingerprint:
+                folder.require_same_data(splits, lost)
         evaluations = [
             evaluator(model)(evaluation_batches(split, member.preprocess, options.batch_size))
             for member, model in members

@@ -148,25 +148,42 @@ def flat(value: object, name: str = "") -> dict[str, object]:
     return {key: inner for member in members for key, inner in member.items()}
 
 
-def open_run_dataset(config: RunConfig, data_dir: Path | str | None) -> Dataset:
+def open_run_dataset(
+    config: RunConfig, data_dir: Path | str | None, allow_other: bool = True
+) -> Dataset:
     """The dataset that a run was trained on; by default where it lay then.
+
+    Args:
+      allow_other: whether it may have other images since, which is said; its classes are the same.
 
     Raises:
       UserError: it is not there, or it is not the same dataset.
     """
     dataset = open_dataset(Path(data_dir or config.data_dir), config.dataset.name)
-    if dataset.fingerprint != config.dataset.fingerprint:
-        progress.say(
-            f"note: {dataset.directory} is not byte for byte the dataset of the run "
-            f"(fingerprint {dataset.fingerprint}, the run's is {config.dataset.fingerprint})"
-        )
     image_shape = config.preprocess.image_shape
-    if (dataset.label_names, dataset.image_shape) != (config.label_names, image_shape):
+    if (dataset.num_classes, dataset.image_shape) != (len(config.label_names), image_shape):
         raise UserError(
             f"{dataset.directory} does not fit the run: it has {dataset.num_classes} classes and "
             f"images {list(dataset.image_shape)}, the run {len(config.label_names)} and "
             f"{list(image_shape)}; give the right --data_dir"
         )
+    for number, names in enumerate(zip(dataset.label_names, config.label_names, strict=True)):
+        if names[0] != names[1]:
+            raise UserError(
+                f"{dataset.directory} does not fit the run: class {number} is {names[0]} there, "
+                f"{names[1]} in the run; give the right --data_dir, or train again"
+            )
+    if dataset.fingerprint != config.dataset.fingerprint:
+        differs = (
+            f"{dataset.directory} is not byte for byte the dataset of the run (fingerprint "
+            f"{dataset.fingerprint}, the run's is {config.dataset.fingerprint})"
+        )
+        if not allow_other:
+            raise UserError(
+                f"{differs}: it was prepared again since; give the --data_dir of what the run was "
+                "trained on, or train again"
+            )
+        progress.say(f"note: {differs}")
     return dataset
 
 

@@ -4,7 +4,7 @@ What lies in it:
 
     config.json       model, recipe, preprocessing, dataset, seed, versions
     metrics.jsonl     one JSON object for each logged step
-    training.json     how the training went: steps, seconds, images/s, parameters
+    training.json     how the training went: steps, seconds, images/s, parameters; of which files
     checkpoints/      TensorFlow checkpoints, to resume from
     evaluation.json   figures by split
     model.keras       the trained model, from normalized images to logits; it is there if and only
@@ -13,15 +13,18 @@ What lies in it:
 """
 
 import contextlib
+import dataclasses
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ...base import catalog, configs, files
+from ...base import catalog, configs, files, progress
 from ...base.errors import DataError, UsageError, UserError, first_line
 from ...base.files import JsonObject
 from ...base.tf import keras
+from ...data.dataset import Dataset, Split
+from . import made
 from .config import RunConfig, is_ours
 from .longer import Reached, lengthened
 from .records import Figures, MetricsRow, TrainingRecord
@@ -175,11 +178,16 @@ class Run:
     def _evaluations(self) -> JsonObject:
         return files.read_json(self.evaluation) if self.evaluation.exists() else {}
 
-    def finish(self, model: keras.Model, record: TrainingRecord) -> None:
-        """Writes `training.json`, then `model.keras`: the run is finished."""
-        files.write_json(self.training_record, configs.to_config(record))
+    def finish(self, model: keras.Model, record: TrainingRecord, dataset: Dataset) -> None:
+        """Writes `training.json`, then `model.keras`: the run is finished.
+
+        Args:
+          dataset: that it was trained on.
+        """
         with files.replacing(self.model) as temporary:
             model.save(temporary)
+            record = dataclasses.replace(record, made=made.of(temporary, self.config, dataset))
+            files.write_json(self.training_record, configs.to_config(record))
 
     def load_record(self) -> TrainingRecord:
         """What `training.json` holds."""
@@ -192,11 +200,34 @@ class Run:
         """The configuration and the model of a finished run.
 
         Raises:
-          UserError: there is no run, or it is not finished, or damaged.
+          UserError: there is no run, or it is not finished, or damaged, or its files are not those
+            that `train` left.
         """
         config = self.load_config()
         self.require_finished()
+        recorded = self.load_record().made
+        if recorded is None:
+            progress.say(
+                f"{self.training_record} does not record which {self.config.name}, "
+                f"{self.model.name} and dataset belong together (a run of an earlier version): "
+                "they are taken as they are"
+            )
+        else:
+            made.require_same_files(recorded, self.model, self.config)
         return config, load_model(self.model)
+
+    def require_same_data(self, splits: Sequence[Split], lost: Sequence[str] = ()) -> None:
+        """Refuses splits of the run's dataset, to be read, whose files are not what they were.
+
+        Args:
+          lost: as `made.require_same_data` takes it.
+
+        Raises:
+          DataError: names the file.
+        """
+        recorded = self.load_record().made
+        if recorded is not None:
+            made.require_same_data(recorded, splits, lost)
 
     def require_finished(self) -> None:
         """Refuses a run that is not finished, by a `UserError`."""

@@ -4,6 +4,7 @@ import dataclasses
 
 from ...base import configs
 from ...base.files import JsonObject
+from ...data.digests import SplitDigest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,21 @@ class Validation:
     validation_loss: float
 
 
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """The files of a run as they were when it was finished.
+
+    Attributes:
+      model_sha256: of model.keras.
+      config: the content of config.json.
+      splits: of the run's own dataset.
+    """
+
+    model_sha256: str
+    config: JsonObject
+    splits: tuple[SplitDigest, ...]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingRecord:
     """training.json: how the training went.
@@ -54,6 +70,7 @@ class TrainingRecord:
       resumed_from: the step at which the last session began.
       seconds: of training, in all sessions, as `steps` and `images_per_s` are.
       ended_by: `epochs`, `max_steps`, `max_minutes` or `patience`.
+      made: of which files; None in runs of earlier versions.
     """
 
     parameters: int
@@ -64,6 +81,7 @@ class TrainingRecord:
     images_per_s: float
     ended_by: str
     best: Validation | None = None
+    made: Made | None = None
 
 
 @dataclasses.dataclass(frozen=True)

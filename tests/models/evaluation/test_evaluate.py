@@ -77,8 +77,12 @@ def test_mistakes(arguments, error, message, trained):
 def test_a_damaged_model_is_named(trained, tmp_path):
     run = Run(tmp_path)
     run.config.write_text(Run(trained.workdir).config.read_text())
+    record = json.loads(Run(trained.workdir).training_record.read_text())
+    older = {name: record[name] for name in record if name != "made"}
     whole = Run(trained.workdir).model.read_bytes()
     for damaged in (whole[:1000], b"", whole[:5000] + b"x" * 5000 + whole[10_000:]):
         run.model.write_bytes(damaged)
-        with pytest.raises(UserError, match=r"model\.keras cannot be loaded"):
-            call(evaluate.COMMAND, [f"--workdir={tmp_path}"])
+        for recorded, message in ((record, "not the model that"), (older, "cannot be loaded")):
+            run.training_record.write_text(json.dumps(recorded))
+            with pytest.raises(UserError, match=rf"model\.keras:? {message}"):
+                call(evaluate.COMMAND, [f"--workdir={tmp_path}"])

@@ -150,6 +150,9 @@ def test_class_names_of_any_kind(copied, data_dir, tmp_path):
     config = json.loads((copied / "config.json").read_text())
     config["dataset"]["label_names"] = names
     (copied / "config.json").write_text(json.dumps(config))
+    record = json.loads((copied / "training.json").read_text())
+    record["made"]["config"] = config
+    (copied / "training.json").write_text(json.dumps(record))
     result = reported(copied, f"--data_dir={datasets}")
     assert result.html.count("<script>") == 1  # Our own.
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in result.html

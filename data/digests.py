@@ -1,0 +1,88 @@
+"""Digests of the shards of a dataset: they tell whether what is read is what was read before."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..base import files
+
+if TYPE_CHECKING:  # It loads TensorFlow.
+    from .dataset import Dataset, Split
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardDigest:
+    """A file of a split, by its name in the dataset's folder."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitDigest:
+    """A split that lies on disk.
+
+    Attributes:
+      sha256: of its shards one after the other: the same into however many it is cut.
+    """
+
+    name: str
+    sha256: str
+    shards: tuple[ShardDigest, ...]
+
+
+def of_dataset(dataset: Dataset) -> tuple[SplitDigest, ...]:
+    """Of each split; one with a shard that is missing is left out."""
+    found = []
+    for name in dataset.split_names:
+        paths = _paths(dataset, name)
+        if all(path.is_file() for path in paths):
+            shards = (
+                ShardDigest(path.name, path.stat().st_size, files.sha256(path)) for path in paths
+            )
+            found.append(SplitDigest(name, _joint(paths), tuple(shards)))
+    return tuple(found)
+
+
+def changed(splits: Sequence[Split], before: Sequence[SplitDigest]) -> Iterator[tuple[Path, str]]:
+    """The files that splits of a dataset are read from and that are not what they were.
+
+    Yields:
+      The file, or the dataset's folder where it is cut into other shards; and what differs.
+    """
+    (dataset,) = {split.dataset.directory: split.dataset for split in splits}.values()
+    read = {Path(shard.path) for split in splits for shard in split.shards}
+    for digest in before:
+        paths = _paths(dataset, digest.name) if digest.name in dataset.split_names else []
+        if not read.intersection(paths):
+            continue
+        if [path.name for path in paths] == [shard.name for shard in digest.shards]:
+            for path, shard in zip(paths, digest.shards, strict=True):
+                if path in read and path.is_file() and (cause := _difference(path, shard)):
+                    yield path, cause
+        elif all(path.is_file() for path in paths) and _joint(paths) != digest.sha256:
+            yield dataset.directory, f"other records in {digest.name}"
+
+
+def _difference(path: Path, shard: ShardDigest) -> str | None:
+    size = path.stat().st_size
+    if size != shard.bytes:
+        return f"{size:,} bytes, {shard.bytes:,} then"
+    sha256 = files.sha256(path)
+    return None if sha256 == shard.sha256 else f"sha256 {sha256[:8]}, {shard.sha256[:8]} then"
+
+
+def _paths(dataset: Dataset, name: str) -> list[Path]:
+    return [Path(shard.path) for shard in dataset.split(name).shards]
+
+
+def _joint(paths: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        files.add_to(digest, path)
+    return digest.hexdigest()
