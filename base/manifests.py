@@ -1,12 +1,20 @@
-"""The files of a published version, as its manifest states them and as they are."""
+"""The files of a published version, as its manifest states them and as they are.
+
+Of somebody else's model, or of a file of ours that was copied without its manifest, there is
+nothing to compare with.
+"""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from . import configs, export_layout, files
+from . import configs, export_layout, files, progress
 from .errors import DataError
 from .files import JsonObject
+
+# A manifest of ours has these keys; other people's files may have its name.
+_OURS = {"files", "artifacts"}
+_ANYWAY = "; restore the version or export again (--noverify opens it as it is)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,16 +51,19 @@ def stated(content: JsonObject) -> dict[str, File]:
         raise DataError("not a manifest of digitline") from None
 
 
-def differences(folder: Path, expected: Mapping[str, File]) -> Iterator[str]:
+def differences(folder: Path, expected: Mapping[str, File | None]) -> Iterator[str]:
     """What is wrong with files of a version, a line each.
 
     Args:
       folder: of the version.
-      expected: those that are looked at, by their relative paths.
+      expected: those that are looked at, by their relative paths; None for one that is there and
+        was not published.
     """
     for name, file in expected.items():
         path = folder / name
-        if not path.is_file():
+        if file is None:
+            yield f"{path}: was not published with it"
+        elif not path.is_file():
             yield f"{path}: missing"
         elif (size := path.stat().st_size) != file.bytes:
             yield f"{path}: {size:,} bytes, not {file.bytes:,}"
@@ -69,3 +80,42 @@ def read(folder: Path) -> JsonObject:
     file = export_layout.manifest_of(folder)
     content = files.read_json(file) if file.is_file() else None
     return content if isinstance(content, dict) else {}
+
+
+def require_published(path: Path, *more: str) -> None:
+    """Refuses an export of ours whose files are not those that were published.
+
+    Only the files that are used are looked at. Where there is no manifest, none is.
+
+    Args:
+      path: of a TFLite file, or of a version's folder with a SavedModel.
+      more: further files of the version that are used, where they were published.
+
+    Raises:
+      UserError: names the file and what is wrong with it, or the manifest, which is damaged.
+    """
+    folder = path if path.is_dir() else path.parent
+    file, content = export_layout.manifest_of(folder), read(folder)
+    is_ours = content.keys() & _OURS or file.name != export_layout.MANIFEST
+    if not file.is_file() or not is_ours:
+        return
+    try:
+        expected = stated(content)
+    except DataError as error:
+        raise DataError(f"{file}: {error}{_ANYWAY}", option="verify") from None
+    if path != folder and path.name not in expected:
+        progress.say(f"{path} is not in {file}: whether it is as published is not known")
+        return
+    beside = {export_layout.labels_of(folder), export_layout.pictures_of(folder)}
+    names = {name.relative_to(folder).as_posix() for name in beside if name.exists()}
+    names |= {name for name in expected if _is_used(name, path != folder)}
+    names |= expected.keys() & {path.name, *more}
+    for line in differences(folder, {name: expected.get(name) for name in sorted(names)}):
+        raise DataError(f"{line}{_ANYWAY}", option="verify")
+
+
+def _is_used(name: str, by_tflite: bool) -> bool:
+    """Whether a published file is used by whoever opens a model: that of a format with folders."""
+    if by_tflite:
+        return name in (export_layout.LABELS, export_layout.PICTURES)
+    return not name.startswith(f"{export_layout.EXTRA}/")

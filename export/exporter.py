@@ -12,8 +12,9 @@ from ..base.files import JsonObject
 from ..base.tables import table
 from .gate.verifier import Verifier
 from .options import ExportOptions
-from .publication import versions
-from .publication.versions import Checked, RolledBack
+from .publication import check, versions
+from .publication.check import Checked
+from .publication.versions import RolledBack
 
 if TYPE_CHECKING:
     from .stages import Exported
@@ -25,7 +26,7 @@ Result: TypeAlias = "Exported | RolledBack | Checked"
 def run(options: ExportOptions) -> Result:
     """Exports, or what --verify_only or --rollback ask for instead."""
     if options.verify_only:
-        return versions.check(options.verify_only)
+        return check.check(options.verify_only)
     if options.rollback:
         if not options.export_dir.is_dir():
             raise UsageError(f"--export_dir={options.export_dir}: no such folder")

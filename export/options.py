@@ -165,8 +165,8 @@ class ExportOptions:
     )
     verify_only: Path | None = flag(
         None,
-        "Instead of an export: check the files of all versions in this folder against their "
-        "manifests.",
+        "Instead of an export: check all versions in this folder: their files against their "
+        "manifests, and that labels and records of pictures agree, inside files and beside them.",
         group=_AFTER,
     )
 

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..base import export_layout
+from ..base import export_layout, manifests
 from ..base.errors import UserError, first_line
 from ..base.export_layout import DEFAULT_SIGNATURE
 from ..base.files import JsonObject
 from ..base.quiet import quiet_stderr
-from .description import Description, describe, manifest
+from .description import Description, describe
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
@@ -61,7 +61,7 @@ class Classifier:
     @property
     def manifest(self) -> JsonObject:
         """What digitline wrote beside the artifact; empty where it is somebody else's."""
-        return manifest(self.path if self.path.is_dir() else self.path.parent)
+        return manifests.read(self.path if self.path.is_dir() else self.path.parent)
 
 
 def interpreter(
@@ -127,16 +127,19 @@ class SavedModel:
         return {name: value.numpy() for name, value in outputs.items()}
 
 
-def open_saved_model(path: Path) -> Classifier:
+def open_saved_model(path: Path, verify: bool = True) -> Classifier:
     """Opens a SavedModel.
 
     Args:
       path: a version's folder, or a base path, of which the highest version counts.
+      verify: refuses an export of ours whose files are not those that were published.
 
     Raises:
-      UserError: there is no SavedModel, or not one with the signature.
+      UserError: there is no SavedModel, or not one with the signature, or not as published.
     """
     folder = _version_folder(path)
+    if verify:
+        manifests.require_published(folder)
     model = SavedModel(folder)
     _require_signature(model.signatures, folder)
     name, spec = _only_input(model.inputs(DEFAULT_SIGNATURE), folder)
@@ -151,14 +154,20 @@ def open_saved_model(path: Path) -> Classifier:
     return Classifier(folder, describe(folder, (height, width, channels)), run)
 
 
-def open_tflite(path: Path) -> Classifier:
+def open_tflite(path: Path, verify: bool = True) -> Classifier:
     """Opens a TFLite file.
 
     A file with int8 in and out is given and gives what the integers stand for.
 
+    Args:
+      path: of the file.
+      verify: refuses an export of ours whose files are not those that were published.
+
     Raises:
-      UserError: it is not a TFLite file, or not one with the signature.
+      UserError: it is not a TFLite file, or not one with the signature, or not as published.
     """
+    if verify:
+        manifests.require_published(path)
     opened = interpreter(path)
     _require_signature(opened.get_signature_list(), path)
     runner = opened.get_signature_runner(DEFAULT_SIGNATURE)

@@ -9,9 +9,8 @@ import json
 import zipfile
 from pathlib import Path
 
-from ..base import configs, export_layout, files
+from ..base import configs, export_layout, manifests
 from ..base.errors import DataError, first_line
-from ..base.files import JsonObject
 from ..base.pictures.config import PictureConfig, unrecorded
 
 
@@ -60,13 +59,6 @@ def describe_version(folder: Path, image_shape: tuple[int, int, int]) -> Descrip
     """The same for a version's folder as it is served: with one SavedModel or TFLite file."""
     tflite = folder / export_layout.TFLITE_FILE
     return describe(tflite if tflite.is_file() else folder, image_shape)
-
-
-def manifest(folder: Path) -> JsonObject:
-    """The manifest of a version's folder; empty where it is somebody else's."""
-    file = export_layout.manifest_of(folder)
-    content = files.read_json(file) if file.is_file() else None
-    return content if isinstance(content, dict) else {}
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
@@ -119,14 +111,14 @@ def _pictures(path: Path, folder: Path, image_shape: tuple[int, int, int]) -> Pi
 
 def _before_records(folder: Path, image_shape: tuple[int, int, int]) -> PictureConfig | None:
     """For an export from before pictures were recorded: by the dataset in its manifest."""
-    run = manifest(folder).get("run")
+    run = manifests.read(folder).get("run")
     dataset = run.get("dataset") if isinstance(run, dict) else None
     name = dataset.get("name") if isinstance(dataset, dict) else None
     return unrecorded(name, image_shape) if isinstance(name, str) else None
 
 
 def _threshold(folder: Path) -> float | None:
-    certainty = manifest(folder).get("certainty")
+    certainty = manifests.read(folder).get("certainty")
     if certainty is None:
         return None
     threshold = certainty.get("threshold") if isinstance(certainty, dict) else certainty

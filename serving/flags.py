@@ -101,6 +101,11 @@ class ServeOptions:
         "Address of the ports. 0.0.0.0 is all of this machine's: whoever reaches it can use the "
         "models.",
     )
+    verify: bool = _ours(
+        True,
+        "Refuse a version of digitline whose files are not those in its manifest: the one before "
+        "goes on answering.",
+    )
     page: bool | None = _ours(
         None,
         "Answer / of the REST port with a page where one draws a digit and sees what the models "

@@ -1,4 +1,4 @@
-"""What happens to versions after they are published: kept, rolled back, checked.
+"""What happens to versions after they are published: kept, rolled back.
 
 A version that is taken away goes by one rename, so a server sees it whole or not at
 all. Its number is not used again.
@@ -7,27 +7,12 @@ all. Its number is not used again.
 import dataclasses
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from ...base import export_layout, files
 from ...base.errors import UserError
-from ...base.manifests import File, digests
 from .publish import ROLLED_BACK, published
-
-# In a version's folder: where its manifest is.
-_MANIFESTS = (
-    f"{export_layout.EXTRA}/{export_layout.SAVED_MODEL_MANIFEST}",
-    export_layout.MANIFEST,
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class Checked:
-    """The versions that were checked, and what is wrong with them, a line each."""
-
-    checked: tuple[Path, ...]
-    errors: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,49 +92,3 @@ def _formats(folders: Iterable[Path]) -> list[str]:
         for folder in folders
         if any(folder.glob(export_layout.MODEL_FILES[folder.parent.parent.name]))
     ]
-
-
-def check(folder: Path) -> Checked:
-    """Checks all versions below a folder against their manifests.
-
-    Args:
-      folder: of a version, of a model, or an export folder.
-
-    Raises:
-      UserError: there is no version with a manifest.
-    """
-    manifests = sorted(set(_manifests(folder)))
-    if not manifests:
-        raise UserError(f"{folder}: no version with a manifest in it ({' or '.join(_MANIFESTS)})")
-    wrong = (line for version, path in manifests for line in _differences(version, path))
-    return Checked(tuple(version for version, _ in manifests), tuple(wrong))
-
-
-def _manifests(folder: Path) -> Iterator[tuple[Path, Path]]:
-    """(version's folder, its manifest) of all versions below."""
-    for name in _MANIFESTS:
-        for path in folder.rglob(name):
-            version = path.parents[name.count("/")]
-            if not any(part.startswith(".") for part in version.relative_to(folder).parts):
-                yield version, path
-
-
-def _differences(version: Path, manifest: Path) -> Iterator[str]:
-    content = files.read_json(manifest)
-    try:
-        stated = {name: File(**fact) for name, fact in content["files"].items()}
-    except (KeyError, TypeError, AttributeError):
-        yield f"{manifest}: not a manifest of digitline"
-        return
-    there = digests(version)
-    for name, file in stated.items():
-        path = version / name
-        if name not in there:
-            yield f"{path}: missing"
-        elif there[name].bytes != file.bytes:
-            yield f"{path}: {there[name].bytes:,} bytes, not {file.bytes:,}"
-        elif there[name].sha256 != file.sha256:
-            yield f"{path}: other content than was published"
-    extra = set(there) - set(stated) - {manifest.relative_to(version).as_posix()}
-    for name in sorted(extra):
-        yield f"{version / name}: was not published with it"

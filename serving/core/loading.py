@@ -5,7 +5,9 @@ from pathlib import Path
 
 import grpc
 
-from ...base.export_layout import TFLITE_FILE
+from ...base import manifests
+from ...base.errors import UserError
+from ...base.export_layout import EXTRA, TFLITE_FILE, WARMUP_FILE
 from ..flags import ServeOptions
 from ..protocol.status import StatusError
 from . import saved_model, tflite_model, warmup
@@ -39,13 +41,26 @@ def _open(folder: Path, platform: str, options: ServeOptions) -> Servable:
     has_saved_model = any((folder / name).is_file() for name in SAVED_MODEL_FILES)
     is_preferred = platform == TFLITE or options.prefer_tflite_model or not has_saved_model
     if is_preferred and file.is_file():
+        _verify(file, options)
         return tflite_model.load(file, options)
     if platform == TFLITE or not has_saved_model:
         raise StatusError(
             grpc.StatusCode.NOT_FOUND,
             f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {folder}",
         )
+    _verify(folder, options)
     return saved_model.load(folder, options)
+
+
+def _verify(path: Path, options: ServeOptions) -> None:
+    """Refuses a version of ours whose files are not those that were published."""
+    if not options.verify:
+        return
+    warm_up = [f"{EXTRA}/{WARMUP_FILE}"] if options.enable_model_warmup else []
+    try:
+        manifests.require_published(path, *warm_up)
+    except UserError as error:
+        raise StatusError(grpc.StatusCode.DATA_LOSS, str(error)) from error
 
 
 def fingerprint(folder: Path) -> Fingerprint:

@@ -120,17 +120,17 @@ def _opened(options: PredictOptions) -> Classifier:
     from .. import artifacts
 
     if options.saved_model is not None:
-        return artifacts.open_saved_model(options.saved_model)
+        return artifacts.open_saved_model(options.saved_model, options.verify)
     if options.tflite is not None:
-        return artifacts.open_tflite(options.tflite)
+        return artifacts.open_tflite(options.tflite, options.verify)
     workdir = options.workdir or _newest_run()
     if workdir is None:
         progress.say("the model in the box answers, of MNIST's digits")
         return artifacts.open_tflite(BOXED / export_layout.TFLITE_FILE)
     path = _artifact(catalog.exports_of(workdir, options.export_dir))
     progress.say(f"{path} answers, the newest export of {workdir}")
-    is_folder = path.is_dir()
-    return artifacts.open_saved_model(path) if is_folder else artifacts.open_tflite(path)
+    opener = artifacts.open_saved_model if path.is_dir() else artifacts.open_tflite
+    return opener(path, options.verify)
 
 
 def _newest_run() -> Path | None:

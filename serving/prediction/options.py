@@ -36,6 +36,11 @@ class PredictOptions:
     export_dir: Path = flag(
         catalog.EXPORTS, "Root folder of exports, where those of a run are.", group=_MODEL
     )
+    verify: bool = flag(
+        True,
+        "Refuse an export of digitline whose files are not those in its manifest.",
+        group=_MODEL,
+    )
     server: str | None = flag(
         None,
         "Where a server listens: grpc://host:port or http://host:port, with TLS grpcs:// or "

@@ -11,7 +11,7 @@ from served import serving
 
 import digitline
 from digitline.base.errors import UsageError, UserError
-from digitline.export.publication import versions
+from digitline.export.publication import check
 from digitline.serving import predict
 from digitline.serving.prediction.model import BOXED
 
@@ -65,8 +65,8 @@ def test_without_a_model_the_one_in_the_box_answers(test_images, tmp_path):
     classes = np.array([prediction["class"] for prediction in predictions])
     assert (classes == labels[:60]).sum() >= 58
     # Its files are as they were published.
-    result = versions.check(BOXED)
-    assert result == versions.Checked((BOXED,), ())
+    result = check.check(BOXED)
+    assert result == check.Checked((BOXED,), ())
     assert (BOXED / "model.tflite").stat().st_size < 100_000
     manifest = json.loads((BOXED / "manifest.json").read_text())
     assert manifest["figures"]["accuracy"] > 0.99

@@ -6,7 +6,7 @@ import pytest
 
 from digitline.base import files, manifests
 from digitline.base.errors import UserError, VerificationError
-from digitline.export.publication import publish, versions
+from digitline.export.publication import check, publish, versions
 
 from support import python
 
@@ -143,11 +143,12 @@ def test_a_polling_server_never_sees_an_incomplete_version(tmp_path):
             for version in base.glob("*") if base.exists() else ():
                 if version.name.isdecimal():
                     try:
-                        broken.extend(versions.check(version).errors)
+                        errors = check.check(version).errors
                     except (UserError, OSError) as error:
-                        # It may be deleted while it is read, but never be targets half written.
-                        if version.exists():
-                            broken.append(str(error))
+                        errors = (str(error),)
+                    # It may be deleted while it is read, but never be there half written.
+                    if version.exists():
+                        broken.extend(errors)
                     seen.add(version.name)
 
     reader = threading.Thread(target=polls)

@@ -139,36 +139,6 @@ def test_the_commands_keep_and_roll_back_versions(well_trained, tmp_path):
             call(exporter.COMMAND, flags)
 
 
-def test_published_files_are_checked(exported, tmp_path):
-    copy = shutil.copytree(exported.export_dir, tmp_path / "exports")
-    checked = commands.call(exporter.COMMAND, [f"--verify_only={copy}"])
-    assert exporter.text(checked) == "2 versions checked, 0 files are wrong"
-    size = (exported.tflite.parent / "MODEL_CARD.md").stat().st_size
-    lite, saved = copy / "tflite/lenet5/1", copy / "saved_model/lenet5/1"
-    content = bytearray((lite / "model_int8.tflite").read_bytes())
-    content[5000] ^= 1
-    (lite / "model_int8.tflite").write_bytes(content)
-    (lite / "MODEL_CARD.md").write_text("better")
-    (saved / "assets/labels.txt").unlink()
-    (saved / "variables/more").touch()
-    result = commands.call(exporter.COMMAND, [f"--verify_only={copy}"])
-    assert exporter.COMMAND.errors(result) == result.errors
-    assert sorted(exporter.to_json(result)["errors"]) == sorted(
-        [
-            f"{lite}/model_int8.tflite: other content than was published",
-            f"{lite}/MODEL_CARD.md: 6 bytes, not {size:,}",
-            f"{saved}/assets/labels.txt: missing",
-            f"{saved}/variables/more: was not published with it",
-        ]
-    )
-    damaged = versions.check(saved)
-    assert (damaged.checked, len(damaged.errors)) == ((saved,), 2)
-    (lite / "manifest.json").write_text("{}")
-    assert versions.check(lite).errors == (f"{lite}/manifest.json: not a manifest of digitline",)
-    with pytest.raises(UserError, match="no version with a manifest in it"):
-        versions.check(tmp_path / "none")
-
-
 def test_a_worse_model_than_the_published_one_is_refused(trained, well_trained, exported, tmp_path):
     shutil.copytree(exported.saved_model, tmp_path / "saved_model/lenet5/1")
     with pytest.raises(

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from served import wait
 
+from digitline.base import files, manifests
 from digitline.base.tf import tf
 from digitline.serving.core import executor, loading, warmup
 from digitline.serving.core.config import All, Latest, ModelConfig, Specific
@@ -210,6 +211,42 @@ def test_a_broken_version_leaves_the_old_one_answering(publish, start, config):
     assert broken.error_message
     assert answer(manager) == (1, 1)
     assert manager.ready()
+
+
+def seal(folder):
+    """Gives a version a manifest, as `digitline export` does."""
+    digests = {name: vars(file) for name, file in manifests.digests(folder).items()}
+    files.write_json(folder / "assets.extra" / "digitline.json", {"files": digests})
+    return folder
+
+
+def flip(path):
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda it: flip(it / "variables/variables.data-00000-of-00001"), "0001: other content"),
+        (lambda it: (it / "fingerprint.pb").unlink(), "m/2/fingerprint.pb: missing; restore"),
+        (lambda it: (it / "assets.extra/digitline.json").write_text("{}"), "not a manifest of"),
+    ],
+)
+def test_a_version_that_is_not_as_published_leaves_the_old_one_answering(
+    change, message, publish, start, config, tmp_path
+):
+    seal(publish(1))
+    manager = start([config()], max_num_load_retries=0)
+    folder = seal(publish(2, model="elsewhere"))
+    change(folder)
+    os.rename(folder, tmp_path / "m" / "2")
+    wait(lambda: states(manager).get(2) is State.END)
+    assert message in manager.status(Target("m"))[0].error_message
+    assert answer(manager) == (1, 1)
+    if "fingerprint" in message:  # Which a model loads without.
+        options = ServeOptions(verify=False)
+        loading.load(tmp_path / "m" / "2", "tensorflow", options).close()
 
 
 def test_a_broken_version_that_is_completed_is_taken_at_once(publish, start, config, templates):
