@@ -178,6 +178,10 @@ class _Queues:
         limits = self._batcher.parameters
         rows = 0
         if self._joinable[signature]:
+            if any(array.ndim == 0 for array in inputs.values()):
+                raise invalid(
+                    "Batching session Run() input tensors must have at least one dimension."
+                )
             counts = {len(array) for array in inputs.values()}
             if len(counts) != 1:
                 raise invalid(

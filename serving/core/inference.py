@@ -8,14 +8,13 @@ import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-import grpc
 import numpy as np
 
 from ..protocol import tensors
 from ..protocol.models import VersionStatus
-from ..protocol.status import StatusError, from_exception, invalid
+from ..protocol.status import from_exception, invalid
 from .executor import Lease
-from .servable import CLASSIFY_METHOD, REGRESS_METHOD, Signature, type_name
+from .servable import CLASSIFY_METHOD, REGRESS_METHOD, Servable, Signature, type_name
 
 # Names that signatures of Classify and Regress must have.
 _EXAMPLES, _CLASSES, _SCORES, _VALUES = "inputs", "classes", "scores", "outputs"
@@ -84,11 +83,12 @@ async def classify(
     Raises:
       StatusError: it is not such a signature, or the model refuses the examples.
     """
-    signature = lease.servable.signature(signature_name)
-    _check_input(signature, "classification", CLASSIFY_METHOD)
+    signature = _of_examples(lease.servable, signature_name, "classification", CLASSIFY_METHOD)
+    if len(signature.outputs) not in (1, 2):
+        raise invalid(f"Expected one or two output Tensors, found {len(signature.outputs)}")
     names = [name for name in (_CLASSES, _SCORES) if name in signature.outputs]
     if not names:
-        raise _precondition(
+        raise invalid(
             "Expected classification signature outputs to contain at least one of "
             f'"{_CLASSES}" or "{_SCORES}". Signature has: {_set(signature.outputs)}'
         )
@@ -126,13 +126,14 @@ async def regress(lease: Lease, signature_name: str, examples: Sequence[bytes]) 
     Raises:
       StatusError: it is not such a signature, or the model refuses the examples.
     """
-    signature = lease.servable.signature(signature_name)
-    _check_input(signature, "regression", REGRESS_METHOD)
+    signature = _of_examples(lease.servable, signature_name, "regression", REGRESS_METHOD)
+    if len(signature.outputs) != 1:
+        raise invalid("Expected one output Tensor.")
     if _VALUES not in signature.outputs:
-        raise _precondition(
-            f"No regression outputs found in SignatureDef: {_set(signature.outputs)}"
-        )
+        raise invalid(f"No regression outputs found in SignatureDef: {_set(signature.outputs)}")
     (value,) = await _run(lease, signature_name, _inputs(examples), [_VALUES])
+    if value.dtype != np.float32:
+        raise invalid(f"Expected output Tensor of DT_FLOAT.  Got: {type_name(value.dtype)}")
     if value.shape not in ((len(examples),), (len(examples), 1)):
         raise invalid(
             "Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got "
@@ -153,36 +154,52 @@ async def _run(
 def check_names(signature: Signature, inputs: Iterable[str], wanted: Iterable[str]) -> None:
     """Compares the names of inputs, and of the outputs that are wanted, with the signature's.
 
+    Inputs that have a default may be missing.
+
     Raises:
       StatusError: INVALID_ARGUMENT, in TF Serving's words.
     """
     sent, expected = set(inputs), set(signature.inputs)
-    if sent != expected:
+    if sent - expected or expected - sent - signature.defaults.keys():
         raise invalid(
             f"input size does not match signature: {len(sent)}!={len(expected)} "
             f"len({_set(sent)}) != len({_set(expected)}). Sent extra: {_set(sent - expected)}. "
             f"Missing but required: {_set(expected - sent)}."
         )
+    seen: set[str] = set()
     for name in wanted:
         if name not in signature.outputs:
             raise invalid(
                 f"output tensor alias not found in signature: {name} Outputs expected to be in "
                 f"the set {_set(signature.outputs)}."
             )
+        if name in seen:
+            raise invalid(f"duplicate output tensor alias: {name}")
+        seen.add(name)
 
 
-def _check_input(signature: Signature, what: str, method: str) -> None:
+def _of_examples(servable: Servable, name: str, what: str, method: str) -> Signature:
+    """A signature that takes examples.
+
+    Raises:
+      StatusError: INVALID_ARGUMENT, also where Predict has FAILED_PRECONDITION: there is none of
+        this name, or it does not take them.
+    """
+    signature = servable.signatures.get(name)
+    if signature is None:
+        raise invalid(f"No signature was found with the name: {name}")
     if signature.strict and signature.method != method:
-        raise _precondition(
+        raise invalid(
             f"Expected {what} signature method_name to be {method}. Was: {signature.method}"
         )
     if len(signature.inputs) != 1:
-        raise _precondition(f"Expected one input Tensor. Got {len(signature.inputs)}.")
+        raise invalid("Expected one input Tensor.")
     info = signature.inputs.get(_EXAMPLES)
     if info is None:
-        raise _precondition(f"No {what} inputs found in SignatureDef: {_set(signature.inputs)}")
+        raise invalid(f"No {what} inputs found in SignatureDef: {_set(signature.inputs)}")
     if info.dtype != tensors.STRING:
-        raise _precondition(f"The {what} input '{_EXAMPLES}' takes no serialized tf.Example")
+        raise invalid(f"The {what} input '{_EXAMPLES}' takes no serialized tf.Example")
+    return signature
 
 
 def _inputs(examples: Sequence[bytes]) -> dict[str, np.ndarray]:
@@ -197,7 +214,3 @@ def _text(label: object) -> str:
 
 def _set(names: Iterable[str]) -> str:
     return "{" + ",".join(sorted(names)) + "}"
-
-
-def _precondition(message: str) -> StatusError:
-    return StatusError(grpc.StatusCode.FAILED_PRECONDITION, message)

@@ -85,18 +85,22 @@ class _Model:
 
     def _compiled(self, signature: str) -> _Call:
         definition = self._defs[signature]
-        names = list(definition.inputs)
-        places = {name: place for place, name in enumerate(definition.outputs)}
+        fed = {name: info.name for name, info in definition.inputs.items()}
+        tensors = {name: info.name for name, info in definition.outputs.items()}
         # All outputs: another choice of them would be another graph to compile, which takes
-        # the first request that asks for it most of a second, warm-up or not.
-        function = self._session.make_callable(
-            [definition.outputs[name].name for name in places],
-            [definition.inputs[name].name for name in names],
+        # the first request that asks for it most of a second, warm-up or not. Each tensor once,
+        # and none that is fed: a session refuses that.
+        computed = [name for name in dict.fromkeys(tensors.values()) if name not in fed.values()]
+        # Not `make_callable`, which compiles at the first call, and holds what is fed against
+        # the shapes of placeholders. TF Serving leaves those to the graph.
+        function = self._session._make_callable_from_options(
+            messages.CallableOptions(feed=dict.fromkeys(fed.values()), fetch=computed)
         )
 
         def call(inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> list[np.ndarray]:
-            values = function(*[inputs[name] for name in names])
-            return [values[places[name]] for name in outputs]
+            given = {tensor: inputs[name] for name, tensor in fed.items()}
+            values = given | dict(zip(computed, function(*given.values()), strict=True))
+            return [values[tensors[name]] for name in outputs]
 
         return call
 

@@ -29,10 +29,10 @@ class TensorInfo:
     shape: tuple[int | None, ...] | None
 
     def check(self, name: str, array: np.ndarray) -> None:
-        """Compares an input with what the signature states.
+        """Compares an input's type with what the signature states.
 
-        A session fed past its placeholders would not look: a wrong shape could end in an
-        answer that is wrong instead of an error.
+        Its shape is the model's to judge, as in TF Serving: models are in use whose signatures
+        state narrower shapes than they take.
 
         Raises:
           StatusError: INVALID_ARGUMENT.
@@ -43,17 +43,13 @@ class TensorInfo:
                 f"Expects input '{name}' to be {type_name(expected)} but "
                 f"{type_name(array.dtype)} is provided"
             )
-        if self.shape is None:
-            return
-        if len(self.shape) != array.ndim or any(
-            stated is not None and stated != size
-            for stated, size in zip(self.shape, array.shape, strict=True)
-        ):
-            shape = ",".join("?" if size is None else str(size) for size in self.shape)
-            raise invalid(
-                f"Expects input '{name}' to have shape [{shape}] but "
-                f"[{','.join(map(str, array.shape))}] is provided"
-            )
+
+    def states(self, shape: Sequence[int]) -> bool:
+        """Whether an array of this shape has the stated one."""
+        return self.shape is None or (
+            len(self.shape) == len(shape)
+            and all(stated in (None, size) for stated, size in zip(self.shape, shape, strict=True))
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,12 +58,14 @@ class Signature:
 
     Attributes:
       strict: whether Classify and Regress refuse it unless it is of their method.
+      defaults: values of inputs that a gRPC Predict may leave out.
     """
 
     method: str
     inputs: Mapping[str, TensorInfo]
     outputs: Mapping[str, TensorInfo]
     strict: bool = False
+    defaults: Mapping[str, messages.TensorProto] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def from_def(cls, definition: messages.SignatureDef, strict: bool = False) -> "Signature":
@@ -76,7 +74,14 @@ class Signature:
             {name: TensorInfo(info.dtype, _shape(info)) for name, info in infos.items()}
             for infos in (definition.inputs, definition.outputs)
         )
-        return cls(definition.method_name, inputs, outputs, strict)
+        defaults = {name: definition.defaults[name] for name in definition.defaults}
+        return cls(definition.method_name, inputs, outputs, strict, defaults)
+
+    def with_defaults(
+        self, inputs: Mapping[str, messages.TensorProto]
+    ) -> Mapping[str, messages.TensorProto]:
+        """The inputs of a gRPC Predict, and the defaults of those that it leaves out."""
+        return {**self.defaults, **inputs} if self.defaults else inputs
 
     @property
     def batched(self) -> bool:

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from flatbuffers import flexbuffers
 
+from ...base.errors import UserError, first_line
 from ...base.export_layout import DEFAULT_SIGNATURE
 from .. import artifacts
 from ..flags import ServeOptions
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 _Details: TypeAlias = Mapping[str, Any]
 # Takes and gives tensors by name.
 _Runner = Callable[..., dict[str, np.ndarray]]
+_SIGNATURES = b"signature_defs_metadata"  # The entry of a file's metadata.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +46,7 @@ class _Entry:
     def call(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Its outputs; where it takes one example at a time, of any number of examples."""
         inputs = {name: np.ascontiguousarray(inputs[name]) for name in self.inputs}
-        if not self.takes_one:
+        if not self.takes_one or any(value.ndim == 0 for value in inputs.values()):
             return self.run(**inputs)
         counts = {len(value) for value in inputs.values()}
         if len(counts) != 1:
@@ -71,10 +75,12 @@ def load(path: Path, options: ServeOptions) -> Servable:
     content = path.read_bytes()
     both = options.tensorflow_session_parallelism
     threads = options.tensorflow_intra_op_parallelism or both or 1
-    opened = [
-        _entries(artifacts.interpreter(content, threads, quiet=False))
-        for _ in range(options.num_tflite_pools * options.num_tflite_interpreters_per_pool)
-    ]
+
+    def interpreter() -> dict[str, _Entry]:
+        return _entries(artifacts.interpreter(content, threads, quiet=False), content)
+
+    interpreters = options.num_tflite_pools * options.num_tflite_interpreters_per_pool
+    opened = [interpreter() for _ in range(interpreters)]
     pool: queue.SimpleQueue[dict[str, _Entry]] = queue.SimpleQueue()
     for entries in opened:
         pool.put(entries)
@@ -88,10 +94,17 @@ def load(path: Path, options: ServeOptions) -> Servable:
         for name, info in signatures[signature].inputs.items():
             if name not in inputs:
                 raise invalid(f"Missing named input: {name}")
-            info.check(name, inputs[name])  # LiteRT would resize what it must not.
+            info.check(name, inputs[name])
         entries = pool.get()
         try:
             values = entries[signature].call(inputs)
+        except (ValueError, RuntimeError) as error:
+            # In the one that failed sizes stay changed, and its next error would repeat this one.
+            entries = interpreter()
+            infos = signatures[signature].inputs
+            if all(info.states(inputs[name].shape) for name, info in infos.items()):
+                raise
+            raise invalid(first_line(error)) from error
         finally:
             pool.put(entries)
         return [values[name] for name in outputs]
@@ -103,8 +116,8 @@ def load(path: Path, options: ServeOptions) -> Servable:
     return Servable(signatures, defs, run, close)
 
 
-def _entries(interpreter: "Interpreter") -> dict[str, _Entry]:
-    """The signatures of a file; one that states none gets one from its tensors."""
+def _entries(interpreter: "Interpreter", content: bytes) -> dict[str, _Entry]:
+    """The signatures of a file: its own, those that TF Serving reads, or one of its tensors."""
     entries = {}
     for name in interpreter.get_signature_list():
         runner = interpreter.get_signature_runner(name)
@@ -113,7 +126,20 @@ def _entries(interpreter: "Interpreter") -> dict[str, _Entry]:
         return entries
     inputs = {detail["name"]: detail for detail in interpreter.get_input_details()}
     outputs = {detail["name"]: detail for detail in interpreter.get_output_details()}
+    for name, stated in _in_metadata(content).items():
+        aliases = {alias: _named(inputs, info.name) for alias, info in stated.inputs.items()}
+        results = {alias: _named(outputs, info.name) for alias, info in stated.outputs.items()}
+        entries[name] = _of_tensors(interpreter, aliases, results)
+    if entries:
+        return entries
+    return {
+        DEFAULT_SIGNATURE: _of_tensors(interpreter, _without_ports(inputs), _without_ports(outputs))
+    }
 
+
+def _of_tensors(
+    interpreter: "Interpreter", inputs: Mapping[str, _Details], outputs: Mapping[str, _Details]
+) -> _Entry:
     def run(**arrays: np.ndarray) -> dict[str, np.ndarray]:
         for name, array in arrays.items():
             interpreter.resize_tensor_input(inputs[name]["index"], array.shape)
@@ -123,7 +149,53 @@ def _entries(interpreter: "Interpreter") -> dict[str, _Entry]:
         interpreter.invoke()
         return {name: interpreter.get_tensor(detail["index"]) for name, detail in outputs.items()}
 
-    return {DEFAULT_SIGNATURE: _Entry(run, inputs, outputs)}
+    return _Entry(run, inputs, outputs)
+
+
+def _in_metadata(content: bytes) -> dict[str, messages.SignatureDef]:
+    """The signatures that `signature_def_utils` of TensorFlow wrote into a file's metadata.
+
+    Raises:
+      UserError: they are damaged.
+    """
+    try:
+        model = schema.Model.GetRootAs(content, 0)
+        for index in range(model.MetadataLength()):
+            entry = model.Metadata(index)
+            if entry is not None and entry.Name() == _SIGNATURES:
+                buffer = model.Buffers(entry.Buffer())
+                data = b"" if buffer is None else np.asarray(buffer.DataAsNumpy()).tobytes()
+                stated = flexbuffers.GetRoot(bytearray(data)).AsMap
+                names, values = stated.Keys, stated.Values
+                return {
+                    names[n].AsKey: messages.SignatureDef.FromString(values[n].AsStringBytes)
+                    for n in range(len(stated))
+                }
+    except Exception as error:  # Each reader raises its own, also of offsets that lead nowhere.
+        raise UserError(f"its signatures are damaged: {first_line(error)}") from error
+    return {}
+
+
+def _named(details: Mapping[str, _Details], name: str) -> _Details:
+    """A tensor by the name that TensorFlow or LiteRT gave it.
+
+    Raises:
+      UserError: there is none.
+    """
+    for known in (name, _without_port(name)):
+        if known in details:
+            return details[known]
+    raise UserError(f"its signature names the tensor {name}, of which there is none")
+
+
+def _without_ports(details: Mapping[str, _Details]) -> dict[str, _Details]:
+    """By the names that TF Serving gives tensors, where they tell them apart."""
+    short = {_without_port(name): detail for name, detail in details.items()}
+    return short if len(short) == len(details) else dict(details)
+
+
+def _without_port(name: str) -> str:
+    return name.partition(":")[0]
 
 
 def _shape(detail: _Details) -> list[int]:

@@ -93,7 +93,8 @@ def _run(log: messages.PredictionLog, servable: Servable) -> None:
 def _predict(request: messages.PredictRequest, servable: Servable) -> None:
     name, signature = _signature(servable, request.model_spec)
     check_names(signature, request.inputs, request.output_filter)
-    inputs = {key: tensors.decode(tensor) for key, tensor in request.inputs.items()}
+    protos = signature.with_defaults(request.inputs)
+    inputs = {key: tensors.decode(tensor) for key, tensor in protos.items()}
     servable.run(name, inputs, list(request.output_filter or signature.outputs))
 
 

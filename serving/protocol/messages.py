@@ -28,6 +28,7 @@ _MODULES = {
     "tensorflow.core.example.example_pb2": ("Example",),
     "tensorflow.core.example.feature_pb2": ("Feature",),
     "tensorflow.core.framework.tensor_pb2": ("TensorProto",),
+    "tensorflow.core.protobuf.config_pb2": ("CallableOptions",),
     "tensorflow.core.protobuf.meta_graph_pb2": ("SignatureDef", "TensorInfo"),
     "tensorflow_serving.apis.classification_pb2": (
         "ClassificationRequest", "ClassificationResponse", "ClassificationResult",

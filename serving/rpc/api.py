@@ -147,9 +147,11 @@ class Services(grpc.GenericRpcHandler):
         signature = spec.signature_name or DEFAULT_SIGNATURE
         wanted = list(request.output_filter)
         with self._models.lease(target_of(spec)) as lease:
+            stated = lease.servable.signature(signature)
             # Before the tensors, which may be large, become arrays.
-            inference.check_names(lease.servable.signature(signature), request.inputs, wanted)
-            inputs = await _aside(request.ByteSize(), decoded, request.inputs, self._max_bytes)
+            inference.check_names(stated, request.inputs, wanted)
+            protos = stated.with_defaults(request.inputs)
+            inputs = await _aside(request.ByteSize(), decoded, protos, self._max_bytes)
             outputs = await inference.predict(lease, signature, inputs, wanted)
             response = messages.PredictResponse()
             fill_spec(response.model_spec, lease, signature)

@@ -111,17 +111,26 @@ def test_a_file_that_takes_one_example_is_served_with_an_open_batch(model):
 @pytest.mark.parametrize(
     ("signature", "inputs", "words"),
     [
-        ("add", {"a": numbers(2, dtype=np.int32), "b": numbers(2, dtype=np.int32)}, r"\[3\] but"),
-        ("double", {"x": numbers(1, 3)}, r"shape \[\?,2\] but \[1,3\] is provided"),
-        ("double", {"x": numbers(2)}, r"shape \[\?,2\] but \[2\] is provided"),
+        ("add", {"a": numbers(2, dtype=np.int32), "b": numbers(3, dtype=np.int32)}, "prepare"),
+        ("double", {"x": numbers(2)}, "failed to prepare"),
+        ("double", {"x": numbers()}, "failed to prepare"),
         ("double", {"x": numbers(1, 2, dtype=np.float64)}, "to be float32 but float64"),
         ("double", {}, "Missing named input: x"),
     ],
 )
 def test_inputs_that_do_not_fit_are_refused_and_the_next_ones_run(model, signature, inputs, words):
-    with pytest.raises(StatusError, match=f"INVALID_ARGUMENT: .*{words}"):
-        model.run(signature, inputs, [])
+    for _ in range(2):  # LiteRT's own texts hold all that came before.
+        with pytest.raises(StatusError, match=f"INVALID_ARGUMENT: .*{words}") as caught:
+            model.run(signature, inputs, [])
+        assert str(caught.value).count("failed to prepare") < 2
     assert len(model.run("double", {"x": numbers(1, 2)}, ["y"])) == 1
+
+
+def test_other_shapes_than_the_stated_ones_are_the_graphs_to_judge(model):
+    (c,) = model.run("add", {"a": np.int32([1, 2]), "b": np.int32([3, 4])}, ["c"])
+    assert c.tolist() == [4, 6]
+    (y,) = model.run("double", {"x": numbers(1, 3)}, ["y"])
+    np.testing.assert_allclose(y, numbers(1, 3) * 2)
 
 
 def test_many_threads_share_the_interpreters(several):
