@@ -117,6 +117,15 @@ class ServeOptions:
         "where digitline litertjs puts it).",
     )
     max_request_bytes: int = _ours(2**27, "Largest request, also when unpacked.", at_least=1)
+    max_request_rows: int = _ours(
+        100_000, "Most examples of a request, or rows of a batch; also in warm-up.", at_least=1
+    )
+    max_filled_bytes: int = _ours(
+        2**24,
+        "Largest tensor that is stated by its shape and filled with the last of fewer values; "
+        "also in warm-up.",
+        at_least=1,
+    )
     max_json_depth: int = _ours(
         64,
         "Deepest nesting of a REST request.",

@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import functools
 import os
+import threading
 from collections.abc import Sequence
 
 from aiohttp import web
@@ -14,7 +15,7 @@ from . import operations, settings
 from .access_log import Answered, access_log
 from .core import config, loading
 from .core.batching import Batcher
-from .core.executor import MakeRun, Run, direct, in_own_thread, timed
+from .core.executor import MakeRun, Run, direct, in_own_thread, in_pieces, limited, timed
 from .core.manager import Manager
 from .core.servable import Servable
 from .flags import ServeOptions
@@ -52,25 +53,35 @@ class Parts:
         self._log = stack.enter_context(access_log(options.access_log))
 
     def _make_run(self) -> MakeRun:
-        """How calls of models run: joined into batches, or each by itself; and timed."""
+        """How calls of models run: joined into batches, or each by itself; and timed.
+
+        Each model has threads of its own.
+        """
         if self._options.enable_batching:
-            batcher = Batcher(
-                settings.batching(self._options.batching_parameters_file), self.metrics.batch
-            )
-            self._stack.callback(batcher.close)
-            self.metrics.follow_queue(lambda: batcher.queued)
-            make_run = batcher.run
-        else:
-            # Two threads for each core, since one call can leave cores idle.
-            pool = concurrent.futures.ThreadPoolExecutor(2 * (os.cpu_count() or 1), "call")
-            self._stack.callback(functools.partial(pool.shutdown, wait=False))
+            parameters = settings.batching(self._options.batching_parameters_file)
+            batchers: dict[str, Batcher] = {}
+            lock = threading.Lock()
+            self.metrics.follow_queue(lambda: sum(one.queued for one in [*batchers.values()]))
 
             def make_run(model: str, servable: Servable) -> Run:
-                del model
-                return direct(servable, pool)
+                with lock:  # Called in load threads.
+                    if model not in batchers:
+                        batchers[model] = Batcher(parameters, self.metrics.batch)
+                        self._stack.callback(batchers[model].close)
+                return batchers[model].run(model, servable)
+        else:
 
+            def make_run(model: str, servable: Servable) -> Run:
+                # Two threads for each core, since one call can leave cores idle; and of its own,
+                # since a slow model must not keep others waiting. They end with the pool, which
+                # goes when the version does.
+                pool = concurrent.futures.ThreadPoolExecutor(2 * (os.cpu_count() or 1), "call")
+                return in_pieces(model, servable, direct(servable, pool))
+
+        most = self._options.max_request_rows
         return lambda model, servable: timed(
-            make_run(model, servable), functools.partial(self.metrics.runtime, model)
+            limited(servable, make_run(model, servable), most),
+            functools.partial(self.metrics.runtime, model),
         )
 
     def _observe(self, request: Answered) -> None:

@@ -15,6 +15,8 @@ import numpy as np
 from ..protocol.status import StatusError, from_exception
 from .servable import Servable
 
+_PART = 128
+
 
 @dataclasses.dataclass(frozen=True)
 class Parameters:
@@ -38,6 +40,12 @@ class Parameters:
     allowed_batch_sizes: tuple[int, ...] = ()
     pad_variable_length_inputs: bool = False
     split_large: bool = False
+
+    @property
+    def part(self) -> int:
+        """Rows of a part of a request that is cut: few, since others wait for it."""
+        allowed = [size for size in self.allowed_batch_sizes if size <= _PART]
+        return max(allowed, default=min(self.max_batch_size, _PART))
 
     def padded(self, rows: int) -> int:
         """The smallest size that is allowed and holds the rows."""

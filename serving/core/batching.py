@@ -35,7 +35,7 @@ ObserveBatch = Callable[[str, int, int, float], None]
 
 
 class Batcher:
-    """All queues of a server, and the threads that they share. Lives on one event loop."""
+    """All queues of a model, and the threads that they share. Lives on one event loop."""
 
     def __init__(self, parameters: Parameters, observe: ObserveBatch | None = None):
         """Starts with no request and all threads free."""
@@ -205,23 +205,15 @@ class _Queues:
     async def _in_parts(
         self, kind: Kind, inputs: Mapping[str, np.ndarray], rows: int
     ) -> list[np.ndarray]:
-        """A request of more rows than a batch may have."""
-        size = self._batcher.parameters.max_batch_size
-        parts = [
-            self._enqueue(
-                kind,
-                {name: array[start : start + size] for name, array in inputs.items()},
-                min(size, rows - start),
-            )
-            for start in range(0, rows, size)
-        ]
-        # All of them to their end, also where one fails: they hold the same lease.
-        answers = await asyncio.gather(*parts, return_exceptions=True)
+        """A request of more rows than a batch may have.
+
+        One part after the other: all at once would fill the queue, and others be refused.
+        """
+        size = self._batcher.parameters.part
         outputs = []
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                raise answer
-            outputs.append(answer)
+        for start in range(0, rows, size):
+            part = {name: array[start : start + size] for name, array in inputs.items()}
+            outputs.append(await self._enqueue(kind, part, min(size, rows - start)))
         return [np.concatenate(arrays) for arrays in zip(*outputs, strict=True)]
 
     async def _enqueue(

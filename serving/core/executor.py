@@ -1,4 +1,6 @@
-"""How a servable's calls run beside the event loop: each in a thread.
+"""How a servable's calls run beside the event loop: each in a thread, and large ones in pieces.
+
+Between two pieces other requests have their turn.
 
 `batching.py` has the other way: requests joined into batches.
 """
@@ -12,9 +14,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import grpc
 import numpy as np
+from absl import logging
 
+from ..protocol.status import StatusError, invalid
 from .servable import Servable
+
+# Rows of the first piece, and of any; how many seconds one should take.
+_FIRST, _FEWEST, MOST_ROWS, _SECONDS = 64, 16, 1024, 0.03
+_PROBED = 32  # Rows that are run twice, to see whether they depend on one another.
 
 T = TypeVar("T")
 
@@ -68,6 +77,126 @@ def timed(run: Run, observe: Callable[[float], None]) -> Run:
             observe(time.perf_counter() - start)
 
     return run_timed
+
+
+def in_pieces(model: str, servable: Servable, run: Run, most: int = MOST_ROWS) -> Run:
+    """Runs calls of more than 64 rows in pieces, one after the other.
+
+    Only where the first axis of all tensors is open, and 32 of the rows have the same answers
+    with and without 16 of their neighbours: a model may take means over its batch.
+
+    Args:
+      model: its name, for the log.
+      servable: whose calls are run.
+      run: runs a piece.
+      most: rows of a piece.
+    """
+    pieces = _Pieces(model, run, most)
+
+    async def run_in_pieces(
+        signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
+    ) -> list[np.ndarray]:
+        rows = servable.signatures[signature].rows(inputs)
+        if rows > min(_FIRST, most):
+            return await pieces.run(signature, inputs, outputs, rows)
+        return await run(signature, inputs, outputs)
+
+    return run_in_pieces
+
+
+def limited(servable: Servable, run: Run, most: int) -> Run:
+    """The same, which refuses requests of more rows than `most`."""
+
+    async def run_limited(
+        signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
+    ) -> list[np.ndarray]:
+        check_rows(servable.signatures[signature].rows(inputs), most)
+        return await run(signature, inputs, outputs)
+
+    return run_limited
+
+
+def check_rows(rows: int, most: int) -> None:
+    """Raises StatusError: INVALID_ARGUMENT: a request has more rows than `most`."""
+    if rows > most:
+        raise invalid(
+            f"The request has {rows} rows or examples; at most {most} are answered at once "
+            "(--max_request_rows): send them in several requests"
+        )
+
+
+class _Pieces:
+    def __init__(self, model: str, run: Run, most: int):
+        self._model, self._run, self._most = model, run, most
+        self._told: set[str] = set()  # Signatures that were named in the log.
+
+    async def run(
+        self,
+        signature: str,
+        inputs: Mapping[str, np.ndarray],
+        outputs: Sequence[str],
+        rows: int,
+    ) -> list[np.ndarray]:
+        if not await self._independent(signature, inputs, outputs, rows):
+            if signature not in self._told:
+                self._told.add(signature)
+                logging.warning(
+                    "Model %s: answers of %s depend on other rows of the request: one of many "
+                    "rows is run as a whole",
+                    *(self._model, signature),
+                )
+            return await self._run(signature, inputs, outputs)
+        answers, start, size = [], 0, min(_FIRST, self._most)
+        while start < rows:
+            begun = time.perf_counter()
+            end = min(start + size, rows)
+            piece = {name: array[start:end] for name, array in inputs.items()}
+            values = await self._run(signature, piece, outputs)
+            _check(values, outputs, end - start)
+            answers.append(values)
+            row_seconds = (time.perf_counter() - begun) / (end - start)
+            start = end
+            size = min(max(int(_SECONDS / row_seconds), _FEWEST), MOST_ROWS, self._most)
+        return [np.concatenate(arrays) for arrays in zip(*answers, strict=True)]
+
+    async def _independent(
+        self,
+        signature: str,
+        inputs: Mapping[str, np.ndarray],
+        outputs: Sequence[str],
+        rows: int,
+    ) -> bool:
+        """Whether a row's answer is the same whatever rows stand beside it."""
+        count = min(_PROBED, self._most)
+        chosen = np.linspace(0, rows - 1, count).astype(int)
+        probe = {name: array[chosen] for name, array in inputs.items()}
+        half = {name: array[: count // 2] for name, array in probe.items()}
+        together = await self._run(signature, probe, outputs)
+        alone = await self._run(signature, half, outputs)
+        return all(
+            one.ndim > 0 and len(one) == count and _same(one[: len(other)], other)
+            for one, other in zip(together, alone, strict=True)
+        )
+
+
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two answers agree but for rounding."""
+    if one.shape != other.shape:
+        return False
+    if one.dtype.kind in "fc":
+        scale = float(np.nanmax(np.abs(other), initial=0)) if other.size else 0.0
+        return np.allclose(one, other, rtol=1e-3, atol=1e-4 * scale, equal_nan=True)
+    return np.array_equal(one, other)
+
+
+def _check(values: Sequence[np.ndarray], outputs: Sequence[str], rows: int) -> None:
+    for name, value in zip(outputs, values, strict=True):
+        if value.ndim == 0 or len(value) != rows:
+            raise StatusError(
+                grpc.StatusCode.FAILED_PRECONDITION,
+                f"Output tensor '{name}' has {len(value) if value.ndim else 'no'} rows for {rows} "
+                "rows of input, but its signature has the first axis open in all tensors",
+            )
 
 
 async def in_own_thread(function: Callable[..., T], *arguments: object) -> T:

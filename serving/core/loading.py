@@ -29,7 +29,7 @@ def load(folder: Path, platform: str, options: ServeOptions) -> Servable:
     servable = _open(folder, platform, options)
     try:
         if options.enable_model_warmup:
-            warmup.replay(folder, servable, max(1, options.num_request_iterations_for_warmup))
+            warmup.replay(folder, servable, options)
     except BaseException:
         servable.close()
         raise

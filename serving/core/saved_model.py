@@ -7,6 +7,7 @@ a context that all models of the process share.
 
 import contextlib
 import gc
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -54,6 +55,9 @@ def _session_config(options: ServeOptions) -> tf.compat.v1.ConfigProto:
         intra_op_parallelism_threads=options.tensorflow_intra_op_parallelism or both,
         inter_op_parallelism_threads=options.tensorflow_inter_op_parallelism or both,
     )
+    # Threads of its own: ops of a slow model would stand before those of the others.
+    own = config.inter_op_parallelism_threads or os.cpu_count() or 1
+    config.session_inter_op_thread_pool.add(num_threads=own)
     graph = config.graph_options
     if options.xla_cpu_compilation_enabled:
         graph.optimizer_options.global_jit_level = tf.compat.v1.OptimizerOptions.ON_1

@@ -89,6 +89,11 @@ class Signature:
         infos = [*self.inputs.values(), *self.outputs.values()]
         return all(info.shape and info.shape[0] is None for info in infos)
 
+    def rows(self, inputs: Mapping[str, np.ndarray]) -> int:
+        """How many requests in one these inputs are; 0 where they cannot be told apart."""
+        counts = {len(array) if array.ndim else 0 for array in inputs.values()}
+        return counts.pop() if self.batched and len(counts) == 1 else 0
+
     @property
     def image_shape(self) -> tuple[int, int, int] | None:
         """(height, width, channels) where the only input is raw images, uint8 [N, H, W, C]."""

@@ -4,17 +4,21 @@ Source of the format: https://www.tensorflow.org/tfx/serving/saved_model_warmup.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import grpc
+import numpy as np
 from absl import logging
 from google.protobuf.message import DecodeError
 
 from ...base import export_layout
 from ...base.tf import tf
+from ..flags import ServeOptions
 from ..protocol import examples, messages, tensors
+from ..protocol.inputs import decoded
 from ..protocol.status import StatusError, invalid
+from .executor import MOST_ROWS, check_rows
 from .inference import check_names
 from .servable import Servable, Signature
 
@@ -22,8 +26,8 @@ FILE = Path(export_layout.EXTRA) / export_layout.WARMUP_FILE
 MAX_RECORDS = 1000
 
 
-def replay(folder: Path, servable: Servable, iterations: int = 1) -> int:
-    """Runs each warm-up request in a version's folder `iterations` times.
+def replay(folder: Path, servable: Servable, options: ServeOptions) -> int:
+    """Runs each warm-up request in a version's folder, once or as often as the flag says.
 
     Returns:
       How many requests the folder holds; it may be 0.
@@ -46,8 +50,8 @@ def replay(folder: Path, servable: Servable, iterations: int = 1) -> int:
         except DecodeError as error:
             raise invalid(f"Failed to parse warmup record: number {count} from {path}") from error
         try:
-            for _ in range(iterations):
-                _run(log, servable)
+            for _ in range(max(1, options.num_request_iterations_for_warmup)):
+                _Warmup(servable, options).run(log)
         except StatusError as error:
             message = f"{error.message} (warmup record {count} of {path})"
             raise StatusError(error.code, message) from error
@@ -74,43 +78,53 @@ def _records(path: Path) -> Iterator[bytes]:
         ) from error
 
 
-def _run(log: messages.PredictionLog, servable: Servable) -> None:
-    """Runs what a record asks for."""
-    kind = log.WhichOneof("log_type")
-    if kind == "predict_log":
-        _predict(log.predict_log.request, servable)
-    elif kind in ("classify_log", "regress_log"):
-        request = getattr(log, kind).request
-        _run_examples(request.model_spec, request.input, servable)
-    elif kind == "multi_inference_log":
-        request = log.multi_inference_log.request
-        for task in request.tasks:
-            _run_examples(task.model_spec, request.input, servable)
-    else:
-        raise StatusError(grpc.StatusCode.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")
+class _Warmup:
+    """The requests of a file, with the limits that all requests have."""
 
+    def __init__(self, servable: Servable, options: ServeOptions):
+        self._servable, self._options = servable, options
 
-def _predict(request: messages.PredictRequest, servable: Servable) -> None:
-    name, signature = _signature(servable, request.model_spec)
-    check_names(signature, request.inputs, request.output_filter)
-    protos = signature.with_defaults(request.inputs)
-    inputs = {key: tensors.decode(tensor) for key, tensor in protos.items()}
-    servable.run(name, inputs, list(request.output_filter or signature.outputs))
+    def run(self, log: messages.PredictionLog) -> None:
+        """Runs what a record asks for."""
+        kind = log.WhichOneof("log_type")
+        if kind == "predict_log":
+            self._predict(log.predict_log.request)
+        elif kind in ("classify_log", "regress_log"):
+            request = getattr(log, kind).request
+            self._run_examples(request.model_spec, request.input)
+        elif kind == "multi_inference_log":
+            request = log.multi_inference_log.request
+            for task in request.tasks:
+                self._run_examples(task.model_spec, request.input)
+        else:
+            raise StatusError(
+                grpc.StatusCode.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}"
+            )
 
+    def _predict(self, request: messages.PredictRequest) -> None:
+        name, signature = self._signature(request.model_spec)
+        check_names(signature, request.inputs, request.output_filter)
+        limits = self._options.max_request_bytes, self._options.max_filled_bytes
+        inputs = decoded(signature.with_defaults(request.inputs), *limits)
+        self._call(name, inputs, list(request.output_filter or signature.outputs))
 
-def _run_examples(
-    spec: messages.ModelSpec, request_input: messages.Input, servable: Servable
-) -> None:
-    """Runs `tf.Example`s, the way of Classify, Regress and MultiInference."""
-    name, signature = _signature(servable, spec)
-    if len(signature.inputs) != 1:
-        raise invalid(f"Expected one input Tensor. Got {len(signature.inputs)}.")
-    inputs = dict.fromkeys(
-        signature.inputs, tensors.string_array(examples.serialized(request_input))
-    )
-    servable.run(name, inputs, list(signature.outputs))
+    def _run_examples(self, spec: messages.ModelSpec, request_input: messages.Input) -> None:
+        """Runs `tf.Example`s, the way of Classify, Regress and MultiInference."""
+        name, signature = self._signature(spec)
+        if len(signature.inputs) != 1:
+            raise invalid(f"Expected one input Tensor. Got {len(signature.inputs)}.")
+        serialized = examples.serialized(request_input, self._options.max_request_bytes)
+        inputs = dict.fromkeys(signature.inputs, tensors.string_array(serialized))
+        self._call(name, inputs, list(signature.outputs))
 
+    def _call(self, name: str, inputs: Mapping[str, np.ndarray], outputs: list[str]) -> None:
+        rows = self._servable.signatures[name].rows(inputs)
+        check_rows(rows, self._options.max_request_rows)
+        for start in range(0, max(rows, 1), MOST_ROWS):  # As requests are run.
+            end = start + MOST_ROWS
+            piece = {key: array[start:end] for key, array in inputs.items()} if rows else inputs
+            self._servable.run(name, piece, outputs)
 
-def _signature(servable: Servable, spec: messages.ModelSpec) -> tuple[str, Signature]:
-    name = spec.signature_name or export_layout.DEFAULT_SIGNATURE
-    return name, servable.signature(name)
+    def _signature(self, spec: messages.ModelSpec) -> tuple[str, Signature]:
+        name = spec.signature_name or export_layout.DEFAULT_SIGNATURE
+        return name, self._servable.signature(name)

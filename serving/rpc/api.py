@@ -25,8 +25,9 @@ from ..core.servable import CLASSIFY_METHOD, REGRESS_METHOD
 from ..flags import ServeOptions
 from ..protocol import examples, messages, models, tensors
 from ..protocol.described import DESCRIPTION, described
+from ..protocol.inputs import decoded
 from ..protocol.status import StatusError, from_exception, invalid
-from .requests import decoded, fill_spec, model_name, spec_of, target_of
+from .requests import fill_spec, model_name, spec_of, target_of
 
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
@@ -71,6 +72,7 @@ class Services(grpc.GenericRpcHandler):
         self._observe = observe
         self._typed = not options.enable_serialization_as_tensor_content
         self._max_bytes = options.max_request_bytes
+        self._limits = (options.max_request_bytes, options.max_filled_bytes)
         self._max_calls = options.max_concurrent_requests
         self._running = 0
         classify = functools.partial(
@@ -151,7 +153,7 @@ class Services(grpc.GenericRpcHandler):
             # Before the tensors, which may be large, become arrays.
             inference.check_names(stated, request.inputs, wanted)
             protos = stated.with_defaults(request.inputs)
-            inputs = await _aside(request.ByteSize(), decoded, protos, self._max_bytes)
+            inputs = await _aside(request.ByteSize(), decoded, protos, *self._limits)
             outputs = await inference.predict(lease, signature, inputs, wanted)
             response = messages.PredictResponse()
             fill_spec(response.model_spec, lease, signature)

@@ -1,11 +1,7 @@
-"""What a gRPC request asks for: its model, its tensors; and which model answered it."""
-
-from collections.abc import Mapping
-
-import numpy as np
+"""What a gRPC request asks for: its model; and which model answered it."""
 
 from ..core.inference import Lease, Target
-from ..protocol import messages, tensors
+from ..protocol import messages
 from ..protocol.status import invalid
 
 
@@ -42,19 +38,3 @@ def fill_spec(spec: messages.ModelSpec, lease: Lease, signature: str = "") -> No
     spec.name = lease.name
     spec.version.value = lease.version
     spec.signature_name = signature
-
-
-def decoded(inputs: Mapping[str, messages.TensorProto], max_bytes: int) -> dict[str, np.ndarray]:
-    """The arrays of a request's tensors, which may take `max_bytes` together.
-
-    Raises:
-      StatusError: INVALID_ARGUMENT: they take more, or one is not a valid tensor.
-    """
-    left, arrays = max_bytes, {}
-    for name, tensor in inputs.items():
-        try:
-            arrays[name] = tensors.decode(tensor, left)
-        except ValueError as error:
-            raise invalid(f"tensor parsing error: {name}: {error}") from None
-        left -= arrays[name].nbytes
-    return arrays

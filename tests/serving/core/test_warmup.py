@@ -55,13 +55,13 @@ def write(folder, logs):
 
 
 def test_a_version_without_requests_needs_none(tmp_path, servable, calls):
-    assert warmup.replay(tmp_path, servable) == 0
+    assert warmup.replay(tmp_path, servable, ServeOptions()) == 0
     assert calls == []
 
 
 def test_predict_requests_run_with_their_inputs_and_outputs(tmp_path, servable, calls):
     write(tmp_path, [predict_log(x=[1.0, 2.0]), predict_log("serving_default", ["z"], x=[3.0])])
-    assert warmup.replay(tmp_path, servable) == 2
+    assert warmup.replay(tmp_path, servable, ServeOptions()) == 2
     assert [(name, list(inputs["x"]), outputs) for name, inputs, outputs in calls] == [
         ("serving_default", [1.0, 2.0], ["y", "z"]),
         ("serving_default", [3.0], ["z"]),
@@ -83,7 +83,7 @@ def test_requests_with_examples_run(tmp_path, servable, calls):
     with_context.context.CopyFrom(example(7))
     write(tmp_path, [classify, regress, multi])
 
-    assert warmup.replay(tmp_path, servable) == 3
+    assert warmup.replay(tmp_path, servable, ServeOptions()) == 3
     assert [(name, outputs) for name, _, outputs in calls] == [("classify", ["scores"])] * 4
     given = calls[0][1]["inputs"]
     assert [tf.train.Example.FromString(each) for each in given] == [example(1), example(2)]
@@ -92,17 +92,17 @@ def test_requests_with_examples_run(tmp_path, servable, calls):
 
 def test_requests_are_repeated_as_often_as_asked(tmp_path, servable, calls):
     write(tmp_path, [predict_log(x=[1.0])])
-    warmup.replay(tmp_path, servable, iterations=3)
+    warmup.replay(tmp_path, servable, ServeOptions(num_request_iterations_for_warmup=3))
     assert len(calls) == 3
 
 
 def test_a_thousand_requests_are_run_and_one_more_is_refused(tmp_path, servable, calls):
     record = predict_log(x=[1.0]).SerializeToString()
     write(tmp_path / "most", [record] * 1000)
-    assert warmup.replay(tmp_path / "most", servable) == 1000
+    assert warmup.replay(tmp_path / "most", servable, ServeOptions()) == 1000
     write(tmp_path / "more", [record] * 1001)
     with pytest.raises(StatusError, match=r"INVALID_ARGUMENT: Number of warmup records exceeds"):
-        warmup.replay(tmp_path / "more", servable)
+        warmup.replay(tmp_path / "more", servable, ServeOptions())
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_thousand_requests_are_run_and_one_more_is_refused(tmp_path, servable,
 def test_a_request_that_is_wrong_fails_in_clear_words(tmp_path, servable, log, words):
     write(tmp_path, [log])
     with pytest.raises(StatusError, match=words):
-        warmup.replay(tmp_path, servable)
+        warmup.replay(tmp_path, servable, ServeOptions())
 
 
 def test_a_file_that_is_cut_short_fails(tmp_path, servable):
@@ -136,12 +136,36 @@ def test_a_file_that_is_cut_short_fails(tmp_path, servable):
     path = tmp_path / warmup.FILE
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(StatusError, match=r"DATA_LOSS.*verify your warmup data"):
-        warmup.replay(tmp_path, servable)
+        warmup.replay(tmp_path, servable, ServeOptions())
 
 
 def test_the_requests_of_our_own_export_run(exported):
     model = saved_model.load(exported.saved_model, ServeOptions())
     try:
-        assert warmup.replay(exported.saved_model, model) == len(model.signatures)
+        assert warmup.replay(exported.saved_model, model, ServeOptions()) == len(model.signatures)
     finally:
         model.close()
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ((150_000_000,), "takes more than 134217728 bytes"),
+        ((20_000_000,), "20000000 values of float32 are stated and 1 sent"),
+        ((300_000,), "300000 rows or examples; at most 100000"),
+    ],
+)
+def test_a_record_of_a_few_bytes_does_not_take_the_memory(tmp_path, servable, calls, shape, words):
+    log = predict_log()
+    log.predict_log.request.inputs["x"].CopyFrom(tf.make_tensor_proto(1.0, tf.float32, shape))
+    assert log.ByteSize() < 70
+    write(tmp_path, [log])
+    with pytest.raises(StatusError, match=words):
+        warmup.replay(tmp_path, servable, ServeOptions())
+    assert not calls
+
+
+def test_a_large_record_runs_in_pieces(tmp_path, servable, calls):
+    write(tmp_path, [predict_log(x=np.arange(1500, dtype=np.float32))])
+    warmup.replay(tmp_path, servable, ServeOptions())
+    assert [len(inputs["x"]) for _, inputs, _ in calls] == [1024, 476]

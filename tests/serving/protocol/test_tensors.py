@@ -162,3 +162,10 @@ def test_writes_texts_and_other_byte_orders():
             message = messages.TensorProto()
             tensors.encode(array, message, typed=typed)
             assert tensors.decode(message).tolist() == expected
+
+
+def test_a_shape_without_values_is_filled_up_to_a_limit():
+    message = tf.make_tensor_proto(1, tf.uint8, [1000, 1000])
+    assert tensors.decode(message, most_filled=10**6).sum() == 10**6
+    with pytest.raises(ValueError, match=r"1000000 values of uint8 are stated and 1 sent"):
+        tensors.decode(message, most_filled=10**6 - 1)
