@@ -9,6 +9,7 @@ from ..base.command_flags import flag
 from ..base.errors import UsageError
 from ..base.export_layout import FORMATS, SAVED_MODEL, TFLITE, TFLITE_FILE
 from ..data import flags
+from .runtimes import catalog
 
 _WHAT = "What to export"
 _TFLITE = "TFLite"
@@ -149,6 +150,19 @@ class ExportOptions:
         group=_GATE,
         at_least=1,
     )
+    runtimes: tuple[str, ...] = flag(
+        (catalog.QUICK,),
+        "Runtimes to run each artifact in; one that gives other answers than the model is refused. "
+        "quick: those installed that start within a second; all: those installed; none; or names.",
+        group=_GATE,
+        words=catalog.WORDS,
+    )
+    runtime_python: tuple[str, ...] = flag(
+        (),
+        "Runtimes to run in other Pythons that have them, NAME=PATH each: "
+        "tflite_runtime=/path/to/bin/python.",
+        group=_GATE,
+    )
     max_corrupt_records: int = flags.max_corrupt_records(_GATE)
     keep_versions: int = flag(
         0,
@@ -183,6 +197,7 @@ class ExportOptions:
                 "--c_header needs --tflite_io=int8: TensorFlow Lite Micro runs no file that takes "
                 f"{self.tflite_io}"
             )
+        catalog.pythons(self.runtime_python)
         if self.rollback and not self.model_name:
             raise UsageError("--rollback needs --model_name")
 

@@ -215,18 +215,22 @@ def _rounding(
     return figures, off
 
 
-def require_agreement(comparison: Comparison) -> None:
+def require_agreement(comparison: Comparison, advice: str = "") -> None:
     """Refuses an artifact that disagrees with its model.
+
+    Args:
+      comparison: of the two.
+      advice: what to do, the end of the message; that for rounded files where it is empty.
 
     Raises:
       VerificationError: names the signature, the images and the numbers.
     """
     if comparison.agrees:
         return
-    advice, images = "", ""
+    images = ""
     if comparison.first_images:
         images = f" (first {comparison.images}: {', '.join(map(str, comparison.first_images))})"
-    if comparison.limits is not None:
+    if comparison.limits is not None and not advice:
         advice = "; train the network for longer, or leave the file out of --tflite_variants"
     raise VerificationError(
         f"{comparison.artifact}, {comparison.signature}: disagrees with the trained model: "

@@ -44,12 +44,8 @@ _READERS: Mapping[str, Callable[[Path], dict[str, contents.Found]]] = {
 }
 
 
-def _format(artifact: Artifact) -> str:
-    return artifact.name.partition("_")[0] if artifact.name.startswith("tflite") else artifact.name
-
-
 def _signatures(staged: Staged, reference: Reference) -> None:
-    found = _READERS[_format(staged.artifact)](staged.path)
+    found = _READERS[staged.artifact.format](staged.path)
     contents.require_signatures(staged.artifact, found, reference.trained)
 
 
@@ -156,7 +152,7 @@ def check(
     try:
         staged = Staged(artifact, options, folder, artifact.open(folder / artifact.path))
         for claim in CLAIMS:
-            if _format(artifact) in claim.formats:
+            if artifact.format in claim.formats:
                 made += claim.check(staged, reference) or ()
     except VerificationError:
         raise

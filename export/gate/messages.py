@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..options import ExportOptions
+from ..runtimes.catalog import Chosen
+from ..runtimes.ran import Ran
 from .claims.sources import CheckedFiles
 from .comparison import Comparison
 
@@ -15,11 +17,13 @@ class Begin:
 
     Attributes:
       answers: where to: an npz file of `compared` and `validation`, float32 [N, K] each.
+      runtimes: to run what is written in.
       beat: the published version that must not be better; None if none is named.
     """
 
     options: ExportOptions
     answers: Path
+    runtimes: tuple[Chosen, ...] = ()
     beat: Path | None = None
 
 
@@ -41,6 +45,18 @@ class Compared:
     """The claims hold."""
 
     comparisons: tuple[Comparison, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckRuntimes:
+    """Wait for the runtimes, which were started when the last format was written."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RanIn:
+    """None of them disagrees."""
+
+    runs: tuple[Ran, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,5 +87,7 @@ class Described:
     """They say what is so."""
 
 
-Question: TypeAlias = Begin | Check | CheckSources | CheckDescription
-QUESTIONS = {kind.__name__: kind for kind in (Begin, Check, CheckSources, CheckDescription)}
+Question: TypeAlias = Begin | Check | CheckRuntimes | CheckSources | CheckDescription
+QUESTIONS = {
+    kind.__name__: kind for kind in (Begin, Check, CheckRuntimes, CheckSources, CheckDescription)
+}

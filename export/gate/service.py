@@ -2,23 +2,29 @@
 
 import contextlib
 import io
+from pathlib import Path
 
 import numpy as np
 
 from ...base import export_layout
 from .. import source
+from ..formats.artifact import Artifact
 from ..formats.table import artifacts_of
+from ..runtimes.ran import Ran
 from . import gate
 from .claims import published, sources
+from .claims.runtimes import Runs
 from .comparison import Comparison
 from .messages import (
     Begin,
     Check,
     CheckDescription,
+    CheckRuntimes,
     CheckSources,
     Classified,
     Compared,
     Described,
+    RanIn,
 )
 from .reference import ask_model
 
@@ -32,8 +38,11 @@ class Service:
     """
 
     def __init__(self, asked: Begin):
-        self._options = asked.options
+        self._options, self._begin = asked.options, asked
         self._comparisons: tuple[Comparison, ...] = ()
+        self._written: dict[Path, tuple[Artifact, ...]] = {}
+        self._runs: Runs | None = None
+        self._ran: tuple[Ran, ...] = ()
         with contextlib.redirect_stderr(io.StringIO()):  # The other process says the same.
             self._source = source.load(asked.options)
         trained, compared = self._source.trained, self._source.compared
@@ -46,8 +55,8 @@ class Service:
         np.savez(asked.answers, compared=self._reference.split.probabilities, validation=sure)
 
     def answer(
-        self, question: Check | CheckSources | CheckDescription
-    ) -> Compared | Classified | Described:
+        self, question: Check | CheckRuntimes | CheckSources | CheckDescription
+    ) -> Compared | RanIn | Classified | Described:
         """Answers.
 
         Raises:
@@ -55,31 +64,39 @@ class Service:
         """
         if isinstance(question, Check):
             return self._check(question)
+        if isinstance(question, CheckRuntimes):
+            self._ran = self._runs.results() if self._runs else ()
+            return RanIn(self._ran)
         if isinstance(question, CheckDescription):
             return self._check_description(question)
         folders = {name: question.folder / name for name in question.formats}
         return Classified(sources.check(self._source.compared.split, self._reference, folders))
 
     def _check(self, question: Check) -> Compared:
+        artifacts = artifacts_of(question.format, self._options)
+        self._written[question.folder] = artifacts
+        if len(self._written) == len(set(self._options.formats)) and self._begin.runtimes:
+            # The other process has nothing left to write: its processor is free.
+            folder = self._begin.answers.with_name("runtimes")
+            self._runs = Runs(self._begin.runtimes, self._written, self._reference, folder)
         made = tuple(
             comparison
-            for artifact in artifacts_of(question.format, self._options)
+            for artifact in artifacts
             for comparison in gate.check(artifact, self._options, question.folder, self._reference)
         )
         self._comparisons += made
         return Compared(made)
 
     def _check_description(self, question: CheckDescription) -> Described:
-        source, reference, comparisons = self._source, self._reference, self._comparisons
+        source, reference = self._source, self._reference
+        found = published.Found(self._comparisons, self._ran)
         for name in question.formats:
             folder, artifacts = question.folder / name, artifacts_of(name, self._options)
             published.require(
                 export_layout.manifest_of(folder),
-                published.of_manifest(
-                    folder, artifacts, self._options, source, reference, comparisons
-                ),
+                published.of_manifest(folder, artifacts, self._options, source, reference, found),
             )
             card = folder / export_layout.CARD
             if name == export_layout.TFLITE:
-                published.require(card, published.of_card(folder, source, reference, comparisons))
+                published.require(card, published.of_card(folder, source, reference, found))
         return Described()

@@ -12,6 +12,7 @@ from ....base.errors import VerificationError
 from ....base.files import JsonObject
 from ...formats.artifact import Artifact
 from ...options import ExportOptions
+from ...runtimes.ran import Ran
 from ...signatures import LAYER, Tensor
 from ...source import Source
 from ..comparison import Comparison
@@ -24,6 +25,13 @@ class Fact(NamedTuple):
     name: str
     found: object
     expected: object
+
+
+class Found(NamedTuple):
+    """What was found here: of each artifact, and in each runtime."""
+
+    comparisons: Sequence[Comparison]
+    runs: Sequence[Ran]
 
 
 def require(path: Path, facts: Iterator[Fact]) -> None:
@@ -46,7 +54,7 @@ def of_manifest(
     options: ExportOptions,
     source: Source,
     reference: Reference,
-    comparisons: Sequence[Comparison],
+    found: Found,
 ) -> Iterator[Fact]:
     """The facts of the manifest in a version's folder."""
     path = export_layout.manifest_of(folder)
@@ -68,8 +76,10 @@ def of_manifest(
     images = made["calibration"] and made["calibration"]["images"]
     yield Fact("made.calibration", images, len(calibration) if calibration is not None else False)
     yield Fact("verified_on.split", verified["split"], options.split)
-    ours = [comparison.to_json() for comparison in comparisons]
+    ours = [comparison.to_json() for comparison in found.comparisons]
     yield Fact("verified_on.comparisons", verified["comparisons"], configs.plain(ours))
+    ran = [configs.to_config(each) for each in found.runs]
+    yield Fact("verified_on.runtimes", verified["runtimes"], ran)
     yield from _of_figures(content["figures"], reference.split)
     yield from _of_certainty(content["certainty"], source, reference)
     described = [_described(artifact, reference) for artifact in artifacts]
@@ -135,9 +145,7 @@ def _described(artifact: Artifact, reference: Reference) -> JsonObject:
     }
 
 
-def of_card(
-    folder: Path, source: Source, reference: Reference, comparisons: Sequence[Comparison]
-) -> Iterator[Fact]:
+def of_card(folder: Path, source: Source, reference: Reference, found: Found) -> Iterator[Fact]:
     """The facts of the model card in a folder of TFLite files: each row of its tables."""
     text = (folder / export_layout.CARD).read_text(encoding="utf-8")
     split, names = reference.split, source.config.label_names
@@ -149,7 +157,7 @@ def of_card(
         *(f"| {name} | {count:,} | " for name, count in zip(names, counts, strict=True)),
         *(
             f"| {row.artifact} | `{row.signature}` | {row.accuracy:.2%} | {row.agreement:.2%} | "
-            for row in comparisons
+            for row in found.comparisons
         ),
         *(
             f"| `{name}` | {file.bytes:,} |"
@@ -157,13 +165,29 @@ def of_card(
             if name not in export_layout.DESCRIPTIONS
         ),
     ]
-    # Its three tables have a head of two lines each, and no rows but these.
+    # Its tables have a head of two lines each, and no rows but these and one a runtime.
     lines = [line for line in text.splitlines() if line.startswith("|")]
-    yield Fact("number of rows in tables", len(lines), len(rows) + 3 * 2)
+    tables, runtimes = (4 if found.runs else 3), {ran.runtime for ran in found.runs}
+    yield Fact("number of rows in tables", len(lines), len(rows) + len(runtimes) + tables * 2)
+    yield from _of_runtimes(text, lines, found.runs)
     for row in rows:
         yield Fact(f"row {row.strip()!r}", any(line.startswith(row) for line in lines), True)
     yield Fact("labels", f"({', '.join(names)})" in text, True)
     yield Fact("fingerprint", f"`{source.config.dataset.fingerprint}`" in text, True)
+
+
+def _of_runtimes(text: str, lines: Sequence[str], runs: Sequence[Ran]) -> Iterator[Fact]:
+    """Each cell of the card's table of runtimes; each refusal's words."""
+    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    heads = [row for row in table if row[0] == "runtime"]
+    rows = {row[0]: dict(zip(heads[0], row, strict=False)) for row in table if heads}
+    for ran in runs:
+        cell = rows.get(ran.runtime, {}).get(ran.artifact)
+        expected = "agrees" if ran.refusal is None else "refuses"
+        yield Fact(f"cell {ran.runtime}, {ran.artifact}", cell, expected)
+        if ran.refusal is not None:
+            line = f"- {ran.runtime} refuses {ran.artifact}: {ran.refusal}\n"
+            yield Fact(f"line {line.strip()!r}", line in text, True)
 
 
 def _short(value: object) -> str:
