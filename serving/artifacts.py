@@ -67,8 +67,9 @@ class Classifier:
 def interpreter(
     model: Path | bytes, threads: int | None = None, *, quiet: bool = True
 ) -> Interpreter:
-    """Opens a TFLite file with LiteRT; its tensors are allocated.
+    """Opens a TFLite file with LiteRT.
 
+    Its tensors are allocated, unless sizes are open and cannot be the 1 that stands for them.
     The file is read, not mapped into memory: it may be replaced while the interpreter runs.
 
     Args:
@@ -89,7 +90,13 @@ def interpreter(
             raise ValueError("it is empty")
         with quiet_stderr() if quiet else contextlib.nullcontext():
             opened = Interpreter(model_content=content, num_threads=threads)
-            opened.allocate_tensors()
+            try:
+                opened.allocate_tensors()
+            except RuntimeError:
+                if not any(-1 in each["shape_signature"] for each in opened.get_input_details()):
+                    raise
+                # A new one, in which nothing has failed.
+                opened = Interpreter(model_content=content, num_threads=threads)
     except (FileNotFoundError, IsADirectoryError):
         raise UserError(f"{where}no such file") from None
     except (ValueError, RuntimeError) as error:
