@@ -68,6 +68,7 @@ def text(result: Result) -> str:
         f"{result.verification[0].examples:,} images:",
         table(headers, rows, numbers=(2, 3, 4)),
         *_in_runtimes(result.runtimes),
+        *(f"\n{explanation}" for explanation in result.layers),
         "",
         *map(str, result.artifacts.values()),
     ]

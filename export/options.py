@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..base.command_flags import flag
 from ..base.errors import UsageError
-from ..base.export_layout import FORMATS, SAVED_MODEL, TFLITE, TFLITE_FILE
+from ..base.export_layout import FORMATS, ONNX, SAVED_MODEL, TFLITE, TFLITE_FILE
 from ..data import flags
 from .runtimes import catalog
 
@@ -137,6 +137,12 @@ class ExportOptions:
     data_dir: Path | None = flag(
         None, "Root folder of prepared datasets (default: where the run found it).", group=_GATE
     )
+    explain: bool = flag(
+        False,
+        "Show how far each layer of each TFLite and ONNX file is from the trained model's, and "
+        "which lose most by rounding. Of a file that is refused, the error says it anyway.",
+        group=_GATE,
+    )
     min_accuracy: float = flag(
         0.0,
         "Refuse a model whose accuracy on --split is below this, 0 to 1.",
@@ -198,6 +204,8 @@ class ExportOptions:
                 f"{self.tflite_io}"
             )
         catalog.pythons(self.runtime_python)
+        if self.explain and not {TFLITE, ONNX} & {*self.formats}:
+            raise UsageError("--explain needs tflite or onnx in --formats")
         if self.rollback and not self.model_name:
             raise UsageError("--rollback needs --model_name")
 

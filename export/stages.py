@@ -12,6 +12,7 @@ from ..models.evaluation.metrics import of_probabilities
 from .formats import onnx, table
 from .formats.artifact import Format
 from .gate.comparison import Comparison
+from .gate.explanation import Explanation
 from .gate.messages import (
     Begin,
     Check,
@@ -44,6 +45,7 @@ class Exported:
       artifacts: their paths by name.
       verification: each artifact through each of its signatures.
       runtimes: what each made of each artifact that it is for.
+      layers: with --explain, of each TFLite and ONNX file, how far each layer is from the model's.
       deleted_versions: by --keep_versions.
       seconds: that it took to `write` and to `verify`.
     """
@@ -53,6 +55,7 @@ class Exported:
     artifacts: dict[str, Path]
     verification: tuple[Comparison, ...]
     runtimes: tuple[Ran, ...]
+    layers: tuple[Explanation, ...]
     deleted_versions: tuple[int, ...]
     seconds: dict[str, float]
 
@@ -92,9 +95,8 @@ def export(options: ExportOptions, verifier: Verifier) -> Exported:
         verifier.send(CheckSources(staged, tuple(names)))
         written = time.monotonic()
         verifier.receive(Ready)
-        comparisons = tuple(
-            comparison for _ in formats for comparison in verifier.receive(Compared).comparisons
-        )
+        compared = [verifier.receive(Compared) for _ in formats]
+        comparisons = tuple(each for answer in compared for each in answer.comparisons)
         ran = verifier.receive(RanIn).runs
         checked = verifier.receive(Classified).files
         verified = time.monotonic()
@@ -119,6 +121,7 @@ def export(options: ExportOptions, verifier: Verifier) -> Exported:
         },
         verification=comparisons,
         runtimes=ran,
+        layers=tuple(each for answer in compared for each in answer.explanations),
         deleted_versions=tuple(deleted),
         seconds={"write": written - start, "verify": verified - written},
     )

@@ -65,7 +65,11 @@ class Classifier:
 
 
 def interpreter(
-    model: Path | bytes, threads: int | None = None, *, quiet: bool = True
+    model: Path | bytes,
+    threads: int | None = None,
+    *,
+    quiet: bool = True,
+    keep_all: bool = False,
 ) -> Interpreter:
     """Opens a TFLite file with LiteRT.
 
@@ -77,6 +81,7 @@ def interpreter(
       threads: of each call; LiteRT's default if None.
       quiet: holds back what LiteRT writes to standard error, which is the whole process's:
         False where other threads run.
+      keep_all: keeps what is between input and outputs too, to be looked at.
 
     Raises:
       UserError: it is missing, or LiteRT cannot load it.
@@ -89,14 +94,19 @@ def interpreter(
         if not content:
             raise ValueError("it is empty")
         with quiet_stderr() if quiet else contextlib.nullcontext():
-            opened = Interpreter(model_content=content, num_threads=threads)
+            load = functools.partial(
+                Interpreter,
+                model_content=content,
+                num_threads=threads,
+                experimental_preserve_all_tensors=keep_all,
+            )
+            opened = load()
             try:
                 opened.allocate_tensors()
             except RuntimeError:
                 if not any(-1 in each["shape_signature"] for each in opened.get_input_details()):
                     raise
-                # A new one, in which nothing has failed.
-                opened = Interpreter(model_content=content, num_threads=threads)
+                opened = load()  # A new one, in which nothing has failed.
     except (FileNotFoundError, IsADirectoryError):
         raise UserError(f"{where}no such file") from None
     except (ValueError, RuntimeError) as error:

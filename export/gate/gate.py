@@ -6,6 +6,7 @@ signature table.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from ..options import NO_LIMITS, ExportOptions
 from .calls import ask
 from .claims import beside, contents, description, layers, odd_files
 from .comparison import Comparison, compare, require_agreement
-from .reference import Reference
+from .explain import explain
+from .explanation import Explanation
+from .reference import Question, Reference
 from .staged import Staged
 
 
@@ -49,6 +52,16 @@ def _signatures(staged: Staged, reference: Reference) -> None:
     contents.require_signatures(staged.artifact, found, reference.trained)
 
 
+def _explain(
+    staged: Staged, reference: Reference, question: Question, comparison: Comparison
+) -> Explanation | None:
+    """Where a file is off; SavedModels have `activations` for that."""
+    artifact = staged.artifact
+    if artifact.name == export_layout.SAVED_MODEL:
+        return None
+    return explain(artifact, staged.path, reference.trained, question, comparison.first_images)
+
+
 def _answers(staged: Staged, reference: Reference) -> tuple[Comparison, ...]:
     """Gives the comparisons on the split, one for each signature."""
     artifact, made = staged.artifact, []
@@ -67,7 +80,8 @@ def _answers(staged: Staged, reference: Reference) -> tuple[Comparison, ...]:
                 question, probabilities=reference.seen(signature.name, question)
             )
             comparison = compare(artifact.title, signature.name, outputs, seen, limits)
-            require_agreement(comparison)
+            explanation = functools.partial(_explain, staged, reference, seen, comparison)
+            require_agreement(comparison, explain=explanation)
             if question is reference.split:
                 made.append(comparison)
     return tuple(made)

@@ -9,6 +9,7 @@ from ..runtimes.catalog import Chosen
 from ..runtimes.ran import Ran
 from .claims.sources import CheckedFiles
 from .comparison import Comparison
+from .explanation import Explanation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,9 +43,14 @@ class Check:
 
 @dataclasses.dataclass(frozen=True)
 class Compared:
-    """The claims hold."""
+    """The claims hold.
+
+    Attributes:
+      explanations: with --explain, of each TFLite and ONNX file.
+    """
 
     comparisons: tuple[Comparison, ...]
+    explanations: tuple[Explanation, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,7 @@ from . import gate
 from .claims import published, sources
 from .claims.runtimes import Runs
 from .comparison import Comparison
+from .explain import explain
 from .messages import (
     Begin,
     Check,
@@ -74,18 +75,27 @@ class Service:
 
     def _check(self, question: Check) -> Compared:
         artifacts = artifacts_of(question.format, self._options)
-        self._written[question.folder] = artifacts
+        folder, reference = question.folder, self._reference
+        self._written[folder] = artifacts
         if len(self._written) == len(set(self._options.formats)) and self._begin.runtimes:
             # The other process has nothing left to write: its processor is free.
-            folder = self._begin.answers.with_name("runtimes")
-            self._runs = Runs(self._begin.runtimes, self._written, self._reference, folder)
+            scratch = self._begin.answers.with_name("runtimes")
+            self._runs = Runs(self._begin.runtimes, self._written, reference, scratch)
         made = tuple(
             comparison
             for artifact in artifacts
-            for comparison in gate.check(artifact, self._options, question.folder, self._reference)
+            for comparison in gate.check(artifact, self._options, folder, reference)
         )
         self._comparisons += made
-        return Compared(made)
+        if not self._options.explain or question.format == export_layout.SAVED_MODEL:
+            return Compared(made)
+        return Compared(
+            made,
+            tuple(
+                explain(artifact, folder / artifact.path, reference.trained, reference.split)
+                for artifact in artifacts
+            ),
+        )
 
     def _check_description(self, question: CheckDescription) -> Described:
         source, reference = self._source, self._reference

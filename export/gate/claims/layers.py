@@ -7,6 +7,7 @@ import numpy as np
 from ....base.errors import VerificationError
 from ....base.tf import keras, tf
 from ...formats.artifact import Opened
+from ...functions import TrainedModel
 from ...signatures import ACTIVATIONS
 from ..reference import Reference
 
@@ -23,8 +24,7 @@ def require(opened: Opened, reference: Reference) -> None:
     Raises:
       VerificationError: names the layer, the image and by how much it is off.
     """
-    model, preprocess = reference.trained.model, reference.trained.preprocess
-    layers = visible_layers(model)
+    layers = visible_layers(reference.trained.model)
     questions = reference.split, reference.awkward
     images = np.concatenate([each.images[:_IMAGES] for each in questions])
     outputs = opened.run(ACTIVATIONS.name, images)
@@ -38,10 +38,8 @@ def require(opened: Opened, reference: Reference) -> None:
             f"{where}: its outputs are {', '.join(names)}, the network's layers "
             f"{', '.join(expected)}; nothing was published"
         )
-    network = keras.Model(model.inputs, [layer.output for _, layer in layers])
-    values = network(preprocess(tf.constant(images)), training=False)
-    for name, value in zip(names, values if len(layers) > 1 else [values], strict=True):
-        _require_equal(f"{where}, {name}", outputs[name], np.asarray(value))
+    for name, (_, value) in zip(names, outputs_of(reference.trained, images), strict=True):
+        _require_equal(f"{where}, {name}", outputs[name], value)
 
 
 def visible_layers(model: keras.Model) -> list[tuple[str, keras.Layer]]:
@@ -54,6 +52,15 @@ def visible_layers(model: keras.Model) -> list[tuple[str, keras.Layer]]:
         elif kind not in _SILENT:
             layers.append((layer.name, layer))
     return layers
+
+
+def outputs_of(trained: TrainedModel, images: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """Each visible layer's name and output, float32 [N, …], for images uint8 [N, H, W, C]."""
+    model, layers = trained.model, visible_layers(trained.model)
+    network = keras.Model(model.inputs, [layer.output for _, layer in layers])
+    values = network(trained.preprocess(tf.constant(images)), training=False)
+    values = values if len(layers) > 1 else [values]
+    return [(name, np.asarray(value)) for (name, _), value in zip(layers, values, strict=True)]
 
 
 def _require_equal(where: str, found: np.ndarray, expected: np.ndarray) -> None:
