@@ -89,7 +89,7 @@ class Explanation:
             return f"{self.artifact}: its layers cannot be compared: {self.problem}"
         ranks = {layer.layer: str(rank) for rank, layer in enumerate(self.lose_most, 1)}
         rows = [
-            (layer.layer, "no tensor of the file is its output", "", "", "")
+            (layer.layer, "no such tensor", "", "", "")
             if layer.relative is None
             else (
                 layer.layer,

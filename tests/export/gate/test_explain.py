@@ -65,7 +65,7 @@ def plant(path, layer, change):
 )
 def test_a_refusal_names_the_layer(variant, layer, change, exported, reference, tmp_path):
     folder, artifact = tmp_path / "tflite", artifact_of(variant)
-    shutil.copytree(exported.tflite.parent, folder)
+    shutil.copytree(exported.tflite.parent, folder, ignore=shutil.ignore_patterns("manifest.json"))
     plant(folder / artifact.path, layer, change)
     with pytest.raises(VerificationError, match="disagrees with the trained model") as caught:
         check(artifact, options.ExportOptions(), folder, reference)
@@ -152,4 +152,4 @@ def test_what_lies_before_the_first_layer_is_named_where_the_file_does_not_give_
         "the first layer that differs is conv, or preprocessing before it: off by up to 0.5 on "
         "number 3 of the awkward images, a channel by 20 % of its output, root mean square"
     )
-    assert "preprocessing    no tensor of the file is its output" in str(explanation)
+    assert " no such tensor\n" in str(explanation)
