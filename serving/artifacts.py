@@ -65,15 +65,10 @@ class Classifier:
 
 
 def interpreter(
-    model: Path | bytes,
-    threads: int | None = None,
-    *,
-    quiet: bool = True,
-    keep_all: bool = False,
+    model: Path | bytes, threads: int | None = None, *, quiet: bool = True
 ) -> Interpreter:
-    """Opens a TFLite file with LiteRT.
+    """Opens a TFLite file with LiteRT; its tensors are allocated.
 
-    Its tensors are allocated, unless sizes are open and cannot be the 1 that stands for them.
     The file is read, not mapped into memory: it may be replaced while the interpreter runs.
 
     Args:
@@ -81,7 +76,6 @@ def interpreter(
       threads: of each call; LiteRT's default if None.
       quiet: holds back what LiteRT writes to standard error, which is the whole process's:
         False where other threads run.
-      keep_all: keeps what is between input and outputs too, to be looked at.
 
     Raises:
       UserError: it is missing, or LiteRT cannot load it.
@@ -94,19 +88,8 @@ def interpreter(
         if not content:
             raise ValueError("it is empty")
         with quiet_stderr() if quiet else contextlib.nullcontext():
-            load = functools.partial(
-                Interpreter,
-                model_content=content,
-                num_threads=threads,
-                experimental_preserve_all_tensors=keep_all,
-            )
-            opened = load()
-            try:
-                opened.allocate_tensors()
-            except RuntimeError:
-                if not any(-1 in each["shape_signature"] for each in opened.get_input_details()):
-                    raise
-                opened = load()  # A new one, in which nothing has failed.
+            opened = Interpreter(model_content=content, num_threads=threads)
+            opened.allocate_tensors()
     except (FileNotFoundError, IsADirectoryError):
         raise UserError(f"{where}no such file") from None
     except (ValueError, RuntimeError) as error:

@@ -18,7 +18,6 @@ from .core.batching import Batcher
 from .core.executor import MakeRun, Run, direct, in_own_thread, in_pieces, limited, timed
 from .core.manager import Manager
 from .core.servable import Servable
-from .ending import Ending
 from .flags import ServeOptions
 from .metrics import Metrics
 from .page import litert_js, routes
@@ -29,9 +28,6 @@ from .rest.server import Runner, allow_files, most_connections
 from .rpc.api import Services
 from .rpc.server import GrpcServer
 
-# Seconds for the refusals of requests that still run after the grace.
-_SAY_S = 1.0
-
 
 class Parts:
     """What a server is made of; `stack` takes the parts down again, the last one first.
@@ -39,14 +35,12 @@ class Parts:
     Attributes:
       metrics: of all parts.
       manager: of the models; there are none yet.
-      ending: whether requests are taken.
     """
 
     def __init__(self, options: ServeOptions, stack: contextlib.AsyncExitStack):
         """Makes the metrics, the manager and the access log."""
         self._options, self._stack = options, stack
         self.metrics = Metrics()
-        self.ending = Ending()
         self.manager = Manager(
             functools.partial(loading.load, options=options),
             self._make_run(),
@@ -105,7 +99,7 @@ class Parts:
 
     def grpc(self) -> GrpcServer:
         """The gRPC server, bound to its addresses."""
-        services = Services(self.manager, self._reload, self._observe, self.ending, self._options)
+        services = Services(self.manager, self._reload, self._observe, self._options)
         server = GrpcServer(services, self._options)
         self._stack.push_async_callback(server.stop, 0)
         return server
@@ -123,7 +117,7 @@ class Parts:
             bytes_in_flight=2 * options.max_request_bytes,
         )
         metrics_path = settings.metrics_path(options.monitoring_config_file)
-        more = operations.routes(self.manager, self.metrics, self.ending, metrics_path)
+        more = operations.routes(self.manager, self.metrics, metrics_path)
         if options.has_page:
             litert = options.litertjs or litert_js.default_folder()
             more += routes.routes(self.manager, litert, options.is_local)
@@ -133,14 +127,13 @@ class Parts:
             cors=options.rest_api_enable_cors_support,
             routes=more,
             observe=self._observe,
-            ending=self.ending,
         )
         most = most_connections(allow_files())
         runner = Runner(
             app,
             connections=most,
             seconds=limits.seconds,
-            shutdown_timeout=options.shutdown_grace_seconds + _SAY_S,
+            shutdown_timeout=options.shutdown_grace_seconds,
         )
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)

@@ -6,7 +6,6 @@ and true) and are multiplied by 255. Fractions beyond 1, as averages have them, 
 
 import dataclasses
 import math
-from collections.abc import Iterable
 
 import numpy as np
 
@@ -25,7 +24,6 @@ class Seen:
 
     Attributes:
       dim: the images that have no pixel over 1, though some over 0.
-      fine: the dim ones that have fractions.
       bright: those that have one over 1.
       outside: those that have one below 0 or over 255.
       fractions: the bright ones that have fractions.
@@ -33,7 +31,6 @@ class Seen:
     """
 
     dim: int = 0
-    fine: int = 0
     bright: int = 0
     outside: int = 0
     fractions: int = 0
@@ -43,7 +40,6 @@ class Seen:
     def __add__(self, other: "Seen") -> "Seen":
         return Seen(
             self.dim + other.dim,
-            self.fine + other.fine,
             self.bright + other.bright,
             self.outside + other.outside,
             self.fractions + other.fractions,
@@ -71,30 +67,24 @@ def _look(values: np.ndarray) -> Seen:
     lows, peaks = (ends.astype(np.float64) for ends in (values.min(axis=1), values.max(axis=1)))
     outside = (lows < 0) | (peaks > 255)
     bright = (peaks > 1) & ~outside
-    dim = (peaks > 0) & (peaks <= 1) & ~outside
+    is_whole = values.dtype.kind != "f"
+    fractions = 0 if is_whole else int((values[bright] % 1 != 0).any(axis=1).sum())
     return Seen(
-        int(dim.sum()),
-        _with_fractions(values[dim]),
+        int(((peaks > 0) & (peaks <= 1) & ~outside).sum()),
         int(bright.sum()),
         int(outside.sum()),
-        _with_fractions(values[bright]),
+        fractions,
         float(np.fmin.reduce(lows, initial=math.inf)),
         float(np.fmax.reduce(peaks, initial=-math.inf)),
     )
 
 
-def _with_fractions(values: np.ndarray) -> int:
-    return 0 if values.dtype.kind != "f" else int((values % 1 != 0).any(axis=1).sum())
-
-
-def scale_of(seen: Seen, name: object, usual: int = 0) -> int:
+def scale_of(seen: Seen, name: object) -> int:
     """What pixels are multiplied by, 1 or 255; says what is not plain.
 
     Args:
       seen: in the images of a file.
       name: of the file, for messages.
-      usual: of the model's training images; decides where 1 may be white or nearly black. 0: it is
-        not known.
 
     Raises:
       DataError: most images have pixels below 0 or over 255.
@@ -104,15 +94,10 @@ def scale_of(seen: Seen, name: object, usual: int = 0) -> int:
             f"{name}: expected pixels from 0 to 255, or from 0 to 1, got {seen.low:g} to "
             f"{seen.high:g}"
         )
-    if seen.dim > seen.bright and not seen.fine and usual == 1:
-        progress.say(
-            f"{name}: pixels are all 0 or 1; taken to be of 255, as the model's training images"
-        )
-        return 1
     if seen.dim > seen.bright:
         progress.say(f"{name}: pixels from 0 to 1, multiplied by 255")
         return 255
-    if seen.fractions or seen.fine:
+    if seen.fractions:
         progress.say(f"{name}: pixels with fractions are rounded to whole numbers")
     if seen.bright and seen.high < _DARK:
         progress.say(
@@ -120,29 +105,6 @@ def scale_of(seen: Seen, name: object, usual: int = 0) -> int:
             "if that is white, multiply them"
         )
     return 1
-
-
-def common_scale(parts: Iterable[tuple[str, Seen]], name: object) -> int:
-    """As `scale_of`, of what was seen in several arrays or files, by their names.
-
-    Raises:
-      DataError: they are on different scales.
-    """
-    by_part: dict[str, Seen] = {}
-    for part, seen in parts:
-        by_part[part] = by_part.get(part, Seen()) + seen
-    total = sum(by_part.values(), Seen())
-    dim = [part for part, seen in by_part.items() if seen.dim > seen.bright + seen.outside]
-    bright = [part for part, seen in by_part.items() if seen.is_clear]
-    if dim and bright:
-        differ = (
-            f"{name}: pixels of {dim[0]} are from 0 to 1, those of {bright[0]} from 0 to "
-            f"{by_part[bright[0]].high:g}"
-        )
-        if total.dim > total.bright or any(by_part[part].fine for part in dim):
-            raise DataError(f"{differ}: bring all to one scale")
-        progress.say(f"{differ}: taken as they are, so that the former are nearly black")
-    return scale_of(total, name)
 
 
 def are_pixels(images: np.ndarray, scale: int) -> np.ndarray:

@@ -72,6 +72,14 @@ class _What:
         group=_WHAT,
         words=("auto", "tfds", "pypi", "local"),
     )
+    source_dir: Path | None = flag(
+        None,
+        "Folder of the four IDX files, plain or gzipped; of an image folder, the folder that holds "
+        "one folder a class, or train, validation and test folders of these; of CSV files, the "
+        "folder of train.csv and perhaps validation.csv and test.csv; beside a --source_file of "
+        "rows file,label the folder of these pictures.",
+        group=_WHAT,
+    )
     source_file: Path | None = flag(
         None,
         "CSV file of rows label,pixel0,…,pixel783 in any usual form, or of rows file,label with "
@@ -90,14 +98,6 @@ class Request(OwnFiles, _What):
       unpacked: where the content is of a place that is an archive.
     """
 
-    source_dir: Path | None = flag(
-        None,
-        "Folder of the four IDX files, plain or gzipped; of an image folder, the folder that holds "
-        "one folder a class, or train, validation and test folders of these; of CSV files, the "
-        "folder of train.csv and perhaps validation.csv and test.csv; beside a --source_file of "
-        "rows file,label the folder of these pictures.",
-        group=_WHAT,
-    )
     beam_runner: str | None = flag(
         None,
         "Beam's runner, such as FlinkRunner, SparkRunner or DataflowRunner (default: processes on "
@@ -193,11 +193,11 @@ class Request(OwnFiles, _What):
             **({"pictures": str(pictures.resolve())} if pictures else {}),
         }
 
-    def pictures(self, image_shape: tuple[int, int, int], scale: int = 0) -> PictureConfig:
-        """How a picture becomes an image of the dataset, for its metadata; see there."""
+    def pictures(self, image_shape: tuple[int, int, int]) -> PictureConfig:
+        """How a picture becomes an image of the dataset, for its metadata."""
         if self.kind == PUBLIC and not self.digits:
             return unrecorded(self.dataset, image_shape)
-        return PictureConfig(image_shape, self.fit, self.digits, scale)
+        return PictureConfig(image_shape, self.fit, self.digits)
 
     def cut(self, splits: set[str]) -> Cut:
         """How the training split is cut, where the source has these splits.

@@ -5,11 +5,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..options import ExportOptions
-from ..runtimes.catalog import Chosen
-from ..runtimes.ran import Ran
 from .claims.sources import CheckedFiles
 from .comparison import Comparison
-from .explanation import Explanation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,13 +15,11 @@ class Begin:
 
     Attributes:
       answers: where to: an npz file of `compared` and `validation`, float32 [N, K] each.
-      runtimes: to run what is written in.
       beat: the published version that must not be better; None if none is named.
     """
 
     options: ExportOptions
     answers: Path
-    runtimes: tuple[Chosen, ...] = ()
     beat: Path | None = None
 
 
@@ -43,26 +38,9 @@ class Check:
 
 @dataclasses.dataclass(frozen=True)
 class Compared:
-    """The claims hold.
-
-    Attributes:
-      explanations: with --explain, of each TFLite and ONNX file.
-    """
+    """The claims hold."""
 
     comparisons: tuple[Comparison, ...]
-    explanations: tuple[Explanation, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class CheckRuntimes:
-    """Wait for the runtimes, which were started when the last format was written."""
-
-
-@dataclasses.dataclass(frozen=True)
-class RanIn:
-    """None of them disagrees."""
-
-    runs: tuple[Ran, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,10 +60,15 @@ class Classified:
 
 @dataclasses.dataclass(frozen=True)
 class CheckDescription:
-    """Hold manifests and card against what was found, in each format's folder below this one."""
+    """Hold manifests and card against what was found, in each format's folder below this one.
+
+    Attributes:
+      version: under which the folders are published.
+    """
 
     folder: Path
     formats: tuple[str, ...]
+    version: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +76,5 @@ class Described:
     """They say what is so."""
 
 
-Question: TypeAlias = Begin | Check | CheckRuntimes | CheckSources | CheckDescription
-QUESTIONS = {
-    kind.__name__: kind for kind in (Begin, Check, CheckRuntimes, CheckSources, CheckDescription)
-}
+Question: TypeAlias = Begin | Check | CheckSources | CheckDescription
+QUESTIONS = {kind.__name__: kind for kind in (Begin, Check, CheckSources, CheckDescription)}

@@ -68,8 +68,7 @@ class ArrayFile:
         if not len(images):
             raise DataError(f"{where}: it holds no image")
         numeric = (other for other in self._arrays.values() if other.dtype.kind in "iufb")
-        seen = sum(map(scale.look, numeric), scale.Seen())
-        factor = scale.scale_of(seen, self.path, wanted.config.scale)
+        factor = scale.scale_of(sum(map(scale.look, numeric), scale.Seen()), self.path)
         _say_size(images, where, shape)
         yield from _pictures(images, factor, str(self.path), wanted)
 
@@ -104,8 +103,7 @@ class ArrayImages:
         if not len(images):
             return
         is_plain = images.dtype == np.uint8
-        usual = wanted.config.scale
-        factor = 1 if is_plain else scale.scale_of(scale.look(images), self.name, usual)
+        factor = 1 if is_plain else scale.scale_of(scale.look(images), self.name)
         if images.shape[1:] != shape:
             _say_size(images, self.name, shape)
         yield from _pictures(images, factor, self.name, wanted)

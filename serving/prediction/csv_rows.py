@@ -36,8 +36,10 @@ class CsvRows:
         form = RowForm(file, _columns(file, wanted.config.image_shape))
         seen = scale.Seen()
         for lines in form.blocks(file.start, file.size):
-            seen = form.look(lines, seen)
-        factor = scale.scale_of(seen, self.path, wanted.config.scale)
+            seen += form.seen(lines)
+            if seen.is_clear:
+                break
+        factor = scale.scale_of(seen, self.path)
         row = 0
         for lines in form.blocks(file.start, file.size):
             for image in form.images(lines, factor):

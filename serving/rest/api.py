@@ -21,7 +21,6 @@ from ...base.export_layout import DEFAULT_SIGNATURE
 from ..access_log import Observe
 from ..core import inference
 from ..core.inference import Lease, Models
-from ..ending import Ending
 from ..protocol.described import DESCRIPTION, described
 from ..protocol.status import StatusError, invalid
 from . import answers, json_examples, json_tensors, json_text, requests
@@ -45,7 +44,6 @@ def application(
     cors: bool = False,
     routes: Iterable[web.AbstractRouteDef] = (),
     observe: Observe | None = None,
-    ending: Ending | None = None,
 ) -> web.Application:
     """The REST interface.
 
@@ -55,10 +53,9 @@ def application(
       cors: whether pages of any origin may call.
       routes: further ones, such as those of metrics and health.
       observe: is told of each request, once it is answered.
-      ending: whether requests are taken.
     """
     limits = limits or Limits()
-    api = _Api(models, limits, ending or Ending())
+    api = _Api(models, limits)
     handler = errors_as_json(packed(api.handle, api.pool))
     if cors:
         handler = open_to_all_origins(handler)
@@ -89,10 +86,9 @@ async def _expect(request: web.Request) -> None:
 
 
 class _Api:
-    def __init__(self, models: Models, limits: Limits, ending: Ending):
+    def __init__(self, models: Models, limits: Limits):
         self._models = models
         self._limits = limits
-        self._ending = ending
         self._busy = 0
         self._running: set[asyncio.Task[bytes]] = set()
         self._budget = Budget(limits.bytes_in_flight)
@@ -104,7 +100,6 @@ class _Api:
         """Answers any request that no other route takes."""
         call = requests.read_call(request.method, requests.path_of(request))
         request[CALL] = call
-        self._ending.check()
         if call.method == "status":
             answer = answers.status(self._models.status(call.target))
         elif call.method == "metadata":
@@ -120,10 +115,7 @@ class _Api:
         return web.Response(body=answer, content_type="application/json")
 
     async def finish(self, _: web.Application) -> None:
-        """Waits for calls whose clients have gone, or that were refused when the grace was over."""
-        if self._ending.over.done():
-            for task in self._running:
-                task.cancel()  # A model's call still runs to its end.
+        """Waits for calls whose clients have gone."""
         if self._running:
             seconds = self._limits.seconds
             await asyncio.wait(self._running, timeout=max(seconds, 5) if seconds else None)
@@ -146,13 +138,9 @@ class _Api:
             self._busy += 1
             self._running.add(task)
             task.add_done_callback(functools.partial(self._ran, hold))
-            await asyncio.wait(
-                [task, self._ending.over],
-                timeout=effort.left(),
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            await asyncio.wait([task], timeout=effort.left())
             if not task.done():
-                raise self._ending.refusal() if self._ending.over.done() else effort.late()
+                raise effort.late()
             return task.result()
         finally:
             effort.stop()

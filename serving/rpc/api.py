@@ -22,13 +22,11 @@ from ..access_log import Answered, Observe
 from ..core import inference
 from ..core.inference import Lease, Models
 from ..core.servable import CLASSIFY_METHOD, REGRESS_METHOD
-from ..ending import Ending
 from ..flags import ServeOptions
 from ..protocol import examples, messages, models, tensors
 from ..protocol.described import DESCRIPTION, described
 from ..protocol.inputs import decoded
 from ..protocol.status import StatusError, from_exception, invalid
-from .errors import header_text
 from .requests import fill_spec, model_name, spec_of, target_of
 
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
@@ -38,6 +36,8 @@ _SIGNATURES = "signature_def"  # TF Serving's only field of a model's metadata.
 
 # Bytes of a message from which on it is read and written beside the event loop.
 _LARGE = 256 << 10
+# Characters of an error: gRPC sends it in a header, whose size is limited.
+_LONGEST_MESSAGE = 2000
 
 T = TypeVar("T")
 # Reads a request that has parsed, and makes the answer.
@@ -54,7 +54,6 @@ class Services(grpc.GenericRpcHandler):
         served: Models,
         reload: Callable[[messages.ModelServerConfig], Awaitable[None]],
         observe: Observe,
-        ending: Ending,
         options: ServeOptions,
     ):
         """Makes the table of methods.
@@ -64,7 +63,6 @@ class Services(grpc.GenericRpcHandler):
           reload: applies a configuration and waits for its models. Raises StatusError or
             UserError.
           observe: is told of each request.
-          ending: whether requests are taken.
           options: how answers hold tensors, how many bytes a request's tensors or examples
             may take once they are unpacked (a message of a few bytes can state any number of
             them), and how many calls are answered at once.
@@ -72,7 +70,6 @@ class Services(grpc.GenericRpcHandler):
         self._models = served
         self._reload = reload
         self._observe = observe
-        self._ending = ending
         self._typed = not options.enable_serialization_as_tensor_content
         self._max_bytes = options.max_request_bytes
         self._limits = (options.max_request_bytes, options.max_filled_bytes)
@@ -119,7 +116,6 @@ class Services(grpc.GenericRpcHandler):
             name, code = "", "OK"
             self._running += 1
             try:
-                self._ending.check()
                 if self._running > self._max_calls:
                     raise StatusError(
                         grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -129,13 +125,12 @@ class Services(grpc.GenericRpcHandler):
                 name = model_name(request)
                 return (await method(request)).SerializeToString()
             except asyncio.CancelledError:
-                # At the end of the grace gRPC tells the client so.
-                code = "UNAVAILABLE" if self._ending.over.done() else "CANCELLED"
+                code = "CANCELLED"
                 raise
             except Exception as error:
                 failure = from_exception(error)
                 code = failure.code.name
-                await context.abort(failure.code, header_text(failure.message))
+                await context.abort(failure.code, failure.message[:_LONGEST_MESSAGE])
                 raise  # Not reached: abort raises.
             finally:
                 self._running -= 1

@@ -32,13 +32,11 @@ class Arrays:
       splits: those that have images.
       label_names: the names of the classes.
       damaged: the images that have no label and are left out.
-      factor: what pixels were multiplied by; see `scale`.
     """
 
     splits: dict[str, RawSplit]
     label_names: tuple[str, ...]
     damaged: tuple[str, ...]
-    factor: int
 
 
 def read(path: Path, plan: Plan) -> Arrays:
@@ -63,8 +61,7 @@ def read(path: Path, plan: Plan) -> Arrays:
     }
     images = _upright(pairs, read_labels, path)
     config = plan({split: _shape(array) for split, array in images.items()})
-    looked = ((pairs[split].images_name, scale.look(array)) for split, array in images.items())
-    factor = scale.common_scale(looked, path)
+    factor = scale.scale_of(sum(map(scale.look, images.values()), scale.Seen()), path)
     numbered, label_names = classes.number(
         read_labels, None if names is None else arrays[names], str(path)
     )
@@ -83,7 +80,7 @@ def read(path: Path, plan: Plan) -> Arrays:
         damaged += [
             f"{path}, {pair.labels_name}, index {row:,}: {causes[row]}" for row in sorted(causes)
         ]
-    return Arrays(splits, label_names, tuple(damaged), factor)
+    return Arrays(splits, label_names, tuple(damaged))
 
 
 def _upright(
