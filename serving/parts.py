@@ -13,6 +13,8 @@ from aiohttp import web
 from ..base.errors import UserError
 from . import operations, settings
 from .access_log import Answered, access_log
+from .bounds.limits import Limits
+from .bounds.shared import Shared
 from .core import config, loading
 from .core.batching import Batcher
 from .core.executor import MakeRun, Run, direct, in_own_thread, in_pieces, limited, timed
@@ -23,7 +25,6 @@ from .metrics import Metrics
 from .page import litert_js, routes
 from .protocol import messages
 from .rest.api import application
-from .rest.limits import Limits
 from .rest.server import Runner, allow_files, most_connections
 from .rpc.api import Services
 from .rpc.server import GrpcServer
@@ -48,6 +49,8 @@ class Parts:
             self.metrics.version,
         )
         stack.push_async_callback(in_own_thread, self.manager.close)
+        self._shared = Shared(_limits(options))
+        stack.callback(self._shared.close)
         self.metrics.follow_models(self.manager.names)
         self._applying = asyncio.Lock()
         self._log = stack.enter_context(access_log(options.access_log))
@@ -99,7 +102,7 @@ class Parts:
 
     def grpc(self) -> GrpcServer:
         """The gRPC server, bound to its addresses."""
-        services = Services(self.manager, self._reload, self._observe, self._options)
+        services = Services(self.manager, self._reload, self._observe, self._options, self._shared)
         server = GrpcServer(services, self._options)
         self._stack.push_async_callback(server.stop, 0)
         return server
@@ -109,13 +112,6 @@ class Parts:
         options = self._options
         if not options.rest_api_port:
             return None
-        limits = Limits(
-            body_bytes=options.max_request_bytes,
-            depth=options.max_json_depth,
-            seconds=options.rest_api_timeout_in_ms / 1000,
-            requests=options.max_concurrent_requests,
-            bytes_in_flight=2 * options.max_request_bytes,
-        )
         metrics_path = settings.metrics_path(options.monitoring_config_file)
         more = operations.routes(self.manager, self.metrics, metrics_path)
         if options.has_page:
@@ -123,7 +119,7 @@ class Parts:
             more += routes.routes(self.manager, litert, options.is_local)
         app = application(
             self.manager,
-            limits=limits,
+            shared=self._shared,
             cors=options.rest_api_enable_cors_support,
             routes=more,
             observe=self._observe,
@@ -132,7 +128,7 @@ class Parts:
         runner = Runner(
             app,
             connections=most,
-            seconds=limits.seconds,
+            seconds=self._shared.limits.seconds,
             shutdown_timeout=options.shutdown_grace_seconds,
         )
         await runner.setup()
@@ -147,3 +143,15 @@ class Parts:
                 "(another port: --rest_api_port=N)"
             ) from error
         return runner
+
+
+def _limits(options: ServeOptions) -> Limits:
+    return Limits(
+        body_bytes=options.max_request_bytes,
+        depth=options.max_json_depth,
+        rows=options.max_request_rows,
+        filled_bytes=options.max_filled_bytes,
+        seconds=options.rest_api_timeout_in_ms / 1000,
+        requests=options.max_concurrent_requests,
+        bytes_in_flight=2 * options.max_request_bytes,
+    )

@@ -4,10 +4,10 @@ import grpc
 import pytest
 import tensorflow as tf
 
+from digitline.serving.bounds.limits import Effort
 from digitline.serving.core.servable import TensorInfo
 from digitline.serving.protocol.status import StatusError
 from digitline.serving.rest import json_tensors, json_text
-from digitline.serving.rest.limits import Effort
 
 
 def infos(**dtypes):

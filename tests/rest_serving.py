@@ -13,6 +13,8 @@ from types import SimpleNamespace
 import grpc
 from aiohttp import web
 
+from digitline.serving.bounds.limits import Limits
+from digitline.serving.bounds.shared import Shared
 from digitline.serving.core.executor import direct
 from digitline.serving.core.servable import PREDICT_METHOD, Servable, Signature, TensorInfo
 from digitline.serving.protocol.models import State, VersionStatus
@@ -86,10 +88,11 @@ async def _alive(_):
 
 
 @contextlib.contextmanager
-def serving(servable=None, runner_options=None, observe=None, **options):
+def serving(servable=None, runner_options=None, observe=None, limits=None, **options):
     """A server with an event loop of its own: port, models, and what was observed."""
     models = Models(servable or echo())
     observed = []
+    shared = Shared(limits or Limits())
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -97,7 +100,7 @@ def serving(servable=None, runner_options=None, observe=None, **options):
     async def start():
         routes = [web.get("/healthz", _alive)]
         app = rest_api.application(
-            models, routes=routes, observe=observe or observed.append, **options
+            models, shared=shared, routes=routes, observe=observe or observed.append, **options
         )
         runner = rest_server.Runner(app, **(runner_options or {}))
         await runner.setup()
@@ -106,13 +109,14 @@ def serving(servable=None, runner_options=None, observe=None, **options):
 
     runner, port = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
     try:
-        yield SimpleNamespace(port=port, models=models, observed=observed)
+        yield SimpleNamespace(port=port, models=models, observed=observed, shared=shared)
     finally:
         models.held.set()
         asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(30)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         models.pool.shutdown()
+        shared.close()
 
 
 def ask(server, method, path, body=None, headers=None):

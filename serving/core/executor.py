@@ -18,7 +18,8 @@ import grpc
 import numpy as np
 from absl import logging
 
-from ..protocol.status import StatusError, invalid
+from ..bounds.limits import check_rows
+from ..protocol.status import StatusError
 from .servable import Servable
 
 # Rows of the first piece, and of any; how many seconds one should take.
@@ -114,15 +115,6 @@ def limited(servable: Servable, run: Run, most: int) -> Run:
         return await run(signature, inputs, outputs)
 
     return run_limited
-
-
-def check_rows(rows: int, most: int) -> None:
-    """Raises StatusError: INVALID_ARGUMENT: a request has more rows than `most`."""
-    if rows > most:
-        raise invalid(
-            f"The request has {rows} rows or examples; at most {most} are answered at once "
-            "(--max_request_rows): send them in several requests"
-        )
 
 
 class _Pieces:

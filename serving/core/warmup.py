@@ -14,11 +14,12 @@ from google.protobuf.message import DecodeError
 
 from ...base import export_layout
 from ...base.tf import tf
+from ..bounds.limits import check_rows
 from ..flags import ServeOptions
 from ..protocol import examples, messages, tensors
 from ..protocol.inputs import decoded
 from ..protocol.status import StatusError, invalid
-from .executor import MOST_ROWS, check_rows
+from .executor import MOST_ROWS
 from .inference import check_names
 from .servable import Servable, Signature
 

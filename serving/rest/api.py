@@ -14,33 +14,34 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import grpc
-import numpy as np
 from aiohttp import HttpVersion11, web
 
-from ...base.export_layout import DEFAULT_SIGNATURE
 from ..access_log import Observe
+from ..bounds.budget import Hold
+from ..bounds.limits import Effort, ElsewhereError
+from ..bounds.shared import Shared
+from ..bounds.worker import Read
 from ..core import inference
 from ..core.inference import Lease, Models
 from ..protocol.described import DESCRIPTION, described
-from ..protocol.status import StatusError, invalid
-from . import answers, json_examples, json_tensors, json_text, requests
-from .limits import Budget, Effort, ElsewhereError, Hold, Limits
+from ..protocol.status import StatusError
+from . import answers, reading, requests
 from .middlewares import CALL, errors_as_json, observed, open_to_all_origins, packed
 from .requests import Call
 
 Result = TypeVar("Result")
 
-# Bytes: a longer body is converted beside the event loop.
+# Bytes: a longer answer is written beside the event loop; an example takes as long as that many.
 _LARGE = 256 << 10
+_EXAMPLE = 4 << 10
 # Seconds to wait for the rest of a body, which is dropped, once its answer is sent.
 _LINGER_S = 2.0
-_BRACKET = 32  # Bytes that one more list or object in a body takes, beside its text.
 
 
 def application(
     models: Models,
     *,
-    limits: Limits | None = None,
+    shared: Shared,
     cors: bool = False,
     routes: Iterable[web.AbstractRouteDef] = (),
     observe: Observe | None = None,
@@ -49,13 +50,12 @@ def application(
 
     Args:
       models: that answer.
-      limits: of requests.
+      shared: what all requests share.
       cors: whether pages of any origin may call.
       routes: further ones, such as those of metrics and health.
       observe: is told of each request, once it is answered.
     """
-    limits = limits or Limits()
-    api = _Api(models, limits)
+    api, limits = _Api(models, shared), shared.limits
     handler = errors_as_json(packed(api.handle, api.pool))
     if cors:
         handler = open_to_all_origins(handler)
@@ -86,12 +86,13 @@ async def _expect(request: web.Request) -> None:
 
 
 class _Api:
-    def __init__(self, models: Models, limits: Limits):
+    def __init__(self, models: Models, shared: Shared):
         self._models = models
-        self._limits = limits
+        self._limits = shared.limits
         self._busy = 0
         self._running: set[asyncio.Task[bytes]] = set()
-        self._budget = Budget(limits.bytes_in_flight)
+        self._budget = shared.budget
+        self._worker = shared.worker
         # Not asyncio's own threads: in those the models' configuration is replaced.
         threads = max(2, min(4, os.cpu_count() or 1))
         self.pool = concurrent.futures.ThreadPoolExecutor(threads, "convert")
@@ -145,7 +146,7 @@ class _Api:
         finally:
             effort.stop()
             if task is None:
-                hold.resize(0)
+                hold.release()
 
     def _check_busy(self) -> None:
         if self._busy >= self._limits.requests:
@@ -156,13 +157,13 @@ class _Api:
 
     def _ran(self, hold: Hold, task: "asyncio.Task[bytes]") -> None:
         self._busy -= 1
-        hold.resize(0)
+        hold.release()
         self._running.discard(task)
         if not task.cancelled():
             task.exception()  # Marks it as seen, also where nobody waits.
 
     async def _body(self, request: web.Request, hold: Hold, effort: Effort) -> bytes:
-        reading = requests.read_body(request, self._limits.body_bytes, hold)
+        reading = requests.read_body(request, self._limits.body_bytes, hold, effort)
         if request.content.is_eof() or not self._limits.seconds:
             return await reading
         try:
@@ -173,79 +174,63 @@ class _Api:
     async def _answer(
         self, call: Call, body: bytes, is_packed: bool, hold: Hold, effort: Effort
     ) -> bytes:
-        if is_packed:
-            limit = self._limits.body_bytes
-            size = requests.stated_size(body)
-            body = await self._convert(effort, size, requests.unpack, body, limit, hold)
-        size = len(body)
-        if size > _LARGE:
-            hold.resize(size + self._brackets(body) * _BRACKET)
+        arguments = (is_packed, self._limits)
         if call.method != "predict":
-            return await self._answer_examples(call, body, effort)
-        with contextlib.ExitStack() as leased:
-            lease, name, inputs, rows = await self._convert(
-                effort, size, self._read_predict, call, body, effort, leased
-            )
+            name, examples = await self._read(effort, reading.examples, body, *arguments)
             del body
-            outputs = await inference.predict(lease, name, inputs)
-        written = answers.size_of(outputs)
-        return await self._convert(effort, written, answers.predictions, outputs, rows)
-
-    def _brackets(self, body: bytes) -> int:
-        """How many lists and objects a body holds, and a few more where strings have brackets."""
-        brackets = body.count(b"[") + body.count(b"{")
-        if brackets > self._limits.brackets:
-            raise StatusError(
-                grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"The request's body holds over {self._limits.brackets} lists and objects.",
-                http_status=413,
-            )
-        return brackets
-
-    def _read_predict(
-        self, call: Call, body: bytes, effort: Effort, leased: contextlib.ExitStack
-    ) -> tuple[Lease, str, dict[str, np.ndarray], bool]:
-        """What a predict request asks for; `leased` then holds the lease.
-
-        In one piece: of documents, which are large, there are never more than threads.
-        """
-        document = json_text.as_object(json_text.parse(body, self._limits.depth, effort))
-        name = json_tensors.signature_name(document) or DEFAULT_SIGNATURE
-        with contextlib.ExitStack() as stack:
-            lease = stack.enter_context(self._models.lease(call.target))
-            signature = lease.servable.signatures.get(name)
-            if signature is None:
-                raise invalid(f'Serving signature name: "{name}" not found in signature def')
-            inputs, rows = json_tensors.read_inputs(document, signature.inputs, effort)
-            leased.push(stack.pop_all())
-        return lease, name, inputs, rows
-
-    async def _answer_examples(self, call: Call, body: bytes, effort: Effort) -> bytes:
-        """Classify and regress, which take examples."""
-        name, examples = await self._convert(effort, len(body), self._read_examples, body, effort)
-        del body
-        with self._models.lease(call.target) as lease:
-            if call.method == "classify":
-                return answers.classifications(await inference.classify(lease, name, examples))
-            return answers.regressions(await inference.regress(lease, name, examples))
-
-    def _read_examples(self, body: bytes, effort: Effort) -> tuple[str, list[bytes]]:
-        document = json_text.as_object(json_text.parse(body, self._limits.depth, effort))
-        name = json_tensors.signature_name(document) or DEFAULT_SIGNATURE
-        return name, json_examples.read(document, self._limits.body_bytes, effort)
-
-    async def _convert(
-        self, effort: Effort, size: int, function: Callable[..., Result], *arguments: object
-    ) -> Result:
-        """Calls a function; beside the event loop if it has much to do."""
-        if effort.here and size <= _LARGE:
+            with self._models.lease(call.target) as lease:
+                return await self._answer_examples(call.method, lease, name, examples, effort)
+        with contextlib.ExitStack() as leased:
+            lease: Lease | StatusError
             try:
-                return function(*arguments)
-            except ElsewhereError:
-                pass
-        effort.go_elsewhere()
+                lease = leased.enter_context(self._models.lease(call.target))
+            except StatusError as error:
+                lease = error  # TF Serving tells first what is wrong with the JSON.
+            signatures = None
+            if not isinstance(lease, StatusError):
+                known = lease.servable.signatures
+                signatures = {name: signature.inputs for name, signature in known.items()}
+            name, inputs, rows = await self._read(
+                effort, reading.predict, body, *arguments, signatures
+            )
+            if isinstance(lease, StatusError):
+                raise lease
+            del body
+            await hold.resize(answers.size_of(inputs), effort)
+            outputs = await inference.predict(lease, name, inputs)
+            del inputs
+        written = answers.size_of(outputs)
+        await hold.resize(written, effort)
+        return await self._write(effort, written, answers.predictions, outputs, rows)
 
-        def run() -> Result:
+    async def _answer_examples(
+        self, method: str, lease: Lease, name: str, examples: list[bytes], effort: Effort
+    ) -> bytes:
+        """Classify and regress, which take examples."""
+        size = _EXAMPLE * len(examples)
+        if method == "classify":
+            labels = await inference.classify(lease, name, examples)
+            return await self._write(effort, size, answers.classifications, labels)
+        values = await inference.regress(lease, name, examples)
+        return await self._write(effort, size, answers.regressions, values)
+
+    async def _read(
+        self, effort: Effort, read: Read[Result], body: bytes, *arguments: object
+    ) -> Result:
+        """Calls what reads a body; in the worker if that has much to do."""
+        try:
+            return read(body, *arguments, effort)
+        except ElsewhereError:
+            return await self._worker.call(effort, read, body, *arguments)
+
+    async def _write(
+        self, effort: Effort, size: int, function: Callable[..., bytes], *arguments: object
+    ) -> bytes:
+        """Calls what writes an answer; beside the event loop if that has much to do."""
+        if size <= _LARGE:
+            return function(*arguments)
+
+        def run() -> bytes:
             effort.check()  # It may have waited for its turn.
             return function(*arguments)
 

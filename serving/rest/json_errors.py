@@ -13,11 +13,11 @@ from typing import Any
 import grpc
 import numpy as np
 
+from ..bounds.limits import Effort
 from ..core.servable import TensorInfo
 from ..protocol import tensors
 from ..protocol.status import StatusError, invalid
 from .json_text import Json, shown, type_name
-from .limits import Effort
 
 # Numbers of `tensorflow.DataType`.
 FLOAT, DOUBLE, STRING, BOOL = 1, 2, tensors.STRING, 10

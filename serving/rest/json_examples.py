@@ -4,13 +4,13 @@ An example is an object of features: a value or a flat list of integers (or bool
 of decimal numbers, or of strings (or `{"b64": …}`).
 """
 
+from ..bounds.limits import Effort
 from ..protocol import messages
 from ..protocol.examples import merged
 from ..protocol.status import StatusError, invalid
 from .json_errors import FLOAT, is_base64, is_lossless, lossy, unpack_base64
 from .json_tensors import encoded
 from .json_text import Json, JsonObject, shown, type_name
-from .limits import Effort
 
 
 def read(document: JsonObject, max_bytes: int, effort: Effort) -> list[bytes]:

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from ..bounds.limits import Effort
 from ..core.servable import TensorInfo
 from ..protocol import tensors
 from ..protocol.status import StatusError, invalid
 from . import json_errors
 from .json_errors import BOOL, DOUBLE, FLOAT, INTEGERS, LARGEST_EXACT, STRING
 from .json_text import Json, JsonObject, shown
-from .limits import Effort
 
 _TYPES: dict[int, set[type]] = {
     FLOAT: {int, float},

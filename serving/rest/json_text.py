@@ -14,8 +14,8 @@ from typing import TypeAlias
 import numpy as np
 import orjson
 
+from ..bounds.limits import Effort
 from ..protocol.status import StatusError, invalid
-from .limits import Effort
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 JsonObject: TypeAlias = dict[str, Json]

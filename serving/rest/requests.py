@@ -3,15 +3,16 @@
 import dataclasses
 import re
 import urllib.parse
-import zlib
 
 import grpc
 from aiohttp import web
 
+from ..bounds.budget import Hold
+from ..bounds.limits import Effort
 from ..core.inference import Target
 from ..protocol.described import DESCRIPTION
 from ..protocol.status import StatusError, invalid
-from .limits import Hold
+from .reading import too_large
 
 # As in TF Serving, but for our description; and a name ends before a query.
 _VERSION = r"(?:(?:/versions/(\d+))|(?:/labels/([^/:?]+)))?"
@@ -75,25 +76,26 @@ def read_call(method: str, path: str) -> Call:
     return Call((verb or "status").lower(), target)
 
 
-async def read_body(request: web.Request, limit: int, hold: Hold) -> bytes:
+async def read_body(request: web.Request, limit: int, hold: Hold, effort: Effort) -> bytes:
     """The body as it comes, perhaps packed.
 
     Args:
       request: of an application that does not unpack by itself.
       limit: of its bytes.
       hold: grows with what has come.
+      effort: how long it may wait for that.
 
     Raises:
       StatusError: it is larger (413), or the client goes before it has come; or as of `hold`.
     """
     if (request.content_length or 0) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     body = bytearray()
     try:
         while chunk := await request.content.readany():
             if len(body) + len(chunk) > limit:
-                raise _too_large(limit)
-            hold.resize(len(body) + len(chunk))
+                raise too_large(limit)
+            await hold.resize(len(body) + len(chunk), effort)
             body += chunk
     except ConnectionError:
         raise StatusError(grpc.StatusCode.CANCELLED, "The client has gone.") from None
@@ -105,41 +107,3 @@ async def read_body(request: web.Request, limit: int, hold: Hold) -> bytes:
 def is_packed(request: web.BaseRequest) -> bool:
     """Whether the body is packed with gzip."""
     return "gzip" in request.headers.get("Content-Encoding", "").lower()
-
-
-def stated_size(body: bytes) -> int:
-    """How many bytes a gzip stream states that it becomes: its last field."""
-    return int.from_bytes(body[-4:], "little")
-
-
-def unpack(body: bytes, limit: int, hold: Hold) -> bytes:
-    """A body that is packed with gzip, unpacked.
-
-    Args:
-      body: packed.
-      limit: of the bytes that it becomes.
-      hold: grows with them.
-
-    Raises:
-      StatusError: they are more (413), or it is not one whole gzip stream; or as of `hold`.
-    """
-    size = min(stated_size(body), limit)
-    hold.resize(len(body) + size)
-    stream = zlib.decompressobj(wbits=31)  # With gzip's header.
-    try:
-        unpacked = stream.decompress(body, size + 1)
-    except zlib.error:
-        raise invalid("Failed to uncompress the gzipped body") from None
-    if len(unpacked) > limit:
-        raise _too_large(limit)
-    if not stream.eof or stream.unused_data:
-        raise invalid("Failed to uncompress the gzipped body")
-    return unpacked
-
-
-def _too_large(limit: int) -> StatusError:
-    return StatusError(
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-        f"The request's body is larger than {limit} bytes.",
-        http_status=413,
-    )

@@ -13,20 +13,22 @@ from typing import TypeVar
 
 import grpc
 import numpy as np
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import StringValue
 
 from ...base.errors import UserError
 from ...base.export_layout import DEFAULT_SIGNATURE
 from ..access_log import Answered, Observe
+from ..bounds.budget import Hold
+from ..bounds.shared import Shared
 from ..core import inference
 from ..core.inference import Lease, Models
 from ..core.servable import CLASSIFY_METHOD, REGRESS_METHOD
 from ..flags import ServeOptions
-from ..protocol import examples, messages, models, tensors
+from ..protocol import messages, models, tensors
 from ..protocol.described import DESCRIPTION, described
-from ..protocol.inputs import decoded
 from ..protocol.status import StatusError, from_exception, invalid
+from .reading import Incoming, arrays_of, examples_of, read
 from .requests import fill_spec, model_name, spec_of, target_of
 
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
@@ -38,10 +40,11 @@ _SIGNATURES = "signature_def"  # TF Serving's only field of a model's metadata.
 _LARGE = 256 << 10
 # Characters of an error: gRPC sends it in a header, whose size is limited.
 _LONGEST_MESSAGE = 2000
+_ROWS = 256  # Examples whose answers are written without a pause.
 
 T = TypeVar("T")
-# Reads a request that has parsed, and makes the answer.
-_Method = Callable[[Message], Awaitable[Message]]
+# Takes a request that was read, and makes the answer.
+_Method = Callable[[Incoming], Awaitable[Message]]
 # By name: what logs call it, its method and its request.
 _Methods = dict[str, tuple[str, _Method, type[Message]]]
 
@@ -55,6 +58,7 @@ class Services(grpc.GenericRpcHandler):
         reload: Callable[[messages.ModelServerConfig], Awaitable[None]],
         observe: Observe,
         options: ServeOptions,
+        shared: Shared,
     ):
         """Makes the table of methods.
 
@@ -63,16 +67,15 @@ class Services(grpc.GenericRpcHandler):
           reload: applies a configuration and waits for its models. Raises StatusError or
             UserError.
           observe: is told of each request.
-          options: how answers hold tensors, how many bytes a request's tensors or examples
-            may take once they are unpacked (a message of a few bytes can state any number of
-            them), and how many calls are answered at once.
+          options: how answers hold tensors, and how many calls are answered at once.
+          shared: what all requests share: a message of a few bytes can state any number of
+            tensors or examples.
         """
         self._models = served
         self._reload = reload
         self._observe = observe
         self._typed = not options.enable_serialization_as_tensor_content
-        self._max_bytes = options.max_request_bytes
-        self._limits = (options.max_request_bytes, options.max_filled_bytes)
+        self._shared = shared
         self._max_calls = options.max_concurrent_requests
         self._running = 0
         classify = functools.partial(
@@ -115,15 +118,19 @@ class Services(grpc.GenericRpcHandler):
             start = time.perf_counter()
             name, code = "", "OK"
             self._running += 1
+            hold = Hold(self._shared.budget)
             try:
                 if self._running > self._max_calls:
                     raise StatusError(
                         grpc.StatusCode.RESOURCE_EXHAUSTED,
                         f"More than {self._max_calls} calls at once",
                     )
-                request = _parsed(data, request_class)
-                name = model_name(request)
-                return (await method(request)).SerializeToString()
+                call = await read(data, request_class, self._shared, hold)
+                name = model_name(call.message)
+                answer = await method(call)
+                size = answer.ByteSize()
+                await hold.resize(size, call.effort)
+                return await _aside(size, answer.SerializeToString)
             except asyncio.CancelledError:
                 code = "CANCELLED"
                 raise
@@ -134,6 +141,7 @@ class Services(grpc.GenericRpcHandler):
                 raise  # Not reached: abort raises.
             finally:
                 self._running -= 1
+                hold.release()
                 seconds = time.perf_counter() - start
                 self._observe(
                     Answered(
@@ -144,16 +152,19 @@ class Services(grpc.GenericRpcHandler):
 
         return handle
 
-    async def _predict(self, request: messages.PredictRequest) -> messages.PredictResponse:
+    async def _predict(self, call: Incoming) -> messages.PredictResponse:
+        request = call.message
         spec = spec_of(request)
         signature = spec.signature_name or DEFAULT_SIGNATURE
         wanted = list(request.output_filter)
         with self._models.lease(target_of(spec)) as lease:
             stated = lease.servable.signature(signature)
             # Before the tensors, which may be large, become arrays.
-            inference.check_names(stated, request.inputs, wanted)
-            protos = stated.with_defaults(request.inputs)
-            inputs = await _aside(request.ByteSize(), decoded, protos, *self._limits)
+            names = request.inputs if call.arrays is None else call.arrays
+            inference.check_names(stated, names, wanted)
+            inputs = await arrays_of(call, stated, self._shared.limits)
+            size = sum(array.nbytes for array in inputs.values())
+            await call.hold.resize(call.size + size, call.effort)
             outputs = await inference.predict(lease, signature, inputs, wanted)
             response = messages.PredictResponse()
             fill_spec(response.model_spec, lease, signature)
@@ -171,23 +182,22 @@ class Services(grpc.GenericRpcHandler):
         self,
         response_class: type[messages.ClassificationResponse],
         fill: "_Fill",
-        request: messages.ClassificationRequest,
+        call: Incoming,
     ) -> messages.ClassificationResponse:
         """Answers Classify or Regress; `fill` runs the signature and fills the result."""
         response = response_class()
-        spec = spec_of(request)
+        spec = spec_of(call.message)
         signature = spec.signature_name or DEFAULT_SIGNATURE
         with self._models.lease(target_of(spec)) as lease:
-            serialized = examples.serialized(request.input, self._max_bytes)
+            serialized = examples_of(call, self._shared.limits)
             await fill(lease, signature, serialized, response.result)
             fill_spec(response.model_spec, lease, signature)
         return response
 
-    async def _multi(
-        self, request: messages.MultiInferenceRequest
-    ) -> messages.MultiInferenceResponse:
+    async def _multi(self, call: Incoming) -> messages.MultiInferenceResponse:
+        request = call.message
         signatures = _signatures_of_tasks(request)
-        serialized = examples.serialized(request.input, self._max_bytes)
+        serialized = examples_of(call, self._shared.limits)
         response = messages.MultiInferenceResponse()
         with self._models.lease(target_of(spec_of(request.tasks[0]))) as lease:
             for task, signature in zip(request.tasks, signatures, strict=True):
@@ -205,9 +215,8 @@ class Services(grpc.GenericRpcHandler):
                 fill_spec(result.model_spec, lease, signature)
         return response
 
-    async def _metadata(
-        self, request: messages.GetModelMetadataRequest
-    ) -> messages.GetModelMetadataResponse:
+    async def _metadata(self, call: Incoming) -> messages.GetModelMetadataResponse:
+        request = call.message
         if not request.metadata_field:
             raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
         for field in request.metadata_field:
@@ -224,14 +233,11 @@ class Services(grpc.GenericRpcHandler):
                 response.metadata[DESCRIPTION].Pack(StringValue(value=text))
         return response
 
-    async def _status(
-        self, request: messages.GetModelStatusRequest
-    ) -> messages.GetModelStatusResponse:
-        return models.status(self._models.status(target_of(spec_of(request))))
+    async def _status(self, call: Incoming) -> messages.GetModelStatusResponse:
+        return models.status(self._models.status(target_of(spec_of(call.message))))
 
-    async def _reconfigure(
-        self, request: messages.ReloadConfigRequest
-    ) -> messages.ReloadConfigResponse:
+    async def _reconfigure(self, call: Incoming) -> messages.ReloadConfigResponse:
+        request = call.message
         if request.config.WhichOneof("config") != "model_config_list":
             raise invalid(
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. Only "
@@ -256,7 +262,9 @@ async def _fill_classifications(
     serialized: Sequence[bytes],
     result: messages.ClassificationResult,
 ) -> None:
-    for row in await inference.classify(lease, signature, serialized):
+    for count, row in enumerate(await inference.classify(lease, signature, serialized)):
+        if count % _ROWS == _ROWS - 1:
+            await asyncio.sleep(0)  # Others have their turn.
         classes = result.classifications.add().classes
         for label, score in row:
             classes.add(label=label, score=score)
@@ -284,13 +292,6 @@ def _signatures_of_tasks(request: messages.MultiInferenceRequest) -> list[str]:
         if count > 1:
             raise invalid(f"Duplicate evaluation of signature: {signature}")
     return signatures
-
-
-def _parsed(data: bytes, request_class: type[Message]) -> Message:
-    try:
-        return request_class.FromString(data)
-    except DecodeError:
-        raise invalid(f"the message is not a {request_class.DESCRIPTOR.name}") from None
 
 
 async def _aside(size: int, function: Callable[..., T], *arguments: object) -> T:

@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 from rest_serving import NAME, PREDICT, answer, ask, post, refusal, serving
 
+from digitline.serving.bounds.limits import Limits
 from digitline.serving.core import saved_model
 from digitline.serving.flags import ServeOptions
-from digitline.serving.rest.limits import Limits
 
 NAN = float("nan")
 

@@ -4,8 +4,8 @@ import pytest
 import tensorflow as tf
 from rest_json import error, parse
 
+from digitline.serving.bounds.limits import Effort
 from digitline.serving.rest import json_examples
-from digitline.serving.rest.limits import Effort
 
 
 def examples(text):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from rest_json import error, infos, one, parse, read
 
+from digitline.serving.bounds.limits import Effort
 from digitline.serving.rest import json_tensors
-from digitline.serving.rest.limits import Effort
 
 
 @pytest.mark.parametrize(

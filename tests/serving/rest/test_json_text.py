@@ -6,7 +6,8 @@ import grpc
 import pytest
 from rest_json import error, infos, parse
 
-from digitline.serving.rest import json_examples, json_tensors, limits
+from digitline.serving.bounds import limits
+from digitline.serving.rest import json_examples, json_tensors
 
 
 def short(value):

@@ -23,8 +23,9 @@ from rest_serving import (
     until,
 )  # fmt: skip
 
+from digitline.serving.bounds.limits import Limits
+from digitline.serving.bounds.worker import Worker
 from digitline.serving.rest import answers
-from digitline.serving.rest.limits import Limits
 
 
 def predict(server, body, **headers):
@@ -63,25 +64,49 @@ def test_answers_504_in_time_to_bodies_that_are_slow_to_convert(body, as_the_ser
         until(lambda: predict(server, b'{"inputs":[1]}') == (200, b'{"outputs":[1.0]}'))
 
 
-def test_long_conversions_move_from_the_event_loop_to_a_thread():
-    names = []
-    body = b'{"instances":[[NaN]' + b",[1]" * 10_000 + b"]}"
+def test_bodies_that_are_slow_to_read_go_to_the_worker(monkeypatch):
+    sizes = []
+    call = Worker.call
+
+    async def noted(self, effort, read, body, *arguments):
+        sizes.append(len(body))
+        return await call(self, effort, read, body, *arguments)
+
+    monkeypatch.setattr(Worker, "call", noted)
+    few = b'{"instances":[[NaN]' + b",[1]" * 10_000 + b"]}"
+    many = b'{"instances":[[1]' + b",[1]" * 90_000 + b"]}"
+    packed = gzip.compress(many)
     with serving() as server:
-        lease = server.models.lease
-
-        @contextlib.contextmanager
-        def noted(target):
-            names.append(threading.current_thread().name)
-            with lease(target) as version:
-                yield version
-
-        server.models.lease = noted
-        status, text = predict(server, body)
-        assert status == 200
-        assert text.startswith(b'{"predictions":[[NaN],[1.0],')
-        assert names[-1].startswith("convert")
+        status, text = predict(server, few)
+        assert (status, text[:30]) == (200, b'{"predictions":[[NaN],[1.0],[1')
+        assert predict(server, many)[0] == 200
+        assert predict(server, packed, **{"Content-Encoding": "gzip"})[0] == 200
+        # What is wrong is said in the same words, and before that there is no such model.
+        text = b'{"instances":[[1]' + b",[1]" * 90_000 + b',"x"]}'
+        assert refusal(server, "POST", PREDICT, text)[1].startswith("Failed to process element: 90")
+        assert "JSON Parse error" in refusal(server, "POST", f"{NAME}x:predict", text[:-1])[1]
+        assert "Servable not found" in refusal(server, "POST", f"{NAME}x:predict", text)[1]
+        bodies = (few, many, packed, text, text[:-1], text)
+        assert sizes == [len(body) for body in bodies]
         predict(server, b'{"inputs":[1]}')
-        assert not names[-1].startswith("convert")
+        assert len(sizes) == 6
+
+
+def test_the_next_request_gets_another_worker():
+    with serving() as server:
+        body = b'{"instances":[[1]' + b",[1]" * 90_000 + b"]}"
+        assert predict(server, body)[0] == 200
+        server.shared.worker._process.kill()
+        assert predict(server, body)[0] in (200, 413)
+        assert predict(server, body)[0] == 200
+
+
+def test_what_takes_too_much_memory_to_read_is_refused():
+    with serving(limits=Limits(body_bytes=4 << 20, brackets=10**9)) as server:
+        body = b'{"instances":[' + b"{}," * 1_300_000 + b"1]}"
+        status, text = predict(server, gzip.compress(body), **{"Content-Encoding": "gzip"})
+        assert status == 413
+        assert b"takes more than 83886080 bytes of memory" in text
 
 
 def test_writes_long_strings_in_a_thread(monkeypatch):
@@ -100,21 +125,26 @@ def test_writes_long_strings_in_a_thread(monkeypatch):
     assert names[0].startswith("convert")
 
 
-def test_refuses_bodies_that_take_too_much_memory_together():
-    limits = Limits(body_bytes=1 << 20, bytes_in_flight=1 << 20)
+def test_bodies_that_take_too_much_memory_together_wait():
+    limits = Limits(body_bytes=1 << 20, bytes_in_flight=1 << 20, seconds=1)
     body = b'{"inputs":[1]}' + b" " * (700 << 10)
-    with serving(limits=limits) as server, concurrent.futures.ThreadPoolExecutor(1) as clients:
-        server.models.held.clear()
-        first = clients.submit(predict, server, body)
-        until(lambda: server.models.leases)
-        for second in (body, gzip.compress(body)):
-            packed = {"Content-Encoding": "gzip"} if second != body else {}
-            status, text = predict(server, second, **packed)
-            assert (status, b"too much memory" in text) == (503, True)
-        server.models.held.set()
-        assert first.result()[0] == 200
-        for _ in range(3):  # The memory is free again.
-            assert predict(server, body)[0] == 200
+    with serving(limits=limits) as server, concurrent.futures.ThreadPoolExecutor(2) as clients:
+        stalled = connected(server)  # Holds what it has sent.
+        head = f"POST {PREDICT} HTTP/1.1\r\nHost: a\r\nContent-Length: 800000\r\n\r\n".encode()
+        stalled.sendall(head + body)
+        until(lambda: server.shared.budget.used >= len(body))
+        second = clients.submit(predict, server, body)
+        for _ in range(3):  # Small ones do not wait.
+            assert predict(server, b'{"inputs":[1]}')[0] == 200
+        assert not second.done()
+        stalled.close()
+        assert second.result()[0] == 200
+        with connected(server) as stalled:
+            stalled.sendall(head + body)
+            until(lambda: server.shared.budget.used >= len(body))
+            status, _ = predict(server, body)
+            assert status in (200, 503, 504)  # Whichever time ends first.
+        until(lambda: not server.shared.budget.used)
 
 
 def test_a_single_body_may_take_more_than_the_shared_memory():

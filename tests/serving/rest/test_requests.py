@@ -5,7 +5,7 @@ import json
 import pytest
 from rest_serving import PREDICT, answer, connected, raw, refusal, serving
 
-from digitline.serving.rest.limits import Limits
+from digitline.serving.bounds.limits import Limits
 
 PACKED = {"Content-Encoding": "gzip"}
 

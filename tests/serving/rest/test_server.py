@@ -8,8 +8,8 @@ import time
 import pytest
 from rest_serving import NAME, PREDICT, ask, connected, post, raw, serving, until
 
+from digitline.serving.bounds.limits import Limits
 from digitline.serving.rest import server as rest_server
-from digitline.serving.rest.limits import Limits
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,11 @@
-"""What each request may take and all of them together: time, work on the event loop, memory."""
+"""What each request may take: time, work on the event loop, memory."""
 
 import dataclasses
-import threading
 import time
 
 import grpc
 
-from ..protocol.status import StatusError
+from ..protocol.status import StatusError, invalid
 
 # A step takes about two microseconds. Those that a request may take on the event loop, and
 # between two looks at the clock elsewhere:
@@ -23,21 +22,25 @@ class Limits:
       depth: of lists and objects in one another in it.
       brackets: lists and objects in it: each takes about 80 bytes, even if empty. The
         10,000 test images of MNIST with a list for each pixel fit.
+      rows: or examples in it.
+      filled_bytes: of a tensor that is filled with the last of fewer values.
       seconds: until its answer, from its first byte; 0 for no limit.
       requests: that are answered at once; more are refused with 503.
-      bytes_in_flight: of the bodies of all requests at once; more are refused with 503.
+      bytes_in_flight: of the bodies of all requests at once; large ones wait for it.
     """
 
     body_bytes: int = 100 << 20
     depth: int = 64
     brackets: int = 8 << 20
+    rows: int = 100_000
+    filled_bytes: int = 16 << 20
     seconds: float = 30.0
     requests: int = 1024
     bytes_in_flight: int = 256 << 20
 
 
 class ElsewhereError(Exception):
-    """It takes longer than the event loop can wait: start again in another thread."""
+    """It takes longer than the event loop can wait: start again in the worker."""
 
 
 class Effort:
@@ -61,7 +64,7 @@ class Effort:
         return max(self._end - time.monotonic(), 0) if self._seconds else None
 
     def go_elsewhere(self) -> None:
-        """From now on the work is done in another thread."""
+        """From now on the work is done beside the event loop."""
         self.here = False
         self._steps = _STEPS
 
@@ -96,37 +99,10 @@ class Effort:
         )
 
 
-class Budget:
-    """Memory that the bodies of all requests share. Safe in any thread."""
-
-    def __init__(self, size: int):
-        self.size = size
-        self.used = 0
-        self.lock = threading.Lock()
-
-
-class Hold:
-    """A request's share of a budget; empty at first."""
-
-    def __init__(self, budget: Budget):
-        self._budget = budget
-        self._size = 0
-
-    def resize(self, size: int) -> None:
-        """Changes how many bytes the request holds.
-
-        The only request gets what it wants: its own limits bound it.
-
-        Raises:
-          StatusError: UNAVAILABLE: others hold too much.
-        """
-        budget = self._budget
-        with budget.lock:
-            others = budget.used - self._size
-            if others and size > self._size and others + size > budget.size:
-                raise StatusError(
-                    grpc.StatusCode.UNAVAILABLE,
-                    "The requests that are being answered take too much memory; try again",
-                )
-            budget.used = others + size
-            self._size = size
+def check_rows(rows: int, most: int) -> None:
+    """Raises StatusError: INVALID_ARGUMENT: a request has more rows than `most`."""
+    if rows > most:
+        raise invalid(
+            f"The request has {rows} rows or examples; at most {most} are answered at once "
+            "(--max_request_rows): send them in several requests"
+        )

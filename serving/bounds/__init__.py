@@ -1,0 +1,1 @@
+"""What requests may take, each and all together, whatever interface they come by."""

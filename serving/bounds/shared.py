@@ -1,0 +1,23 @@
+"""What all requests share, whatever interface they come by."""
+
+from .budget import Budget
+from .limits import Limits
+from .worker import Worker
+
+# Bytes that reading a request may take, and for each byte that it may have: the 10,000 test images
+# of MNIST fit, with a list for each pixel.
+_MEMORY, _FOR_EACH = 32 << 20, 12
+
+
+class Shared:
+    """The limits of requests, their memory, and the process that reads the large ones."""
+
+    def __init__(self, limits: Limits):
+        """Nothing is used yet."""
+        self.limits = limits
+        self.budget = Budget(limits.bytes_in_flight)
+        self.worker = Worker(_MEMORY + _FOR_EACH * limits.body_bytes)
+
+    def close(self) -> None:
+        """Ends the process."""
+        self.worker.close()

@@ -1,0 +1,88 @@
+"""Attacks at real sockets beside a healthy client; the long form prints what each one costs."""
+
+import concurrent.futures
+import time
+
+import attacks
+import pytest
+from healthy import Healthy, Peak, resident
+from served import serving_process
+
+from digitline.base.tf import tf
+
+LONG = ("idle", "stalled_uploads", "unread_answers")
+
+
+class Digits(tf.Module):
+    """Images to ten numbers, examples to classes, and images to something larger."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = tf.Variable(tf.random.stateless_normal([784, 10], [1, 2]))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 28, 28, 1], tf.uint8, "images")])
+    def predict(self, images):
+        flat = tf.cast(tf.reshape(images, [-1, 784]), tf.float32)
+        return {"probabilities": tf.nn.softmax(flat @ self.w)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "inputs")])
+    def classify(self, inputs):
+        lengths = tf.cast(tf.strings.length(inputs), tf.float32)
+        return {"scores": tf.tile(lengths[:, None], [1, 3])}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 28, 28, 1], tf.uint8, "images")])
+    def activations(self, images):
+        return {"maps": tf.tile(tf.cast(images, tf.float32), [1, 1, 1, 4])}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hostile")
+    module = Digits()
+    signatures = {"serving_default": module.predict, "classify": module.classify,
+                  "activations": module.activations}  # fmt: skip
+    tf.saved_model.save(module, str(folder / "m" / "1"), signatures)
+    with serving_process(folder, f"--model_base_path={folder / 'm'}", "--model_name=m") as server:
+        with Healthy(server):  # What the first requests take is not an attack's.
+            time.sleep(1)
+        yield server
+
+
+def run(server, attack, scale):
+    """What comes of an attack, the healthy client, and megabytes before, at most and after."""
+    work = attack(server, scale)
+    before = resident(server.process.pid)
+    with Peak(server.process.pid) as peak, Healthy(server) as healthy:
+        time.sleep(0.2)
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            outcomes = [job.result() for job in [pool.submit(each) for each in work]]
+        time.sleep(0.5)
+    after = resident(server.process.pid)
+    return outcomes[0], healthy, [size >> 20 for size in (before, peak.bytes, after)]
+
+
+@pytest.mark.parametrize(
+    ("attack", "expected"),
+    [
+        (attacks.packed_examples, (400, "at most 100000")),
+        (attacks.packed_brackets, (400, "at most 100000")),
+        (attacks.packed_nonsense, (400, "Invalid value")),
+        (attacks.filled_tensor, ("INVALID_ARGUMENT", "--max_filled_bytes")),
+        (attacks.empty_examples, ("INVALID_ARGUMENT", "at most 100000")),
+        (attacks.honest_rest, (200, "predictions")),
+        (attacks.honest_grpc, ("OK", "")),
+        (attacks.idle, ("closed", "")),
+        (attacks.stalled_uploads, ("closed", "")),
+        (attacks.unread_answers, ("closed", "")),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+@pytest.mark.parametrize("scale", [0.3, pytest.param(1.0, marks=pytest.mark.long)])
+def test_others_are_answered_and_the_memory_is_given_back(server, attack, expected, scale):
+    (code, words), healthy, (before, peak, after) = run(server, attack, scale)
+    print(f"{attack.__name__}: p99 {healthy.p99()} ms, {before} MB, at most {peak}, then {after}")
+    assert (code, expected[1] in words) == (expected[0], True), words
+    assert healthy.failures == []
+    assert min(map(len, healthy.seconds.values())) > 10
+    assert after < 1.5 * before + 100
+    assert peak < before + 2000
