@@ -1,10 +1,12 @@
 """What keeps a running server observable: probes, metrics, health, its config file, signals."""
 
 import asyncio
+import errno
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from .metrics import Metrics
 _HEALTH_INTERVAL = 0.5
 # Seconds after the grace for unloading and saying goodbye.
 _LEAVE_S = 10
+_SILENCE_S = 60  # Between two complaints of the same.
 
 
 def routes(manager: Manager, metrics: Metrics, metrics_path: str) -> list[web.RouteDef]:
@@ -82,6 +85,25 @@ async def follow_config(
             if str(error) != complaint:  # Once, not at each look.
                 logging.error("The configuration before stays in force: %s", error)
             complaint = str(error)
+
+
+class Complaints:
+    """What asyncio tells of errors: that there are no more files only once a minute."""
+
+    def __init__(self):
+        self._next = 0.0
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        """Tells one."""
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in (errno.EMFILE, errno.ENFILE):
+            loop.default_exception_handler(context)
+        elif time.monotonic() >= self._next:
+            self._next = time.monotonic() + _SILENCE_S
+            logging.error(
+                "No more files can be opened: new connections wait. ulimit -n allows more, for "
+                "models and connections"
+            )
 
 
 async def before(stopping: "asyncio.Future[str]", work: Awaitable[object]) -> bool:

@@ -51,6 +51,7 @@ class Parts:
         stack.push_async_callback(in_own_thread, self.manager.close)
         self._shared = Shared(_limits(options))
         stack.callback(self._shared.close)
+        self._connections = most_connections(allow_files())
         self.metrics.follow_models(self.manager.names)
         self._applying = asyncio.Lock()
         self._log = stack.enter_context(access_log(options.access_log))
@@ -103,7 +104,7 @@ class Parts:
     def grpc(self) -> GrpcServer:
         """The gRPC server, bound to its addresses."""
         services = Services(self.manager, self._reload, self._observe, self._options, self._shared)
-        server = GrpcServer(services, self._options)
+        server = GrpcServer(services, self._options, self._connections)
         self._stack.push_async_callback(server.stop, 0)
         return server
 
@@ -124,12 +125,13 @@ class Parts:
             routes=more,
             observe=self._observe,
         )
-        most = most_connections(allow_files())
+        most = self._connections
         runner = Runner(
             app,
             connections=most,
             seconds=self._shared.limits.seconds,
             shutdown_timeout=options.shutdown_grace_seconds,
+            unsent=self._shared.unsent,
         )
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)

@@ -60,6 +60,7 @@ async def serve(
     Raises:
       UserError: the server cannot start.
     """
+    asyncio.get_running_loop().set_exception_handler(operations.Complaints())
     tf.get_logger().setLevel("ERROR")  # Of sessions it says that they are old.
     path, content = Path(options.model_config_file), b""
     if options.model_config_file:

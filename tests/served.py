@@ -56,10 +56,10 @@ class Server:
 class Process(Server):
     """In a process of its own."""
 
-    def __init__(self, folder, *flags):
+    def __init__(self, folder, *flags, prefix=()):
         super().__init__()
         self.errors = folder / "stderr"
-        arguments = [sys.executable, "-m", "digitline.cli", "serve", *self.ports, *flags]
+        arguments = [*prefix, sys.executable, "-m", "digitline.cli", "serve", *self.ports, *flags]
         with open(self.errors, "wb") as errors:
             self.process = subprocess.Popen(
                 arguments, stdout=subprocess.PIPE, stderr=errors, text=True
@@ -138,9 +138,12 @@ def serving(*flags):
     return contextlib.closing(Thread(*flags))
 
 
-def serving_process(folder, *flags):
-    """The server in a process of its own, ready; `folder` keeps what it says."""
-    return contextlib.closing(Process(folder, *flags))
+def serving_process(folder, *flags, prefix=()):
+    """The server in a process of its own, ready; `folder` keeps what it says.
+
+    `prefix` is what stands before the command.
+    """
+    return contextlib.closing(Process(folder, *flags, prefix=prefix))
 
 
 def wait(condition, seconds=60):

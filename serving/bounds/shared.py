@@ -2,11 +2,13 @@
 
 from .budget import Budget
 from .limits import Limits
+from .unsent import Unsent
 from .worker import Worker
 
 # Bytes that reading a request may take, and for each byte that it may have: the 10,000 test images
 # of MNIST fit, with a list for each pixel.
 _MEMORY, _FOR_EACH = 32 << 20, 12
+_SECONDS = 30.0  # To take an answer, where requests have no limit.
 
 
 class Shared:
@@ -16,6 +18,7 @@ class Shared:
         """Nothing is used yet."""
         self.limits = limits
         self.budget = Budget(limits.bytes_in_flight)
+        self.unsent = Unsent(limits.bytes_in_flight, limits.seconds or _SECONDS)
         self.worker = Worker(_MEMORY + _FOR_EACH * limits.body_bytes)
 
     def close(self) -> None:

@@ -178,7 +178,7 @@ def _pages(column: int) -> int:
 def _outcome(read: Read[object], body: bytes, arguments: tuple[object, ...]) -> object:
     try:
         return read(body, *arguments, Effort())
-    except MemoryError:
+    except (MemoryError, SystemError):  # What orjson makes of it.
         return MemoryError()
     except Exception as raised:
         error = from_exception(raised)

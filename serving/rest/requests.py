@@ -1,5 +1,6 @@
 """What an HTTP request asks for: its path and its body."""
 
+import asyncio
 import dataclasses
 import re
 import urllib.parse
@@ -25,6 +26,7 @@ _PATHS = {
 }
 _API = re.compile(r"/v1(/|$)", re.IGNORECASE)
 _ORIGIN = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+_STALLED_S = 10
 _LARGEST_VERSION = 2**63 - 1
 
 
@@ -92,7 +94,7 @@ async def read_body(request: web.Request, limit: int, hold: Hold, effort: Effort
         raise too_large(limit)
     body = bytearray()
     try:
-        while chunk := await request.content.readany():
+        while chunk := await _chunk(request):
             if len(body) + len(chunk) > limit:
                 raise too_large(limit)
             await hold.resize(len(body) + len(chunk), effort)
@@ -102,6 +104,20 @@ async def read_body(request: web.Request, limit: int, hold: Hold, effort: Effort
     except web.RequestPayloadError:
         raise invalid("The request's body is damaged.") from None
     return bytes(body)
+
+
+async def _chunk(request: web.Request) -> bytes:
+    """What comes next of a body."""
+    if request.content.is_eof():
+        return await request.content.readany()
+    try:
+        return await asyncio.wait_for(request.content.readany(), _STALLED_S)
+    except asyncio.TimeoutError:
+        raise StatusError(
+            grpc.StatusCode.DEADLINE_EXCEEDED,
+            f"Nothing came of the request's body for {_STALLED_S} seconds.",
+            http_status=408,
+        ) from None
 
 
 def is_packed(request: web.BaseRequest) -> bool:

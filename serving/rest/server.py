@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
+from ..bounds.unsent import Unsent
 from . import answers
 
 _MOST_FILES = 65_536
@@ -13,6 +14,7 @@ _MOST_FILES = 65_536
 # before they are counted: up to 128 at once.
 _OTHER_FILES = 256
 _MOST_CONNECTIONS = 10_000
+_MOST_UNSENT = 256 << 20
 
 
 def allow_files() -> int:
@@ -44,6 +46,7 @@ class Runner(web.AppRunner):
         connections: int = _MOST_CONNECTIONS,
         seconds: float = 30.0,
         shutdown_timeout: float = 60.0,
+        unsent: Unsent | None = None,
     ):
         """Serves an application.
 
@@ -55,16 +58,19 @@ class Runner(web.AppRunner):
           seconds: that the head of a request may take to come, counted from the connection
             or from its first byte.
           shutdown_timeout: seconds that requests may run on once the server stops.
+          unsent: the answers that are being sent.
         """
         super().__init__(app, access_log=None, shutdown_timeout=shutdown_timeout)
         self._most = connections
         self._seconds = seconds
+        self._unsent = unsent or Unsent(_MOST_UNSENT, seconds)
 
     async def _make_server(self) -> web.Server:
         made: Any = await super()._make_server()
         return _Server(
             self._most,
             self._seconds,
+            self._unsent,
             made.request_handler,
             request_factory=made.request_factory,
             handler_cancellation=made.handler_cancellation,
@@ -74,8 +80,9 @@ class Runner(web.AppRunner):
 
 
 class _Server(web.Server):
-    def __init__(self, most: int, seconds: float, *arguments: Any, **options: Any):
+    def __init__(self, most: int, seconds: float, unsent: Unsent, *arguments: Any, **options: Any):
         super().__init__(*arguments, **options)
+        self.unsent = unsent
         self.most = most
         self.seconds = seconds
 
@@ -148,7 +155,15 @@ class _Handler(web.RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         if isinstance(resp, web.HTTPError):  # An unknown path, or another method than its own.
             resp = answers.error(resp.status, resp.reason)
-        return await super().finish_response(request, resp, start_time)
+        body = resp.body if isinstance(resp, web.Response) else None
+        transport = self.transport
+        if not isinstance(body, bytes) or not isinstance(transport, asyncio.Transport):
+            return await super().finish_response(request, resp, start_time)
+        sent = self._server.unsent.add(len(body), transport.abort)
+        try:
+            return await super().finish_response(request, resp, start_time)
+        finally:
+            sent()
 
     def handle_error(
         self,

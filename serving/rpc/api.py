@@ -130,6 +130,7 @@ class Services(grpc.GenericRpcHandler):
                 answer = await method(call)
                 size = answer.ByteSize()
                 await hold.resize(size, call.effort)
+                self._follow(size)
                 return await _aside(size, answer.SerializeToString)
             except asyncio.CancelledError:
                 code = "CANCELLED"
@@ -151,6 +152,13 @@ class Services(grpc.GenericRpcHandler):
                 )
 
         return handle
+
+    def _follow(self, size: int) -> None:
+        """Ends this call if its client does not take the answer, which is sent after it."""
+        task = asyncio.current_task()
+        if task is not None and size >= _LARGE:
+            sent = self._shared.unsent.add(size, task.cancel)
+            task.add_done_callback(lambda _: sent())
 
     async def _predict(self, call: Incoming) -> messages.PredictResponse:
         request = call.message

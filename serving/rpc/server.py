@@ -17,12 +17,14 @@ from .api import SERVICES, Services
 _HEALTH: Any = health
 _MESSAGES: Any = health_pb2
 _STATUS = _MESSAGES.HealthCheckResponse
+# Until a connection has said that it speaks HTTP/2, and without a call.
+_SILENT_MS, _IDLE_MS = 10_000, 300_000
 
 
 class GrpcServer:
     """A server that runs on the event loop."""
 
-    def __init__(self, services: Services, options: ServeOptions):
+    def __init__(self, services: Services, options: ServeOptions, connections: int):
         """Binds the addresses; nothing is answered before `start`.
 
         Raises:
@@ -32,6 +34,10 @@ class GrpcServer:
         self._tls = settings.tls(options.ssl_config_file)
         self._server = grpc.aio.server(
             options=[
+                # More are refused; those that say nothing, or no more, make room.
+                ("grpc.max_allowed_incoming_connections", connections),
+                ("grpc.server_handshake_timeout_ms", _SILENT_MS),
+                ("grpc.max_connection_idle_ms", _IDLE_MS),
                 *_channel_arguments(options.grpc_channel_arguments),
                 ("grpc.max_receive_message_length", options.max_request_bytes),
                 ("grpc.max_send_message_length", -1),

@@ -110,6 +110,19 @@ def honest_grpc(server, scale=1.0):
     return [lambda: call(server, PREDICT, data)]
 
 
+def slow_model(server, scale=1.0):
+    """Calls of another model that take half a second, three at once."""
+    data = predict_request((1, 28, 28, 1), "slow")
+
+    def work():
+        outcome = ("OK", "")
+        for _ in range(int(10 * scale)):
+            outcome = call(server, PREDICT, data)
+        return outcome
+
+    return [work] * 3
+
+
 def connected(port, count):
     """Connections, as many as the system gives."""
     sockets = []
@@ -175,7 +188,49 @@ def unread_answers(server, scale=1.0):
     return [work]
 
 
+def unread_streams(server, scale=1.0):
+    """Answers of 25 MB on gRPC streams whose client gives no window."""
+    message = predict_request((0, 28, 28, 1))
+    request = type_of(message)
+    request.model_spec.signature_name = "activations"
+    request.inputs["images"].tensor_shape.dim[0].size = 2000
+    data = request.SerializeToString()
+
+    def literal(name, value):
+        return b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+    def frame(kind, flags, stream, content):
+        return (
+            len(content).to_bytes(3, "big")
+            + bytes([kind, flags])
+            + stream.to_bytes(4, "big")
+            + content
+        )
+
+    head = b"".join(
+        literal(name.encode(), value.encode())
+        for name, value in {":method": "POST", ":scheme": "http", ":path": PREDICT,
+                            ":authority": "a", "content-type": "application/grpc",
+                            "te": "trailers"}.items()
+    )  # fmt: skip
+
+    def work():
+        (connection,) = connected(server.port, 1)
+        # INITIAL_WINDOW_SIZE 0: nothing may be sent on a stream.
+        connection.sendall(
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"\x00\x04" + bytes(4))
+        )
+        for stream in range(1, int(60 * scale) * 2, 2):
+            body = b"\0" + len(data).to_bytes(4, "big") + data
+            connection.sendall(frame(1, 4, stream, head) + frame(0, 1, stream, body))
+        time.sleep(10 * scale)
+        connection.close()
+        return "closed", ""
+
+    return [work]
+
+
 ALL = (
     packed_examples, packed_brackets, packed_nonsense, filled_tensor, empty_examples, honest_rest,
-    honest_grpc, idle, stalled_uploads, unread_answers,
+    honest_grpc, slow_model, idle, stalled_uploads, unread_answers, unread_streams,
 )  # fmt: skip

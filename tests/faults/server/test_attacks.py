@@ -10,8 +10,6 @@ from served import serving_process
 
 from digitline.base.tf import tf
 
-LONG = ("idle", "stalled_uploads", "unread_answers")
-
 
 class Digits(tf.Module):
     """Images to ten numbers, examples to classes, and images to something larger."""
@@ -35,14 +33,37 @@ class Digits(tf.Module):
         return {"maps": tf.tile(tf.cast(images, tf.float32), [1, 1, 1, 4])}
 
 
+class Slow(tf.Module):
+    """Half a second for any images."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 28, 28, 1], tf.uint8, "images")])
+    def predict(self, images):
+        x = tf.ones([500, 500]) * tf.cast(tf.reduce_max(images) + 1, tf.float32)
+        for _ in tf.range(150):
+            x = tf.math.l2_normalize(x @ x)
+        return {"x": tf.reduce_sum(x) + tf.zeros([tf.shape(images)[0]])}
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hostile")
     module = Digits()
     signatures = {"serving_default": module.predict, "classify": module.classify,
                   "activations": module.activations}  # fmt: skip
     tf.saved_model.save(module, str(folder / "m" / "1"), signatures)
-    with serving_process(folder, f"--model_base_path={folder / 'm'}", "--model_name=m") as server:
+    slow = Slow()
+    tf.saved_model.save(slow, str(folder / "slow" / "1"), {"serving_default": slow.predict})
+    config = "".join(
+        f'config {{ name: "{name}" base_path: "{folder / name}" model_platform: "tensorflow" }}\n'
+        for name in ("m", "slow")
+    )
+    (folder / "config").write_text(f"model_config_list {{ {config} }}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(models):
+    with serving_process(models, f"--model_config_file={models / 'config'}") as server:
         with Healthy(server):  # What the first requests take is not an attack's.
             time.sleep(1)
         yield server
@@ -71,9 +92,11 @@ def run(server, attack, scale):
         (attacks.empty_examples, ("INVALID_ARGUMENT", "at most 100000")),
         (attacks.honest_rest, (200, "predictions")),
         (attacks.honest_grpc, ("OK", "")),
+        (attacks.slow_model, ("OK", "")),
         (attacks.idle, ("closed", "")),
         (attacks.stalled_uploads, ("closed", "")),
         (attacks.unread_answers, ("closed", "")),
+        (attacks.unread_streams, ("closed", "")),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -86,3 +109,12 @@ def test_others_are_answered_and_the_memory_is_given_back(server, attack, expect
     assert min(map(len, healthy.seconds.values())) > 10
     assert after < 1.5 * before + 100
     assert peak < before + 2000
+
+
+def test_connections_without_end_leave_room_and_no_log(models, tmp_path):
+    flags = (f"--model_base_path={models / 'm'}", "--model_name=m")
+    few = ("prlimit", "--nofile=500:500")
+    with serving_process(tmp_path, *flags, prefix=few) as server:
+        _, healthy, _ = run(server, attacks.idle, 0.5)
+        assert healthy.failures == []
+        assert len(server.said()) < 5000

@@ -126,7 +126,7 @@ def test_writes_long_strings_in_a_thread(monkeypatch):
 
 
 def test_bodies_that_take_too_much_memory_together_wait():
-    limits = Limits(body_bytes=1 << 20, bytes_in_flight=1 << 20, seconds=1)
+    limits = Limits(body_bytes=1 << 20, bytes_in_flight=1 << 20, seconds=5)
     body = b'{"inputs":[1]}' + b" " * (700 << 10)
     with serving(limits=limits) as server, concurrent.futures.ThreadPoolExecutor(2) as clients:
         stalled = connected(server)  # Holds what it has sent.
@@ -139,11 +139,6 @@ def test_bodies_that_take_too_much_memory_together_wait():
         assert not second.done()
         stalled.close()
         assert second.result()[0] == 200
-        with connected(server) as stalled:
-            stalled.sendall(head + body)
-            until(lambda: server.shared.budget.used >= len(body))
-            status, _ = predict(server, body)
-            assert status in (200, 503, 504)  # Whichever time ends first.
         until(lambda: not server.shared.budget.used)
 
 
