@@ -1,6 +1,8 @@
 """Memory that all requests share: bodies, what they become, and answers. On one event loop."""
 
 import asyncio
+import ctypes
+import sys
 
 import grpc
 
@@ -9,6 +11,8 @@ from .limits import Effort
 
 # Bytes: whoever asks for no more never waits, whatever others hold.
 _SMALL = 256 << 10
+# After so many bytes were given back, and this many seconds, the system gets them.
+_TRIMMED, _TRIM_S = 16 << 20, 0.2
 
 
 class Budget:
@@ -20,6 +24,7 @@ class Budget:
         self.used = 0
         self.large: dict[Hold, None] = {}  # Those beyond _SMALL, the oldest first.
         self._waiting: set[asyncio.Future[None]] = set()
+        self._trimming: asyncio.TimerHandle | None = None
 
     async def freed(self, seconds: float | None) -> None:
         """Waits until somebody gives back; at most this many seconds."""
@@ -35,6 +40,18 @@ class Budget:
         for future in self._waiting:
             if not future.done():
                 future.set_result(None)
+
+    def trim(self) -> None:
+        """Gives the system the memory that was freed, soon: the C library would keep it."""
+        if self._trimming is None and sys.platform == "linux":
+            self._trimming = asyncio.get_running_loop().call_later(_TRIM_S, self._trim)
+
+    def _trim(self) -> None:
+        self._trimming = None
+        # musl has none.
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            asyncio.get_running_loop().run_in_executor(None, trim, 0)
 
 
 class Hold:
@@ -70,6 +87,8 @@ class Hold:
     def release(self) -> None:
         """Gives all back."""
         self._budget.large.pop(self, None)
+        if self._size > _TRIMMED:
+            self._budget.trim()
         self._set(0)
 
     def _set(self, size: int) -> None:

@@ -1,5 +1,7 @@
 """What all requests share, whatever interface they come by."""
 
+import concurrent.futures
+
 from .budget import Budget
 from .limits import Limits
 from .unsent import Unsent
@@ -12,15 +14,18 @@ _SECONDS = 30.0  # To take an answer, where requests have no limit.
 
 
 class Shared:
-    """The limits of requests, their memory, and the process that reads the large ones."""
+    """The limits of requests, their memory, and what reads and writes the large ones."""
 
     def __init__(self, limits: Limits):
         """Nothing is used yet."""
         self.limits = limits
         self.budget = Budget(limits.bytes_in_flight)
+        # One: two that hold Python's lock would keep others waiting twice as long.
+        self.converting = concurrent.futures.ThreadPoolExecutor(1, "convert")
         self.unsent = Unsent(limits.bytes_in_flight, limits.seconds or _SECONDS)
         self.worker = Worker(_MEMORY + _FOR_EACH * limits.body_bytes)
 
     def close(self) -> None:
-        """Ends the process."""
+        """Ends the process and the thread."""
         self.worker.close()
+        self.converting.shutdown(wait=False)

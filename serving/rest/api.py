@@ -34,6 +34,7 @@ Result = TypeVar("Result")
 # Bytes: a longer answer is written beside the event loop; an example takes as long as that many.
 _LARGE = 256 << 10
 _EXAMPLE = 4 << 10
+_COPIES = 3  # Of an answer, while it is written.
 # Seconds to wait for the rest of a body, which is dropped, once its answer is sent.
 _LINGER_S = 2.0
 
@@ -93,9 +94,10 @@ class _Api:
         self._running: set[asyncio.Task[bytes]] = set()
         self._budget = shared.budget
         self._worker = shared.worker
+        self._converting = shared.converting
         # Not asyncio's own threads: in those the models' configuration is replaced.
         threads = max(2, min(4, os.cpu_count() or 1))
-        self.pool = concurrent.futures.ThreadPoolExecutor(threads, "convert")
+        self.pool = concurrent.futures.ThreadPoolExecutor(threads, "pack")
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answers any request that no other route takes."""
@@ -200,7 +202,7 @@ class _Api:
             outputs = await inference.predict(lease, name, inputs)
             del inputs
         written = answers.size_of(outputs)
-        await hold.resize(written, effort)
+        await hold.resize(_COPIES * written, effort)
         return await self._write(effort, written, answers.predictions, outputs, rows)
 
     async def _answer_examples(
@@ -234,4 +236,4 @@ class _Api:
             effort.check()  # It may have waited for its turn.
             return function(*arguments)
 
-        return await asyncio.get_running_loop().run_in_executor(self.pool, run)
+        return await asyncio.get_running_loop().run_in_executor(self._converting, run)

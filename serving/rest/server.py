@@ -90,14 +90,22 @@ class _Server(web.Server):
         return _Handler(self, loop=self._loop, **self._kwargs)
 
     def make_room(self) -> bool:
-        """Whether there may be one more connection; an idle one is closed for it."""
+        """Whether there may be one more connection; an idle one is closed for it.
+
+        First those that have never asked for anything.
+        """
         if len(self._connections) < self.most:
             return True
+        oldest = None
         for handler in self._connections:  # The oldest first.
             if isinstance(handler, _Handler) and handler.is_waiting():
-                handler.force_close()
-                return True
-        return False
+                oldest = oldest or handler
+                if not handler.has_asked():
+                    oldest = handler
+                    break
+        if oldest is not None:
+            oldest.force_close()
+        return oldest is not None
 
 
 class _Handler(web.RequestHandler):
@@ -117,6 +125,10 @@ class _Handler(web.RequestHandler):
         if self._waiter is None:  # It answers one, or is too new to wait.
             return not self._request_count
         return not self._waiter.done()
+
+    def has_asked(self) -> bool:
+        """Whether a request has come by it."""
+        return self._request_count > 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not self._server.make_room():

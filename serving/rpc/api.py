@@ -40,6 +40,7 @@ _SIGNATURES = "signature_def"  # TF Serving's only field of a model's metadata.
 _LARGE = 256 << 10
 # Characters of an error: gRPC sends it in a header, whose size is limited.
 _LONGEST_MESSAGE = 2000
+_COPIES = 3  # Of an answer, while it is written.
 _ROWS = 256  # Examples whose answers are written without a pause.
 
 T = TypeVar("T")
@@ -129,9 +130,8 @@ class Services(grpc.GenericRpcHandler):
                 name = model_name(call.message)
                 answer = await method(call)
                 size = answer.ByteSize()
-                await hold.resize(size, call.effort)
                 self._follow(size)
-                return await _aside(size, answer.SerializeToString)
+                return await self._aside(size, answer.SerializeToString)
             except asyncio.CancelledError:
                 code = "CANCELLED"
                 raise
@@ -153,6 +153,13 @@ class Services(grpc.GenericRpcHandler):
 
         return handle
 
+    async def _aside(self, size: int, function: Callable[..., T], *arguments: object) -> T:
+        """Calls the function, beside the event loop where it has many bytes to handle."""
+        if size < _LARGE:
+            return function(*arguments)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._shared.converting, function, *arguments)
+
     def _follow(self, size: int) -> None:
         """Ends this call if its client does not take the answer, which is sent after it."""
         task = asyncio.current_task()
@@ -170,14 +177,15 @@ class Services(grpc.GenericRpcHandler):
             # Before the tensors, which may be large, become arrays.
             names = request.inputs if call.arrays is None else call.arrays
             inference.check_names(stated, names, wanted)
-            inputs = await arrays_of(call, stated, self._shared.limits)
+            inputs = await arrays_of(call, stated, self._shared)
             size = sum(array.nbytes for array in inputs.values())
             await call.hold.resize(call.size + size, call.effort)
             outputs = await inference.predict(lease, signature, inputs, wanted)
             response = messages.PredictResponse()
             fill_spec(response.model_spec, lease, signature)
         size = sum(array.nbytes for array in outputs.values())
-        await _aside(size, self._encode, outputs, response)
+        await call.hold.resize(_COPIES * size, call.effort)
+        await self._aside(size, self._encode, outputs, response)
         return response
 
     def _encode(
@@ -300,10 +308,3 @@ def _signatures_of_tasks(request: messages.MultiInferenceRequest) -> list[str]:
         if count > 1:
             raise invalid(f"Duplicate evaluation of signature: {signature}")
     return signatures
-
-
-async def _aside(size: int, function: Callable[..., T], *arguments: object) -> T:
-    """Calls the function, beside the event loop where it has many bytes to handle."""
-    if size < _LARGE:
-        return function(*arguments)
-    return await asyncio.get_running_loop().run_in_executor(None, function, *arguments)

@@ -72,13 +72,13 @@ async def read(data: bytes, request_class: type[Message], shared: Shared, hold: 
     return Incoming(_parsed(data, request_class), len(data), hold, effort)
 
 
-async def arrays_of(call: Incoming, signature: Signature, limits: Limits) -> dict[str, np.ndarray]:
+async def arrays_of(call: Incoming, signature: Signature, shared: Shared) -> dict[str, np.ndarray]:
     """The inputs of a PredictRequest, and the signature's defaults of those that it leaves out.
 
     Raises:
       StatusError: INVALID_ARGUMENT: they take too much memory, or one is not a valid tensor.
     """
-    most = (limits.body_bytes, limits.filled_bytes)
+    most = (shared.limits.body_bytes, shared.limits.filled_bytes)
     if call.arrays is not None:
         missing = signature.with_defaults({}).keys() - call.arrays.keys()
         defaults = {name: signature.with_defaults({})[name] for name in missing}
@@ -86,7 +86,9 @@ async def arrays_of(call: Incoming, signature: Signature, limits: Limits) -> dic
     protos = signature.with_defaults(call.message.inputs)
     if call.size < _LARGE:
         return decoded(protos, *most)
-    return await asyncio.get_running_loop().run_in_executor(None, decoded, protos, *most)
+    return await asyncio.get_running_loop().run_in_executor(
+        shared.converting, decoded, protos, *most
+    )
 
 
 def examples_of(call: Incoming, limits: Limits) -> list[bytes]:
