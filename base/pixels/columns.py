@@ -86,6 +86,8 @@ def find(dialect: Dialect, wanted: Wanted) -> Columns:
             option="source_dir",
         )
     label, split = _named_label(dialect, wanted), roles.split(dialect, rows)
+    if label is None and wanted.needs_label:
+        refuse_one_hot(dialect, rows)
     packed = roles.packed(rows, dialect.columns)
     if packed is not None:
         found = _packed(dialect, rows, wanted, label, split, packed)
@@ -127,6 +129,17 @@ def numbered(dialect: Dialect, word: str) -> int:
 def is_named_label(dialect: Dialect, column: int) -> bool:
     """Whether the header says that a column holds the label."""
     return dialect.names is not None and dialect.names[column].lower() in LABEL_NAMES
+
+
+def refuse_one_hot(dialect: Dialect, rows: Rows) -> None:
+    """Refuses labels in several columns, by a `DataError`."""
+    hot = roles.one_hot(rows, dialect.columns)
+    if hot is not None:
+        raise DataError(
+            f"{dialect.path}: {name(dialect, hot[0])} to {name(dialect, hot[-1])} hold a single 1 "
+            "in each row, as one-hot labels do: expected one column of labels; in pandas: "
+            f"table.iloc[:, {hot.start}:{hot.stop}].idxmax(axis=1)"
+        )
 
 
 def _named_label(dialect: Dialect, wanted: Wanted) -> int | None:

@@ -61,7 +61,8 @@ class Dialect:
         if self.header is None:
             return None
         names = self.words(self.header.removeprefix(b"#"))
-        if len(names) < self.columns - 1:  # A title, such as `pixels` above all of them.
+        is_title = len(names) < self.columns - 1  # Such as `pixels` above all of them.
+        if is_title or _are_numbered(names):
             return None
         # R's `write.table` has no name for the column of row names.
         return ("",) * (self.columns - len(names)) + tuple(names[: self.columns])
@@ -140,6 +141,8 @@ def _is_header(first: list[str], columns: int, rows: Sequence[Sequence[str]]) ->
     for begin in (0, 1):
         if len(numbers) > 2 and numbers == [str(begin + index) for index in range(len(numbers))]:
             return len(first) - len(numbers) <= max(2, columns // 2)
+    if _are_numbered(first):
+        return True
     for column, word in enumerate(first[:columns]):
         if not _is_word(word) or is_picture(word):
             continue
@@ -155,6 +158,15 @@ def _is_header(first: list[str], columns: int, rows: Sequence[Sequence[str]]) ->
     ]
     # A word among many numbers is a damaged cell, unless labels stand below it.
     return len(words) > len(first) / 2 or (bool(words) and set(words) <= {0, columns - 1})
+
+
+def _are_numbered(words: Sequence[str]) -> bool:
+    """Whether these are pandas' names of a file whose first row it took for names: 0, 0.1, 0.2."""
+    counts: collections.Counter[str] = collections.Counter()
+    for word in words:
+        base, dot, number = word.rpartition(".")
+        counts[base if dot and number == str(counts[base]) else word] += 1
+    return len(set(words)) == len(words) > 2 * len(counts)
 
 
 def _is_word(cell: str) -> bool:

@@ -33,6 +33,8 @@ def upright(
     if len(seen) == 2 and (flat := _flat_shape(seen[1], shape)):
         array = array.reshape(-1, *flat)
         order = f"rows of {seen[1]:,} pixels, taken as {'x'.join(map(str, flat))}"
+        if flat[2] > 1:
+            order += ", red, green, blue of each pixel in turn (if not: reshape to [N, 3, H, W])"
     elif len(seen) == 3 and seen[2] == count != seen[0]:
         array, order = np.moveaxis(array, 2, 0)[..., np.newaxis], "images last [H, W, N], moved"
     elif len(seen) == 3:

@@ -79,6 +79,23 @@ def others(dialect: Dialect, rows: Rows, label: int | None, split: int | None) -
     return found
 
 
+def one_hot(rows: Rows, columns: int) -> range | None:
+    """The first or last columns, if each row has zeros and a single 1 there."""
+    filled = [column for column in range(columns) if any(row[column] for row in rows)]
+    for order in (filled, filled[::-1]):
+        sums = [0.0] * len(rows)
+        for count, column in enumerate(order, 1):
+            cells = [row[column] for row in rows]
+            if not all(is_number(cell) and number(cell) in (0, 1) for cell in cells):
+                break
+            sums = [sum_ + number(cell) for sum_, cell in zip(sums, cells, strict=True)]
+            if max(sums, default=2) > 1:
+                break
+            if count > 1 and min(sums) == 1 and count < len(rows):
+                return range(min(order[0], column), max(order[0], column) + 1)
+    return None
+
+
 def counts(rows: Rows, column: int) -> bool:
     """Whether a column's values are different in every row, as of one that counts them."""
     return len({row[column] for row in rows}) == len(rows)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from .words import SPLITS, is_number, number
 
 # Rows that are parsed at once.
 _BLOCK = 512
+_FRACTION = re.compile(rb"\.0*[1-9]")
 Line = bytes
 
 
@@ -67,7 +69,18 @@ class RowForm:
             return list(scale.levels(block, factor).reshape(-1, *self.columns.shape))
         return [self._image(line, factor) for line in lines]  # One of them is wrong.
 
-    def seen(self, lines: Sequence[Line]) -> Seen:
+    def look(self, lines: Sequence[Line], seen: Seen) -> Seen:
+        """What the pixels of further rows show, with what was seen before.
+
+        Once the scale is clear, only a first fraction is still of interest, and rows are not
+        parsed for it that have none.
+        """
+        if seen.is_clear:
+            known = seen.fractions + seen.fine > 0
+            lines = [line for line in lines if not known and self._has_fraction(line)]
+        return seen + self._seen(lines) if lines else seen
+
+    def _seen(self, lines: Sequence[Line]) -> Seen:
         """What the pixels of rows show; a row that is not of the form counts for nothing."""
         block = self._values(lines)
         if block is not None:
@@ -133,6 +146,9 @@ class RowForm:
         if b'"' in line:
             count = len(self.dialect.cells(line))
         return "" if count == columns else f"expected {columns:,} columns, got {count:,}"
+
+    def _has_fraction(self, line: Line) -> bool:
+        return _FRACTION.search(self._with_points(line)) is not None
 
     def _with_points(self, line: Line) -> Line:
         """A row whose numbers have decimal points; commas are those of numbers between `;`."""

@@ -6,6 +6,7 @@ and true) and are multiplied by 255. Fractions beyond 1, as averages have them, 
 
 import dataclasses
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -24,6 +25,7 @@ class Seen:
 
     Attributes:
       dim: the images that have no pixel over 1, though some over 0.
+      fine: the dim ones that have fractions.
       bright: those that have one over 1.
       outside: those that have one below 0 or over 255.
       fractions: the bright ones that have fractions.
@@ -31,6 +33,7 @@ class Seen:
     """
 
     dim: int = 0
+    fine: int = 0
     bright: int = 0
     outside: int = 0
     fractions: int = 0
@@ -40,6 +43,7 @@ class Seen:
     def __add__(self, other: "Seen") -> "Seen":
         return Seen(
             self.dim + other.dim,
+            self.fine + other.fine,
             self.bright + other.bright,
             self.outside + other.outside,
             self.fractions + other.fractions,
@@ -67,16 +71,20 @@ def _look(values: np.ndarray) -> Seen:
     lows, peaks = (ends.astype(np.float64) for ends in (values.min(axis=1), values.max(axis=1)))
     outside = (lows < 0) | (peaks > 255)
     bright = (peaks > 1) & ~outside
-    is_whole = values.dtype.kind != "f"
-    fractions = 0 if is_whole else int((values[bright] % 1 != 0).any(axis=1).sum())
+    dim = (peaks > 0) & (peaks <= 1) & ~outside
     return Seen(
-        int(((peaks > 0) & (peaks <= 1) & ~outside).sum()),
+        int(dim.sum()),
+        _with_fractions(values[dim]),
         int(bright.sum()),
         int(outside.sum()),
-        fractions,
+        _with_fractions(values[bright]),
         float(np.fmin.reduce(lows, initial=math.inf)),
         float(np.fmax.reduce(peaks, initial=-math.inf)),
     )
+
+
+def _with_fractions(values: np.ndarray) -> int:
+    return 0 if values.dtype.kind != "f" else int((values % 1 != 0).any(axis=1).sum())
 
 
 def scale_of(seen: Seen, name: object) -> int:
@@ -97,7 +105,7 @@ def scale_of(seen: Seen, name: object) -> int:
     if seen.dim > seen.bright:
         progress.say(f"{name}: pixels from 0 to 1, multiplied by 255")
         return 255
-    if seen.fractions:
+    if seen.fractions or seen.fine:
         progress.say(f"{name}: pixels with fractions are rounded to whole numbers")
     if seen.bright and seen.high < _DARK:
         progress.say(
@@ -105,6 +113,29 @@ def scale_of(seen: Seen, name: object) -> int:
             "if that is white, multiply them"
         )
     return 1
+
+
+def common_scale(parts: Iterable[tuple[str, Seen]], name: object) -> int:
+    """As `scale_of`, of what was seen in several arrays or files, by their names.
+
+    Raises:
+      DataError: they are on different scales.
+    """
+    by_part: dict[str, Seen] = {}
+    for part, seen in parts:
+        by_part[part] = by_part.get(part, Seen()) + seen
+    total = sum(by_part.values(), Seen())
+    dim = [part for part, seen in by_part.items() if seen.dim > seen.bright + seen.outside]
+    bright = [part for part, seen in by_part.items() if seen.is_clear]
+    if dim and bright:
+        differ = (
+            f"{name}: pixels of {dim[0]} are from 0 to 1, those of {bright[0]} from 0 to "
+            f"{by_part[bright[0]].high:g}"
+        )
+        if total.dim > total.bright or any(by_part[part].fine for part in dim):
+            raise DataError(f"{differ}: bring all to one scale")
+        progress.say(f"{differ}: taken as they are, so that the former are nearly black")
+    return scale_of(total, name)
 
 
 def are_pixels(images: np.ndarray, scale: int) -> np.ndarray:

@@ -1,41 +1,72 @@
-"""What kind of own images a path holds: pictures in class folders, a CSV file or an .npz file."""
+"""People's own images: what `--data` names, what an archive holds, where a table's pictures are."""
 
+import collections
+import contextlib
 import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePath
+from typing import NamedTuple
 
 from ...base import progress
 from ...base.errors import DataError, UsageError
 from ...base.pictures import decode
-from ..sources.tables import file_table
+from ..sources import folder_layout
+from ..sources.tables import csv_files, picture_finder
 from . import archives
 from .request import CSV, IMAGE_FOLDER, NPZ, Request
 
-_SUFFIXES = {**dict.fromkeys(decode.SUFFIXES, IMAGE_FOLDER), ".csv": CSV, ".tsv": CSV, ".npz": NPZ}
+_TABLES = (".csv", ".tsv")
+_SUFFIXES = {
+    **dict.fromkeys(decode.SUFFIXES, IMAGE_FOLDER),
+    **dict.fromkeys(_TABLES, CSV),
+    ".npz": NPZ,
+}
+_SAVE = "numpy.savez('data.npz', images=…, labels=…)"
+# What people have instead, by suffix, and what to do with it.
+_ADVICE = {
+    ".npy": f"put images and labels into one file: {_SAVE}",
+    **dict.fromkeys(
+        (".parquet", ".arrow", ".feather", ".mat", ".h5", ".hdf5", ".pkl", ".pickle", ".pt"),
+        f"load it in Python, and save its images and labels: {_SAVE}",
+    ),
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "save the table as CSV (UTF-8)"),
+    **dict.fromkeys((".gz", ".bz2", ".xz", ".7z", ".rar", ".zst"), "unpack it first"),
+    **dict.fromkeys((".heic", ".heif", ".svg", ".psd"), "save the pictures as JPEG or PNG"),
+    "-ubyte": "IDX files: digitline prepare --source=local --source_dir=FOLDER --dataset=NAME",
+}
+_NAMED = 3
 
 
-def kind_of(data: Path) -> str:
-    """One of `OWN_FILES`; of a folder or an archive with pictures in it, `IMAGE_FOLDER`.
+class Place(NamedTuple):
+    """Where images are: the fields of a `Request`."""
+
+    dataset: str
+    source_file: Path | None
+    source_dir: Path | None
+
+
+def find(data: Path, pictures: Path | None = None) -> Place:
+    """What `--data` names; of a folder or an archive with pictures in it, these.
+
+    Args:
+      data: a file, a folder or an archive.
+      pictures: the folder of the pictures that a table names, if the user says it.
 
     Raises:
       UsageError: it is something else.
       DataError: it is an archive that cannot be read.
     """
-    kinds: set[str] = set()
-    for name in _names(data):
-        kinds.add(_SUFFIXES.get(PurePath(name).suffix.lower(), ""))
-        if IMAGE_FOLDER in kinds and data.is_dir():  # There may be millions more.
-            break
-    found = next((kind for kind in (IMAGE_FOLDER, CSV, NPZ) if kind in kinds), None)
-    is_one_file = not (data.is_dir() or archives.is_archive(data))
-    if found is None or (found == IMAGE_FOLDER and is_one_file):
-        seen = "" if is_one_file else "holds no pictures, CSV or .npz files; "
-        raise UsageError(
-            f"--data={data}: {seen}expected an .npz file, a .csv file, a folder of pictures, or an "
-            f"archive of them ({', '.join(archives.SUFFIXES)})"
-        )
-    return found
+    kind = _kind_of(data)
+    if data.is_dir() and kind == IMAGE_FOLDER:
+        table = _table_in(data)
+        kind, data = (CSV, table) if table else (kind, data)
+    elif data.is_dir() and not (kind == CSV and csv_files.has_train(data)):
+        data = _content(data, kind, f"--data={data}")
+    is_file = kind == NPZ or (kind == CSV and data.is_file())
+    if pictures and not (kind == CSV and is_file):
+        raise UsageError(f"--source_dir goes with a CSV file of file names, which {data} is not")
+    return Place(kind, data if is_file else None, pictures if is_file else data)
 
 
 def unpacked(request: Request) -> Request:
@@ -43,7 +74,9 @@ def unpacked(request: Request) -> Request:
     if not archives.is_archive(request.place):
         return request
     folder = archives.unpack(request.place, request.data_dir / request.prepared_name)
-    return dataclasses.replace(request, unpacked=_content(folder, request))
+    if request.kind in (CSV, NPZ):
+        folder = _content(folder, request.kind, str(request.place))
+    return dataclasses.replace(request, unpacked=folder)
 
 
 def with_pictures(request: Request) -> Request:
@@ -51,28 +84,85 @@ def with_pictures(request: Request) -> Request:
     table = request.source_file
     if request.kind != CSV or table is None or not table.is_file() or archives.is_archive(table):
         return request
-    folder = file_table.beside(table)
+    folder = picture_finder.beside(table)
     if folder is None:
         return request
     progress.say(f"{table} names pictures: they are in {folder}")
     return dataclasses.replace(request, source_dir=folder)
 
 
-def _content(folder: Path, request: Request) -> Path:
-    """What is read of an unpacked folder: the one file, or the folder that holds the files."""
-    suffix = {CSV: (".csv", ".tsv"), NPZ: ".npz"}.get(request.kind)
-    if suffix is None:
-        return folder
-    paths = sorted(Path(path) for path in _below(folder) if path.lower().endswith(suffix))
+def _kind_of(data: Path) -> str:
+    suffixes: collections.Counter[str] = collections.Counter()
+    for name in _names(data):
+        suffix = "-ubyte" if "-ubyte" in name else _suffix(name)
+        suffixes[suffix] += 1
+        if data.is_dir() and _SUFFIXES.get(suffix) == IMAGE_FOLDER:
+            break  # There may be millions more.
+    kinds = {_SUFFIXES.get(suffix) for suffix in suffixes}
+    found = next((kind for kind in (IMAGE_FOLDER, CSV, NPZ) if kind in kinds), None)
+    is_one_file = not (data.is_dir() or archives.is_archive(data))
+    if found is not None and not (found == IMAGE_FOLDER and is_one_file):
+        return found
+    common = [(suffix, count) for suffix, count in suffixes.most_common(_NAMED) if suffix]
+    held = ", ".join(f"{count:,} {suffix}" for suffix, count in common)
+    seen = f"holds no pictures, CSV or .npz files{f', but {held}' if held else ''}; "
+    advice = next((f"; {_ADVICE[suffix]}" for suffix, _ in common if suffix in _ADVICE), "")
+    raise UsageError(
+        f"--data={data}: {'' if is_one_file else seen}expected an .npz file, a .csv file, a folder "
+        f"of pictures, or an archive of them ({', '.join(archives.SUFFIXES)}){advice}"
+    )
+
+
+def _table_in(folder: Path) -> Path | None:
+    """The table that names the pictures in a folder without class folders.
+
+    Raises:
+      UsageError: there are several.
+    """
+    with contextlib.suppress(DataError):
+        folder_layout.look(folder)
+        return None
+    tables = []
+    for path in sorted(folder.iterdir()):
+        # Kaggle's example of answers has labels too.
+        if path.suffix.lower() in _TABLES and "submission" not in path.name.lower():
+            with contextlib.suppress(DataError):
+                tables += [path] if picture_finder.beside(path) else []
+    train = [path for path in tables if csv_files.split_of(path) == "train"]
+    chosen, *others = train or tables or [None]
+    if chosen and others:
+        raise UsageError(
+            f"--data={folder}: several tables name pictures: "
+            f"{', '.join(path.name for path in [chosen, *others])}: give one of them with --data"
+        )
+    for path in tables:
+        if path != chosen:
+            progress.say(
+                f"{path} is left out: {chosen} is read; rows of both in one file, with a column "
+                "`split` of train, validation and test, are read together"
+            )
+    return chosen
+
+
+def _content(folder: Path, kind: str, name: str) -> Path:
+    """The one CSV or NumPy file in a folder, or the folder that holds the CSV files.
+
+    Raises:
+      DataError: there are others; `name` says where.
+    """
+    paths = sorted(Path(path) for path in _below(folder) if _SUFFIXES.get(_suffix(path)) == kind)
     if len(paths) == 1:
         return paths[0]
     parents = {path.parent for path in paths}
-    if request.kind == NPZ or len(parents) != 1:
+    if kind == NPZ:
+        names = ", ".join(path.name for path in paths[:_NAMED])
         raise DataError(
-            f"{request.place}: holds {len(paths)} {request.kind} files, expected "
-            f"{'one' if request.kind == NPZ else 'them in one folder'}"
+            f"{name}: holds {len(paths)} .npz files ({names}{', …' * (len(paths) > _NAMED)}), "
+            f"expected one with images and labels: {_SAVE}"
         )
-    return parents.pop()
+    if len(parents) != 1 and folder not in parents:
+        raise DataError(f"{name}: holds {len(paths)} {kind} files, expected them in one folder")
+    return folder if folder in parents else parents.pop()
 
 
 def _names(data: Path) -> Iterator[str]:
@@ -88,6 +178,10 @@ def _below(folder: Path) -> Iterator[str]:
     for path, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not _is_hidden(name)]
         yield from (os.path.join(path, name) for name in sorted(names) if not _is_hidden(name))
+
+
+def _suffix(path: str) -> str:
+    return PurePath(path).suffix.lower()
 
 
 def _is_hidden(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from pathlib import Path
 
 from ...base.command_flags import flag
 from ...base.errors import UsageError
@@ -20,6 +21,12 @@ class OwnFiles:
     name: str | None = flag(
         None,
         "Name of the prepared dataset (default: made of the folder's or file's).",
+        group=FILES_GROUP,
+    )
+    source_dir: Path | None = flag(
+        None,
+        "The folder of the pictures that a CSV file of rows file,label names (default: found "
+        "beside the file).",
         group=FILES_GROUP,
     )
     label_column: str | None = flag(

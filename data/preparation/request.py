@@ -72,14 +72,6 @@ class _What:
         group=_WHAT,
         words=("auto", "tfds", "pypi", "local"),
     )
-    source_dir: Path | None = flag(
-        None,
-        "Folder of the four IDX files, plain or gzipped; of an image folder, the folder that holds "
-        "one folder a class, or train, validation and test folders of these; of CSV files, the "
-        "folder of train.csv and perhaps validation.csv and test.csv; beside a --source_file of "
-        "rows file,label the folder of these pictures.",
-        group=_WHAT,
-    )
     source_file: Path | None = flag(
         None,
         "CSV file of rows label,pixel0,…,pixel783 in any usual form, or of rows file,label with "
@@ -98,6 +90,14 @@ class Request(OwnFiles, _What):
       unpacked: where the content is of a place that is an archive.
     """
 
+    source_dir: Path | None = flag(
+        None,
+        "Folder of the four IDX files, plain or gzipped; of an image folder, the folder that holds "
+        "one folder a class, or train, validation and test folders of these; of CSV files, the "
+        "folder of train.csv and perhaps validation.csv and test.csv; beside a --source_file of "
+        "rows file,label the folder of these pictures.",
+        group=_WHAT,
+    )
     beam_runner: str | None = flag(
         None,
         "Beam's runner, such as FlinkRunner, SparkRunner or DataflowRunner (default: processes on "

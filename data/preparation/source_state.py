@@ -14,7 +14,7 @@ from ...base import command
 from ...base.errors import DataError
 from ...base.files import JsonObject
 from ..sources import folder_layout
-from ..sources.tables import csv_files, file_table
+from ..sources.tables import csv_files, picture_finder
 
 # The key of the state in what a dataset was made of; datasets from before there was one lack it.
 FILES = "files"
@@ -46,7 +46,7 @@ def state(kind: str, place: Path, pictures: Path | None = None) -> JsonObject | 
     number = total = 0
     files = _files(kind, place)
     if kind == "file_table" and pictures:
-        files = itertools.chain(files, file_table.pictures_below(pictures))
+        files = itertools.chain(files, picture_finder.pictures_below(pictures))
     for path in files:
         try:
             status = path.stat()

@@ -40,6 +40,8 @@ def of(written: Sequence[WrittenSlice], source: Source) -> Survey:
     warnings = _warnings(about, splits, _duplicates(parts))
     compared = sum(len(survey.digests) for survey in _all(parts)) // 12
     total = sum(split.examples for split in splits.values())
+    if source.image_shape[2] > 1 and all(survey.is_grey for survey in _all(parts)):
+        warnings.append(f"all {total:,} images are grey, though in colour: --channels=1 suffices")
     if compared < total:
         warnings.append(f"only {compared:,} of {total:,} images were searched for equal ones")
     counts = {name: split.label_counts.tolist() for name, split in splits.items()}

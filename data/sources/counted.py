@@ -33,10 +33,12 @@ class Survey:
     Attributes:
       labels: the examples by split and class.
       seen: what pixels show; of so many images that it is clear.
+      damage: why the first example without a label has none.
     """
 
     labels: Mapping[Key, int]
     seen: Seen = dataclasses.field(default_factory=Seen)
+    damage: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from ...base import files, progress
 from ...base.errors import DataError, UsageError, first_line
 from . import idx, known, wheel
 from .idx import find_idx_files
-from .labels import say_gaps
+from .labels import say_oddities
 from .raw import RawDataset, RawSplit
 
 # How long TFDS's host may take to answer before another source is tried, in seconds.
@@ -186,7 +186,7 @@ def _class_numbers(splits: Mapping[str, RawSplit], origin: str) -> tuple[str, ..
             f"{origin}: label {used[-1]} would make {classes:,} classes of {images:,} images; mend "
             "it, or number the classes from 0 without gaps"
         )
-    say_gaps(map(str, used.tolist()), origin, are_classes=True)
+    say_oddities(map(str, used.tolist()), origin, are_classes=True)
     return tuple(map(str, range(classes)))
 
 

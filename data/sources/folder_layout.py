@@ -19,7 +19,7 @@ _SPLIT_WORDS = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
-# With these beside it, such a word names a split for certain.
+# With these or a number beside it (`train2017`), such a word names a split for certain.
 _PLAIN_WORDS = {"set", "data", "dataset", "images", "imgs", "pictures", "photos", "split", "folder"}
 # Folders that systems, archives and annotation tools make: no classes, whatever is in them.
 _NO_CLASSES = {
@@ -103,7 +103,7 @@ def look(root: Path) -> FolderLayout:
         raise DataError(f"{root}: {'not a folder' if root.exists() else 'no such folder'}")
     above: list[_Level] = []
     level = _level(root)
-    while _is_wrapper(level) and not _split_of(level.deep[0]):
+    while _is_wrapper(level) and not split_of(level.deep[0]):
         above.append(level)
         level = _level(level.folder / level.deep[0])
     splits = _splits(level)
@@ -168,13 +168,13 @@ def _is_wrapper(level: _Level) -> bool:
     return not level.flat and len(level.deep) == 1
 
 
-def _split_of(name: str) -> tuple[str, bool] | None:
+def split_of(name: str) -> tuple[str, bool] | None:
     """The split that a folder's name means, and whether that is certain."""
     words = [word.lower() for word in _WORD.findall(name)]
     splits = {_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS}
     if len(splits) != 1:
         return None
-    certain = all(word in _SPLIT_WORDS or word in _PLAIN_WORDS for word in words)
+    certain = all(word in _SPLIT_WORDS or word in _PLAIN_WORDS or word.isdigit() for word in words)
     return splits.pop(), certain
 
 
@@ -184,7 +184,7 @@ def _splits(level: _Level) -> dict[str, str] | None:
     Raises:
       DataError: the folders are called as splits, but they are none, or two are of one split.
     """
-    meant = {name: found for name in level.names if (found := _split_of(name))}
+    meant = {name: found for name in level.names if (found := split_of(name))}
     named: dict[str, list[str]] = {}
     for name, (split, _) in meant.items():
         if name in level.deep:
@@ -194,8 +194,9 @@ def _splits(level: _Level) -> dict[str, str] | None:
     if "train" not in named:
         if certain and not others:
             raise DataError(
-                f"{level.folder}: {', '.join(certain)} are called as splits, but no training "
-                "folder holds class folders: expected train/<class>/<picture>"
+                f"{level.folder}: {', '.join(certain)}: called as splits, but no training folder "
+                "holds class folders: expected train/<class>/<picture>, or a table of rows "
+                "file,label, to be given itself"
             )
         return None
     if others and len(named) == 1:

@@ -105,7 +105,7 @@ def plan(root: Path, options: ReadOptions) -> FolderSource:
     layout = folder_layout.look(root)
     for note in layout.notes:
         progress.say(note)
-    labels.say_gaps(layout.label_names, root, are_classes=False)
+    labels.say_oddities(layout.label_names, root, are_classes=False)
     return plan_list(layout, options)
 
 

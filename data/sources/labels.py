@@ -14,7 +14,7 @@ numbers are ordered as numbers, 2 before 10; others by their characters.
 
 Where labels are names (CSV files, folders, arrays of strings) only what occurs is a class: 0, 1
 and 3 are three classes. Where they are class numbers (arrays of numbers, IDX files) the class 2
-is one without images, since position and number are one there. `say_gaps` says either.
+is one without images, since position and number are one there. `say_oddities` says either.
 """
 
 import ast
@@ -91,7 +91,12 @@ def classes(words: Iterable[str], origin: object) -> dict[str, str]:
             raise DataError(f"{origin}, {word!r:.80} as a class: {error}") from None
         other = by_name.setdefault(name, word)
         if other != word:
-            raise DataError(f"{origin}: {other!r} and {word!r} are one class, {name}; join them")
+            # Of two Unicode forms the same is seen, unless they are escaped.
+            forms = {unicodedata.normalize("NFC", form) for form in (word, other)}
+            shown = ascii if len(forms) == 1 else repr
+            raise DataError(
+                f"{origin}: {shown(other)} and {shown(word)} are one class, {name}; join them"
+            )
     if not all(map(_NUMBER.fullmatch, by_name)):
         return {name: by_name[name] for name in sorted(by_name)}
     ordered = sorted(by_name, key=float)
@@ -123,8 +128,8 @@ def checked(names: Sequence[str | bytes], origin: object) -> tuple[str, ...]:
     return tuple(result)
 
 
-def say_gaps(names: Iterable[str], origin: object, are_classes: bool) -> None:
-    """Says which numbers between those of the images have no image.
+def say_oddities(names: Iterable[str], origin: object, are_classes: bool) -> None:
+    """Says which names differ only in capitals, and which numbers in between have no image.
 
     Args:
       names: of the classes that have images.
@@ -132,6 +137,15 @@ def say_gaps(names: Iterable[str], origin: object, are_classes: bool) -> None:
       are_classes: whether such a number is a class all the same, from 0 on.
     """
     words = list(names)
+    by_small: dict[str, list[str]] = {}
+    for word in words:
+        by_small.setdefault(word.casefold(), []).append(word)
+    alike = [" and ".join(same) for same in by_small.values() if len(same) > 1]
+    if alike:
+        progress.say(
+            f"{origin}: classes that differ only in capitals: {', '.join(alike[:_NAMED])}"
+            f"{', …' if len(alike) > _NAMED else ''}"
+        )
     if not words or not all(word.isascii() and word.isdigit() for word in words):
         return
     present = set(map(int, words))

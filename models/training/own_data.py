@@ -7,7 +7,7 @@ from ...base import command, progress
 from ...base.errors import UserError
 from ...data.preparation import kinds
 from ...data.preparation.own_files import OwnFiles
-from ...data.preparation.request import CSV, NPZ, Request
+from ...data.preparation.request import Request
 from ...data.preparation.source_state import ChangedError
 from ...data.prepare import Prepared, run
 
@@ -42,17 +42,9 @@ def prepare(data: Path, data_dir: Path, files: OwnFiles) -> Prepared:
 
 
 def _request(data: Path, data_dir: Path, files: OwnFiles) -> Request:
-    kind = kinds.kind_of(data)
-    is_file = kind == NPZ or (kind == CSV and data.is_file())
-    options = {name: getattr(files, name) for name in _OPTIONS}
-    return Request(
-        dataset=kind,
-        source_file=data if is_file else None,
-        source_dir=None if is_file else data,
-        data_dir=data_dir,
-        asked_by="train",
-        **options,
-    )
+    place = kinds.find(data, files.source_dir)
+    options = {name: getattr(files, name) for name in _OPTIONS} | place._asdict()
+    return Request(data_dir=data_dir, asked_by="train", **options)
 
 
 def _command_line(request: Request, option: str) -> str:

@@ -36,9 +36,7 @@ class CsvRows:
         form = RowForm(file, _columns(file, wanted.config.image_shape))
         seen = scale.Seen()
         for lines in form.blocks(file.start, file.size):
-            seen += form.seen(lines)
-            if seen.is_clear:
-                break
+            seen = form.look(lines, seen)
         factor = scale.scale_of(seen, self.path)
         row = 0
         for lines in form.blocks(file.start, file.size):

@@ -82,7 +82,7 @@ def number(
     if any(split.words is not None for split in splits.values()):
         splits = {name: _worded(split) for name, split in splits.items()}
         names = names or tuple(labels.classes(splits["train"].words or (), origin))
-        labels.say_gaps(names, origin, are_classes=False)
+        labels.say_oddities(names, origin, are_classes=False)
         splits = {name: _renumbered(split, names) for name, split in splits.items()}
     classes = max(
         *(1 + int(split.numbers.max(initial=-1)) for split in splits.values()),

@@ -57,8 +57,15 @@ def find(arrays: Mapping[str, np.ndarray], origin: object) -> tuple[dict[str, Pa
         else:
             found[place] = name
     if sorted(others) == sorted(arrays) == ["arr_0", "arr_1"]:
-        progress.say(f"{origin}: arr_0 is taken for the images, arr_1 for the labels")
-        found, others = {("train", "images"): "arr_0", ("train", "labels"): "arr_1"}, []
+        images, labels = sorted(others, key=lambda name: (-arrays[name].ndim, name))
+        progress.say(f"{origin}: {images} is taken for the images, {labels} for the labels")
+        found, others = {("train", "images"): images, ("train", "labels"): labels}, []
+    if others and all(re.fullmatch("arr_[0-9]+", name) for name in arrays):
+        shapes = ", ".join(f"{name} {list(arrays[name].shape)}" for name in sorted(arrays))
+        raise DataError(
+            f"{origin}: its arrays have no names ({shapes}), so which is what cannot be told: save "
+            "them as numpy.savez(path, x_train=…, y_train=…, x_test=…, y_test=…)"
+        )
     pairs: dict[str, Pair] = {}
     for split in SPLITS:
         x, y = found.get((split, "images")), found.get((split, "labels"))

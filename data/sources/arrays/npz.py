@@ -61,7 +61,8 @@ def read(path: Path, plan: Plan) -> Arrays:
     }
     images = _upright(pairs, read_labels, path)
     config = plan({split: _shape(array) for split, array in images.items()})
-    factor = scale.scale_of(sum(map(scale.look, images.values()), scale.Seen()), path)
+    looked = ((pairs[split].images_name, scale.look(array)) for split, array in images.items())
+    factor = scale.common_scale(looked, path)
     numbered, label_names = classes.number(
         read_labels, None if names is None else arrays[names], str(path)
     )

@@ -16,7 +16,7 @@ _NAMED = 5
 
 
 def class_names(
-    totals: LabelCounts, path: Path, column: str, is_named_label: bool
+    totals: LabelCounts, path: Path, column: str, is_named_label: bool, damage: str
 ) -> tuple[str, ...]:
     """The classes, in order.
 
@@ -24,6 +24,7 @@ def class_names(
       totals: the number of rows by label; of those without one, under the empty name.
       path, column: where the labels are, for messages.
       is_named_label: whether the column is called so.
+      damage: why a row has no label, if one has none.
 
     Raises:
       DataError: these cannot be labels.
@@ -31,7 +32,7 @@ def class_names(
     rows = sum(totals.values())
     names = tuple(labels.classes((name for name in totals if name), path))
     if not names:
-        raise not_labels(path, column, "no label at all")
+        raise not_labels(path, column, f"no label at all ({damage or 'no rows'})")
     if len(names) == 1 and not totals.get(""):
         raise not_labels(path, column, f"one value, {names[0]}, in all of {rows:,} rows")
     if len(names) > max(_FEW_CLASSES, rows / _IMAGES_A_CLASS):
@@ -39,7 +40,7 @@ def class_names(
     if not is_named_label and _look_like_pixels(names):
         what = f"{len(names):,} different values up to {names[-1]}, as pixels do"
         raise not_labels(path, column, what)
-    labels.say_gaps(names, path, are_classes=False)
+    labels.say_oddities(names, path, are_classes=False)
     words = [name for name in names if not is_number(name)]
     if 0 < len(words) < len(names) / 2:
         progress.say(

@@ -97,9 +97,15 @@ def plan(place: Path, options: ReadOptions) -> CsvSource:
     cut, totals = options.cut(counted.splits(surveys)), counted.totals(surveys, "train")
     file, label = forms["train"].dialect, forms["train"].columns.label or 0
     label_names = class_names.class_names(
-        totals, file.path, columns.name(file, label), columns.is_named_label(file, label)
+        totals,
+        file.path,
+        columns.name(file, label),
+        columns.is_named_label(file, label),
+        next((found.damage for found in surveys if found.damage), ""),
     )
     shape = forms["train"].columns.shape
+    parts = zip(slices, surveys, strict=True)
+    seen = ((part.form.dialect.path.name, found.seen) for part, found in parts)
     pictures = of_array(shape, None, options.channels, options.fit, options.digits)
     return CsvSource(
         label_names=label_names,
@@ -107,7 +113,7 @@ def plan(place: Path, options: ReadOptions) -> CsvSource:
         slices=slices,
         cut=cut,
         totals=totals,
-        factor=scale.scale_of(sum((found.seen for found in surveys), scale.Seen()), place),
+        factor=scale.common_scale(seen, place),
         pictures=pictures,
     )
 
@@ -153,9 +159,11 @@ def _survey(part: CsvSlice) -> Survey:
       DataError: the column holds no labels.
     """
     counts: collections.Counter[Key] = collections.Counter()
-    seen = scale.Seen()
+    seen, damage = scale.Seen(), ""
     for lines in part.form.blocks(part.start, part.end):
-        counts.update(part.key(line)[0] for line in lines)
+        for key, trouble in map(part.key, lines):
+            counts[key] += 1
+            damage = damage or trouble
         if len(counts) > class_names.MAX_CLASSES:
             file, what = (
                 part.form.dialect,
@@ -163,6 +171,5 @@ def _survey(part: CsvSlice) -> Survey:
             )
             column = columns.name(file, part.form.columns.label or 0)
             raise class_names.not_labels(file.path, column, what)
-        if not seen.is_clear:
-            seen += part.form.seen(lines)
-    return Survey(counts, seen)
+        seen = part.form.look(lines, seen)
+    return Survey(counts, seen, damage)

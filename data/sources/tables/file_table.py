@@ -9,22 +9,18 @@ This is Kaggle's other form. The pictures are read as those of an image folder a
 import collections
 import dataclasses
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from ....base import progress
 from ....base.errors import DataError
-from ....base.pictures import decode
 from ....base.pixels import columns, dialect, roles, rows
 from ....base.pixels.dialect import Dialect
 from ....base.pixels.words import FILE_NAMES, LABEL_NAMES, is_picture
 from .. import image_folder, labels
 from ..image_folder import FolderSource
 from ..slices import LeftOut, ReadOptions, left_out
-from . import class_names
-
-# A table of more columns holds pixels. So many rows show where the pictures are.
-_MOST_COLUMNS, _FIRST_ROWS = 9, 5
+from . import class_names, picture_finder
+from .picture_finder import Finder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +50,9 @@ class FileTable:
             for names in classes.values()
             for name in names
         }
-        below = (os.path.relpath(path, self.root) for path in pictures_below(self.root))
+        below = (
+            os.path.relpath(path, self.root) for path in picture_finder.pictures_below(self.root)
+        )
         others = (name for name in below if name not in named)
         return left_out(("pictures without a row", name) for name in others)
 
@@ -94,7 +92,7 @@ def read(table: Path, folder: Path, label_column: str | None) -> FileTable:
         + (f", split in {columns.name(form, where.split)}" if where.split is not None else "")
         + f", {form}"
     )
-    finder = _Finder(folder)
+    finder = Finder(folder)
     seen = _Rows(table)
     for line in form.lines(form.start, form.size):
         seen.add(form, where, line, finder)
@@ -107,30 +105,9 @@ def read(table: Path, folder: Path, label_column: str | None) -> FileTable:
     if seen.repeated:
         progress.say(f"{table}: {seen.repeated:,} rows repeat one before them: counted once")
     column, is_named = columns.name(form, where.label), columns.is_named_label(form, where.label)
-    names = class_names.class_names(dict(seen.totals), table, column, is_named)
+    damage = next(iter(seen.damaged), "")
+    names = class_names.class_names(dict(seen.totals), table, column, is_named, damage)
     return FileTable(folder, _by_class(seen.entries, table), names, tuple(seen.damaged))
-
-
-def beside(table: Path) -> Path | None:
-    """The folder of the pictures that a table names, if it is the table's own or one in that.
-
-    Raises:
-      DataError: it is no table.
-    """
-    form = dialect.look(table)
-    sample = [row for row in form.sample() if len(row) == form.columns][:_FIRST_ROWS]
-    by_suffix = roles.files(form, sample)
-    candidates = [] if by_suffix is None else [by_suffix]
-    if by_suffix is None and form.columns <= _MOST_COLUMNS:  # Names without a suffix.
-        candidates = [column for column in range(form.columns) if roles.counts(sample, column)]
-    for folder in (table.parent, *sorted(filter(Path.is_dir, table.parent.iterdir()))):
-        for column in candidates:
-            finder = _Finder(folder)
-            for word in filter(None, (row[column] for row in sample)):
-                finder.find(os.fsencode(word))
-            if finder.found > len(sample) / 2:
-                return folder
-    return None
 
 
 @dataclasses.dataclass
@@ -151,7 +128,7 @@ class _Rows:
     repeated: int = 0
     count: int = 0
 
-    def add(self, form: Dialect, where: _FileColumns, line: bytes, finder: "_Finder") -> None:
+    def add(self, form: Dialect, where: _FileColumns, line: bytes, finder: Finder) -> None:
         self.count += 1
         cells = form.cells(line)
         try:
@@ -187,30 +164,6 @@ def _by_class(
     return folders
 
 
-class _Finder:
-    """Finds the pictures that cells name: as written, by their last part, without a suffix."""
-
-    def __init__(self, folder: Path):
-        self._folder = folder
-        self._suffixes = ("", *decode.SUFFIXES, *(suffix.upper() for suffix in decode.SUFFIXES))
-        self._last = (0, "")
-        self.found = 0
-
-    def find(self, cell: bytes) -> str:
-        """The path below the folder; as written if there is no such file."""
-        word = os.fsdecode(cell).strip().replace("\\", "/")
-        if not word:
-            raise labels.LabelError("it names no file")
-        forms = (word, word.rpartition("/")[2])
-        ways = [self._last, *((form, suffix) for form in (0, 1) for suffix in self._suffixes)]
-        for form, suffix in ways:
-            if (self._folder / (forms[form] + suffix)).is_file():
-                self._last = form, suffix
-                self.found += 1
-                return os.path.normpath(forms[form] + suffix)
-        return os.path.normpath(word)
-
-
 def _columns(form: Dialect, label_column: str | None) -> _FileColumns:
     """Finds the columns.
 
@@ -233,6 +186,7 @@ def _columns(form: Dialect, label_column: str | None) -> _FileColumns:
         likely = [column for column in others if roles.looks_like_label(sample, column)]
         label = likely[0] if len(likely) == 1 else others[0] if len(others) == 1 else None
     if not files or label is None:
+        columns.refuse_one_hot(form, sample)
         what = "names the picture files" if not files else "holds the label"
         seen = ", ".join(form.names or (f"{form.columns} without names",))
         raise DataError(
@@ -241,10 +195,3 @@ def _columns(form: Dialect, label_column: str | None) -> _FileColumns:
             option="label_column",
         )
     return _FileColumns(files[0], label, split)
-
-
-def pictures_below(folder: Path) -> Iterator[Path]:
-    """The picture files in a folder and those in it, in an order that does not change."""
-    for path, folders, names in os.walk(folder):
-        folders.sort()
-        yield from (Path(path, name) for name in sorted(names) if is_picture(name))

@@ -217,3 +217,16 @@ def test_a_dataset_among_its_own_pictures(colour):
 def test_a_fraction_of_a_split_that_is_there(colour, tmp_path):
     with pytest.raises(UsageError, match="the source has a test split of its own"):
         run(colour, tmp_path, "--image_size=28", "--test_fraction=0.1")
+
+
+def test_grey_pictures_stored_in_colour_are_said(tmp_path):
+    rng = np.random.default_rng(0)
+    for index in range(20):
+        grey = rng.integers(0, 250, (8, 8, 1)).astype(np.uint8)
+        save(
+            grey + np.array([0, 1, 2], np.uint8), tmp_path / "a" / "xy"[index % 2] / f"{index}.png"
+        )
+    said = "all 20 images are grey, though in colour: --channels=1 suffices"
+    assert said in run(tmp_path / "a", tmp_path)["warnings"]
+    save(np.full((8, 8, 3), (9, 9, 12), np.uint8), tmp_path / "a" / "x" / "0.png")
+    assert said not in run(tmp_path / "a", tmp_path, "--overwrite")["warnings"]

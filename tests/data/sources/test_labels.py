@@ -77,10 +77,15 @@ def test_rejects_two_words_for_one_class(words, message):
         ("13", True, "here: labels are 1 to 3, but no image is of 0, 2: classes without"),
         ("12", False, ""),
         ("ab", True, ""),
+        (
+            ["a", "B", "A", "b"],
+            False,
+            "here: classes that differ only in capitals: a and A, B and b",
+        ),
         (["0", "90"], True, "here: labels are 0 to 90, but no image is of 1, 2, 3, 4, 5, …: cl"),
     ],
 )
 def test_unused_numbers_are_said(names, are_classes, said, capsys):
-    labels.say_gaps(names, "here", are_classes)
+    labels.say_oddities(names, "here", are_classes)
     assert capsys.readouterr().err.startswith(said)
     assert said or not capsys.readouterr().err

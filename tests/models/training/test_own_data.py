@@ -7,9 +7,10 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from digitline.base.errors import DataError, UsageError
+from digitline.base.errors import DataError, UsageError, UserError
 from digitline.data import prepare
 from digitline.data.dataset import open_dataset
+from digitline.data.pipeline import records
 from digitline.models import train
 from digitline.models.run.folder import Run
 
@@ -167,22 +168,64 @@ def test_rejects_too_few_images_to_validate_on(tmp_path):
         run(tmp_path, path)
 
 
-def test_a_table_of_files_is_prepared_with_the_folder_of_its_pictures(tmp_path):
+def test_a_table_of_files_with_the_folder_of_its_pictures(tmp_path):
     table = tmp_path / "my table.csv"
-    table.write_text("file,label\n1.png,a\n2.png,b\n")
-    said = (
-        r"prepare --dataset=csv '--source_file=.*my table.csv' .* --source_dir=SOURCE_DIR "
-        r"--image_size=9x9 --digits; then: \S+ train --dataset=my_table "
-    )
-    with pytest.raises(DataError, match=said):
-        run(tmp_path, table, "--image_size=9x9", "--digits")
+    table.write_text("file,label\n" + "".join(f"{n}.png,{'ab'[n % 2]}\n" for n in range(20)))
+    with pytest.raises(DataError, match=r"names picture files, such as 0.png: .* --source_dir$"):
+        run(tmp_path, table)
+    pictures(tmp_path / "far" / "away")
+    run(tmp_path, table, f"--source_dir={tmp_path}/far/away")
+    assert prepared(tmp_path, "my_table").image_shape == (6, 6, 1)
+    with pytest.raises(UsageError, match="--source_dir goes with a CSV file of file names"):
+        run(tmp_path, save(tmp_path / "toy.npz"), f"--source_dir={tmp_path}/far/away")
+
+
+def test_a_folder_without_classes_and_the_table_of_its_pictures(tmp_path, capsys):
+    data = tmp_path / "pets"
+    for folder in ("test", "train"):
+        pictures(data / folder, shade=12 if folder == "train" else 5)
+    lines = [f"{n},{'ab'[n % 2]}\n" for n in range(20)]
+    (data / "trainLabels.csv").write_text("".join(["id,label\n", *lines]))
+    (data / "sampleSubmission.csv").write_text("".join(["id,label\n", *lines]))
+    run(tmp_path, data)
+    assert f"trainLabels.csv names pictures: they are in {data}/train" in capsys.readouterr().err
+    whole = prepared(tmp_path, "trainlabels").split("train+validation+test")
+    assert sorted(np.unique(records.load(whole)[0])) == [12 * n for n in range(20)]
+    (data / "more.csv").write_text("".join(["id,label\n", *lines]))
+    with pytest.raises(UsageError, match=r"several tables name pictures: more.csv, trainLabels.cs"):
+        run(tmp_path, data)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["X.npy", "y.npy"], r"but 2 \.npy; .*put images and labels into one file: numpy.savez"),
+        (["data/train-0.parquet"], r"1 \.parquet; .*load it in Python, and save its images"),
+        (["a/1.heic", "b/1.HEIC"], r"2 \.heic; .*save the pictures as JPEG or PNG"),
+        (["train-images-idx3-ubyte.gz"], "IDX files: digitline prepare --source=local"),
+        (["a.npz", "b.npz"], r"holds 2 \.npz files \(a.npz, b.npz\), expected one with images"),
+        (["1/a.csv", "2/b.csv"], "holds 2 csv files, expected them in one folder"),
+        (["train2017/1.png", "val2017/1.png"], "train2017, val2017: called as splits, but no"),
+    ],
+)
+def test_says_what_to_do_with_other_files(names, message, tmp_path):
+    for name in names:
+        (tmp_path / "it" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "it" / name).touch()
+    with pytest.raises(UserError, match=message):
+        run(tmp_path, tmp_path / "it")
+
+
+def pictures(folder, shade=12):
+    """Pictures 0.png to 19.png, each of one shade of its own."""
+    folder.mkdir(parents=True)
+    for index in range(20):
+        picture = np.full((6, 6), shade * index, np.uint8)
+        PIL.Image.fromarray(picture).save(folder / f"{index}.png")
 
 
 def test_a_table_of_files_finds_the_pictures_beside_it(tmp_path, capsys):
-    (tmp_path / "images").mkdir()
-    for index in range(20):
-        picture = np.full((6, 6), 12 * index, np.uint8)
-        PIL.Image.fromarray(picture).save(tmp_path / "images" / f"{index}.png")
+    pictures(tmp_path / "images")
     table = tmp_path / "labels.csv"
     names = [*range(20), 99]
     table.write_text("id,breed\n" + "".join(f"{name},{'ab'[name % 2]}\n" for name in names))

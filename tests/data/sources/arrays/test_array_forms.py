@@ -36,6 +36,8 @@ def read(tmp_path, arrays):
             "left out: data, which is images in rows",
         ),
         ({"arr_0": X, "arr_1": Y}, "arr_0 is taken for the images, arr_1 for the labels"),
+        ({"arr_0": Y, "arr_1": X}, "arr_1 is taken for the images, arr_0 for the labels"),
+        ({"data": COLOUR.reshape(60, 75), "labels": Y}, "5x5x3, red, green, blue of each pixel"),
         ({"images": X, "labels": Y, "mean": np.array(3.5)}, "left out: mean (float64 [])"),
         ({"images": X[:, None], "labels": Y}, "channels first [N, C, H, W], moved to the end"),
         ({"images": COLOUR.transpose(0, 3, 1, 2), "labels": Y}, "channels first"),
@@ -95,6 +97,13 @@ def test_names_and_numbers(labels, names, numbers, tmp_path):
     arrays = read(tmp_path, {"images": X, "labels": labels})
     assert arrays.label_names == names
     np.testing.assert_array_equal(arrays.splits["train"].labels, numbers)
+
+
+def test_rejects_arrays_without_names(tmp_path):
+    for arrays in ((X, Y, X, Y), (X,)):
+        np.savez(tmp_path / "odd.npz", *arrays)
+        with pytest.raises(DataError, match=r"its arrays have no names \(arr_0 \[60, 5, 5\]"):
+            npz.read(tmp_path / "odd.npz", lambda shapes: PictureConfig(shapes["train"]))
 
 
 def test_names_of_numbered_classes(tmp_path, capsys):
@@ -157,6 +166,11 @@ def test_a_name_that_training_has_not_is_a_damaged_row(tmp_path):
         ({"label_names": np.array(["a"] * 10)}, "classes 0 and 1 are both called a"),
         ({"label_names": np.array(["a", ""] * 5)}, "class 1: it has no label"),
         ({"y_train": WORDS.astype(object)}, "y_train: cannot be read"),
+        (
+            {"x_test": X / 255, "y_test": Y},
+            "x_test are from 0 to 1, those of x_train from 0 to 255",
+        ),
+        ({"x_train": X / 255, "x_test": X, "y_test": Y}, "x_train are from 0 to 1, those of x_te"),
     ],
 )
 def test_rejects_what_is_not_clear(change, message, tmp_path):

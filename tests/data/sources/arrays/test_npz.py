@@ -99,10 +99,11 @@ def test_pixels_of_0_and_1_are_scaled_to_255(kind, arrays, tmp_path, capsys):
     assert "digits.npz: pixels from 0 to 1, multiplied by 255" in capsys.readouterr().err
 
 
-def test_one_nearly_black_split_stays_as_it_is(arrays, tmp_path):
+def test_one_nearly_black_split_stays_as_it_is_and_is_said(arrays, tmp_path, capsys):
     dark = (arrays["x_test"] > 127).astype(np.uint8)
     splits = read(save(tmp_path, **{**arrays, "x_test": dark})).splits
     np.testing.assert_array_equal(splits["test"].images[..., 0], dark)
+    assert "pixels of x_test are from 0 to 1, those of x_train from" in capsys.readouterr().err
 
 
 def test_one_set_is_split_by_class(few_digits, tmp_path):

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import PIL.Image
 import pytest
@@ -5,7 +7,7 @@ import pytest
 from digitline.base.errors import DataError, UsageError, UserError
 from digitline.data import prepare
 from digitline.data.dataset import open_dataset
-from digitline.data.sources.tables import file_table
+from digitline.data.sources.tables import file_table, picture_finder
 
 from support import call
 
@@ -107,7 +109,8 @@ def test_a_damaged_row_is_named(row, cause, folder, tmp_path):
     ("content", "message"),
     [
         (rows("no{i}.png,{c}\n", "file,label\n"), "none of the files that it names is in"),
-        (rows("{i}.png,1,0\n", "file,dog,cat\n"), "which column holds the label cannot be told"),
+        (rows("{i}.png,1,0\n", "file,dog,cat\n"), "`dog` to column `cat` hold a single 1 in each"),
+        (rows("{i}.png,5,6\n", "file,a,b\n"), "which column holds the label cannot be told"),
         (rows("{i}.png,cat\n", "file,label\n"), "holds one value, cat, in all of 12 rows"),
         (rows("7,8,9\n"), "which column names the picture files cannot be told"),
         ("file,label\n", "holds no rows, only a header"),
@@ -116,6 +119,35 @@ def test_a_damaged_row_is_named(row, cause, folder, tmp_path):
 def test_rejects_other_tables(content, message, folder):
     with pytest.raises(UserError, match=message):
         file_table.read(table(folder, content), folder, None)
+
+
+def test_finds_the_pictures_beside_the_table(folder):
+    path = table(folder, rows("/content/images/{i}.png,{c}\n", "file,label\n"))
+    assert picture_finder.beside(path) == folder.parent
+    path = table(folder, rows("C:\\any\\{i}.png,{c}\n", "file,label\n"))
+    assert picture_finder.beside(path) == folder
+    train = folder.rename(folder.parent / "train")
+    shutil.copytree(train, folder.parent / "test")
+    path = table(folder, rows("{i},{c}\n", "id,label\n"))
+    assert picture_finder.beside(path) == train
+    assert picture_finder.beside(path.rename(path.parent / "test.csv")) == folder.parent / "test"
+    train.rename(folder.parent / "others")
+    path = table(folder, rows("{i},{c}\n", "id,label\n"))
+    with pytest.raises(DataError, match=r"others and in .*test: give their folder with --source_d"):
+        picture_finder.beside(path)
+    path = table(folder, rows(f"{'7 ' * 999},{{c}}\n", "pixels,label\n"))
+    assert picture_finder.beside(path) is None
+
+
+def test_paths_of_another_machine_and_of_this_one(folder):
+    (folder / "a").mkdir()
+    (folder / "0.png").rename(folder / "a" / "1.png")
+    lines = ["/content/pets/a/1.png,dog\n", f"{folder}/1.png,cat\n"]
+    content = "file,label\n" + "".join([*lines, *rows("{i}.png,{c}\n").splitlines(True)[2:]])
+    found = file_table.read(table(folder, content), folder, None)
+    assert found.names("train", "dog")[0] == "a/1.png"
+    assert found.names("train", "cat")[0] == "1.png"
+    assert found.damaged == found.left_out() == ()
 
 
 def test_flags(folder, tmp_path):

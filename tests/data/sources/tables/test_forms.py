@@ -79,6 +79,7 @@ UNIT = [[line[0], *(f"{int(cell) / 255:.6f}" for cell in line[1:])] for line in 
 COMMAS = [[cell.replace(".", ",") for cell in line] for line in UNIT]
 SAVETXT = [[f"{float(cell):.18e}" for cell in line] for line in rows()]
 PACKED = table([[line[0], " ".join(line[1:])] for line in rows()], ["emotion", "pixels"])
+ONE_HOT = np.eye(10, dtype=int).astype(str).tolist()
 BY_NAME = sorted(range(16), key=lambda index: f"pixel{index}")
 
 
@@ -99,6 +100,7 @@ BY_NAME = sorted(range(16), key=lambda index: f"pixel{index}")
         (table(rows(), [" Label ", *PIXELS], ", "), "column `Label`"),
         (table(rows(), NUMBERS), "column `0`, 16 pixels 4x4, separator `,`, header"),
         (table(indexed(rows()), ["", *NUMBERS]), "column `0`"),
+        (table(rows(), ["9", *["7", "0"], *(f"0.{n}" for n in range(1, 15))]), "first), 16 pixels"),
         (table(rows(), ["label", *NUMBERS[:16]]), "column `label`"),
         (table(rows(), ["label", *["0"] * 16]), "column `label`"),
         (table(rows(), ["what", *PIXELS]), "column `what`"),
@@ -203,6 +205,14 @@ def test_labels(words, names, tmp_path, capsys):
         assert "labels are 0 to 3, but no image is of 2: not classes" in capsys.readouterr().err
 
 
+def test_a_fraction_in_a_late_row_is_said(tmp_path, capsys):
+    lines = rows() * 30
+    read(tmp_path, table(lines, HEADER))
+    assert "fractions" not in capsys.readouterr().err
+    read(tmp_path, table([*lines, ["1", "200", *["0.5"] * 15]], HEADER))
+    assert "pixels with fractions are rounded to whole numbers" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("content", "index", "cause"),
     [
@@ -260,6 +270,15 @@ def test_a_damaged_row_is_named_and_moves_no_other(content, index, cause, tmp_pa
             table([[line[0], *(f"-{cell}" for cell in line[1:])] for line in rows()], HEADER),
             "expected pixels from 0 to 255, or from 0 to 1, got -255 to -?0",
         ),
+        (
+            table(labelled(["é"]), HEADER).encode("latin-1"),
+            r"no label at all \(its label is not text in UTF-8",
+        ),
+        (
+            table([[*line[1:], *ONE_HOT[int(line[0])]] for line in rows()]),
+            "column 16 .* to column 25 .* hold a single 1 in each row, as one-hot labels do",
+        ),
+        (table([[*ONE_HOT[int(line[0])], *line[1:]] for line in rows()]), "0:10].idxmax"),
         ("\n\n", "holds no rows"),
         (table([], HEADER), "holds no rows, only a header"),
         ("file,label\n1.png,a\n2.png,b\n", "column `file` names picture files, .*--source_dir"),
