@@ -28,11 +28,14 @@ class PictureConfig:
         colour of its border. `crop`: its middle. `stretch`: whole, its aspect not kept.
       digits: whether it holds a digit that is to be found: made light on black, and in a picture
         of another size cut out, scaled and centred as MNIST's are. Then `fit` does not count.
+      scale: what the numbers of the dataset's table or arrays were multiplied by, 1 or 255; 0 where
+        it was not made of such, or that is not known.
     """
 
     image_shape: tuple[int, int, int]
     fit: str = "stretch"
     digits: bool = False
+    scale: int = 0
 
     def __post_init__(self):
         if self.fit not in FITS:

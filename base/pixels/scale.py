@@ -87,12 +87,14 @@ def _with_fractions(values: np.ndarray) -> int:
     return 0 if values.dtype.kind != "f" else int((values % 1 != 0).any(axis=1).sum())
 
 
-def scale_of(seen: Seen, name: object) -> int:
+def scale_of(seen: Seen, name: object, usual: int = 0) -> int:
     """What pixels are multiplied by, 1 or 255; says what is not plain.
 
     Args:
       seen: in the images of a file.
       name: of the file, for messages.
+      usual: of the model's training images; decides where 1 may be white or nearly black. 0: it is
+        not known.
 
     Raises:
       DataError: most images have pixels below 0 or over 255.
@@ -102,6 +104,11 @@ def scale_of(seen: Seen, name: object) -> int:
             f"{name}: expected pixels from 0 to 255, or from 0 to 1, got {seen.low:g} to "
             f"{seen.high:g}"
         )
+    if seen.dim > seen.bright and not seen.fine and usual == 1:
+        progress.say(
+            f"{name}: pixels are all 0 or 1; taken to be of 255, as the model's training images"
+        )
+        return 1
     if seen.dim > seen.bright:
         progress.say(f"{name}: pixels from 0 to 1, multiplied by 255")
         return 255

@@ -71,9 +71,9 @@ def write(
         left.unlink()
     found = survey.of(written, source)
     metadata = {
+        PICTURES: configs.to_config(request.pictures(source.image_shape)),
         **metadata,
         SURVEY: configs.to_config(found),
-        PICTURES: configs.to_config(request.pictures(source.image_shape)),
     }
     if FINGERPRINT not in metadata:
         metadata = {

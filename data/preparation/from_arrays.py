@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ...base import progress
+from ...base import configs, progress
 from ...base.errors import DataError, UsageError
 from ...base.files import JsonObject
 from ...base.pictures.config import PictureConfig, of_array
-from ..dataset import FINGERPRINT, Dataset
+from ..dataset import FINGERPRINT, PICTURES, Dataset
 from ..sources import fetch, known
 from ..sources.arrays import npz
 from ..sources.raw import RawDataset, RawSplit
@@ -67,7 +67,12 @@ def prepare_npz(request: Request) -> Outcome:
     splits |= _cut(splits["train"], label_names, request.cut(set(splits)))
     with _making(request) as root:
         raw = RawDataset(splits, label_names, request.origin)
-        metadata = {"source": recorded, **dataset_writer.damage(damaged)}
+        pictures = request.pictures(raw.image_shape, arrays.factor)
+        metadata = {
+            "source": recorded,
+            PICTURES: configs.to_config(pictures),
+            **dataset_writer.damage(damaged),
+        }
         return _write(raw, request, root, metadata)
 
 

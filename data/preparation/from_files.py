@@ -3,9 +3,10 @@
 import dataclasses
 from pathlib import Path
 
-from ...base import files, progress
+from ...base import configs, files, progress
 from ...base.errors import DataError, UsageError
 from .. import listing, source_files
+from ..dataset import PICTURES
 from ..sources import image_folder, tfds_folder
 from ..sources.slices import NUM_SHARDS, Executor, ReadOptions, Source
 from ..sources.tables import csv_images, file_table
@@ -54,6 +55,9 @@ def prepare(request: Request) -> Outcome:
             metadata |= source_files.root_metadata(source.root)
             if source.left_out:
                 metadata[LEFT_OUT] = [dataclasses.asdict(kind) for kind in source.left_out]
+        if isinstance(source, csv_images.CsvSource):
+            pictures = request.pictures(source.image_shape, source.factor)
+            metadata[PICTURES] = configs.to_config(pictures)
         dataset_writer.write(source, request, root, executor, metadata)
     return Outcome(origin)
 

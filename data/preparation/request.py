@@ -193,11 +193,11 @@ class Request(OwnFiles, _What):
             **({"pictures": str(pictures.resolve())} if pictures else {}),
         }
 
-    def pictures(self, image_shape: tuple[int, int, int]) -> PictureConfig:
-        """How a picture becomes an image of the dataset, for its metadata."""
+    def pictures(self, image_shape: tuple[int, int, int], scale: int = 0) -> PictureConfig:
+        """How a picture becomes an image of the dataset, for its metadata; see there."""
         if self.kind == PUBLIC and not self.digits:
             return unrecorded(self.dataset, image_shape)
-        return PictureConfig(image_shape, self.fit, self.digits)
+        return PictureConfig(image_shape, self.fit, self.digits, scale)
 
     def cut(self, splits: set[str]) -> Cut:
         """How the training split is cut, where the source has these splits.

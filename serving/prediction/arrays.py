@@ -68,7 +68,8 @@ class ArrayFile:
         if not len(images):
             raise DataError(f"{where}: it holds no image")
         numeric = (other for other in self._arrays.values() if other.dtype.kind in "iufb")
-        factor = scale.scale_of(sum(map(scale.look, numeric), scale.Seen()), self.path)
+        seen = sum(map(scale.look, numeric), scale.Seen())
+        factor = scale.scale_of(seen, self.path, wanted.config.scale)
         _say_size(images, where, shape)
         yield from _pictures(images, factor, str(self.path), wanted)
 
@@ -103,7 +104,8 @@ class ArrayImages:
         if not len(images):
             return
         is_plain = images.dtype == np.uint8
-        factor = 1 if is_plain else scale.scale_of(scale.look(images), self.name)
+        usual = wanted.config.scale
+        factor = 1 if is_plain else scale.scale_of(scale.look(images), self.name, usual)
         if images.shape[1:] != shape:
             _say_size(images, self.name, shape)
         yield from _pictures(images, factor, self.name, wanted)

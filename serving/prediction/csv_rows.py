@@ -37,7 +37,7 @@ class CsvRows:
         seen = scale.Seen()
         for lines in form.blocks(file.start, file.size):
             seen = form.look(lines, seen)
-        factor = scale.scale_of(seen, self.path)
+        factor = scale.scale_of(seen, self.path, wanted.config.scale)
         row = 0
         for lines in form.blocks(file.start, file.size):
             for image in form.images(lines, factor):

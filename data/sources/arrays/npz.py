@@ -32,11 +32,13 @@ class Arrays:
       splits: those that have images.
       label_names: the names of the classes.
       damaged: the images that have no label and are left out.
+      factor: what pixels were multiplied by; see `scale`.
     """
 
     splits: dict[str, RawSplit]
     label_names: tuple[str, ...]
     damaged: tuple[str, ...]
+    factor: int
 
 
 def read(path: Path, plan: Plan) -> Arrays:
@@ -81,7 +83,7 @@ def read(path: Path, plan: Plan) -> Arrays:
         damaged += [
             f"{path}, {pair.labels_name}, index {row:,}: {causes[row]}" for row in sorted(causes)
         ]
-    return Arrays(splits, label_names, tuple(damaged))
+    return Arrays(splits, label_names, tuple(damaged), factor)
 
 
 def _upright(

@@ -227,6 +227,6 @@ def test_grey_pictures_stored_in_colour_are_said(tmp_path):
             grey + np.array([0, 1, 2], np.uint8), tmp_path / "a" / "xy"[index % 2] / f"{index}.png"
         )
     said = "all 20 images are grey, though in colour: --channels=1 suffices"
-    assert said in run(tmp_path / "a", tmp_path)["warnings"]
+    assert said in run(tmp_path / "a", tmp_path / "data")["warnings"]
     save(np.full((8, 8, 3), (9, 9, 12), np.uint8), tmp_path / "a" / "x" / "0.png")
-    assert said not in run(tmp_path / "a", tmp_path, "--overwrite")["warnings"]
+    assert said not in run(tmp_path / "a", tmp_path / "data", "--overwrite")["warnings"]

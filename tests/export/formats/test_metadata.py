@@ -43,7 +43,7 @@ def test_unzip_unpacks_labels_and_picture_record(exported, tmp_path):
         assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
         archive.extractall(tmp_path)
     assert (tmp_path / "labels.txt").read_text() == "".join(f"{each}\n" for each in TEN)
-    record = {"image_shape": [28, 28, 1], "fit": "pad", "digits": True}
+    record = {"image_shape": [28, 28, 1], "fit": "pad", "digits": True, "scale": 0}
     assert json.loads((tmp_path / "pictures.json").read_text()) == record
 
 

@@ -106,6 +106,20 @@ def test_arrays_of_every_usual_form(tmp_path, arrays, count):
     np.testing.assert_array_equal(pixels, IMAGES[:count].reshape(count, 2, 3, 1))
 
 
+@pytest.mark.parametrize(("scale", "white"), [(0, 255), (1, 1), (255, 255)])
+def test_what_white_is_in_rows_of_0_and_1_is_the_datasets(tmp_path, scale, white):
+    wanted = Wanted(PictureConfig((2, 3, 1), scale=scale))
+    rows = (IMAGES > 100).astype(int)
+    np.savetxt(tmp_path / "a.csv", rows, "%d", ",")
+    np.save(tmp_path / "a.npy", rows)
+    for source in (CsvRows(tmp_path / "a.csv"), ArrayFile(tmp_path / "a.npy")):
+        pixels = [picture.pixels.ravel() for picture in source.read(wanted)]
+        np.testing.assert_array_equal(pixels, rows * white)
+    np.save(tmp_path / "a.npy", rows * 0.5)  # Fractions leave no doubt.
+    (first, *_) = ArrayFile(tmp_path / "a.npy").read(wanted)
+    assert first.pixels.max() == 128
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

@@ -111,6 +111,7 @@ def test_one_set_is_split_by_class(few_digits, tmp_path):
     path = save(tmp_path, images=images, labels=labels)
     result = run(tmp_path, path, "--test_fraction=0.2", "--validation_fraction=0.1")
     assert sum(result["splits"].values()) == 300
+    assert open_dataset(tmp_path / "data", "digits").pictures.scale == 1
     whole, part = np.bincount(labels), np.bincount(loaded(tmp_path, "digits", "test")[1])
     np.testing.assert_array_equal(part, np.floor(whole * 0.2 + 0.5))
     with pytest.raises(DataError, match="prepared with another validation_fraction"):

@@ -98,6 +98,7 @@ def test_a_test_file_words_as_labels_and_fractions(digits, tmp_path):
     assert set(examples(tmp_path, "parity", "validation")[1]) == {0, 1}
     assert result["image_shape"] == [7, 7, 1]
     assert open_dataset(tmp_path, "parity").label_names == ("even", "odd")
+    assert open_dataset(tmp_path, "parity").pictures.scale == 1
     assert examples(tmp_path, "parity", "train")[0][0, 0, 0] == 3
 
 
