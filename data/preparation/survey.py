@@ -42,6 +42,11 @@ def of(written: Sequence[WrittenSlice], source: Source) -> Survey:
     total = sum(split.examples for split in splits.values())
     if source.image_shape[2] > 1 and all(survey.is_grey for survey in _all(parts)):
         warnings.append(f"all {total:,} images are grey, though in colour: --channels=1 suffices")
+    if all(survey.is_dark for survey in _all(parts)):
+        warnings.append(
+            f"all {total:,} images are nearly black: no pixel is over an eighth of white, as where "
+            "pictures of 16 bits hold 12 or fewer"
+        )
     if compared < total:
         warnings.append(f"only {compared:,} of {total:,} images were searched for equal ones")
     counts = {name: split.label_counts.tolist() for name, split in splits.items()}

@@ -181,6 +181,9 @@ def _columns(form: Dialect, label_column: str | None) -> _FileColumns:
     files = [column for column in free if all(is_picture(row[column]) for row in sample)]
     files = files or [titles.index(title) for title in FILE_NAMES if title in titles]
     files = [column for column in files if column in free] or (free if len(free) == 1 else [])
+    if not files:  # The only one that is different in each row.
+        files = [column for column in free if roles.counts(sample, column)]
+        files = files if len(files) == 1 else []
     if label is None:
         others = [column for column in free if column not in files[:1]]
         likely = [column for column in others if roles.looks_like_label(sample, column)]

@@ -17,7 +17,7 @@ _MOST_COLUMNS, _FIRST_ROWS = 9, 5
 
 
 def beside(table: Path) -> Path | None:
-    """The folder of the pictures that a table names, if it is the table's own or one in that.
+    """The folder of the pictures that a table names: the table's own, or one or two below it.
 
     Where several hold files of these names, as Kaggle's `train` and `test` do, it is that of the
     table's split.
@@ -34,8 +34,7 @@ def beside(table: Path) -> Path | None:
     words = [[row[column] for row in sample if row[column]] for column in candidates]
     if any(_are_in(table.parent, files) for files in words):
         return table.parent
-    below = sorted(filter(Path.is_dir, table.parent.iterdir()))
-    folders = [folder for folder in below if any(_are_in(folder, files) for files in words)]
+    folders = _holding(table.parent, "*", words) or _holding(table.parent, "*/*", words)
     split = csv_files.split_of(table) or "train"
     of_split = [folder for folder in folders if _split(folder) == split]
     if len(folders) > 1 and len(of_split) != 1:
@@ -45,6 +44,12 @@ def beside(table: Path) -> Path | None:
             option="source_dir",
         )
     return next(iter(of_split or folders), None)
+
+
+def _holding(root: Path, pattern: str, words: Sequence[Sequence[str]]) -> list[Path]:
+    """The folders that hold most of the files of one of these columns."""
+    folders = sorted(filter(Path.is_dir, root.glob(pattern)))
+    return [folder for folder in folders if any(_are_in(folder, files) for files in words)]
 
 
 def _are_in(folder: Path, words: Sequence[str]) -> bool:

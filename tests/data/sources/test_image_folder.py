@@ -230,3 +230,12 @@ def test_grey_pictures_stored_in_colour_are_said(tmp_path):
     assert said in run(tmp_path / "a", tmp_path / "data")["warnings"]
     save(np.full((8, 8, 3), (9, 9, 12), np.uint8), tmp_path / "a" / "x" / "0.png")
     assert said not in run(tmp_path / "a", tmp_path / "data", "--overwrite")["warnings"]
+
+
+def test_pictures_of_12_bits_in_16_are_said(tmp_path):
+    rng = np.random.default_rng(0)
+    for index in range(20):
+        levels = rng.integers(0, 4096, (8, 8)).astype(np.uint16)
+        save(levels, tmp_path / "a" / "xy"[index % 2] / f"{index}.png")
+    (warning,) = run(tmp_path / "a", tmp_path / "data")["warnings"]
+    assert warning.startswith("all 20 images are nearly black: no pixel is over an eighth of white")

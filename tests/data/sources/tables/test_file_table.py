@@ -65,6 +65,7 @@ def test_prepares_pictures_by_a_table(folder, tmp_path, capsys):
         rows("{i}.png\t5\t{c}\n", "image\twidth\tclass\n"),
         rows("{i},{i}.png,{c}\n", ",file,label\n"),
         rows("{i}.png,{c},1\n", "file,a,b\n"),
+        rows("{i},{c}\n", "id_code,diagnosis\n"),
         rows("{i}.png,{c}\n{i}.png,{c}\n", "file,label\n"),
     ],
 )
@@ -131,7 +132,14 @@ def test_finds_the_pictures_beside_the_table(folder):
     path = table(folder, rows("{i},{c}\n", "id,label\n"))
     assert picture_finder.beside(path) == train
     assert picture_finder.beside(path.rename(path.parent / "test.csv")) == folder.parent / "test"
-    train.rename(folder.parent / "others")
+    (train / "train").mkdir()
+    for picture in train.glob("*.png"):
+        picture.rename(train / "train" / picture.name)
+    shutil.rmtree(folder.parent / "test")
+    path = table(folder, rows("{i},{c}\n", "id,label\n"))
+    assert picture_finder.beside(path) == train / "train"
+    shutil.move(train / "train", folder.parent / "others")
+    shutil.copytree(folder.parent / "others", folder.parent / "test")
     path = table(folder, rows("{i},{c}\n", "id,label\n"))
     with pytest.raises(DataError, match=r"others and in .*test: give their folder with --source_d"):
         picture_finder.beside(path)
