@@ -24,6 +24,7 @@ class Budget:
         self.used = 0
         self.large: dict[Hold, None] = {}  # Those beyond _SMALL, the oldest first.
         self._waiting: set[asyncio.Future[None]] = set()
+        self._freed = 0  # Bytes since it was last given to the system.
         self._trimming: asyncio.TimerHandle | None = None
 
     async def freed(self, seconds: float | None) -> None:
@@ -41,9 +42,11 @@ class Budget:
             if not future.done():
                 future.set_result(None)
 
-    def trim(self) -> None:
-        """Gives the system the memory that was freed, soon: the C library would keep it."""
-        if self._trimming is None and sys.platform == "linux":
+    def trim(self, size: int) -> None:
+        """Gives the system what was freed, soon, if it is much: the C library would keep it."""
+        self._freed += size
+        if self._freed > _TRIMMED and self._trimming is None and sys.platform == "linux":
+            self._freed = 0
             self._trimming = asyncio.get_running_loop().call_later(_TRIM_S, self._trim)
 
     def _trim(self) -> None:
@@ -87,8 +90,7 @@ class Hold:
     def release(self) -> None:
         """Gives all back."""
         self._budget.large.pop(self, None)
-        if self._size > _TRIMMED:
-            self._budget.trim()
+        self._budget.trim(self._size)
         self._set(0)
 
     def _set(self, size: int) -> None:

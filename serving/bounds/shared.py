@@ -1,6 +1,9 @@
 """What all requests share, whatever interface they come by."""
 
+import asyncio
 import concurrent.futures
+import contextlib
+from collections.abc import AsyncIterator
 
 from .budget import Budget
 from .limits import Limits
@@ -10,6 +13,7 @@ from .worker import Worker
 # Bytes that reading a request may take, and for each byte that it may have: the 10,000 test images
 # of MNIST fit, with a list for each pixel.
 _MEMORY, _FOR_EACH = 32 << 20, 12
+_LARGE, _AT_ONCE = 1 << 20, 2
 _SECONDS = 30.0  # To take an answer, where requests have no limit.
 
 
@@ -20,10 +24,24 @@ class Shared:
         """Nothing is used yet."""
         self.limits = limits
         self.budget = Budget(limits.bytes_in_flight)
+        self._turns: dict[str, asyncio.Semaphore] = {}  # By model.
         # One: two that hold Python's lock would keep others waiting twice as long.
         self.converting = concurrent.futures.ThreadPoolExecutor(1, "convert")
         self.unsent = Unsent(limits.bytes_in_flight, limits.seconds or _SECONDS)
         self.worker = Worker(_MEMORY + _FOR_EACH * limits.body_bytes)
+
+    @contextlib.asynccontextmanager
+    async def turn(self, model: str, size: int) -> AsyncIterator[None]:
+        """Entered while a request is answered whose inputs take `size` bytes.
+
+        Of large ones of a model there are two at once: what a model makes of them is not known
+        before, and may take many times as much.
+        """
+        if size <= _LARGE:
+            yield
+            return
+        async with self._turns.setdefault(model, asyncio.Semaphore(_AT_ONCE)):
+            yield
 
     def close(self) -> None:
         """Ends the process and the thread."""

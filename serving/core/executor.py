@@ -149,7 +149,7 @@ class _Pieces:
             row_seconds = (time.perf_counter() - begun) / (end - start)
             start = end
             size = min(max(int(_SECONDS / row_seconds), _FEWEST), MOST_ROWS, self._most)
-        return [np.concatenate(arrays) for arrays in zip(*answers, strict=True)]
+        return await asyncio.to_thread(_joined, answers)
 
     async def _independent(
         self,
@@ -169,6 +169,10 @@ class _Pieces:
             one.ndim > 0 and len(one) == count and _same(one[: len(other)], other)
             for one, other in zip(together, alone, strict=True)
         )
+
+
+def _joined(answers: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
+    return [np.concatenate(arrays) for arrays in zip(*answers, strict=True)]
 
 
 def _same(one: np.ndarray, other: np.ndarray) -> bool:

@@ -95,6 +95,7 @@ class _Api:
         self._budget = shared.budget
         self._worker = shared.worker
         self._converting = shared.converting
+        self._turn = shared.turn
         # Not asyncio's own threads: in those the models' configuration is replaced.
         threads = max(2, min(4, os.cpu_count() or 1))
         self.pool = concurrent.futures.ThreadPoolExecutor(threads, "pack")
@@ -198,12 +199,14 @@ class _Api:
             if isinstance(lease, StatusError):
                 raise lease
             del body
-            await hold.resize(answers.size_of(inputs), effort)
-            outputs = await inference.predict(lease, name, inputs)
-            del inputs
-        written = answers.size_of(outputs)
-        await hold.resize(_COPIES * written, effort)
-        return await self._write(effort, written, answers.predictions, outputs, rows)
+            size = answers.size_of(inputs)
+            await hold.resize(size, effort)
+            async with self._turn(lease.name, size):
+                outputs = await inference.predict(lease, name, inputs)
+                del inputs
+                size = answers.size_of(outputs)
+                await hold.resize(_COPIES * size, effort)
+                return await self._write(effort, size, answers.predictions, outputs, rows)
 
     async def _answer_examples(
         self, method: str, lease: Lease, name: str, examples: list[bytes], effort: Effort

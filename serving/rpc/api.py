@@ -180,12 +180,13 @@ class Services(grpc.GenericRpcHandler):
             inputs = await arrays_of(call, stated, self._shared)
             size = sum(array.nbytes for array in inputs.values())
             await call.hold.resize(call.size + size, call.effort)
-            outputs = await inference.predict(lease, signature, inputs, wanted)
             response = messages.PredictResponse()
             fill_spec(response.model_spec, lease, signature)
-        size = sum(array.nbytes for array in outputs.values())
-        await call.hold.resize(_COPIES * size, call.effort)
-        await self._aside(size, self._encode, outputs, response)
+            async with self._shared.turn(lease.name, size):
+                outputs = await inference.predict(lease, signature, inputs, wanted)
+                size = sum(array.nbytes for array in outputs.values())
+                await call.hold.resize(_COPIES * size, call.effort)
+                await self._aside(size, self._encode, outputs, response)
         return response
 
     def _encode(
