@@ -27,7 +27,7 @@ from absl import app, flags, logging
 from absl.flags import FlagValues
 
 from . import command_flags, configs
-from .errors import UsageError, UserError, first_line
+from .errors import UsageError, UserError, first_line, printable_lines
 from .files import JsonObject
 
 Options = TypeVar("Options")
@@ -215,6 +215,7 @@ def _parse(command: Command[Options, Result], values: FlagValues, argv: list[str
 
 
 def _print_error(command: Command[Options, Result], message: str) -> None:
+    message = printable_lines(message)
     print(f"{command.typed}: error: {message}", file=sys.stderr, flush=True)
 
 

@@ -7,7 +7,12 @@ from typing import Any
 _GRAPH_NODES = re.compile(r"\{\{.*?\}\}\s*|\s*\[Op:.*|\s*\[\[.*")
 
 # How a graph's error goes on before it says what is wrong.
-_GRAPH_TRACE = re.compile(r"Detected at node|<stack traces|\s+File |\s*\[\[")
+_GRAPH_TRACE = re.compile(r"Detected at node|<stack traces|\s+File |\s*\[\[|\d+ root error")
+_GRAPH_ERROR = re.compile(r"Graph execution error|\d+ root error")
+# The last line before it: the node that failed; and which of several errors it is.
+_NODE, _NUMBERED = "Node: '", re.compile(r"\s*\(0\) [A-Za-z_ ]+: ")
+# Control characters but for tabs; ends of lines; what turns the direction of writing.
+_CONTROLS = re.compile("[\\0-\\x08\\n-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]")
 
 
 class UserError(Exception):
@@ -50,6 +55,22 @@ def first_line(error: BaseException) -> str:
     """An error's first line, without what TensorFlow adds of its graph."""
     text = str(getattr(error, "message", None) or error).strip() or type(error).__name__
     lines = text.splitlines()
-    if lines[0].startswith("Graph execution error") and len(lines) > 1:  # What follows is it.
-        lines = [line for line in lines[1:] if line.strip() and not _GRAPH_TRACE.match(line)]
-    return _GRAPH_NODES.sub("", lines[0] if lines else text).strip() or type(error).__name__
+    if _GRAPH_ERROR.match(lines[0]) and len(lines) > 1:  # What follows is it.
+        nodes = [number for number, line in enumerate(lines) if line.startswith(_NODE)]
+        rest = lines[nodes[-1] + 1 if nodes else 1 :]
+        lines = [line for line in rest if line.strip() and not _GRAPH_TRACE.match(line)]
+    line = _NUMBERED.sub("", lines[0]) if lines else text
+    return _GRAPH_NODES.sub("", line).strip() or type(error).__name__
+
+
+def printable(text: str) -> str:
+    r"""A text in which no character moves the cursor or changes what a terminal shows.
+
+    Names of files and models can hold any: those stand as Python writes them, such as `\x1b`.
+    """
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def printable_lines(text: str) -> str:
+    """The same, where the ends of lines are meant."""
+    return "\n".join(map(printable, text.split("\n")))

@@ -5,13 +5,15 @@ import time
 
 import tqdm
 
+from .errors import printable_lines
+
 # Between two lines in a log file, in seconds.
 _LOG_INTERVAL_S = 10.0
 
 
 def say(message: str) -> None:
     """Prints one line to standard error, above a bar if there is one."""
-    tqdm.tqdm.write(message, file=sys.stderr)
+    tqdm.tqdm.write(printable_lines(message), file=sys.stderr)
     sys.stderr.flush()
 
 

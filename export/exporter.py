@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..base import catalog, command, configs, export_layout, files
@@ -15,6 +16,7 @@ from .options import ExportOptions
 from .publication import check, versions
 from .publication.check import Checked
 from .publication.versions import RolledBack
+from .runtimes.ran import Ran, matrix
 
 if TYPE_CHECKING:
     from .stages import Exported
@@ -65,6 +67,8 @@ def text(result: Result) -> str:
         f"{result.model_name}, version {result.version}; beside the trained model, on "
         f"{result.verification[0].examples:,} images:",
         table(headers, rows, numbers=(2, 3, 4)),
+        *_in_runtimes(result.runtimes),
+        *(f"\n{explanation}" for explanation in result.layers),
         "",
         *map(str, result.artifacts.values()),
     ]
@@ -76,6 +80,13 @@ def text(result: Result) -> str:
             )
             break
     return "\n".join(lines)
+
+
+def _in_runtimes(runs: Sequence[Ran]) -> Iterator[str]:
+    if runs:
+        headers, rows = matrix(runs)
+        yield ""
+        yield table([header.removeprefix("TFLite ") for header in headers], rows)
 
 
 def to_json(result: Result) -> JsonObject:

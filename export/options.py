@@ -7,8 +7,9 @@ from pathlib import Path
 
 from ..base.command_flags import flag
 from ..base.errors import UsageError
-from ..base.export_layout import FORMATS, SAVED_MODEL, TFLITE, TFLITE_FILE
+from ..base.export_layout import FORMATS, ONNX, SAVED_MODEL, TFLITE, TFLITE_FILE
 from ..data import flags
+from .runtimes import catalog
 
 _WHAT = "What to export"
 _TFLITE = "TFLite"
@@ -136,6 +137,12 @@ class ExportOptions:
     data_dir: Path | None = flag(
         None, "Root folder of prepared datasets (default: where the run found it).", group=_GATE
     )
+    explain: bool = flag(
+        False,
+        "Show how far each layer of each TFLite and ONNX file is from the trained model's, and "
+        "which lose most by rounding. Of a file that is refused, the error says it anyway.",
+        group=_GATE,
+    )
     min_accuracy: float = flag(
         0.0,
         "Refuse a model whose accuracy on --split is below this, 0 to 1.",
@@ -148,6 +155,19 @@ class ExportOptions:
         "Refuse a model whose accuracy on --split is below that of this published version.",
         group=_GATE,
         at_least=1,
+    )
+    runtimes: tuple[str, ...] = flag(
+        (catalog.QUICK,),
+        "Runtimes to run each artifact in; one that gives other answers than the model is refused. "
+        "quick: those installed that start within a second; all: those installed; none; or names.",
+        group=_GATE,
+        words=catalog.WORDS,
+    )
+    runtime_python: tuple[str, ...] = flag(
+        (),
+        "Runtimes to run in other Pythons that have them, NAME=PATH each: "
+        "tflite_runtime=/path/to/bin/python.",
+        group=_GATE,
     )
     max_corrupt_records: int = flags.max_corrupt_records(_GATE)
     keep_versions: int = flag(
@@ -183,6 +203,9 @@ class ExportOptions:
                 "--c_header needs --tflite_io=int8: TensorFlow Lite Micro runs no file that takes "
                 f"{self.tflite_io}"
             )
+        catalog.pythons(self.runtime_python)
+        if self.explain and not {TFLITE, ONNX} & {*self.formats}:
+            raise UsageError("--explain needs tflite or onnx in --formats")
         if self.rollback and not self.model_name:
             raise UsageError("--rollback needs --model_name")
 

@@ -12,20 +12,25 @@ from ..models.evaluation.metrics import of_probabilities
 from .formats import onnx, table
 from .formats.artifact import Format
 from .gate.comparison import Comparison
+from .gate.explanation import Explanation
 from .gate.messages import (
     Begin,
     Check,
     CheckDescription,
+    CheckRuntimes,
     CheckSources,
     Classified,
     Compared,
     Described,
+    RanIn,
     Ready,
 )
 from .gate.verifier import Verifier
 from .options import ExportOptions
 from .publication import card, manifest, publish, samples, versions, warmup
 from .publication.manifest import Answers, Version
+from .runtimes import catalog
+from .runtimes.ran import Ran
 from .source import Source, load
 
 # In the staging folder, beside the formats: what the trained model answers.
@@ -39,6 +44,8 @@ class Exported:
     Attributes:
       artifacts: their paths by name.
       verification: each artifact through each of its signatures.
+      runtimes: what each made of each artifact that it is for.
+      layers: with --explain, of each TFLite and ONNX file, how far each layer is from the model's.
       deleted_versions: by --keep_versions.
       seconds: that it took to `write` and to `verify`.
     """
@@ -47,6 +54,8 @@ class Exported:
     version: int
     artifacts: dict[str, Path]
     verification: tuple[Comparison, ...]
+    runtimes: tuple[Ran, ...]
+    layers: tuple[Explanation, ...]
     deleted_versions: tuple[int, ...]
     seconds: dict[str, float]
 
@@ -64,6 +73,7 @@ def export(options: ExportOptions, verifier: Verifier) -> Exported:
     """
     if export_layout.ONNX in options.formats:
         onnx.require_packages()
+    runtimes = catalog.choose(options.runtimes, options.runtime_python, options.formats)
     source = load(options)
     name = source.trained.name
     formats = table.formats(options, source.calibration)
@@ -71,7 +81,7 @@ def export(options: ExportOptions, verifier: Verifier) -> Exported:
         number = options.version or publish.next_version(options.export_dir, name)
         names = [export_format.name for export_format in formats]
         targets = publish.targets(options.export_dir, name, number, names)
-        verifier.send(_begin(options, name, staged))
+        verifier.send(_begin(options, name, staged, runtimes))
         start = time.monotonic()
         folders = {name: staged / name for name in names}
         before = {}
@@ -81,20 +91,21 @@ def export(options: ExportOptions, verifier: Verifier) -> Exported:
             _write(export_format, options, source, folder)
             before[export_format.name] = manifests.digests(folder)
             verifier.send(Check(export_format.name, folder))
+        verifier.send(CheckRuntimes())
         verifier.send(CheckSources(staged, tuple(names)))
         written = time.monotonic()
         verifier.receive(Ready)
-        comparisons = tuple(
-            comparison for _ in formats for comparison in verifier.receive(Compared).comparisons
-        )
+        compared = [verifier.receive(Compared) for _ in formats]
+        comparisons = tuple(each for answer in compared for each in answer.comparisons)
+        ran = verifier.receive(RanIn).runs
         checked = verifier.receive(Classified).files
         verified = time.monotonic()
         answers = _answers(staged, source)
-        version = Version(source, answers, number, comparisons, checked)
+        version = Version(source, answers, number, comparisons, ran, checked)
         _describe(version, formats, staged)
-        described = {name: manifests.digests(folder) for name, folder in folders.items()}
-        verifier.send(CheckDescription(staged, tuple(names), number))
+        verifier.send(CheckDescription(staged, tuple(names)))
         verifier.receive(Described)
+        described = {name: manifests.digests(folder) for name, folder in folders.items()}
         publish.require_unchanged(folders, before, export_layout.DESCRIPTIONS)
         publish.publish(staged, targets, described)
         deleted = []
@@ -109,18 +120,22 @@ def export(options: ExportOptions, verifier: Verifier) -> Exported:
             for artifact in export_format.artifacts
         },
         verification=comparisons,
+        runtimes=ran,
+        layers=tuple(each for answer in compared for each in answer.explanations),
         deleted_versions=tuple(deleted),
         seconds={"write": written - start, "verify": verified - written},
     )
 
 
-def _begin(options: ExportOptions, name: str, staged: Path) -> Begin:
+def _begin(
+    options: ExportOptions, name: str, staged: Path, runtimes: tuple[catalog.Chosen, ...]
+) -> Begin:
     beat = None
     if options.must_beat:
         beat = export_layout.version_folder(
             options.export_dir, export_layout.SAVED_MODEL, name, options.must_beat
         )
-    return Begin(options, staged / _ANSWERS, beat)
+    return Begin(options, staged / _ANSWERS, runtimes, beat)
 
 
 def _write(export_format: Format, options: ExportOptions, source: Source, folder: Path) -> None:

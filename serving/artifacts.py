@@ -65,10 +65,15 @@ class Classifier:
 
 
 def interpreter(
-    model: Path | bytes, threads: int | None = None, *, quiet: bool = True
+    model: Path | bytes,
+    threads: int | None = None,
+    *,
+    quiet: bool = True,
+    keep_all: bool = False,
 ) -> Interpreter:
-    """Opens a TFLite file with LiteRT; its tensors are allocated.
+    """Opens a TFLite file with LiteRT.
 
+    Its tensors are allocated, unless sizes are open and cannot be the 1 that stands for them.
     The file is read, not mapped into memory: it may be replaced while the interpreter runs.
 
     Args:
@@ -76,6 +81,7 @@ def interpreter(
       threads: of each call; LiteRT's default if None.
       quiet: holds back what LiteRT writes to standard error, which is the whole process's:
         False where other threads run.
+      keep_all: keeps what is between input and outputs too, to be looked at.
 
     Raises:
       UserError: it is missing, or LiteRT cannot load it.
@@ -88,8 +94,19 @@ def interpreter(
         if not content:
             raise ValueError("it is empty")
         with quiet_stderr() if quiet else contextlib.nullcontext():
-            opened = Interpreter(model_content=content, num_threads=threads)
-            opened.allocate_tensors()
+            load = functools.partial(
+                Interpreter,
+                model_content=content,
+                num_threads=threads,
+                experimental_preserve_all_tensors=keep_all,
+            )
+            opened = load()
+            try:
+                opened.allocate_tensors()
+            except RuntimeError:
+                if not any(-1 in each["shape_signature"] for each in opened.get_input_details()):
+                    raise
+                opened = load()  # A new one, in which nothing has failed.
     except (FileNotFoundError, IsADirectoryError):
         raise UserError(f"{where}no such file") from None
     except (ValueError, RuntimeError) as error:

@@ -1,37 +1,50 @@
-"""What keeps a running server observable: probes, metrics, health, its config file, signals."""
+"""What keeps a running server observable: probes, metrics, health, its config file."""
 
 import asyncio
+import copy
 import errno
-import os
-import signal
-import sys
-import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from logging import LogRecord
 from pathlib import Path
 
 from absl import logging
 from aiohttp import web
 
+from ..base.errors import printable, printable_lines
 from .core import config
 from .core.manager import Manager
+from .ending import Ending
 from .metrics import Metrics
 
 # Seconds between two looks at whether all models answer.
 _HEALTH_INTERVAL = 0.5
-# Seconds after the grace for unloading and saying goodbye.
-_LEAVE_S = 10
 _SILENCE_S = 60  # Between two complaints of the same.
 
 
-def routes(manager: Manager, metrics: Metrics, metrics_path: str) -> list[web.RouteDef]:
+class LogFormat(logging.PythonFormatter):
+    """absl's, where names of models and files, which requests and configs state, move no cursor.
+
+    Nor does one make a further line, which could look like another message.
+    """
+
+    def format(self, record: LogRecord) -> str:
+        """The lines of a message."""
+        record = copy.copy(record)
+        record.msg, record.args = printable(record.getMessage()), None
+        return printable_lines(super().format(record))
+
+
+def routes(
+    manager: Manager, metrics: Metrics, ending: Ending, metrics_path: str
+) -> list[web.RouteDef]:
     """What the REST port answers beside TF Serving's interface; no path for no Prometheus."""
 
     async def alive(_: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
 
     async def ready(_: web.Request) -> web.Response:
-        if manager.ready():
+        if manager.ready() and not ending.has_begun:
             return web.json_response({"status": "ready"})
         return web.json_response({"status": "not ready"}, status=503)
 
@@ -123,29 +136,3 @@ async def before(stopping: "asyncio.Future[str]", work: Awaitable[object]) -> bo
         task.cancel()
         # What it ends in is looked at: asyncio would log what nobody did.
         await asyncio.gather(task, return_exceptions=True)
-
-
-def stop_signal(grace_s: float) -> "asyncio.Future[str]":
-    """Done with the name of the first signal that asks the server to stop.
-
-    A second signal ends the process at once; so does the time, whatever still runs then: a
-    call that hangs, a model that loads.
-    """
-    loop = asyncio.get_running_loop()
-    stopping: asyncio.Future[str] = loop.create_future()
-
-    def leave() -> None:
-        print("not everything ended in time: leaving", file=sys.stderr, flush=True)
-        os._exit(1)
-
-    def stop(number: int) -> None:
-        if stopping.done():
-            os._exit(128 + number)
-        stopping.set_result(signal.Signals(number).name)
-        last = threading.Timer(grace_s + _LEAVE_S, leave)
-        last.daemon = True
-        last.start()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop, number)
-    return stopping

@@ -20,6 +20,7 @@ from .core.batching import Batcher
 from .core.executor import MakeRun, Run, direct, in_own_thread, in_pieces, limited, timed
 from .core.manager import Manager
 from .core.servable import Servable
+from .ending import Ending
 from .flags import ServeOptions
 from .metrics import Metrics
 from .page import litert_js, routes
@@ -29,6 +30,9 @@ from .rest.server import Runner, allow_files, most_connections
 from .rpc.api import Services
 from .rpc.server import GrpcServer
 
+# Seconds for the refusals of requests that still run after the grace.
+_SAY_S = 1.0
+
 
 class Parts:
     """What a server is made of; `stack` takes the parts down again, the last one first.
@@ -36,12 +40,14 @@ class Parts:
     Attributes:
       metrics: of all parts.
       manager: of the models; there are none yet.
+      ending: whether requests are taken.
     """
 
     def __init__(self, options: ServeOptions, stack: contextlib.AsyncExitStack):
         """Makes the metrics, the manager and the access log."""
         self._options, self._stack = options, stack
         self.metrics = Metrics()
+        self.ending = Ending()
         self.manager = Manager(
             functools.partial(loading.load, options=options),
             self._make_run(),
@@ -103,7 +109,9 @@ class Parts:
 
     def grpc(self) -> GrpcServer:
         """The gRPC server, bound to its addresses."""
-        services = Services(self.manager, self._reload, self._observe, self._options, self._shared)
+        services = Services(
+            self.manager, self._reload, self._observe, self.ending, self._options, self._shared
+        )
         server = GrpcServer(services, self._options, self._connections)
         self._stack.push_async_callback(server.stop, 0)
         return server
@@ -114,7 +122,7 @@ class Parts:
         if not options.rest_api_port:
             return None
         metrics_path = settings.metrics_path(options.monitoring_config_file)
-        more = operations.routes(self.manager, self.metrics, metrics_path)
+        more = operations.routes(self.manager, self.metrics, self.ending, metrics_path)
         if options.has_page:
             litert = options.litertjs or litert_js.default_folder()
             more += routes.routes(self.manager, litert, options.is_local)
@@ -124,13 +132,14 @@ class Parts:
             cors=options.rest_api_enable_cors_support,
             routes=more,
             observe=self._observe,
+            ending=self.ending,
         )
         most = self._connections
         runner = Runner(
             app,
             connections=most,
             seconds=self._shared.limits.seconds,
-            shutdown_timeout=options.shutdown_grace_seconds,
+            shutdown_timeout=options.shutdown_grace_seconds + _SAY_S,
             unsent=self._shared.unsent,
         )
         await runner.setup()

@@ -7,13 +7,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from absl import logging
+
 from ..base.errors import UserError
 from ..base.tf import tf
 from . import operations, welcome
 from .core import config
+from .ending import LEAVE_S, Ending, stop_signal
 from .flags import ServeOptions
 from .parts import Parts
 from .protocol.status import StatusError
+from .rest.server import Runner
+from .rpc.server import GrpcServer
 
 # Threads hand Python's lock over after this many seconds: the default of 5 ms would be added
 # to each answer that comes back to a busy event loop.
@@ -35,13 +40,15 @@ async def serve_until_signal(options: ServeOptions) -> int:
     Raises:
       UserError: the server cannot start.
     """
+    logging.get_absl_handler().setFormatter(operations.LogFormat())
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     # A collection goes over all objects of TensorFlow, which takes 0.2 s and stops all
     # threads: what is there now is left out of it for good, and it comes less often.
     gc.collect()
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER)
-    return await serve(options, operations.stop_signal(options.shutdown_grace_seconds))
+    with stop_signal(options.shutdown_grace_seconds + LEAVE_S) as stopping:
+        return await serve(options, stopping)
 
 
 async def serve(
@@ -86,8 +93,18 @@ async def serve(
                 following.append(operations.follow_config(path, content, seconds, parts.apply))
             await operations.before(stopping, asyncio.gather(*following))
         say(f"{stopping.result()}: no new requests; those that run may finish")
-        ending = [grpc_server.stop(options.shutdown_grace_seconds)]
-        if rest is not None:
-            ending.append(rest.cleanup())
-        await asyncio.gather(*ending)
+        await _end(parts.ending, grpc_server, rest, options.shutdown_grace_seconds)
     return parts.metrics.requests
+
+
+async def _end(
+    ending: Ending, grpc_server: GrpcServer, rest: Runner | None, grace_s: float
+) -> None:
+    """Refuses new requests, lets those that run end within the grace, then refuses them too."""
+    await grpc_server.set_serving(False)
+    await ending.begin()
+    asyncio.get_running_loop().call_later(grace_s, ending.finish)
+    stopping = [grpc_server.stop(grace_s)]
+    if rest is not None:
+        stopping.append(rest.cleanup())
+    await asyncio.gather(*stopping)

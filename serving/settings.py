@@ -3,6 +3,8 @@
 Each is one of TF Serving's messages in text format.
 """
 
+import ssl
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from .protocol import messages
 # Where TF Serving answers Prometheus.
 METRICS_PATH = "/monitoring/prometheus/metrics"
 _PEM = "-----BEGIN"
+# OpenSSL's names: a key of the same type, or of another.
+_MISMATCHES = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
 
 
 def batching(file: str) -> Parameters:
@@ -70,11 +74,45 @@ def tls(file: str) -> grpc.ServerCredentials | None:
         text = getattr(message, name)
         if text and _PEM not in text:
             raise UserError(f"{file}: {name} is not PEM text, which begins with {_PEM} …")
+    _check_tls(file, message.server_key, message.server_cert, message.custom_ca)
     return grpc.ssl_server_credentials(
         [(message.server_key.encode(), message.server_cert.encode())],
         message.custom_ca.encode() or None,
         message.client_verify,
     )
+
+
+def _check_tls(file: str, key: str, certificate: str, authority: str) -> None:
+    """Refuses what gRPC would take and then answer no client with, or only say in its own log.
+
+    Raises:
+      UserError: says which of the three is wrong.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # Weak ones are for gRPC to judge.
+    with tempfile.TemporaryDirectory() as folder:  # Only this user's; ssl reads files.
+        paths = Path(folder, "certificate"), Path(folder, "key")
+        for path, text in zip(paths, (certificate, key), strict=True):
+            path.write_text(text, encoding="utf-8")
+        try:
+            context.load_verify_locations(cadata=certificate)
+        except (ssl.SSLError, ValueError):
+            raise UserError(f"{file}: server_cert is not a certificate that can be read") from None
+        try:
+            context.load_cert_chain(*paths, password=lambda: "")
+        except ssl.SSLError as error:
+            if error.reason in _MISMATCHES:
+                what = "server_key is not the key of server_cert: the two do not fit"
+            elif "ENCRYPTED" in key:
+                what = "server_key is encrypted: it must be stated without a passphrase"
+            else:
+                what = "server_key is not a private key that can be read"
+            raise UserError(f"{file}: {what}") from None
+    try:
+        if authority:
+            context.load_verify_locations(cadata=authority)
+    except (ssl.SSLError, ValueError):
+        raise UserError(f"{file}: custom_ca is not a certificate that can be read") from None
 
 
 def metrics_path(file: str) -> str:

@@ -1,9 +1,12 @@
 """What the server says when it is ready: what is served where, and how to call it."""
 
 import contextlib
+import json
 import shlex
+import urllib.parse
 
 from ..base.command import command_line
+from ..base.errors import printable
 from .core.inference import Target
 from .core.manager import Manager
 from .core.servable import PREDICT_METHOD, Servable
@@ -38,7 +41,7 @@ def lines(options: ServeOptions, manager: Manager) -> list[str]:
         if not calls:
             with contextlib.suppress(StatusError), manager.lease(Target(name)) as lease:
                 calls = _calls(options, near, name, lease.servable)
-    return [*said, *(["try:"] if calls else []), *calls]
+    return list(map(printable, [*said, *(["try:"] if calls else []), *calls]))
 
 
 def _available(manager: Manager, name: str) -> list[int]:
@@ -52,14 +55,16 @@ def _calls(options: ServeOptions, host: str, name: str, servable: Servable) -> l
     """Commands that work as they are, but for the picture."""
     calls = []
     if options.rest_api_port:
-        url = f"http://{host}:{options.rest_api_port}/v1/models/{name}"
+        quoted = urllib.parse.quote(name, safe="", errors="surrogateescape")
+        url = f"http://{host}:{options.rest_api_port}/v1/models/{quoted}"
         calls.append(f"  curl {shlex.quote(url)}")
         for signature_name, signature in servable.signatures.items():
             types = [info.dtype for info in signature.inputs.values()]
             if signature.method == PREDICT_METHOD and types == [STRING]:
-                body = f'{{"signature_name": "{signature_name}", "instances": [{{"b64": "'
+                named = json.dumps(signature_name)
+                body = shlex.quote(f'{{"signature_name": {named}, "instances": [{{"b64": "')
                 calls.append(
-                    f"  echo '{body}'$(base64 < picture.png | tr -d '\\n')'\"}}]}}' | "
+                    f"  printf %s {body}$(base64 < picture.png | tr -d '\\n')'\"}}]}}' | "
                     f"curl -d @- {shlex.quote(url + ':predict')}"
                 )
                 break

@@ -22,24 +22,36 @@ def testdata():
     return TESTDATA
 
 
+def once(tmp_path_factory, name, make):
+    """What `make` gives for a folder, as JSON has it, and the folder: all workers share both."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    answer = base / f"{name}.json"
+    with open(base / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not answer.exists():
+            answer.write_text(json.dumps(make(base / name)))
+    return base / name, json.loads(answer.read_text())
+
+
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory):
     """The tiny dataset, prepared from its IDX files. Do not change it."""
     from digitline.data import prepare
 
-    folder = tmp_path_factory.mktemp("datasets")
-    call(
-        prepare.COMMAND,
-        [
+    def make(folder):
+        flags = [
             f"--dataset={DATASET}",
             "--digits",
             "--validation_fraction=0",
             f"--data_dir={folder}",
             f"--source_dir={TESTDATA}",
             "--num_shards=3",
-        ],
-    )
-    return folder
+        ]
+        return call(prepare.COMMAND, flags)
+
+    return once(tmp_path_factory, "datasets", make)[0]
 
 
 @pytest.fixture(scope="session")
@@ -64,36 +76,30 @@ def well_trained(data_dir, tmp_path_factory):
     """The same, trained for longer: sure enough of its answers to be quantized."""
     from digitline.models import train
 
-    workdir = tmp_path_factory.mktemp("runs") / "lenet5"
-    result = call(train.COMMAND, train_arguments(data_dir, workdir, "--epochs=15"))
-    return SimpleNamespace(workdir=workdir, result=result)
+    def make(folder):
+        return call(train.COMMAND, train_arguments(data_dir, folder / "lenet5", "--epochs=15"))
+
+    folder, result = once(tmp_path_factory, "well_trained", make)
+    return SimpleNamespace(workdir=folder / "lenet5", result=result)
 
 
 @pytest.fixture(scope="session")
 def exported(well_trained, tmp_path_factory):
-    """An export of that run. Do not change it: all workers have the one that the first made."""
+    """An export of that run. Do not change it."""
     from digitline.export import exporter
 
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    export_dir, answer = folder / "exported", folder / "exported.json"
-    with open(folder / "exported.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not answer.exists():
-            made = call(
-                exporter.COMMAND,
-                [
-                    f"--workdir={well_trained.workdir}",
-                    f"--export_dir={export_dir}",
-                    # Its own images, of which it is sure: int8 does not turn them.
-                    "--split=train[100:]",
-                ],
-            )
-            answer.write_text(json.dumps(made))
-    result = json.loads(answer.read_text())
+    def make(folder):
+        flags = [
+            f"--workdir={well_trained.workdir}",
+            f"--export_dir={folder}",
+            # Its own images, of which it is sure: int8 does not turn them.
+            "--split=train[100:]",
+        ]
+        return call(exporter.COMMAND, flags)
+
+    folder, result = once(tmp_path_factory, "exported", make)
     return SimpleNamespace(
-        export_dir=export_dir,
+        export_dir=folder,
         result=result,
         saved_model=Path(result["artifacts"]["saved_model"]),
         tflite=Path(result["artifacts"]["tflite"]),

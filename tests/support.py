@@ -57,6 +57,7 @@ def export(run, export_dir, *more):
         f"--export_dir={export_dir}",
         "--tflite_variants=float32",
         "--split=test[:60]",
+        "--runtimes=none",
     ]
     return call(exporter.COMMAND, [*arguments, *more])
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...base import export_layout
 from ...base.pictures.config import PictureConfig
 from ...serving.artifacts import Outputs
 from ..functions import TrainedModel
@@ -47,6 +48,12 @@ class Artifact:
     open: Callable[[Path], Opened]
     batch_size: int | None = None
     limits: Limits | None = None
+
+    @property
+    def format(self) -> str:
+        """That it belongs to, as in `--formats`."""
+        is_tflite = self.name.startswith(export_layout.TFLITE)
+        return export_layout.TFLITE if is_tflite else self.name
 
 
 @dataclasses.dataclass(frozen=True)

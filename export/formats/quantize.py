@@ -7,6 +7,8 @@ Source: https://developers.google.com/edge/litert/quantization.
 
 import contextlib
 import io
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from litert_quantizer.quantizer import AlgorithmName, Quantizer
 from litert_quantizer.recipe_manager import RecipeManager
 from litert_quantizer.utils.qsv_utils import min_max_update
 
+from ...base import progress
 from ...base.errors import UserError, first_line
 from ...base.quiet import quiet_stderr
 from ...serving.artifacts import interpreter
@@ -68,10 +71,11 @@ def _calibrated(quantizer: Quantizer, content: bytes, images: np.ndarray) -> dic
     samples = [{"images": part} for part in np.split(whole, count)]
     # From the least value to the largest. Left to itself, the quantizer takes those of an average
     # image, and cuts off what is sure of itself.
-    calibrator = Calibrator(content, qsv_update_func=min_max_update)
+    progress.say(f"taking int8's ranges from {len(images):,} images")
     recipe = RecipeManager()
     recipe.load_quantization_recipe(quantizer.get_quantization_recipe())
-    with quiet_stderr(), contextlib.redirect_stdout(io.StringIO()):
+    with _quiet():
+        calibrator = Calibrator(content, qsv_update_func=min_max_update)
         calibrator.calibrate({signature: samples}, recipe)
     ranges = calibrator.get_model_qsvs()
     # Pixels have a range of their own, whichever of it these images hold: the scale of
@@ -83,9 +87,22 @@ def _calibrated(quantizer: Quantizer, content: bytes, images: np.ndarray) -> dic
     return ranges
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Holds back warnings and bars, in notebooks too, whose standard error is not the process's."""
+    with (
+        quiet_stderr(),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        yield
+
+
 def _quantized(quantizer: Quantizer, ranges: dict[str, Any] | None = None) -> bytes:
     try:
-        with quiet_stderr(), contextlib.redirect_stdout(io.StringIO()):
+        with _quiet():
             return bytes(quantizer.quantize(ranges).quantized_model or b"")
     except Exception as error:  # The quantizer raises errors of any kind.
         raise UserError(f"the model cannot be quantized: {first_line(error)}") from error

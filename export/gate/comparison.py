@@ -2,14 +2,16 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from ...base import configs
 from ...base.errors import VerificationError
 from ...base.files import JsonObject
 from ...serving.artifacts import Outputs
 from ..options import Limits
+from .explanation import Explanation
 from .reference import Question
 
 # Between probabilities of the artifact and of the trained model. Two runtimes
@@ -215,24 +217,38 @@ def _rounding(
     return figures, off
 
 
-def require_agreement(comparison: Comparison) -> None:
+def require_agreement(
+    comparison: Comparison,
+    advice: str = "",
+    explain: Callable[[], Explanation | None] = lambda: None,
+) -> None:
     """Refuses an artifact that disagrees with its model.
 
+    Args:
+      comparison: of the two.
+      advice: what to do, the end of the message; that for rounded files where it is empty.
+      explain: compares its layers; only called where it disagrees.
+
     Raises:
-      VerificationError: names the signature, the images and the numbers.
+      VerificationError: names the signature, the images and the numbers, and the first layer that
+        differs.
     """
     if comparison.agrees:
         return
-    advice, images = "", ""
+    images, where, explanation = "", "", explain()
+    details: JsonObject = {"verification": comparison.to_json()}
+    if explanation:
+        where = f"; {explanation.sentence}"
+        details["layers"] = configs.to_config(explanation)
     if comparison.first_images:
         images = f" (first {comparison.images}: {', '.join(map(str, comparison.first_images))})"
-    if comparison.limits is not None:
+    if comparison.limits is not None and not advice:
         advice = "; train the network for longer, or leave the file out of --tflite_variants"
     raise VerificationError(
         f"{comparison.artifact}, {comparison.signature}: disagrees with the trained model: "
         f"{'; '.join(comparison.faults)}{images}; accuracy {comparison.accuracy:.2%}, the model's "
-        f"is {comparison.reference_accuracy:.2%}; nothing was published{advice}",
-        details={"verification": comparison.to_json()},
+        f"is {comparison.reference_accuracy:.2%}{where}; nothing was published{advice}",
+        details=details,
     )
 
 

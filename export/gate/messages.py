@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..options import ExportOptions
+from ..runtimes.catalog import Chosen
+from ..runtimes.ran import Ran
 from .claims.sources import CheckedFiles
 from .comparison import Comparison
+from .explanation import Explanation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,11 +18,13 @@ class Begin:
 
     Attributes:
       answers: where to: an npz file of `compared` and `validation`, float32 [N, K] each.
+      runtimes: to run what is written in.
       beat: the published version that must not be better; None if none is named.
     """
 
     options: ExportOptions
     answers: Path
+    runtimes: tuple[Chosen, ...] = ()
     beat: Path | None = None
 
 
@@ -38,9 +43,26 @@ class Check:
 
 @dataclasses.dataclass(frozen=True)
 class Compared:
-    """The claims hold."""
+    """The claims hold.
+
+    Attributes:
+      explanations: with --explain, of each TFLite and ONNX file.
+    """
 
     comparisons: tuple[Comparison, ...]
+    explanations: tuple[Explanation, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckRuntimes:
+    """Wait for the runtimes, which were started when the last format was written."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RanIn:
+    """None of them disagrees."""
+
+    runs: tuple[Ran, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,15 +82,10 @@ class Classified:
 
 @dataclasses.dataclass(frozen=True)
 class CheckDescription:
-    """Hold manifests and card against what was found, in each format's folder below this one.
-
-    Attributes:
-      version: under which the folders are published.
-    """
+    """Hold manifests and card against what was found, in each format's folder below this one."""
 
     folder: Path
     formats: tuple[str, ...]
-    version: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,5 +93,7 @@ class Described:
     """They say what is so."""
 
 
-Question: TypeAlias = Begin | Check | CheckSources | CheckDescription
-QUESTIONS = {kind.__name__: kind for kind in (Begin, Check, CheckSources, CheckDescription)}
+Question: TypeAlias = Begin | Check | CheckRuntimes | CheckSources | CheckDescription
+QUESTIONS = {
+    kind.__name__: kind for kind in (Begin, Check, CheckRuntimes, CheckSources, CheckDescription)
+}

@@ -2,24 +2,30 @@
 
 import contextlib
 import io
+from pathlib import Path
 
 import numpy as np
 
 from ...base import export_layout
 from .. import source
+from ..formats.artifact import Artifact
 from ..formats.table import artifacts_of
+from ..runtimes.ran import Ran
 from . import gate
-from .claims import card, published, sources
-from .claims.sources import CheckedFiles
+from .claims import published, sources
+from .claims.runtimes import Runs
 from .comparison import Comparison
+from .explain import explain
 from .messages import (
     Begin,
     Check,
     CheckDescription,
+    CheckRuntimes,
     CheckSources,
     Classified,
     Compared,
     Described,
+    RanIn,
 )
 from .reference import ask_model
 
@@ -27,33 +33,31 @@ from .reference import ask_model
 class Service:
     """Knows the run, the dataset's images, and the trained model's answers.
 
-    Attributes:
-      source: the run and the images.
-      reference: the answers.
-
     Raises:
       UserError: the run cannot be used.
       VerificationError: the model is not good enough.
     """
 
     def __init__(self, asked: Begin):
-        self._options = asked.options
+        self._options, self._begin = asked.options, asked
         self._comparisons: tuple[Comparison, ...] = ()
-        self._checked: CheckedFiles | None = None
+        self._written: dict[Path, tuple[Artifact, ...]] = {}
+        self._runs: Runs | None = None
+        self._ran: tuple[Ran, ...] = ()
         with contextlib.redirect_stderr(io.StringIO()):  # The other process says the same.
-            self.source = source.load(asked.options)
-        trained, compared = self.source.trained, self.source.compared
-        validation = self.source.validation.images
-        self.reference = ask_model(trained, compared.images, compared.labels, validation)
-        gate.require_accuracy(self.reference, asked.options.min_accuracy)
+            self._source = source.load(asked.options)
+        trained, compared = self._source.trained, self._source.compared
+        validation = self._source.validation.images
+        self._reference = ask_model(trained, compared.images, compared.labels, validation)
+        gate.require_accuracy(self._reference, asked.options.min_accuracy)
         if asked.beat:
-            gate.require_better(self.reference, asked.beat)
-        sure = self.reference.probabilities(validation)
-        np.savez(asked.answers, compared=self.reference.split.probabilities, validation=sure)
+            gate.require_better(self._reference, asked.beat)
+        sure = self._reference.probabilities(validation)
+        np.savez(asked.answers, compared=self._reference.split.probabilities, validation=sure)
 
     def answer(
-        self, question: Check | CheckSources | CheckDescription
-    ) -> Compared | Classified | Described:
+        self, question: Check | CheckRuntimes | CheckSources | CheckDescription
+    ) -> Compared | RanIn | Classified | Described:
         """Answers.
 
         Raises:
@@ -61,33 +65,48 @@ class Service:
         """
         if isinstance(question, Check):
             return self._check(question)
+        if isinstance(question, CheckRuntimes):
+            self._ran = self._runs.results() if self._runs else ()
+            return RanIn(self._ran)
         if isinstance(question, CheckDescription):
             return self._check_description(question)
         folders = {name: question.folder / name for name in question.formats}
-        self._checked = sources.check(self.source.compared.split, self.reference, folders)
-        return Classified(self._checked)
+        return Classified(sources.check(self._source.compared.split, self._reference, folders))
 
     def _check(self, question: Check) -> Compared:
+        artifacts = artifacts_of(question.format, self._options)
+        folder, reference = question.folder, self._reference
+        self._written[folder] = artifacts
+        if len(self._written) == len(set(self._options.formats)) and self._begin.runtimes:
+            # The other process has nothing left to write: its processor is free.
+            scratch = self._begin.answers.with_name("runtimes")
+            self._runs = Runs(self._begin.runtimes, self._written, reference, scratch)
         made = tuple(
             comparison
-            for artifact in artifacts_of(question.format, self._options)
-            for comparison in gate.check(artifact, self._options, question.folder, self.reference)
+            for artifact in artifacts
+            for comparison in gate.check(artifact, self._options, folder, reference)
         )
         self._comparisons += made
-        return Compared(made)
+        if not self._options.explain or question.format == export_layout.SAVED_MODEL:
+            return Compared(made)
+        return Compared(
+            made,
+            tuple(
+                explain(artifact, folder / artifact.path, reference.trained, reference.split)
+                for artifact in artifacts
+            ),
+        )
 
     def _check_description(self, question: CheckDescription) -> Described:
-        known = published.Known(
-            self._options,
-            self.source,
-            self.reference,
-            question.version,
-            self._comparisons,
-            self._checked,
-        )
+        source, reference = self._source, self._reference
+        found = published.Found(self._comparisons, self._ran)
         for name in question.formats:
-            folder = question.folder / name
-            published.require_manifest(folder, artifacts_of(name, self._options), known)
+            folder, artifacts = question.folder / name, artifacts_of(name, self._options)
+            published.require(
+                export_layout.manifest_of(folder),
+                published.of_manifest(folder, artifacts, self._options, source, reference, found),
+            )
+            card = folder / export_layout.CARD
             if name == export_layout.TFLITE:
-                card.require(folder)
+                published.require(card, published.of_card(folder, source, reference, found))
         return Described()

@@ -9,6 +9,7 @@ from pathlib import Path
 from ...base import export_layout, files, manifests
 from ...models.evaluation.metrics import wilson_interval
 from ..formats.artifact import Artifact
+from ..runtimes.ran import matrix
 from ..signatures import Signature
 from ..template import render
 from .manifest import Version
@@ -30,6 +31,7 @@ def write(version: Version, artifacts: Sequence[Artifact], folder: Path) -> None
         interval=wilson_interval(evaluation.correct, evaluation.examples),
         by_class=list(zip(config.label_names, evaluation.by_class(), strict=True)),
         signatures=titles,
+        runtimes=matrix(version.runs),
         files=manifests.digests(folder),
     )
     files.write_text(folder / export_layout.CARD, text)

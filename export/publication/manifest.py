@@ -16,6 +16,7 @@ from .. import signatures
 from ..formats.artifact import Artifact
 from ..gate.claims.sources import CheckedFiles
 from ..gate.comparison import Comparison
+from ..runtimes.ran import Ran
 from ..source import Source
 
 _FORMAT = 1
@@ -72,6 +73,7 @@ class Version:
     Attributes:
       number: under which it is published.
       comparisons: of each artifact with the trained model.
+      runs: of each artifact in the runtimes that it is for.
       source_files: that were classified; None where it is not known which there were.
       created: the time in UTC, in ISO 8601.
     """
@@ -80,6 +82,7 @@ class Version:
     answers: Answers
     number: int
     comparisons: tuple[Comparison, ...]
+    runs: tuple[Ran, ...]
     source_files: CheckedFiles | None
     created: str = dataclasses.field(
         default_factory=lambda: datetime.datetime.now(datetime.timezone.utc).isoformat(
@@ -118,6 +121,7 @@ class Version:
             "verified_on": {
                 "split": self.split,
                 "comparisons": [comparison.to_json() for comparison in self.comparisons],
+                "runtimes": [dataclasses.asdict(ran) for ran in self.runs],
                 "source_files": self.source_files and configs.to_config(self.source_files),
             },
             "made": {

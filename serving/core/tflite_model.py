@@ -1,66 +1,71 @@
 """A TFLite file as a servable: a pool of LiteRT interpreters, each for one call at a time."""
 
-import dataclasses
-import functools
+import contextlib
 import queue
-from collections.abc import Callable, Mapping, Sequence
+import re
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
 
+import grpc
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
-from flatbuffers import flexbuffers
 
-from ...base.errors import UserError, first_line
-from ...base.export_layout import DEFAULT_SIGNATURE
+from ...base.errors import UserError
 from .. import artifacts
 from ..flags import ServeOptions
 from ..protocol import messages, tensors
-from ..protocol.status import invalid
+from ..protocol.status import StatusError, invalid
+from ..tflite_signatures import Entry, entries, shape
 from .servable import PREDICT_METHOD, Servable, Signature
 
-if TYPE_CHECKING:
-    from ai_edge_litert.interpreter import Interpreter
-
-# What LiteRT says of a tensor: its name, index, dtype, shape and shape_signature.
-_Details: TypeAlias = Mapping[str, Any]
-# Takes and gives tensors by name.
-_Runner = Callable[..., dict[str, np.ndarray]]
-_SIGNATURES = b"signature_defs_metadata"  # The entry of a file's metadata.
+# A call that takes this many times as long as opening the file is the last one of its interpreter,
+# which would keep the memory of its largest call for good.
+_LONG = 20
+_LONGEST_TEXT = 500  # Characters of an error of LiteRT.
 
 
-@dataclasses.dataclass(frozen=True)
-class _Entry:
-    """A signature of one interpreter."""
+class _Interpreter:
+    """An interpreter of a file, for one call at a time.
 
-    run: _Runner
-    inputs: Mapping[str, _Details]
-    outputs: Mapping[str, _Details]
+    One that has refused a call is replaced by a new one: LiteRT's texts of errors hold all
+    earlier ones, and sizes that failed stay.
+    """
 
-    @functools.cached_property
-    def takes_one(self) -> bool:
-        """Whether it takes one example at a time, under a first axis of 1."""
-        details = (*self.inputs.values(), *self.outputs.values())
-        return bool(self.inputs) and all(_shape(detail)[:1] == [1] for detail in details)
+    def __init__(self, content: bytes, threads: int):
+        self._content, self._threads = content, threads
+        self.signatures = self._opened()
 
-    def call(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Its outputs; where it takes one example at a time, of any number of examples."""
-        inputs = {name: np.ascontiguousarray(inputs[name]) for name in self.inputs}
-        if not self.takes_one or any(value.ndim == 0 for value in inputs.values()):
-            return self.run(**inputs)
-        counts = {len(value) for value in inputs.values()}
-        if len(counts) != 1:
-            raise invalid("All inputs must have the same batch size.")
-        count = counts.pop()
-        if count == 1:
-            return self.run(**inputs)
-        if count == 0:
-            return {name: _empty(detail) for name, detail in self.outputs.items()}
-        rows = [
-            self.run(**{name: value[row : row + 1] for name, value in inputs.items()})
-            for row in range(count)
-        ]
-        return {name: np.concatenate([row[name] for row in rows]) for name in self.outputs}
+    def _opened(self) -> dict[str, Entry]:
+        started = time.perf_counter()
+        interpreter = artifacts.interpreter(self._content, self._threads, quiet=False)
+        opened = entries(interpreter, self._content)
+        self._opening_s = time.perf_counter() - started
+        return opened
+
+    def call(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Calls a signature.
+
+        Raises:
+          StatusError: INVALID_ARGUMENT: the inputs do not fit; RESOURCE_EXHAUSTED: no memory.
+        """
+        started = time.perf_counter()
+        try:
+            outputs = self.signatures[signature].call(inputs)
+        except StatusError:
+            raise
+        except MemoryError:
+            self._renew()
+            raise StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, "Out of memory") from None
+        except Exception as error:
+            self._renew()
+            raise invalid(_text(error)) from error
+        if time.perf_counter() - started > _LONG * self._opening_s:
+            self._renew()
+        return outputs
+
+    def _renew(self) -> None:
+        with contextlib.suppress(UserError, MemoryError):  # Then it goes on as it is.
+            self.signatures = self._opened()
 
 
 def load(path: Path, options: ServeOptions) -> Servable:
@@ -75,16 +80,14 @@ def load(path: Path, options: ServeOptions) -> Servable:
     content = path.read_bytes()
     both = options.tensorflow_session_parallelism
     threads = options.tensorflow_intra_op_parallelism or both or 1
-
-    def interpreter() -> dict[str, _Entry]:
-        return _entries(artifacts.interpreter(content, threads, quiet=False), content)
-
-    interpreters = options.num_tflite_pools * options.num_tflite_interpreters_per_pool
-    opened = [interpreter() for _ in range(interpreters)]
-    pool: queue.SimpleQueue[dict[str, _Entry]] = queue.SimpleQueue()
-    for entries in opened:
-        pool.put(entries)
-    defs = {name: _signature_def(entry) for name, entry in opened[0].items()}
+    opened = [
+        _Interpreter(content, threads)
+        for _ in range(options.num_tflite_pools * options.num_tflite_interpreters_per_pool)
+    ]
+    pool: queue.SimpleQueue[_Interpreter] = queue.SimpleQueue()
+    for interpreter in opened:
+        pool.put(interpreter)
+    defs = {name: _signature_def(entry) for name, entry in opened[0].signatures.items()}
     strict = options.enable_signature_method_name_check
     signatures = {name: Signature.from_def(definition, strict) for name, definition in defs.items()}
 
@@ -95,18 +98,11 @@ def load(path: Path, options: ServeOptions) -> Servable:
             if name not in inputs:
                 raise invalid(f"Missing named input: {name}")
             info.check(name, inputs[name])
-        entries = pool.get()
+        interpreter = pool.get()
         try:
-            values = entries[signature].call(inputs)
-        except (ValueError, RuntimeError) as error:
-            # In the one that failed sizes stay changed, and its next error would repeat this one.
-            entries = interpreter()
-            infos = signatures[signature].inputs
-            if all(info.states(inputs[name].shape) for name, info in infos.items()):
-                raise
-            raise invalid(first_line(error)) from error
+            values = interpreter.call(signature, inputs)
         finally:
-            pool.put(entries)
+            pool.put(interpreter)
         return [values[name] for name in outputs]
 
     def close() -> None:
@@ -116,103 +112,14 @@ def load(path: Path, options: ServeOptions) -> Servable:
     return Servable(signatures, defs, run, close)
 
 
-def _entries(interpreter: "Interpreter", content: bytes) -> dict[str, _Entry]:
-    """The signatures of a file: its own, those that TF Serving reads, or one of its tensors."""
-    entries = {}
-    for name in interpreter.get_signature_list():
-        runner = interpreter.get_signature_runner(name)
-        entries[name] = _Entry(runner, runner.get_input_details(), runner.get_output_details())
-    if entries:
-        return entries
-    inputs = {detail["name"]: detail for detail in interpreter.get_input_details()}
-    outputs = {detail["name"]: detail for detail in interpreter.get_output_details()}
-    for name, stated in _in_metadata(content).items():
-        aliases = {alias: _named(inputs, info.name) for alias, info in stated.inputs.items()}
-        results = {alias: _named(outputs, info.name) for alias, info in stated.outputs.items()}
-        entries[name] = _of_tensors(interpreter, aliases, results)
-    if entries:
-        return entries
-    return {
-        DEFAULT_SIGNATURE: _of_tensors(interpreter, _without_ports(inputs), _without_ports(outputs))
-    }
-
-
-def _of_tensors(
-    interpreter: "Interpreter", inputs: Mapping[str, _Details], outputs: Mapping[str, _Details]
-) -> _Entry:
-    def run(**arrays: np.ndarray) -> dict[str, np.ndarray]:
-        for name, array in arrays.items():
-            interpreter.resize_tensor_input(inputs[name]["index"], array.shape)
-        interpreter.allocate_tensors()
-        for name, array in arrays.items():
-            interpreter.set_tensor(inputs[name]["index"], array)
-        interpreter.invoke()
-        return {name: interpreter.get_tensor(detail["index"]) for name, detail in outputs.items()}
-
-    return _Entry(run, inputs, outputs)
-
-
-def _in_metadata(content: bytes) -> dict[str, messages.SignatureDef]:
-    """The signatures that `signature_def_utils` of TensorFlow wrote into a file's metadata.
-
-    Raises:
-      UserError: they are damaged.
-    """
-    try:
-        model = schema.Model.GetRootAs(content, 0)
-        for index in range(model.MetadataLength()):
-            entry = model.Metadata(index)
-            if entry is not None and entry.Name() == _SIGNATURES:
-                buffer = model.Buffers(entry.Buffer())
-                data = b"" if buffer is None else np.asarray(buffer.DataAsNumpy()).tobytes()
-                stated = flexbuffers.GetRoot(bytearray(data)).AsMap
-                names, values = stated.Keys, stated.Values
-                return {
-                    names[n].AsKey: messages.SignatureDef.FromString(values[n].AsStringBytes)
-                    for n in range(len(stated))
-                }
-    except Exception as error:  # Each reader raises its own, also of offsets that lead nowhere.
-        raise UserError(f"its signatures are damaged: {first_line(error)}") from error
-    return {}
-
-
-def _named(details: Mapping[str, _Details], name: str) -> _Details:
-    """A tensor by the name that TensorFlow or LiteRT gave it.
-
-    Raises:
-      UserError: there is none.
-    """
-    for known in (name, _without_port(name)):
-        if known in details:
-            return details[known]
-    raise UserError(f"its signature names the tensor {name}, of which there is none")
-
-
-def _without_ports(details: Mapping[str, _Details]) -> dict[str, _Details]:
-    """By the names that TF Serving gives tensors, where they tell them apart."""
-    short = {_without_port(name): detail for name, detail in details.items()}
-    return short if len(short) == len(details) else dict(details)
-
-
-def _without_port(name: str) -> str:
-    return name.partition(":")[0]
-
-
-def _shape(detail: _Details) -> list[int]:
-    """With -1 where a size is open."""
-    signature = detail["shape_signature"]
-    shape = signature if len(signature) == len(detail["shape"]) else detail["shape"]
-    return [int(size) for size in shape]
-
-
-def _signature_def(entry: _Entry) -> messages.SignatureDef:
+def _signature_def(entry: Entry) -> messages.SignatureDef:
     definition = messages.SignatureDef(method_name=PREDICT_METHOD)
     for details, infos in ((entry.inputs, definition.inputs), (entry.outputs, definition.outputs)):
         for name, detail in details.items():
             info = infos[name]
             info.name = detail["name"]
             info.dtype = tensors.number_of(detail["dtype"])
-            sizes = _shape(detail)
+            sizes = shape(detail)
             if entry.takes_one:
                 sizes[0] = -1
             for size in sizes:
@@ -220,6 +127,7 @@ def _signature_def(entry: _Entry) -> messages.SignatureDef:
     return definition
 
 
-def _empty(detail: _Details) -> np.ndarray:
-    dtype = object if detail["dtype"] is np.bytes_ else detail["dtype"]
-    return np.zeros([0, *(max(0, size) for size in _shape(detail)[1:])], dtype)
+def _text(error: Exception) -> str:
+    """What LiteRT says, which puts the node behind the trouble without a space."""
+    text = re.sub(r"(?<=\S)(?=Node number )", ": ", str(error).strip()) or type(error).__name__
+    return " ".join(text.split())[:_LONGEST_TEXT]

@@ -13,6 +13,7 @@ from absl import logging
 from google.protobuf.message import DecodeError
 
 from ...base import export_layout
+from ...base.errors import first_line
 from ...base.tf import tf
 from ..bounds.limits import check_rows
 from ..flags import ServeOptions
@@ -74,7 +75,7 @@ def _records(path: Path) -> Iterator[bytes]:
     except tf.errors.DataLossError as error:
         raise StatusError(
             grpc.StatusCode.DATA_LOSS,
-            f"{error.message}; Please verify your warmup data, which should be in TFRecord "
+            f"{first_line(error)}; Please verify your warmup data, which should be in TFRecord "
             f"format: {path}",
         ) from error
 

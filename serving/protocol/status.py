@@ -55,5 +55,8 @@ def from_exception(error: Exception) -> StatusError:
     """The status of any exception: TensorFlow's own code, or INTERNAL with the first line."""
     if isinstance(error, StatusError):
         return error
+    if isinstance(error, UnicodeDecodeError):
+        # TensorFlow's words repeat bytes of the request, which Python cannot read as text.
+        return invalid(first_line(Exception(error.object.decode("utf-8", "replace"))))
     code = CODES.get(getattr(error, "error_code", -1), grpc.StatusCode.INTERNAL)
     return StatusError(code, first_line(error))

@@ -23,6 +23,7 @@ from ..bounds.shared import Shared
 from ..bounds.worker import Read
 from ..core import inference
 from ..core.inference import Lease, Models
+from ..ending import Ending
 from ..protocol.described import DESCRIPTION, described
 from ..protocol.status import StatusError
 from . import answers, reading, requests
@@ -46,6 +47,7 @@ def application(
     cors: bool = False,
     routes: Iterable[web.AbstractRouteDef] = (),
     observe: Observe | None = None,
+    ending: Ending | None = None,
 ) -> web.Application:
     """The REST interface.
 
@@ -55,8 +57,9 @@ def application(
       cors: whether pages of any origin may call.
       routes: further ones, such as those of metrics and health.
       observe: is told of each request, once it is answered.
+      ending: whether requests are taken.
     """
-    api, limits = _Api(models, shared), shared.limits
+    api, limits = _Api(models, shared, ending or Ending()), shared.limits
     handler = errors_as_json(packed(api.handle, api.pool))
     if cors:
         handler = open_to_all_origins(handler)
@@ -87,9 +90,10 @@ async def _expect(request: web.Request) -> None:
 
 
 class _Api:
-    def __init__(self, models: Models, shared: Shared):
+    def __init__(self, models: Models, shared: Shared, ending: Ending):
         self._models = models
         self._limits = shared.limits
+        self._ending = ending
         self._busy = 0
         self._running: set[asyncio.Task[bytes]] = set()
         self._budget = shared.budget
@@ -104,6 +108,7 @@ class _Api:
         """Answers any request that no other route takes."""
         call = requests.read_call(request.method, requests.path_of(request))
         request[CALL] = call
+        self._ending.check()
         if call.method == "status":
             answer = answers.status(self._models.status(call.target))
         elif call.method == "metadata":
@@ -119,7 +124,10 @@ class _Api:
         return web.Response(body=answer, content_type="application/json")
 
     async def finish(self, _: web.Application) -> None:
-        """Waits for calls whose clients have gone."""
+        """Waits for calls whose clients have gone, or that were refused when the grace was over."""
+        if self._ending.over.done():
+            for task in self._running:
+                task.cancel()  # A model's call still runs to its end.
         if self._running:
             seconds = self._limits.seconds
             await asyncio.wait(self._running, timeout=max(seconds, 5) if seconds else None)
@@ -142,9 +150,13 @@ class _Api:
             self._busy += 1
             self._running.add(task)
             task.add_done_callback(functools.partial(self._ran, hold))
-            await asyncio.wait([task], timeout=effort.left())
+            await asyncio.wait(
+                [task, self._ending.over],
+                timeout=effort.left(),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
             if not task.done():
-                raise effort.late()
+                raise self._ending.refusal() if self._ending.over.done() else effort.late()
             return task.result()
         finally:
             effort.stop()

@@ -24,10 +24,12 @@ from ..bounds.shared import Shared
 from ..core import inference
 from ..core.inference import Lease, Models
 from ..core.servable import CLASSIFY_METHOD, REGRESS_METHOD
+from ..ending import Ending
 from ..flags import ServeOptions
 from ..protocol import messages, models, tensors
 from ..protocol.described import DESCRIPTION, described
 from ..protocol.status import StatusError, from_exception, invalid
+from .errors import header_text
 from .reading import Incoming, arrays_of, examples_of, read
 from .requests import fill_spec, model_name, spec_of, target_of
 
@@ -38,8 +40,6 @@ _SIGNATURES = "signature_def"  # TF Serving's only field of a model's metadata.
 
 # Bytes of a message from which on it is read and written beside the event loop.
 _LARGE = 256 << 10
-# Characters of an error: gRPC sends it in a header, whose size is limited.
-_LONGEST_MESSAGE = 2000
 _COPIES = 3  # Of an answer, while it is written.
 _ROWS = 256  # Examples whose answers are written without a pause.
 
@@ -58,6 +58,7 @@ class Services(grpc.GenericRpcHandler):
         served: Models,
         reload: Callable[[messages.ModelServerConfig], Awaitable[None]],
         observe: Observe,
+        ending: Ending,
         options: ServeOptions,
         shared: Shared,
     ):
@@ -68,6 +69,7 @@ class Services(grpc.GenericRpcHandler):
           reload: applies a configuration and waits for its models. Raises StatusError or
             UserError.
           observe: is told of each request.
+          ending: whether requests are taken.
           options: how answers hold tensors, and how many calls are answered at once.
           shared: what all requests share: a message of a few bytes can state any number of
             tensors or examples.
@@ -75,6 +77,7 @@ class Services(grpc.GenericRpcHandler):
         self._models = served
         self._reload = reload
         self._observe = observe
+        self._ending = ending
         self._typed = not options.enable_serialization_as_tensor_content
         self._shared = shared
         self._max_calls = options.max_concurrent_requests
@@ -121,6 +124,7 @@ class Services(grpc.GenericRpcHandler):
             self._running += 1
             hold = Hold(self._shared.budget)
             try:
+                self._ending.check()
                 if self._running > self._max_calls:
                     raise StatusError(
                         grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -133,12 +137,13 @@ class Services(grpc.GenericRpcHandler):
                 self._follow(size)
                 return await self._aside(size, answer.SerializeToString)
             except asyncio.CancelledError:
-                code = "CANCELLED"
+                # At the end of the grace gRPC tells the client so.
+                code = "UNAVAILABLE" if self._ending.over.done() else "CANCELLED"
                 raise
             except Exception as error:
                 failure = from_exception(error)
                 code = failure.code.name
-                await context.abort(failure.code, failure.message[:_LONGEST_MESSAGE])
+                await context.abort(failure.code, header_text(failure.message))
                 raise  # Not reached: abort raises.
             finally:
                 self._running -= 1

@@ -6,19 +6,23 @@ from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from ...base.errors import UserError
 from .. import settings
 from ..flags import ServeOptions
 from .api import SERVICES, Services
+from .errors import Parsing
 
 # Made when they are imported: type checkers do not see what is in them.
 _HEALTH: Any = health
+_REFLECTION: Any = reflection
 _MESSAGES: Any = health_pb2
 _STATUS = _MESSAGES.HealthCheckResponse
 # Until a connection has said that it speaks HTTP/2, and without a call.
 _SILENT_MS, _IDLE_MS = 10_000, 300_000
+_MOST = 2**31 - 1
+_LONGEST_S = 3600
 
 
 class GrpcServer:
@@ -45,15 +49,23 @@ class GrpcServer:
                 ("grpc.max_concurrent_streams", options.max_concurrent_requests),
                 # Else a second server could take half of the requests of the same port.
                 ("grpc.so_reuseport", 0),
+                # What gRPC itself refuses of a burst, or of what waits for the event loop, it
+                # calls CANCELLED: `services` answers all.
+                ("grpc.server.max_pending_requests", _MOST),
+                ("grpc.server.max_pending_requests_hard_limit", _MOST),
+                ("grpc.server_max_unrequested_time_in_server", _LONGEST_S),
             ],
         )
         self._server.add_generic_rpc_handlers((services,))
+        parsing: Any = Parsing(self._server)
         names = [*SERVICES, reflection.SERVICE_NAME]
         self._health = _HEALTH.aio.HealthServicer()
         if options.enable_grpc_healthcheck_service:
-            health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, parsing)
             names.append(health.SERVICE_NAME)
-        reflection.enable_server_reflection(names, self._server)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
+            _REFLECTION.aio.ReflectionServicer(names), parsing
+        )
         if options.port:
             host = f"[{options.host}]" if ":" in options.host else options.host  # IPv6.
             self._bind(f"{host}:{options.port}")

@@ -35,6 +35,7 @@ def for_devices(well_trained, tmp_path_factory):
         "--tflite_variants=int8,mediapipe",
         "--tflite_io=int8",
         "--c_header",
+        "--explain",
         "--split=train[100:200]",
     )
     return SimpleNamespace(

@@ -180,7 +180,9 @@ def test_integers_in_and_out(for_devices, test_images):
 
 def test_another_batch_size(well_trained, test_images, tmp_path):
     more = ("--formats=tflite", "--tflite_batch_size=7", "--tflite_variants=float16,mediapipe")
-    paths = export(well_trained, tmp_path, *more)["artifacts"]
+    result = export(well_trained, tmp_path, *more, "--explain")
+    paths, (float16, _) = result["artifacts"], result["layers"]
+    assert 0 < float16["layers"][-1]["relative"] < float16["limit"]
     classifier = artifacts.open_tflite(Path(paths["tflite_float16"]))
     assert classifier.run(test_images[0][:10])["probabilities"].shape == (10, 10)
     (images,) = artifacts.interpreter(Path(paths["tflite_mediapipe"])).get_input_details()
@@ -203,6 +205,7 @@ def test_an_unfinished_run_is_not_exported(well_trained, tmp_path):
         ("--formats=", "--formats=: at least one was expected of saved_model,tflite,onnx"),
         ("--model_name=a/b", "--model_name=a/b"),
         ("--split=none", "no split 'none'"),
+        (["--explain", "--formats=saved_model"], "--explain needs tflite or onnx in --formats"),
         ("--c_header", "--c_header needs tflite in --formats and int8 in --tflite_variants"),
         (
             ["--c_header", "--tflite_variants=int8"],

@@ -17,7 +17,7 @@ from digitline.base.examples import image_example
 
 from support import python
 
-C_API = Path(__file__).with_name("c_api.py")
+C_API = Path(__file__).parents[2] / "export/runtimes/adapters/c_api.py"
 SAVED_MODEL_CLI = Path(sysconfig.get_path("scripts")) / "saved_model_cli"
 
 

@@ -321,6 +321,57 @@ def test_metadata_and_status(prediction, model_service):
     assert {status.version: status.state for status in states} == {2: AVAILABLE, 1: AVAILABLE}
 
 
+def _raw(channel, path, *messages):
+    """How a call of a path with these bytes ends."""
+    if path.startswith("/grpc.reflection"):
+        answers = channel.stream_stream(path)(iter(messages), timeout=30)
+    elif path.endswith("Watch"):
+        answers = channel.unary_stream(path)(*messages, timeout=30)
+    else:
+        answers = iter([channel.unary_unary(path)(*messages, timeout=30)])
+    return list(answers)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/Watch",
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        "/tensorflow.serving.PredictionService/Classify",
+    ],
+)
+@pytest.mark.parametrize("data", [b"\xff", b"\x0a\x05ab", b"\x0a\x02\xff\xfe"])
+def test_messages_that_do_not_parse_are_the_clients_mistake(server, path, data):
+    with server.channel() as channel, pytest.raises(grpc.RpcError) as caught:
+        _raw(channel, path, data)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT, caught.value.details()
+
+
+@pytest.mark.parametrize("field", ["x" * 100_000, "é" * 50_000, "%" * 5_000, "\x1b\n" * 5_000])
+def test_long_words_in_a_request_fit_in_its_error(prediction, field):
+    request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=[field])
+    request.model_spec.name = "several"
+    code, words = refused(prediction.GetModelMetadata, request)
+    assert code == "INVALID_ARGUMENT"
+    assert words.startswith(f"Metadata field {field[:100]}")
+    assert len(words) < 3000
+
+
+@pytest.mark.parametrize("name", ["classify", "regress"])
+def test_examples_that_are_not_utf8(server, prediction, name):
+    """Also where TensorFlow's own words repeat them."""
+    request = predict_request(signature=name, inputs=[b"\xff\xfe"])
+    assert refused(prediction.Predict, request)[0] == "INVALID_ARGUMENT"
+    path = f"/v1/models/several:{name}"
+    for body in (b'{"examples": [{"score\xff": 1.0}]}', b'{"examples": [{"score": "\xff"}]}'):
+        status, text = server.get(path, body)
+        assert status == 400, text
+    body = {"signature_name": name, "instances": [{"b64": "//4="}]}
+    status, text = server.get("/v1/models/several:predict", json.dumps(body).encode())
+    assert (status, "{{" in text) == (400, False), text
+
+
 def test_health_reflection_and_the_unix_socket(server):
     with grpc.insecure_channel(f"unix:{server.folder}/socket") as channel:
         stub = health_pb2_grpc.HealthStub(channel)

@@ -10,9 +10,15 @@ from digitline.base.pictures.config import PictureConfig
 from digitline.base.tf import keras, tf
 from digitline.data.pipeline.preprocess import Preprocess
 from digitline.export import functions, options
-from digitline.export.formats import tflite
+from digitline.export.formats import quantize, tflite
 from digitline.export.gate import calls
 from digitline.serving import artifacts
+
+
+def test_the_quantizer_says_one_line(exported, test_images, capfd, recwarn):
+    quantize.int8(exported.tflite.read_bytes(), test_images[0][:20], False)
+    assert capfd.readouterr().err == "taking int8's ranges from 20 images\n"
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize("variant", options.USUAL, ids=lambda variant: variant.name)

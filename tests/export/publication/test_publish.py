@@ -161,7 +161,11 @@ def test_a_polling_server_never_sees_an_incomplete_version(tmp_path):
                 (folder / f"part{index}" / "file").write_bytes(bytes([number]) * 1000)
             (folder / "saved_model.pb").touch()
             digests = manifests.digests(folder)
-            manifest = {"files": {name: vars(file) for name, file in digests.items()}}
+            manifest = {
+                "model_name": "m",
+                "version": number,
+                "files": {name: vars(file) for name, file in digests.items()},
+            }
             (folder / "assets.extra").mkdir()
             files.write_json(folder / "assets.extra/digitline.json", manifest)
             targets = publish.targets(tmp_path, "m", number, ["saved_model"])

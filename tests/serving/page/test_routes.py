@@ -121,6 +121,7 @@ def test_what_is_seen_in_a_picture(server, test_images):
 def test_a_damaged_record_is_said_and_the_list_goes_on(tmp_path):
     shutil.copytree(BOXED, tmp_path / "boxed/1")
     (tmp_path / "boxed/1/pictures.json").write_text("{")
+    (tmp_path / "boxed/1/manifest.json").unlink()  # By which the version would be refused.
     drawn = io.BytesIO()
     PIL.Image.new("L", (28, 28)).save(drawn, "PNG")
     with serving(f"--model_base_path={tmp_path}/boxed") as server:

@@ -15,3 +15,14 @@ def test_an_error_keeps_the_code_that_tensorflow_gives_it():
     assert (error.code, error.http_status) == (grpc.StatusCode.OUT_OF_RANGE, 400)
     assert error.message == "too far"
     assert status.from_exception(ValueError("x")).code is grpc.StatusCode.INTERNAL
+
+
+def test_bytes_of_the_request_in_an_error_are_the_clients_mistake():
+    try:
+        b"cannot read: \xff\n\t [[{{node a}}]]".decode()
+    except UnicodeDecodeError as raised:  # As TensorFlow's errors are converted.
+        error = status.from_exception(raised)
+    assert (error.code, error.message) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "cannot read: \ufffd",
+    )

@@ -1,0 +1,88 @@
+"""Starts the processes that runtimes run in, and hears what comes of them."""
+
+import dataclasses
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...base import files
+from .process import Job, Outcome, words
+
+_SCRIPT = Path(__file__).with_name("process.py")
+_LIMIT_S = 120
+_NUMBERS = itertools.count()
+
+
+def run(jobs: Sequence[Job], images: Path, python: Path | None) -> list[Outcome]:
+    """Runs jobs in a process; after one that ends it, the rest in another.
+
+    Args:
+      jobs: of one runtime.
+      images: an npy file, uint8 [N, H, W, C]; what the process says is written beside it.
+      python: another than the one that runs digitline.
+
+    Returns:
+      What came of each job. That the process ended, or gave no answer in time, is a refusal.
+    """
+    outcomes: list[Outcome] = []
+    while len(outcomes) < len(jobs):
+        rest = jobs[len(outcomes) :]
+        answered, end = _run(rest, images, python)
+        outcomes += answered
+        if len(answered) < len(rest):
+            version = outcomes[-1].version if outcomes else None
+            outcomes.append(Outcome(version, end))
+    return outcomes
+
+
+def has_module(python: Path, module: str) -> bool:
+    """Whether a Python finds a module; raises an `OSError` where it cannot be started."""
+    code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({module!r}) is None)"
+    command = [str(python), "-c", code]
+    return subprocess.run(command, env=_environment(python), check=False).returncode == 0
+
+
+def _run(jobs: Sequence[Job], images: Path, python: Path | None) -> tuple[list[Outcome], str]:
+    """The outcomes until the process ended, and how it did."""
+    path = images.with_name(f"request_{next(_NUMBERS)}.json")
+    files.write_json(path, {"images": str(images), "jobs": list(map(dataclasses.asdict, jobs))})
+    output, log = path.with_suffix(".jsonl"), path.with_suffix(".log")
+    command = [str(python or sys.executable), str(_SCRIPT), str(path)]
+    with open(output, "wb") as lines, open(log, "wb") as messages:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=lines,
+            stderr=messages,
+            env=_environment(python),
+        )
+        try:
+            end = _end(process.wait(_LIMIT_S), log)
+        except subprocess.TimeoutExpired:
+            end = f"gave no answer within {_LIMIT_S} s"
+        finally:
+            process.kill()
+            process.communicate()
+    answers = output.read_text(encoding="utf-8").splitlines()
+    return [Outcome(**json.loads(line)) for line in answers], end
+
+
+def _end(status: int, log: Path) -> str:
+    if status < 0:
+        return f"ended by {signal.Signals(-status).name}"
+    said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return words(f"ended with status {status}{': ' + said[-1] if said else ''}")
+
+
+def _environment(python: Path | None) -> dict[str, str]:
+    """Another Python has packages of its own."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if python is None or name not in ("PYTHONPATH", "PYTHONHOME")
+    }

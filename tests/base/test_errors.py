@@ -1,0 +1,32 @@
+import pytest
+
+from digitline.base.errors import first_line, printable, printable_lines
+
+# What TensorFlow says of `must feed`, in the forms of its sessions and functions.
+_WRONG = "You must feed a value for 'keep_prob'"
+_TRACE = "Detected at node 'a' defined at (most recent call last):\n    File \"x.py\", line 8\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        _WRONG,
+        f"{_WRONG}\n\t [[{{{{node keep_prob}}}}]]",
+        f"{{{{function_node __inference_f_1}}}} {_WRONG} [Op:__inference_f_1]",
+        f"{{{{function_node __wrapped__A}}}}{{{{node B}}}} {_WRONG} [[{{{{node B}}}}]] [Op:A]",
+        f"Graph execution error:\n\n{_WRONG}\n\t [[{{{{node a}}}}]]",
+        f"Graph execution error:\n\n{_TRACE}Node: 'a'\n{_WRONG}\n\t [[{{{{node a}}}}]]",
+        f"Graph execution error:\n\n{_TRACE}{_TRACE}Node: 'a'\n{_TRACE}Node: 'a'\n{_WRONG}",
+        f"Graph execution error:\n\n{_TRACE}      return call(x)\nNode: 'a'\n{_WRONG}",
+        f"2 root error(s) found.\n  (0) INVALID_ARGUMENT: {_WRONG}\n\t [[{{{{node a}}}}]]\n  (1) x",
+        f"Graph execution error:\n\n{_TRACE}Node: 'a'\n2 root error(s) found.\n"
+        f"  (0) INVALID_ARGUMENT:  {_WRONG}\n\t [[{{{{node a}}}}]]",
+    ],
+)
+def test_the_line_that_says_what_is_wrong(text):
+    assert first_line(Exception(text)) == _WRONG
+
+
+def test_control_characters_are_escaped():
+    assert printable("a\x1b[2Jb\nc\td\x9b\u202eé") == "a\\x1b[2Jb\\nc\td\\x9b\\u202eé"
+    assert printable_lines("a\rb\nc") == "a\\rb\nc"
