@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..base import catalog, export_layout, progress
+from ..base import catalog, export_layout, manifests, progress
 from ..base.errors import DataError, UsageError, UserError
 
 if TYPE_CHECKING:  # Pillow, and the runtimes of artifacts, take their time to load.
@@ -99,9 +99,9 @@ def _opened(path: Path) -> Classifier:
         return open_run(path)
     tflite = _newest(path, export_layout.TFLITE_FILE)
     if path.is_file() or tflite:
-        return artifacts.open_tflite(tflite or path)
+        return artifacts.open_tflite(tflite or path, trial=manifests.AUTO)
     if _newest(path, export_layout.SAVED_MODEL_FILE):
-        return artifacts.open_saved_model(path)
+        return artifacts.open_saved_model(path, trial=manifests.AUTO)
     missing = "is neither a run, nor of" if path.exists() else "is not there: expected a run, or"
     raise UserError(f"{path} {missing} a SavedModel, a TFLite file, or a folder of their versions")
 

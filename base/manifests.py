@@ -14,6 +14,12 @@ from .files import JsonObject
 
 # A manifest of ours has these keys; other people's files may have its name.
 _OURS = {"files", "artifacts"}
+# When a model is tried in a process of its own before it is opened.
+TRIALS = AUTO, ALWAYS, NEVER = "auto", "always", "never"
+TRIAL_HELP = (
+    "Try a model in a process of its own first, which it may crash, or keep from ending: auto for "
+    "all but exports of digitline whose files agree with their manifest (the gate has run those)."
+)
 _ANYWAY = "; restore the version or export again (--noverify opens it as it is)"
 
 
@@ -82,7 +88,7 @@ def read(folder: Path) -> JsonObject:
     return content if isinstance(content, dict) else {}
 
 
-def require_published(path: Path, *more: str) -> None:
+def require_published(path: Path, *more: str) -> bool:
     """Refuses an export of ours whose files are not those that were published.
 
     Only the files that are used are looked at. Where there is no manifest, none is.
@@ -91,6 +97,9 @@ def require_published(path: Path, *more: str) -> None:
       path: of a TFLite file, or of a version's folder with a SavedModel.
       more: further files of the version that are used, where they were published.
 
+    Returns:
+      Whether all that is used is as published; False where there is nothing to compare with.
+
     Raises:
       UserError: names the file and what is wrong with it, or the manifest, which is damaged.
     """
@@ -98,20 +107,21 @@ def require_published(path: Path, *more: str) -> None:
     file, content = export_layout.manifest_of(folder), read(folder)
     is_ours = content.keys() & _OURS or file.name != export_layout.MANIFEST
     if not file.is_file() or not is_ours:
-        return
+        return False
     try:
         expected = stated(content)
     except DataError as error:
         raise DataError(f"{file}: {error}{_ANYWAY}", option="verify") from None
     if path != folder and path.name not in expected:
         progress.say(f"{path} is not in {file}: whether it is as published is not known")
-        return
+        return False
     beside = {export_layout.labels_of(folder), export_layout.pictures_of(folder)}
     names = {name.relative_to(folder).as_posix() for name in beside if name.exists()}
     names |= {name for name in expected if _is_used(name, path != folder)}
     names |= expected.keys() & {path.name, *more}
     for line in differences(folder, {name: expected.get(name) for name in sorted(names)}):
         raise DataError(f"{line}{_ANYWAY}", option="verify")
+    return all(name in expected or not (folder / name).exists() for name in more)
 
 
 def _is_used(name: str, by_tflite: bool) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from ..base.export_layout import DEFAULT_SIGNATURE
 from ..base.files import JsonObject
 from ..base.quiet import quiet_stderr
 from .description import Description, describe
+from .trials import check_one, is_due
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
@@ -144,19 +145,19 @@ class SavedModel:
         return {name: value.numpy() for name, value in outputs.items()}
 
 
-def open_saved_model(path: Path, verify: bool = True) -> Classifier:
+def open_saved_model(path: Path, verify: bool = True, trial: str = manifests.NEVER) -> Classifier:
     """Opens a SavedModel.
 
     Args:
       path: a version's folder, or a base path, of which the highest version counts.
       verify: refuses an export of ours whose files are not those that were published.
+      trial: whether it is opened in a process of its own first, as the flag says.
 
     Raises:
       UserError: there is no SavedModel, or not one with the signature, or not as published.
     """
     folder = _version_folder(path)
-    if verify:
-        manifests.require_published(folder)
+    _examine(folder, verify, trial)
     model = SavedModel(folder)
     _require_signature(model.signatures, folder)
     name, spec = _only_input(model.inputs(DEFAULT_SIGNATURE), folder)
@@ -167,11 +168,11 @@ def open_saved_model(path: Path, verify: bool = True) -> Classifier:
     def call(images: np.ndarray) -> Outputs:
         return model.run(DEFAULT_SIGNATURE, {name: images})
 
-    run = functools.partial(_in_batches, call, batch)
+    run = functools.partial(_run, folder, call, batch)
     return Classifier(folder, describe(folder, (height, width, channels)), run)
 
 
-def open_tflite(path: Path, verify: bool = True) -> Classifier:
+def open_tflite(path: Path, verify: bool = True, trial: str = manifests.NEVER) -> Classifier:
     """Opens a TFLite file.
 
     A file with int8 in and out is given and gives what the integers stand for.
@@ -179,22 +180,23 @@ def open_tflite(path: Path, verify: bool = True) -> Classifier:
     Args:
       path: of the file.
       verify: refuses an export of ours whose files are not those that were published.
+      trial: whether it is opened in a process of its own first, as the flag says.
 
     Raises:
       UserError: it is not a TFLite file, or not one with the signature, or not as published.
     """
-    if verify:
-        manifests.require_published(path)
+    _examine(path, verify, trial)
     opened = interpreter(path)
-    _require_signature(opened.get_signature_list(), path)
-    runner = opened.get_signature_runner(DEFAULT_SIGNATURE)
-    name, detail = _only_input(runner.get_input_details(), path)
-    shape = [int(size) for size in detail["shape"]]
-    dtype = np.dtype(detail["dtype"])
-    scale, zero = detail["quantization"]
-    has_integers = dtype == np.int8 and bool(scale)
-    _check_input("uint8" if has_integers else dtype.name, shape, path)
-    details = runner.get_output_details()
+    with _one_line(path, "not a TFLite file that loads"):
+        _require_signature(opened.get_signature_list(), path)
+        runner = opened.get_signature_runner(DEFAULT_SIGNATURE)
+        name, detail = _only_input(runner.get_input_details(), path)
+        shape = [int(size) for size in detail["shape"]]
+        dtype = np.dtype(detail["dtype"])
+        scale, zero = detail["quantization"]
+        has_integers = dtype == np.int8 and bool(scale)
+        _check_input("uint8" if has_integers else dtype.name, shape, path)
+        details = runner.get_output_details()
 
     def call(images: np.ndarray) -> Outputs:
         if has_integers:
@@ -209,7 +211,7 @@ def open_tflite(path: Path, verify: bool = True) -> Classifier:
         return outputs
 
     batch, height, width, channels = shape
-    run = functools.partial(_in_batches, call, batch)
+    run = functools.partial(_run, path, call, batch)
     return Classifier(path, describe(path, (height, width, channels)), run)
 
 
@@ -217,11 +219,36 @@ def open_tflite(path: Path, verify: bool = True) -> Classifier:
 OPENERS = {export_layout.SAVED_MODEL: open_saved_model, export_layout.TFLITE: open_tflite}
 
 
+def _examine(path: Path, verify: bool, trial: str) -> None:
+    """Refuses what must not be opened."""
+    is_published = verify and manifests.require_published(path)
+    if path.exists() and is_due(trial, is_published):
+        check_one(path)
+
+
 def _dequantized(value: np.ndarray, scale: float, zero: int) -> np.ndarray:
     """An output, copied; of a quantized one, the float32 numbers that it stands for."""
     if not scale:
         return np.array(value)
     return ((value.astype(np.float32) - zero) * scale).astype(np.float32)
+
+
+@contextlib.contextmanager
+def _one_line(path: Path, what: str) -> Iterator[None]:
+    """Makes a user's error of whatever a runtime raises."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{path}: {what}: {first_line(error)}") from error
+
+
+def _run(
+    path: Path, call: Callable[[np.ndarray], Outputs], batch: int | None, images: np.ndarray
+) -> Outputs:
+    with _one_line(path, "it does not take such images"):
+        return _in_batches(call, batch, images)
 
 
 def _in_batches(

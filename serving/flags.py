@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..base.command_flags import flag, flag_values
 from ..base.errors import UsageError
+from ..base.manifests import AUTO, TRIAL_HELP, TRIALS
 
 _ports = functools.partial(flag, group="Where it listens (TF Serving's flags)")
 _models = functools.partial(flag, group="Models (TF Serving's flags)")
@@ -105,6 +106,16 @@ class ServeOptions:
         True,
         "Refuse a version of digitline whose files are not those in its manifest: the one before "
         "goes on answering.",
+    )
+    trial: str = _ours(AUTO, TRIAL_HELP, words=TRIALS)
+    trial_seconds: float = _ours(
+        120, "Longest time of a trial: load, warm-up and calls.", at_least=0.1
+    )
+    trial_megabytes: int = _ours(
+        0,
+        "Most memory of the trial's process, TensorFlow's own 400 MB included; 0 for four fifths "
+        "of what is free.",
+        at_least=0,
     )
     page: bool | None = _ours(
         None,

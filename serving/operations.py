@@ -14,8 +14,8 @@ from aiohttp import web
 from ..base.errors import printable, printable_lines
 from .core import config
 from .core.manager import Manager
-from .ending import Ending
-from .metrics import Metrics
+from .process.ending import Ending
+from .process.metrics import Metrics
 
 # Seconds between two looks at whether all models answer.
 _HEALTH_INTERVAL = 0.5

@@ -12,7 +12,6 @@ from aiohttp import web
 
 from ..base.errors import UserError
 from . import operations, settings
-from .access_log import Answered, access_log
 from .bounds.limits import Limits
 from .bounds.shared import Shared
 from .core import config, loading
@@ -20,15 +19,17 @@ from .core.batching import Batcher
 from .core.executor import MakeRun, Run, direct, in_own_thread, in_pieces, limited, timed
 from .core.manager import Manager
 from .core.servable import Servable
-from .ending import Ending
 from .flags import ServeOptions
-from .metrics import Metrics
 from .page import litert_js, routes
+from .process.access_log import Answered, access_log
+from .process.ending import Ending
+from .process.metrics import Metrics
 from .protocol import messages
 from .rest.api import application
 from .rest.server import Runner, allow_files, most_connections
 from .rpc.api import Services
 from .rpc.server import GrpcServer
+from .trials import Trials
 
 # Seconds for the refusals of requests that still run after the grace.
 _SAY_S = 1.0
@@ -43,13 +44,13 @@ class Parts:
       ending: whether requests are taken.
     """
 
-    def __init__(self, options: ServeOptions, stack: contextlib.AsyncExitStack):
+    def __init__(self, options: ServeOptions, stack: contextlib.AsyncExitStack, trials: Trials):
         """Makes the metrics, the manager and the access log."""
         self._options, self._stack = options, stack
         self.metrics = Metrics()
         self.ending = Ending()
         self.manager = Manager(
-            functools.partial(loading.load, options=options),
+            functools.partial(loading.load, options=options, trials=trials),
             self._make_run(),
             options,
             self.metrics.version,
@@ -58,6 +59,7 @@ class Parts:
         self._shared = Shared(_limits(options))
         stack.callback(self._shared.close)
         self._connections = most_connections(allow_files())
+        stack.callback(trials.close)  # Before: the manager waits for loads that run.
         self.metrics.follow_models(self.manager.names)
         self._applying = asyncio.Lock()
         self._log = stack.enter_context(access_log(options.access_log))

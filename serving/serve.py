@@ -1,16 +1,21 @@
 """`digitline serve`: exported models behind TF Serving's gRPC and REST interfaces."""
 
 import asyncio
+import contextlib
 import dataclasses
 import importlib.metadata
 import sys
 import time
-from typing import NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
-from ..base import command, command_flags
+from ..base import command, command_flags, export_layout
 from ..base.errors import UsageError, UserError
 from ..base.files import JsonObject
 from .flags import FLAGS, ServeOptions
+
+if TYPE_CHECKING:
+    from .trials import Trials
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +41,7 @@ def run(options: ServeOptions) -> Versions | Served:
         names = ("digitline", "tensorflow", "tensorflow-serving-api")
         return Versions(*map(importlib.metadata.version, names))
     from .page import litert_js
+    from .trials import Trials
 
     try:
         options.check()
@@ -43,16 +49,33 @@ def run(options: ServeOptions) -> Versions | Served:
             raise UsageError(f"--litertjs={options.litertjs}: LiteRT.js is missing or incomplete")
         for line in options.notices():
             print(line, file=sys.stderr)
-        from . import service  # Imports TensorFlow.
+        with contextlib.closing(Trials(options)) as trials:
+            _prepare(trials, options)
+            from . import service  # Imports TensorFlow.
 
-        begun = time.monotonic()
-        requests = asyncio.run(service.serve_until_signal(options))
+            begun = time.monotonic()
+            requests = asyncio.run(service.serve_until_signal(options, trials))
         return Served(time.monotonic() - begun, requests)
     except UserError as error:
         raise type(error)(f"Failed to start server. Error: {error}") from error
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         raise UserError(f"Failed to start server. Error: {where}{error.strerror}") from error
+
+
+def _prepare(trials: "Trials", options: ServeOptions) -> None:
+    """Lets the process of a first trial import TensorFlow while this one does."""
+    from .core import config, loading
+    from .protocol.status import StatusError
+
+    path = Path(options.model_config_file)
+    with contextlib.suppress(UserError, StatusError, OSError):  # Said when the server starts.
+        if options.model_config_file:
+            models = config.parse(path.read_bytes(), path)
+        else:
+            models = config.from_flags(options.model_name, options.model_base_path)
+        if loading.awaits_trial(models, options):
+            trials.prepare(export_layout.SAVED_MODEL)
 
 
 def text(result: Versions | Served) -> str:

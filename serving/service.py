@@ -13,12 +13,13 @@ from ..base.errors import UserError
 from ..base.tf import tf
 from . import operations, welcome
 from .core import config
-from .ending import LEAVE_S, Ending, stop_signal
 from .flags import ServeOptions
 from .parts import Parts
+from .process.ending import LEAVE_S, Ending, stop_signal
 from .protocol.status import StatusError
 from .rest.server import Runner
 from .rpc.server import GrpcServer
+from .trials import Trials
 
 # Threads hand Python's lock over after this many seconds: the default of 5 ms would be added
 # to each answer that comes back to a busy event loop.
@@ -31,8 +32,12 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-async def serve_until_signal(options: ServeOptions) -> int:
+async def serve_until_signal(options: ServeOptions, trials: Trials) -> int:
     """Serves until SIGTERM or SIGINT; for a process that does nothing else.
+
+    Args:
+      options: what to serve and where.
+      trials: of models that are loaded.
 
     Returns:
       How many requests to models were answered.
@@ -48,11 +53,14 @@ async def serve_until_signal(options: ServeOptions) -> int:
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER)
     with stop_signal(options.shutdown_grace_seconds + LEAVE_S) as stopping:
-        return await serve(options, stopping)
+        return await serve(options, stopping, trials=trials)
 
 
 async def serve(
-    options: ServeOptions, stopping: "asyncio.Future[str]", say: Callable[[str], None] = _say
+    options: ServeOptions,
+    stopping: "asyncio.Future[str]",
+    say: Callable[[str], None] = _say,
+    trials: Trials | None = None,
 ) -> int:
     """Serves until `stopping` has a result.
 
@@ -60,6 +68,7 @@ async def serve(
       options: what to serve and where.
       stopping: its result says why the server stops.
       say: shows its user a text, first when the models are loaded.
+      trials: of models that are loaded; made here if None.
 
     Returns:
       How many requests to models were answered.
@@ -75,8 +84,9 @@ async def serve(
         models = config.parse(content, path)
     else:
         models = config.from_flags(options.model_name, options.model_base_path)
+    trials = trials or Trials(options)
     async with contextlib.AsyncExitStack() as stack:
-        parts = Parts(options, stack)
+        parts = Parts(options, stack, trials)
         grpc_server = parts.grpc()
         rest = await parts.rest()
         try:

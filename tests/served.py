@@ -33,7 +33,8 @@ class Server:
 
     def __init__(self):
         self.port, self.rest = free_port(), free_port()
-        self.ports = (f"--port={self.port}", f"--rest_api_port={self.rest}")
+        # Trials take their time, and are tested by themselves.
+        self.ports = (f"--port={self.port}", f"--rest_api_port={self.rest}", "--trial=never")
 
     def channel(self):
         return grpc.insecure_channel(f"127.0.0.1:{self.port}")

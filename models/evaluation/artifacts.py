@@ -22,7 +22,7 @@ def evaluate(kind: str, path: Path, options: EvaluateOptions) -> Result:
     Raises:
       UserError: the artifact or the dataset does not open, or they do not fit.
     """
-    classifier = OPENERS[kind](path, options.verify)
+    classifier = OPENERS[kind](path, options.verify, options.trial)
     splits = [_dataset(classifier, options).split(options.split)]
     with salvage.sound(splits, options.max_corrupt_records) as ((split,), lost):
         figures = _evaluated(classifier, split).figures(len(lost))

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from ...base.command_flags import flag
+from ...base.manifests import AUTO, TRIAL_HELP, TRIALS
 from ...data import flags
 
 _what = partial(flag, group="What to evaluate (one of these)")
@@ -27,6 +28,7 @@ class EvaluateOptions:
     verify: bool = _what(
         True, "Refuse an export of digitline whose files are not those in its manifest."
     )
+    trial: str = _what(AUTO, TRIAL_HELP, words=TRIALS)
     split: str = _data(
         "test",
         "Split in TFDS's syntax. Choose between models on the validation split; the test split "

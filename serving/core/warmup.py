@@ -14,7 +14,6 @@ from google.protobuf.message import DecodeError
 
 from ...base import export_layout
 from ...base.errors import first_line
-from ...base.tf import tf
 from ..bounds.limits import check_rows
 from ..flags import ServeOptions
 from ..protocol import examples, messages, tensors
@@ -69,6 +68,8 @@ def replay(folder: Path, servable: Servable, options: ServeOptions) -> int:
 
 def _records(path: Path) -> Iterator[bytes]:
     """The file's records, at most one more than there may be."""
+    from ...base.tf import tf  # Only here: TFLite files do not need it.
+
     try:
         for record in tf.data.TFRecordDataset(str(path)).take(MAX_RECORDS + 1).as_numpy_iterator():
             yield bytes(record)

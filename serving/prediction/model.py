@@ -120,9 +120,9 @@ def _opened(options: PredictOptions) -> Classifier:
     from .. import artifacts
 
     if options.saved_model is not None:
-        return artifacts.open_saved_model(options.saved_model, options.verify)
+        return artifacts.open_saved_model(options.saved_model, options.verify, options.trial)
     if options.tflite is not None:
-        return artifacts.open_tflite(options.tflite, options.verify)
+        return artifacts.open_tflite(options.tflite, options.verify, options.trial)
     workdir = options.workdir or _newest_run()
     if workdir is None:
         progress.say("the model in the box answers, of MNIST's digits")
@@ -130,7 +130,7 @@ def _opened(options: PredictOptions) -> Classifier:
     path = _artifact(catalog.exports_of(workdir, options.export_dir))
     progress.say(f"{path} answers, the newest export of {workdir}")
     opener = artifacts.open_saved_model if path.is_dir() else artifacts.open_tflite
-    return opener(path, options.verify)
+    return opener(path, options.verify, options.trial)
 
 
 def _newest_run() -> Path | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from ...base import catalog
 from ...base.command_flags import flag
 from ...base.errors import UsageError
+from ...base.manifests import AUTO, TRIAL_HELP, TRIALS
 
 _MODEL = (
     "Model (by default the newest export of the newest run here, or else the small one of digits "
@@ -41,6 +42,7 @@ class PredictOptions:
         "Refuse an export of digitline whose files are not those in its manifest.",
         group=_MODEL,
     )
+    trial: str = flag(AUTO, TRIAL_HELP, group=_MODEL, words=TRIALS)
     server: str | None = flag(
         None,
         "Where a server listens: grpc://host:port or http://host:port, with TLS grpcs:// or "

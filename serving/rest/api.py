@@ -16,14 +16,14 @@ from typing import TypeVar
 import grpc
 from aiohttp import HttpVersion11, web
 
-from ..access_log import Observe
 from ..bounds.budget import Hold
 from ..bounds.limits import Effort, ElsewhereError
 from ..bounds.shared import Shared
 from ..bounds.worker import Read
 from ..core import inference
 from ..core.inference import Lease, Models
-from ..ending import Ending
+from ..process.access_log import Observe
+from ..process.ending import Ending
 from ..protocol.described import DESCRIPTION, described
 from ..protocol.status import StatusError
 from . import answers, reading, requests

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from ..access_log import Answered, Observe
+from ..process.access_log import Answered, Observe
 from ..protocol.status import StatusError, from_exception
 from . import answers
 from .requests import Call, path_of

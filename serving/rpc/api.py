@@ -18,14 +18,14 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from ...base.errors import UserError
 from ...base.export_layout import DEFAULT_SIGNATURE
-from ..access_log import Answered, Observe
 from ..bounds.budget import Hold
 from ..bounds.shared import Shared
 from ..core import inference
 from ..core.inference import Lease, Models
 from ..core.servable import CLASSIFY_METHOD, REGRESS_METHOD
-from ..ending import Ending
 from ..flags import ServeOptions
+from ..process.access_log import Answered, Observe
+from ..process.ending import Ending
 from ..protocol import messages, models, tensors
 from ..protocol.described import DESCRIPTION, described
 from ..protocol.status import StatusError, from_exception, invalid

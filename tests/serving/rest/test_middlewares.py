@@ -4,7 +4,7 @@ import json
 import pytest
 from rest_serving import NAME, PREDICT, answer, ask, post, refusal, serving, until
 
-from digitline.serving.metrics import Metrics
+from digitline.serving.process.metrics import Metrics
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import grpc
 
-from .protocol.status import StatusError
+from ..protocol.status import StatusError
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # Seconds after the grace for unloading and saying goodbye.

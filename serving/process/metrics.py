@@ -11,9 +11,9 @@ from typing import TypeVar
 
 import prometheus_client
 
+from ..protocol.models import State, VersionStatus
+from ..protocol.status import CODES
 from .access_log import Answered
-from .protocol.models import State, VersionStatus
-from .protocol.status import CODES
 
 Metric = TypeVar("Metric")
 

@@ -40,7 +40,7 @@ _HANGS = {
 }
 _SCRIPT = """
 import asyncio, ctypes, sys, threading, time
-from digitline.serving import ending
+from digitline.serving.process import ending
 
 async def main():
     with ending.stop_signal(0.5) as stopping:

@@ -1,5 +1,5 @@
-from digitline.serving.access_log import Answered
-from digitline.serving.metrics import Metrics
+from digitline.serving.process.access_log import Answered
+from digitline.serving.process.metrics import Metrics
 from digitline.serving.protocol.models import State, VersionStatus
 
 
