@@ -58,7 +58,7 @@ def load(options: ExportOptions) -> Source:
     if options.has_int8:
         names.append(config.dataset.train_split)
     splits = [dataset.split(name) for name in names]
-    read = [*splits[:2], *(split.cut(0, options.calibration_images) for split in splits[2:])]
+    read = [*splits[:2], *(split.spread(options.calibration_images) for split in splits[2:])]
     with salvage.sound(splits, options.max_corrupt_records) as (splits, lost):
         folder.require_same_data(read, lost)
         compared, validation = (

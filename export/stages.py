@@ -103,9 +103,9 @@ def export(options: ExportOptions, verifier: Verifier) -> Exported:
         answers = _answers(staged, source)
         version = Version(source, answers, number, comparisons, ran, checked)
         _describe(version, formats, staged)
-        verifier.send(CheckDescription(staged, tuple(names)))
-        verifier.receive(Described)
         described = {name: manifests.digests(folder) for name, folder in folders.items()}
+        verifier.send(CheckDescription(staged, tuple(names), number))
+        verifier.receive(Described)
         publish.require_unchanged(folders, before, export_layout.DESCRIPTIONS)
         publish.publish(staged, targets, described)
         deleted = []

@@ -17,8 +17,8 @@ from ...base.tf import tf
 from ...data.pipeline.records import images_at_once
 from ...serving.artifacts import Outputs
 from .. import signatures
-from ..formats.artifact import Opened
 from ..functions import TrainedModel
+from .staged import Staged
 
 # Images of a call: the first few numbers show whether a signature takes any number.
 _NUMBERS = (1, 2, 3, 257)
@@ -122,26 +122,33 @@ CALLS = {
 }
 
 
-def ask(opened: Opened, signature: str, images: np.ndarray, trained: TrainedModel) -> Outputs:
+def ask(staged: Staged, signature: str, images: np.ndarray, trained: TrainedModel) -> Outputs:
     """An artifact's answers to images uint8 [N, H, W, C], `probabilities` and `classes`.
 
     The images go in by ones, twos, threes, hundreds; then the first go in again, and must get the
     same answers.
 
     Raises:
-      VerificationError: they get others.
+      VerificationError: they get others, or none.
     """
-    call = CALLS[signature]
+    call, where = CALLS[signature], f"{staged.artifact.title}, {signature}"
 
     def answers(some: np.ndarray) -> Outputs:
-        outputs = opened.run(signature, call.encode(some, trained))
+        outputs = staged.run(signature, call.encode(some, trained))
+        counts = {name: len(value) if np.ndim(value) else None for name, value in outputs.items()}
+        if set(counts.values()) != {len(some)}:
+            raise VerificationError(
+                f"{where}: answers a call with {len(some):,} images by "
+                f"{', '.join(f'{count} {name}' for name, count in sorted(counts.items()))}; "
+                "nothing was published"
+            )
         return call.decode(outputs, trained.label_names)
 
     parts = [answers(part) for part in _parts(images, images_at_once(trained.image_shape, _MOST))]
     again, first = (part["probabilities"] for part in (answers(images[:1]), parts[0]))
-    if not np.allclose(again, first, rtol=0, atol=_SAME):
+    if not np.allclose(again, first, rtol=0, atol=_SAME, equal_nan=True):
         raise VerificationError(
-            f"{signature}: the first image got other probabilities when it came again after "
+            f"{where}: the first image got other probabilities when it came again after "
             f"{len(images):,} images, off by {np.abs(again - first).max():.3g}; nothing was "
             "published"
         )

@@ -6,7 +6,6 @@ signature table.
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -14,13 +13,20 @@ from ...base import export_layout, progress
 from ...base.errors import UserError, VerificationError, first_line
 from ...serving.artifacts import open_saved_model
 from ..formats.artifact import Artifact
-from ..options import NO_LIMITS, ExportOptions
-from .calls import ask
-from .claims import beside, contents, description, layers, odd_files
-from .comparison import Comparison, compare, require_agreement
-from .explain import explain
-from .explanation import Explanation
-from .reference import Question, Reference
+from ..options import ExportOptions
+from .claims import (
+    answers,
+    beside,
+    contents,
+    description,
+    layers,
+    odd_files,
+    session,
+    tflite_files,
+    warmup_requests,
+)
+from .comparison import Comparison
+from .reference import Reference
 from .staged import Staged
 
 
@@ -52,41 +58,6 @@ def _signatures(staged: Staged, reference: Reference) -> None:
     contents.require_signatures(staged.artifact, found, reference.trained)
 
 
-def _explain(
-    staged: Staged, reference: Reference, question: Question, comparison: Comparison
-) -> Explanation | None:
-    """Where a file is off; SavedModels have `activations` for that."""
-    artifact = staged.artifact
-    if artifact.name == export_layout.SAVED_MODEL:
-        return None
-    return explain(artifact, staged.path, reference.trained, question, comparison.first_images)
-
-
-def _answers(staged: Staged, reference: Reference) -> tuple[Comparison, ...]:
-    """Gives the comparisons on the split, one for each signature."""
-    artifact, made = staged.artifact, []
-    limits = artifact.limits
-    questions = (
-        (reference.split, limits),
-        # Blends have no true class.
-        (reference.blends, limits and dataclasses.replace(limits, accuracy=1.0)),
-        # Outside the ranges that it was given, int8 may be far off; yet it answers.
-        (reference.awkward, limits and NO_LIMITS),
-    )
-    for signature in artifact.signatures:
-        for question, limits in questions:
-            outputs = ask(staged.opened, signature.name, question.images, reference.trained)
-            seen = dataclasses.replace(
-                question, probabilities=reference.seen(signature.name, question)
-            )
-            comparison = compare(artifact.title, signature.name, outputs, seen, limits)
-            explanation = functools.partial(_explain, staged, reference, seen, comparison)
-            require_agreement(comparison, explain=explanation)
-            if question is reference.split:
-                made.append(comparison)
-    return tuple(made)
-
-
 _ALL, _SAVED_MODEL = export_layout.FORMATS, (export_layout.SAVED_MODEL,)
 _TFLITE = (export_layout.TFLITE,)
 CLAIMS = (
@@ -103,30 +74,18 @@ CLAIMS = (
     ),
     Claim(
         _ALL,
-        "Each signature gives the model's probabilities and classes, for every image of the split "
-        "and for awkward ones, for 1, 2, 3 and hundreds at once, and again later.",
-        _answers,
+        "Its folder holds the files of its format and of the flags, and no others.",
+        beside.require_files,
     ),
     Claim(
         _SAVED_MODEL,
-        "`activations` gives every layer of the trained model.",
-        lambda staged, reference: layers.require(staged.opened, reference),
-    ),
-    Claim(
-        _SAVED_MODEL,
-        "`predict_bytes` gives what `digitline predict` does, for picture files of every format, "
-        "depth, size and polarity, turned and transparent ones too.",
-        lambda staged, reference: odd_files.require_predict_bytes(staged.opened, reference),
-    ),
-    Claim(
-        _SAVED_MODEL,
-        "`classify` takes raw bytes and picture files in one request, and reads no label.",
-        lambda staged, reference: odd_files.require_classify(staged.opened, reference),
+        "Its fingerprint is that of its files.",
+        beside.require_fingerprint,
     ),
     Claim(
         _SAVED_MODEL,
         "Its warm-up requests are the first image of the split, one for each signature.",
-        beside.require_warmup,
+        warmup_requests.require,
     ),
     Claim(
         _SAVED_MODEL,
@@ -136,12 +95,49 @@ CLAIMS = (
     Claim(
         _TFLITE,
         "Its metadata name its tensors, its labels, and how pixels become its input.",
-        beside.require_metadata,
+        tflite_files.require_metadata,
+    ),
+    Claim(
+        _TFLITE,
+        "What it takes and gives as int8 is pixels - 128, and 256 p - 128.",
+        tflite_files.require_integers,
     ),
     Claim(
         _TFLITE,
         "Its C header holds its bytes, its scales and its labels.",
-        beside.require_header,
+        tflite_files.require_header,
+    ),
+    Claim(
+        _SAVED_MODEL,
+        "`activations` gives every layer of the trained model.",
+        layers.require,
+    ),
+    Claim(
+        _ALL,
+        "Each signature gives the model's probabilities and classes, for every image of the split "
+        "and for awkward ones, for 1, 2, 3 and hundreds at once, and again later.",
+        answers.require,
+    ),
+    Claim(
+        _SAVED_MODEL,
+        "`predict_bytes` gives what `digitline predict` does, for picture files of every format, "
+        "depth, size and polarity, turned and transparent ones too.",
+        odd_files.require_predict_bytes,
+    ),
+    Claim(
+        _SAVED_MODEL,
+        "`classify` takes raw bytes and picture files in one request, and reads no label.",
+        odd_files.require_classify,
+    ),
+    Claim(
+        (export_layout.SAVED_MODEL, export_layout.TFLITE),
+        "Signatures that take float32 take pixels between whole numbers too, and colours.",
+        odd_files.require_float_pixels,
+    ),
+    Claim(
+        _SAVED_MODEL,
+        "A session on its SignatureDefs, as TF Serving has one, gives what its functions give.",
+        session.require,
     ),
 )
 

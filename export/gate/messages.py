@@ -82,10 +82,15 @@ class Classified:
 
 @dataclasses.dataclass(frozen=True)
 class CheckDescription:
-    """Hold manifests and card against what was found, in each format's folder below this one."""
+    """Hold manifests and card against what was found, in each format's folder below this one.
+
+    Attributes:
+      version: under which the folders are published.
+    """
 
     folder: Path
     formats: tuple[str, ...]
+    version: int
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,8 +12,9 @@ from ..formats.artifact import Artifact
 from ..formats.table import artifacts_of
 from ..runtimes.ran import Ran
 from . import gate
-from .claims import published, sources
+from .claims import card, published, sources
 from .claims.runtimes import Runs
+from .claims.sources import CheckedFiles
 from .comparison import Comparison
 from .explain import explain
 from .messages import (
@@ -33,6 +34,10 @@ from .reference import ask_model
 class Service:
     """Knows the run, the dataset's images, and the trained model's answers.
 
+    Attributes:
+      source: the run and the images.
+      reference: the answers.
+
     Raises:
       UserError: the run cannot be used.
       VerificationError: the model is not good enough.
@@ -44,16 +49,17 @@ class Service:
         self._written: dict[Path, tuple[Artifact, ...]] = {}
         self._runs: Runs | None = None
         self._ran: tuple[Ran, ...] = ()
+        self._checked: CheckedFiles | None = None
         with contextlib.redirect_stderr(io.StringIO()):  # The other process says the same.
-            self._source = source.load(asked.options)
-        trained, compared = self._source.trained, self._source.compared
-        validation = self._source.validation.images
-        self._reference = ask_model(trained, compared.images, compared.labels, validation)
-        gate.require_accuracy(self._reference, asked.options.min_accuracy)
+            self.source = source.load(asked.options)
+        trained, compared = self.source.trained, self.source.compared
+        validation = self.source.validation.images
+        self.reference = ask_model(trained, compared.images, compared.labels, validation)
+        gate.require_accuracy(self.reference, asked.options.min_accuracy)
         if asked.beat:
-            gate.require_better(self._reference, asked.beat)
-        sure = self._reference.probabilities(validation)
-        np.savez(asked.answers, compared=self._reference.split.probabilities, validation=sure)
+            gate.require_better(self.reference, asked.beat)
+        sure = self.reference.probabilities(validation)
+        np.savez(asked.answers, compared=self.reference.split.probabilities, validation=sure)
 
     def answer(
         self, question: Check | CheckRuntimes | CheckSources | CheckDescription
@@ -71,11 +77,12 @@ class Service:
         if isinstance(question, CheckDescription):
             return self._check_description(question)
         folders = {name: question.folder / name for name in question.formats}
-        return Classified(sources.check(self._source.compared.split, self._reference, folders))
+        self._checked = sources.check(self.source.compared.split, self.reference, folders)
+        return Classified(self._checked)
 
     def _check(self, question: Check) -> Compared:
         artifacts = artifacts_of(question.format, self._options)
-        folder, reference = question.folder, self._reference
+        folder, reference = question.folder, self.reference
         self._written[folder] = artifacts
         if len(self._written) == len(set(self._options.formats)) and self._begin.runtimes:
             # The other process has nothing left to write: its processor is free.
@@ -98,15 +105,18 @@ class Service:
         )
 
     def _check_description(self, question: CheckDescription) -> Described:
-        source, reference = self._source, self._reference
-        found = published.Found(self._comparisons, self._ran)
+        known = published.Known(
+            self._options,
+            self.source,
+            self.reference,
+            question.version,
+            self._comparisons,
+            self._checked,
+            self._ran,
+        )
         for name in question.formats:
-            folder, artifacts = question.folder / name, artifacts_of(name, self._options)
-            published.require(
-                export_layout.manifest_of(folder),
-                published.of_manifest(folder, artifacts, self._options, source, reference, found),
-            )
-            card = folder / export_layout.CARD
+            folder = question.folder / name
+            published.require_manifest(folder, artifacts_of(name, self._options), known)
             if name == export_layout.TFLITE:
-                published.require(card, published.of_card(folder, source, reference, found))
+                card.require(folder)
         return Described()

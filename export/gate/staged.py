@@ -3,6 +3,10 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
+
+from ...base.errors import VerificationError, first_line
+from ...serving.artifacts import Outputs
 from ..formats.artifact import Artifact, Opened
 from ..options import ExportOptions
 
@@ -25,3 +29,17 @@ class Staged:
     @property
     def path(self) -> Path:
         return self.folder / self.artifact.path
+
+    def run(self, signature: str, values: np.ndarray) -> Outputs:
+        """From a signature's input, [N, …], to its outputs, each [N, …].
+
+        Raises:
+          VerificationError: the artifact refuses them.
+        """
+        try:
+            return self.opened.run(signature, values)
+        except Exception as error:  # Whatever a runtime raises.
+            raise VerificationError(
+                f"{self.artifact.title}, {signature}: refuses a call with {len(values):,} images: "
+                f"{first_line(error)}; nothing was published"
+            ) from error

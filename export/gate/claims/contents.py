@@ -21,6 +21,9 @@ _HARMLESS = {
     "VarHandleOp", "ReadVariableOp", "StatefulPartitionedCall", "Placeholder", "While", "If",
     "Case", "Assert",
 }  # fmt: skip
+# Parts of the names of operations that read or write files; TensorFlow does not count all of them
+# as stateful.
+_OF_FILES = ("File", "Reader", "Restore", "Dataset", "Iterator")
 # How the names of operations begin that keep state or draw numbers, in TFLite and ONNX.
 _STATEFUL = (
     "VAR_HANDLE",
@@ -226,6 +229,8 @@ def _has_state(operation: str) -> bool:
     registry = importlib.import_module("tensorflow.python.framework.op_def_registry")
     definition = registry.get(operation)
     if definition is not None:
+        if any(part in operation for part in _OF_FILES):
+            return True
         return definition.is_stateful and operation not in _HARMLESS
     return operation.upper().startswith(_STATEFUL)
 

@@ -31,7 +31,8 @@ def require(staged: Staged, reference: Reference) -> None:
         ("inside it", staged.opened.pictures),
         (path.name, configs.from_config(PictureConfig, files.read_json(path))),
     ):
-        if pictures is not None and pictures != trained.pictures:
+        is_missing = pictures is None and staged.artifact.path.endswith(".tflite")
+        if is_missing or (pictures is not None and pictures != trained.pictures):
             raise VerificationError(
                 f"{artifact.title}: by its record of pictures, {where}, it takes pictures by "
                 f"{pictures}, the dataset by {trained.pictures}; nothing was published"

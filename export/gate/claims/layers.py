@@ -1,44 +1,43 @@
 """The signature `activations`: every layer of the trained model, and nothing else."""
 
+import collections
 import re
 
 import numpy as np
 
 from ....base.errors import VerificationError
 from ....base.tf import keras, tf
-from ...formats.artifact import Opened
 from ...functions import TrainedModel
 from ...signatures import ACTIVATIONS
 from ..reference import Reference
+from ..staged import Staged
 
 # Images that are asked for; how far an output may be off, as a part of the largest of its layer.
-_IMAGES, _TOLERANCE = 24, 1e-4
+# where that is not less than the least.
+_IMAGES, _TOLERANCE, _LEAST = 24, 1e-4, 1e-2
 # Layers that count as part of the one before, and those that give on what they get.
 _ADDED = ("BatchNormalization", "ReLU", "Activation")
 _SILENT = ("InputLayer", "Dropout", "Flatten")
 
 
-def require(opened: Opened, reference: Reference) -> None:
+def require(staged: Staged, reference: Reference) -> None:
     """Compares each layer's output on some images, of the split and awkward ones.
 
     Raises:
       VerificationError: names the layer, the image and by how much it is off.
     """
-    layers = visible_layers(reference.trained.model)
+    model = reference.trained.model
     questions = reference.split, reference.awkward
     images = np.concatenate([each.images[:_IMAGES] for each in questions])
-    outputs = opened.run(ACTIVATIONS.name, images)
+    outputs = staged.run(ACTIVATIONS.name, images)
     where = f"SavedModel, {ACTIVATIONS.name}"
-    names = sorted(outputs)
-    expected = [re.sub(r"\W|_\d+$", "", name) for name, _ in layers]
-    found = [re.sub(r"^\d+_", "", name) for name in names]
-    fits = [name.startswith(layer) for name, layer in zip(found, expected, strict=False)]
-    if len(found) != len(expected) or not all(fits):
+    names, expected = sorted(outputs), _names(model, [name for name, _ in visible_layers(model)])
+    if names != sorted(expected):
         raise VerificationError(
             f"{where}: its outputs are {', '.join(names)}, the network's layers "
             f"{', '.join(expected)}; nothing was published"
         )
-    for name, (_, value) in zip(names, outputs_of(reference.trained, images), strict=True):
+    for name, (_, value) in zip(expected, outputs_of(reference.trained, images), strict=True):
         _require_equal(f"{where}, {name}", outputs[name], value)
 
 
@@ -63,6 +62,21 @@ def outputs_of(trained: TrainedModel, images: np.ndarray) -> list[tuple[str, np.
     return [(name, np.asarray(value)) for (name, _), value in zip(layers, values, strict=True)]
 
 
+def _names(model: keras.Model, layers: list[str]) -> list[str]:
+    """`01_conv2d_1`: the number, and the name; of a name that Keras gave, its count here."""
+    counts = collections.Counter[str]()
+    names = []
+    for number, name in enumerate(layers, 1):
+        words = name.rstrip("0123456789").rstrip("_") if name[-1].isdigit() else name
+        if words.replace("_", "") == type(model.get_layer(name)).__name__.lower():
+            counts[words] += 1
+            name = f"{words}_{counts[words]}"
+        names.append(
+            f"{number:0{max(2, len(str(len(layers))))}}_{re.sub(r'[^a-zA-Z0-9_]', '_', name)}"
+        )
+    return names
+
+
 def _require_equal(where: str, found: np.ndarray, expected: np.ndarray) -> None:
     if (found.dtype, found.shape) != (expected.dtype, expected.shape):
         raise VerificationError(
@@ -72,7 +86,7 @@ def _require_equal(where: str, found: np.ndarray, expected: np.ndarray) -> None:
     off = np.abs(found - expected).reshape(len(found), -1).max(axis=1)
     off[~np.isfinite(off)] = np.inf
     worst = int(off.argmax())
-    if off[worst] > _TOLERANCE * max(1.0, float(np.abs(expected).max())):
+    if off[worst] > _TOLERANCE * max(_LEAST, float(np.abs(expected).max())):
         raise VerificationError(
             f"{where}: is off by {off[worst]:.3g} on image {worst} from the layer of the trained "
             f"model, whose largest value is {np.abs(expected).max():.3g}; nothing was published"

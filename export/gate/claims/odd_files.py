@@ -7,18 +7,20 @@ import numpy as np
 from ....base.errors import VerificationError
 from ....base.pictures import decode
 from ....base.tf import tf
-from ...formats.artifact import Opened
-from ...signatures import CLASSIFY, PREDICT_BYTES
+from ...signatures import CLASSIFY, PREDICT_BYTES, PREDICT_IMAGES
 from .. import awkward
-from ..calls import CALLS, light_on_dark, mixed_examples
+from ..calls import CALLS, light_on_dark, mixed_examples, of_probabilities
 from ..comparison import TOLERANCE
 from ..reference import Reference
+from ..staged import Staged
 
 # Records of a request.
 _RECORDS = 12
+# How much red, green and blue there is in odd colours, and in grey (ITU-R BT.601).
+_TINTS, _GREY = (0.9, 0.55, 0.2), (0.299, 0.587, 0.114)
 
 
-def require_predict_bytes(opened: Opened, reference: Reference) -> None:
+def require_predict_bytes(staged: Staged, reference: Reference) -> None:
     """Compares `predict_bytes` with what `digitline predict` does with the same files.
 
     Raises:
@@ -32,11 +34,11 @@ def require_predict_bytes(opened: Opened, reference: Reference) -> None:
     if trained.dark_on_light and not trained.pictures.digits:
         images = light_on_dark(images)
     expected = reference.probabilities(images)
-    outputs = opened.run(PREDICT_BYTES.name, np.array(list(files.values()), object))
+    outputs = staged.run(PREDICT_BYTES.name, np.array(list(files.values()), object))
     _require_rows(f"SavedModel, {PREDICT_BYTES.name}", list(files), outputs, expected)
 
 
-def require_classify(opened: Opened, reference: Reference) -> None:
+def require_classify(staged: Staged, reference: Reference) -> None:
     """Compares `classify` of records that hold raw bytes and picture files in turn.
 
     Raises:
@@ -44,10 +46,36 @@ def require_classify(opened: Opened, reference: Reference) -> None:
     """
     split, trained = reference.split, reference.trained
     images = split.images[:_RECORDS]
-    outputs = opened.run(CLASSIFY.name, mixed_examples(images, trained))
+    outputs = staged.run(CLASSIFY.name, mixed_examples(images, trained))
     outputs = CALLS[CLASSIFY.name].decode(outputs, trained.label_names)
     names = [f"record {index}" for index in range(len(images))]
     _require_rows(f"SavedModel, {CLASSIFY.name}", names, outputs, split.probabilities[:_RECORDS])
+
+
+def require_float_pixels(staged: Staged, reference: Reference) -> None:
+    """Compares signatures that take float32 on blends with pixels between whole numbers.
+
+    One that takes colours for a network that sees grey is shown other colours than grey ones.
+
+    Raises:
+      VerificationError: names the image, and both answers.
+    """
+    trained = reference.trained
+    images = reference.blends.images[:_RECORDS].astype(np.float32) * np.float32(0.731)
+    names = [f"image {index} between whole numbers" for index in range(len(images))]
+    for signature in staged.artifact.signatures:
+        if signature.input.dtype != "float32":
+            continue
+        if signature.name == PREDICT_IMAGES.name:
+            shown, values = images, images.reshape(len(images), -1) / np.float32(255)
+        else:
+            shown = values = images * np.array(_TINTS, np.float32)
+            if trained.image_shape[2] == 1:
+                shown = (values @ np.array(_GREY, np.float32))[..., np.newaxis]
+        outputs = staged.run(signature.name, values)
+        found = of_probabilities(outputs[signature.outputs[0].name])
+        where = f"{staged.artifact.title}, {signature.name}"
+        _require_rows(where, names, found, reference.probabilities(shown))
 
 
 def _require_rows(

@@ -1,9 +1,10 @@
-"""The manifests and the model card, held against what was found here."""
+"""The manifests, held against what was found here."""
 
-import re
+import dataclasses
+import datetime
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,32 @@ from ...signatures import LAYER, Tensor
 from ...source import Source
 from ..comparison import Comparison
 from ..reference import Question, Reference
+from .sources import CheckedFiles
+
+# Of the calibration error.
+_BINS = 15
+# Between the verification and this, in seconds; an export of large images takes hours.
+_LONGEST = 24 * 3600
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """What was found.
+
+    Attributes:
+      version: under which the folders are published.
+      comparisons: that were made.
+      checked: the files that the split was made of; None where that is not known.
+      runs: of the files in the runtimes.
+    """
+
+    options: ExportOptions
+    source: Source
+    reference: Reference
+    version: int
+    comparisons: tuple[Comparison, ...]
+    checked: CheckedFiles | None
+    runs: tuple[Ran, ...]
 
 
 class Fact(NamedTuple):
@@ -27,94 +54,154 @@ class Fact(NamedTuple):
     expected: object
 
 
-class Found(NamedTuple):
-    """What was found here: of each artifact, and in each runtime."""
-
-    comparisons: Sequence[Comparison]
-    runs: Sequence[Ran]
-
-
-def require(path: Path, facts: Iterator[Fact]) -> None:
-    """Refuses a file that says something else.
+def require_manifest(folder: Path, artifacts: Sequence[Artifact], known: Known) -> None:
+    """Holds the manifest in a version's folder against what was found.
 
     Raises:
       VerificationError: names the file, the entry, and both sides.
     """
-    for fact in facts:
+    path = export_layout.manifest_of(folder)
+    content = files.read_json(path)
+    for fact in _facts(content, _expected(folder, artifacts, known), known):
         if fact.found != fact.expected:
+            name, found, there = _innermost(fact)
             raise VerificationError(
-                f"{path.name}: its {fact.name} is {_short(fact.found)}, found was "
-                f"{_short(fact.expected)}; nothing was published"
+                f"{path.name}: its {name} is {_short(found)}, found was {_short(there)}; nothing "
+                "was published"
             )
 
 
-def of_manifest(
-    folder: Path,
-    artifacts: Sequence[Artifact],
-    options: ExportOptions,
-    source: Source,
-    reference: Reference,
-    found: Found,
-) -> Iterator[Fact]:
-    """The facts of the manifest in a version's folder."""
-    path = export_layout.manifest_of(folder)
-    content = files.read_json(path)
-    trained, made, verified = reference.trained, content["made"], content["verified_on"]
-    there = {
-        name: configs.to_config(file)
-        for name, file in manifests.digests(folder).items()
-        if folder / name != path
+def _facts(content: JsonObject, expected: JsonObject, known: Known) -> Iterator[Fact]:
+    yield Fact("entries", sorted(content), sorted((*expected, "created", "certainty", "figures")))
+    for name, value in expected.items():
+        yield Fact(name, content[name], value)
+    yield from _of_time(content["created"])
+    yield from _of_figures(content["figures"], known.reference.split)
+    yield from _of_certainty(content["certainty"], known.source, known.reference)
+
+
+def _expected(folder: Path, artifacts: Sequence[Artifact], known: Known) -> JsonObject:
+    """What can be said without reckoning."""
+    options, source = known.options, known.source
+    path, calibration = export_layout.manifest_of(folder), source.calibration
+    made = calibration is not None and {
+        "images": len(calibration),
+        "of": source.config.dataset.train_split,
     }
-    yield Fact("files", content["files"], there)
-    yield Fact("model_name", content["model_name"], trained.name)
-    yield Fact("labels", content["labels"], list(source.config.label_names))
-    yield Fact("pictures", content["pictures"], configs.to_config(source.config.pictures))
-    yield Fact("run", content["run"], source.run)
-    yield Fact("made.split", made["split"], options.split)
-    yield Fact("made.dark_on_light", made["dark_on_light"], options.dark_on_light)
-    calibration = source.calibration
-    images = made["calibration"] and made["calibration"]["images"]
-    yield Fact("made.calibration", images, len(calibration) if calibration is not None else False)
-    yield Fact("verified_on.split", verified["split"], options.split)
-    ours = [comparison.to_json() for comparison in found.comparisons]
-    yield Fact("verified_on.comparisons", verified["comparisons"], configs.plain(ours))
-    ran = [configs.to_config(each) for each in found.runs]
-    yield Fact("verified_on.runtimes", verified["runtimes"], ran)
-    yield from _of_figures(content["figures"], reference.split)
-    yield from _of_certainty(content["certainty"], source, reference)
-    described = [_described(artifact, reference) for artifact in artifacts]
-    yield Fact("artifacts", content["artifacts"], configs.plain(described))
+    expected: Any = {
+        "format": 1,
+        "model_name": known.reference.trained.name,
+        "version": known.version,
+        "labels": source.config.label_names,
+        "pictures": configs.to_config(source.config.pictures),
+        "run": source.run,
+        "made": {
+            "split": options.split,
+            "dark_on_light": options.dark_on_light,
+            "calibration": made,
+        },
+        "verified_on": {
+            "split": options.split,
+            "comparisons": [comparison.to_json() for comparison in known.comparisons],
+            "source_files": known.checked and configs.to_config(known.checked),
+            "runtimes": [configs.to_config(ran) for ran in known.runs],
+        },
+        "artifacts": [_described(artifact, known.reference) for artifact in artifacts],
+        "files": {
+            name: configs.to_config(file)
+            for name, file in manifests.digests(folder).items()
+            if folder / name != path
+        },
+    }
+    return configs.plain(expected)
+
+
+def _of_time(created: str) -> Iterator[Fact]:
+    now = datetime.datetime.now(datetime.timezone.utc)
+    age = (now - datetime.datetime.fromisoformat(created)).total_seconds()
+    is_so = -2 <= age <= _LONGEST
+    yield Fact("created", created, created if is_so else now.isoformat(timespec="seconds"))
 
 
 def _of_figures(figures: JsonObject, split: Question) -> Iterator[Fact]:
     """Reckoned here once more, to six digits."""
     predicted = split.probabilities.argmax(axis=1)
-    right = split.probabilities[np.arange(len(predicted)), split.labels].astype(np.float64)
-    loss = float(-np.log(np.maximum(right, 1.2e-38)).mean())
-    yield Fact("figures.examples", figures["examples"], len(predicted))
-    yield Fact("figures.accuracy", round(figures["accuracy"], 6), round(split.accuracy, 6))
-    yield Fact("figures.loss", abs(figures["loss"] - loss) < 1e-3 * max(1.0, loss), True)
-    low, high = figures["accuracy_interval_95"]
-    yield Fact("figures.accuracy_interval_95", low <= split.accuracy <= high, True)
-    for number, row in enumerate(figures["by_class"]):
-        of_class = split.labels == number
-        images = int(of_class.sum())
-        recall = float((predicted[of_class] == number).mean()) if images else None
-        name = f"figures.by_class[{number}]"
-        yield Fact(f"{name}.images", row["images"], images)
-        yield Fact(f"{name}.recall", row["recall"], recall)
+    count, rows = len(predicted), np.arange(len(predicted))
+    right = split.probabilities[rows, split.labels].astype(np.float64)
+    sure = split.probabilities[rows, predicted].astype(np.float64)
+    bins = np.minimum((sure * _BINS).astype(int), _BINS - 1)
+    gaps = np.bincount(bins, weights=(predicted == split.labels) - sure)
+    low, high = _interval(split.accuracy, count)
+    expected = {
+        "accuracy": split.accuracy,
+        "accuracy_interval_95": [low, high],
+        "loss": float(-np.log(np.maximum(right, 1.2e-38)).mean()),
+        "calibration_error": float(np.abs(gaps).sum()) / count,
+        "examples": count,
+        "by_class": [
+            _of_class(split.labels == number, predicted == number)
+            for number in range(split.probabilities.shape[1])
+        ],
+    }
+    yield Fact("figures", _rounded(figures), _rounded(expected))
+
+
+def _interval(share: float, count: int) -> tuple[float, float]:
+    """Wilson's, of 95 %: the shares from which this one is 1.96 standard deviations away."""
+    z2 = 1.959964**2
+    roots = np.roots([1 + z2 / count, -(2 * share + z2 / count), share**2])
+    low, high = sorted(np.real(roots).tolist())
+    return max(0.0, low), min(1.0, high)
+
+
+def _of_class(labelled: np.ndarray, predicted: np.ndarray) -> JsonObject:
+    right, images, taken = (int(each.sum()) for each in (labelled & predicted, labelled, predicted))
+    return {
+        "images": images,
+        "precision": right / taken if taken else None,
+        "recall": right / images if images else None,
+        "f1": 2 * right / (images + taken) if images + taken else None,
+    }
 
 
 def _of_certainty(stated: JsonObject, source: Source, reference: Reference) -> Iterator[Fact]:
-    """What the threshold does on the validation images."""
+    """The threshold leaves out as many validation images as are wrong, and half at most."""
     probabilities = reference.probabilities(source.validation.images)
-    answered = probabilities.max(axis=1) >= np.float64(stated["threshold"])
+    sure, count = np.sort(probabilities.max(axis=1)), len(probabilities)
     right = probabilities.argmax(axis=1) == source.validation.labels
-    yield Fact("certainty.split", stated["split"], source.config.dataset.validation_split)
-    yield Fact("certainty.images", stated["images"], len(right))
-    yield Fact("certainty.coverage", round(stated["coverage"], 6), round(answered.mean(), 6))
-    accuracy = float(right[answered].mean())
-    yield Fact("certainty.accuracy", round(stated["accuracy"], 6), round(accuracy, 6))
+    errors = count - int(right.sum())
+    threshold = float(sure[min(errors, count - 1)])
+    threshold = threshold if errors else min(threshold, 0.5)
+    answered = probabilities.max(axis=1) >= threshold
+    expected = {
+        "threshold": threshold,
+        "split": source.config.dataset.validation_split,
+        "images": count,
+        "coverage": float(answered.mean()),
+        "accuracy": float(right[answered].mean()),
+    }
+    yield Fact("certainty", _rounded(stated), _rounded(expected))
+
+
+def _rounded(value: Any) -> Any:
+    """Floats to five digits."""
+    if isinstance(value, dict):
+        return {name: _rounded(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_rounded(inner) for inner in value]
+    return round(value, 5) if isinstance(value, float) else value
+
+
+def _innermost(fact: Fact) -> Fact:
+    """The first entry that differs, where both sides have the same entries."""
+    name, found, expected = fact
+    inner: list[Fact] = []
+    if isinstance(found, dict) and isinstance(expected, dict) and found.keys() == expected.keys():
+        inner = [Fact(f"{name}.{key}", found[key], expected[key]) for key in expected]
+    elif isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
+        both = enumerate(zip(found, expected, strict=True))
+        inner = [Fact(f"{name}[{index}]", *pair) for index, pair in both]
+    return next((_innermost(each) for each in inner if each.found != each.expected), fact)
 
 
 def _described(artifact: Artifact, reference: Reference) -> JsonObject:
@@ -143,51 +230,6 @@ def _described(artifact: Artifact, reference: Reference) -> JsonObject:
             for signature in artifact.signatures
         },
     }
-
-
-def of_card(folder: Path, source: Source, reference: Reference, found: Found) -> Iterator[Fact]:
-    """The facts of the model card in a folder of TFLite files: each row of its tables."""
-    text = (folder / export_layout.CARD).read_text(encoding="utf-8")
-    split, names = reference.split, source.config.label_names
-    accuracy = re.search(r"images of `(.+?)`: accuracy ([\d.]+) %", text.replace("%", " %"))
-    yield Fact("split", accuracy and accuracy[1], source.compared.split.name)
-    yield Fact("accuracy", accuracy and accuracy[2], f"{split.accuracy * 100:.2f}")
-    counts = np.bincount(split.labels, minlength=len(names))
-    rows = [
-        *(f"| {name} | {count:,} | " for name, count in zip(names, counts, strict=True)),
-        *(
-            f"| {row.artifact} | `{row.signature}` | {row.accuracy:.2%} | {row.agreement:.2%} | "
-            for row in found.comparisons
-        ),
-        *(
-            f"| `{name}` | {file.bytes:,} |"
-            for name, file in manifests.digests(folder).items()
-            if name not in export_layout.DESCRIPTIONS
-        ),
-    ]
-    # Its tables have a head of two lines each, and no rows but these and one a runtime.
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    tables, runtimes = (4 if found.runs else 3), {ran.runtime for ran in found.runs}
-    yield Fact("number of rows in tables", len(lines), len(rows) + len(runtimes) + tables * 2)
-    yield from _of_runtimes(text, lines, found.runs)
-    for row in rows:
-        yield Fact(f"row {row.strip()!r}", any(line.startswith(row) for line in lines), True)
-    yield Fact("labels", f"({', '.join(names)})" in text, True)
-    yield Fact("fingerprint", f"`{source.config.dataset.fingerprint}`" in text, True)
-
-
-def _of_runtimes(text: str, lines: Sequence[str], runs: Sequence[Ran]) -> Iterator[Fact]:
-    """Each cell of the card's table of runtimes; each refusal's words."""
-    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    heads = [row for row in table if row[0] == "runtime"]
-    rows = {row[0]: dict(zip(heads[0], row, strict=False)) for row in table if heads}
-    for ran in runs:
-        cell = rows.get(ran.runtime, {}).get(ran.artifact)
-        expected = "agrees" if ran.refusal is None else "refuses"
-        yield Fact(f"cell {ran.runtime}, {ran.artifact}", cell, expected)
-        if ran.refusal is not None:
-            line = f"- {ran.runtime} refuses {ran.artifact}: {ran.refusal}\n"
-            yield Fact(f"line {line.strip()!r}", line in text, True)
 
 
 def _short(value: object) -> str:

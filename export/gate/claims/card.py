@@ -1,0 +1,92 @@
+"""The model card, held against the manifest beside it, which was checked just before."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ....base import export_layout, files, manifests
+from ....base.errors import VerificationError
+from ....base.files import JsonObject
+
+# Lines of the head of a table. It has three tables, and one of runtimes where there are some.
+_HEAD, _TABLES = 2, 3
+
+
+def require(folder: Path) -> None:
+    """Refuses a card without a sentence or a row that follows from the manifest.
+
+    Raises:
+      VerificationError: names what is missing.
+    """
+    path = folder / export_layout.CARD
+    text = path.read_text(encoding="utf-8")
+    manifest = files.read_json(export_layout.manifest_of(folder))
+    rows = list(_rows(folder, manifest))
+    heads = _HEAD * (_TABLES + bool(manifest["verified_on"]["runtimes"]))
+    for words in (*_sentences(manifest), *rows):
+        if words not in text:
+            raise VerificationError(
+                f"{path.name}: lacks {words.strip()!r}, as it follows from the manifest; nothing "
+                "was published"
+            )
+    count = sum(line.startswith("|") for line in text.splitlines())
+    if count != len(rows) + heads:
+        raise VerificationError(
+            f"{path.name}: its tables have {count} lines, expected {len(rows) + heads}; nothing "
+            "was published"
+        )
+
+
+def _sentences(manifest: JsonObject) -> Iterator[str]:
+    run, figures, certainty = manifest["run"], manifest["figures"], manifest["certainty"]
+    dataset, made = run["dataset"], manifest["made"]
+    low, high = figures["accuracy_interval_95"]
+    yield f"# {manifest['model_name']}, version {manifest['version']}\n"
+    yield f"classes ({', '.join(manifest['labels'])}). Made on {manifest['created'][:10]}."
+    yield (
+        f"On {figures['examples']:,} images of `{made['split']}`: accuracy "
+        f"{figures['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%}), loss "
+        f"{figures['loss']:.4f}, calibration error {figures['calibration_error']:.2%}."
+    )
+    if made["calibration"]:
+        images, split = made["calibration"]["images"], made["calibration"]["of"]
+        yield f"Ranges of int8: from {images:,} images of `{split}`."
+    yield (
+        f"Dataset `{dataset['name']}` {dataset['version']}, fingerprint "
+        f"`{dataset['fingerprint']}`; trained on `{dataset['train_split']}`, validated on "
+        f"`{dataset['validation_split']}`. Recipe `{run['recipe_name']}`: "
+    )
+    for ran in manifest["verified_on"]["runtimes"]:
+        if ran["refusal"] is not None:
+            yield f"- {ran['runtime']} refuses {ran['artifact']}: {ran['refusal']}\n"
+    yield f" Seed {run['seed']}. "
+    yield f"below {certainty['threshold']:.3f} as "
+    yield (
+        f"of the {certainty['images']:,} validation images {certainty['coverage']:.2%} are at or "
+        f"above it, and {certainty['accuracy']:.2%} of these are right."
+    )
+
+
+def _rows(folder: Path, manifest: JsonObject) -> Iterator[str]:
+    for name, row in zip(manifest["labels"], manifest["figures"]["by_class"], strict=True):
+        shares = (row["precision"], row["recall"], row["f1"])
+        shown = ("-" if share is None else f"{share:.2%}" for share in shares)
+        # In a table a line ends a cell.
+        cell = name.replace("|", "\\|")
+        yield f"\n| {cell} | {row['images']:,} | {' | '.join(shown)} |\n"
+    for row in manifest["verified_on"]["comparisons"]:
+        yield (
+            f"\n| {row['artifact']} | `{row['signature']}` | {row['accuracy']:.2%} | "
+            f"{row['agreement']:.2%} | {row['max_difference']:.1e} |\n"
+        )
+    runs = manifest["verified_on"]["runtimes"]
+    titles = list(dict.fromkeys(ran["artifact"] for ran in runs))
+    for runtime in dict.fromkeys(ran["runtime"] for ran in runs):
+        words = {
+            ran["artifact"]: "agrees" if ran["refusal"] is None else "refuses"
+            for ran in runs
+            if ran["runtime"] == runtime
+        }
+        yield f"\n| {runtime} | {' | '.join(words.get(title, '-') for title in titles)} |\n"
+    for name, file in manifests.digests(folder).items():
+        if name not in export_layout.DESCRIPTIONS:
+            yield f"\n| `{name}` | {file.bytes:,} |\n"
