@@ -149,6 +149,14 @@ class ServeOptions:
     shutdown_grace_seconds: float = _ours(
         20, "How long running requests may take to finish after SIGTERM.", at_least=0
     )
+    load_library: tuple[str, ...] = _ours(
+        (), "Libraries of custom ops (.so) that SavedModels need, separated by commas."
+    )
+    enable_config_reload: bool = _ours(
+        True,
+        "Answer HandleReloadConfigRequest, with which whoever reaches the gRPC port says what is "
+        "served; --noenable_config_reload refuses it.",
+    )
     access_log: str = _ours(
         "", "File that gets a JSON line for each request; - for standard error."
     )

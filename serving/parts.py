@@ -91,9 +91,9 @@ class Parts:
                 return in_pieces(model, servable, direct(servable, pool))
 
         most = self._options.max_request_rows
-        return lambda model, servable: timed(
+        return lambda model, version, servable: timed(
             limited(servable, make_run(model, servable), most),
-            functools.partial(self.metrics.runtime, model),
+            functools.partial(self.metrics.runtime, model, version),
         )
 
     def _observe(self, request: Answered) -> None:

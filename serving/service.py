@@ -12,7 +12,7 @@ from absl import logging
 from ..base.errors import UserError
 from ..base.tf import tf
 from . import operations, welcome
-from .core import config
+from .core import config, saved_model
 from .flags import ServeOptions
 from .parts import Parts
 from .process.ending import LEAVE_S, Ending, stop_signal
@@ -78,6 +78,7 @@ async def serve(
     """
     asyncio.get_running_loop().set_exception_handler(operations.Complaints())
     tf.get_logger().setLevel("ERROR")  # Of sessions it says that they are old.
+    saved_model.load_libraries(options.load_library)  # Now, and not when a model comes.
     path, content = Path(options.model_config_file), b""
     if options.model_config_file:
         content = path.read_bytes()

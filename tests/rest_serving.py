@@ -47,7 +47,7 @@ class Models:
         self.pool = concurrent.futures.ThreadPoolExecutor(4)
         answer = direct(servable, self.pool)
 
-        async def run(*arguments):
+        async def run(_, *arguments):
             if not self.held.is_set():
                 await asyncio.get_running_loop().run_in_executor(self.pool, self.held.wait, 20)
             return await answer(*arguments)

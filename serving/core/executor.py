@@ -30,8 +30,12 @@ T = TypeVar("T")
 
 # As `Servable.run`, without holding up the event loop.
 Run = Callable[[str, Mapping[str, np.ndarray], Sequence[str]], Awaitable[list[np.ndarray]]]
-# From a model's name and a version of it.
-MakeRun = Callable[[str, Servable], Run]
+# The same for a request: takes the API that it calls first (Predict, Classify, Regress).
+RequestRun = Callable[
+    [str, str, Mapping[str, np.ndarray], Sequence[str]], Awaitable[list[np.ndarray]]
+]
+# From a model's name, the number of a version and the version.
+MakeRun = Callable[[str, int, Servable], RequestRun]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Lease:
     version: int
     folder: Path
     servable: Servable
-    run: Run
+    run: RequestRun
 
 
 def direct(servable: Servable, pool: concurrent.futures.Executor) -> Run:
@@ -65,17 +69,20 @@ def direct(servable: Servable, pool: concurrent.futures.Executor) -> Run:
     return run
 
 
-def timed(run: Run, observe: Callable[[float], None]) -> Run:
-    """The same, where `observe` gets the seconds of each call, its wait in a queue included."""
+def timed(run: Run, observe: Callable[[str, str, float], None]) -> RequestRun:
+    """The same for requests.
+
+    `observe` gets the API, the signature and the seconds of each, its wait in a queue included.
+    """
 
     async def run_timed(
-        signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
+        api: str, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
     ) -> list[np.ndarray]:
         start = time.perf_counter()
         try:
             return await run(signature, inputs, outputs)
         finally:
-            observe(time.perf_counter() - start)
+            observe(api, signature, time.perf_counter() - start)
 
     return run_timed
 

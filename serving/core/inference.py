@@ -39,6 +39,10 @@ class Models(Protocol):
         """All versions of a model, or one; raises as `lease`."""
         ...
 
+    def names(self) -> Sequence[str]:
+        """The configured models."""
+        ...
+
 
 async def predict(
     lease: Lease,
@@ -65,7 +69,7 @@ async def predict(
     for name, array in inputs.items():
         signature.inputs[name].check(name, array)
     names = list(wanted or signature.outputs)
-    values = await _run(lease, signature_name, inputs, names)
+    values = await _run(lease, "Predict", signature_name, inputs, names)
     return dict(zip(names, values, strict=True))
 
 
@@ -92,7 +96,7 @@ async def classify(
             "Expected classification signature outputs to contain at least one of "
             f'"{_CLASSES}" or "{_SCORES}". Signature has: {_set(signature.outputs)}'
         )
-    values = await _run(lease, signature_name, _inputs(examples), names)
+    values = await _run(lease, "Classify", signature_name, _inputs(examples), names)
     outputs = dict(zip(names, values, strict=True))
     for name, kind, word in ((_CLASSES, "O", "DT_STRING"), (_SCORES, "f", "DT_FLOAT")):
         if name in outputs and outputs[name].dtype.kind != kind:
@@ -131,7 +135,7 @@ async def regress(lease: Lease, signature_name: str, examples: Sequence[bytes]) 
         raise invalid("Expected one output Tensor.")
     if _VALUES not in signature.outputs:
         raise invalid(f"No regression outputs found in SignatureDef: {_set(signature.outputs)}")
-    (value,) = await _run(lease, signature_name, _inputs(examples), [_VALUES])
+    (value,) = await _run(lease, "Regress", signature_name, _inputs(examples), [_VALUES])
     if value.dtype != np.float32:
         raise invalid(f"Expected output Tensor of DT_FLOAT.  Got: {type_name(value.dtype)}")
     if value.shape not in ((len(examples),), (len(examples), 1)):
@@ -143,10 +147,10 @@ async def regress(lease: Lease, signature_name: str, examples: Sequence[bytes]) 
 
 
 async def _run(
-    lease: Lease, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
+    lease: Lease, api: str, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
 ) -> list[np.ndarray]:
     try:
-        return await lease.run(signature, inputs, outputs)
+        return await lease.run(api, signature, inputs, outputs)
     except Exception as error:
         raise from_exception(error) from error
 

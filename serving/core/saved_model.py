@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...base.errors import UserError, first_line
 from ...base.tf import tf
 from ..flags import ServeOptions
 from ..protocol import messages
@@ -30,6 +31,7 @@ def load(folder: Path, options: ServeOptions) -> Servable:
     Raises:
       Exception: what TensorFlow raises of a file that is not such a model, or does not load.
     """
+    load_libraries(options.load_library)  # In this process too, whichever it is.
     graph = tf.Graph()
     with graph.as_default():
         session = tf.compat.v1.Session(graph=graph, config=_session_config(options))
@@ -47,6 +49,19 @@ def load(folder: Path, options: ServeOptions) -> Servable:
     strict = options.enable_signature_method_name_check
     signatures = {name: Signature.from_def(definition, strict) for name, definition in defs.items()}
     return Servable(signatures, defs, model.run, model.close)
+
+
+def load_libraries(paths: Sequence[str]) -> None:
+    """Loads libraries of custom ops, each once in a process.
+
+    Raises:
+      UserError: one does not load.
+    """
+    for path in paths:
+        try:
+            tf.load_op_library(path)
+        except (OSError, RuntimeError, tf.errors.OpError) as error:
+            raise UserError(f"--load_library={path}: {first_line(error)}") from error
 
 
 def _session_config(options: ServeOptions) -> tf.compat.v1.ConfigProto:

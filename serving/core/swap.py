@@ -143,7 +143,7 @@ class Swapper:
                     grpc.StatusCode.UNAVAILABLE,
                     f"The files of {version.folder} changed while they were loaded",
                 )
-            run = self._make_run(config.name, servable)
+            run = self._make_run(config.name, version.number, servable)
         except BaseException:
             servable.close()
             raise

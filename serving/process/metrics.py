@@ -6,7 +6,7 @@ Latencies are in microseconds, as TF Serving has them.
 import contextlib
 import functools
 import re
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from typing import TypeVar
 
 import prometheus_client
@@ -18,10 +18,11 @@ from .access_log import Answered
 Metric = TypeVar("Metric")
 
 PREFIX = ":tensorflow:serving:"
-# Of time, from 10 microseconds to 13 s, each bound 1.8 times the one before: TF Serving's.
-_LATENCY = tuple(10 * 1.8**power for power in range(25))
+# Of time, from 10 microseconds to 25 minutes, each bound 1.8 times the one before: TF Serving's.
+_LATENCY = tuple(10 * 1.8**power for power in range(33))
 # The name of a counter at the beginning of a line.
 _TOTAL = re.compile(rb"^((?:# (?:HELP|TYPE) )?:tensorflow:serving:[a-z_:]+)_total(?=[ {])", re.M)
+_RUNTIME = "TF1"  # What TF Serving calls sessions.
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 prometheus_client.disable_created_metrics()  # Samples that TF Serving does not have.
@@ -54,8 +55,17 @@ class Metrics:
         self._runtime_latency = latency(
             "runtime_latency",
             "Distribution of wall time (in microseconds) for Tensorflow runtime.",
-            *("model_name", "runtime"),
+            *("model_name", "API", "runtime"),
         )
+        self._version_latency = latency(
+            "version_latency",
+            "The same by version and signature; of versions that are loaded.",
+            *("model_name", "version", "signature_name", "API"),
+        )
+        # By model and version, then by signature and API.
+        self._calls: dict[
+            tuple[str, int], dict[tuple[str, str], Sequence[prometheus_client.Histogram]]
+        ] = {}
         self._queuing = latency(
             "batching_session:queuing_latency",
             "Microseconds that the first request of a batch waited.",
@@ -91,7 +101,10 @@ class Metrics:
         if not answered.api:
             return
         self.requests += 1
-        key = (answered.model or "", answered.api, answered.code, answered.interface)
+        api = answered.api
+        if answered.interface == "GRPC":  # As TF Serving: Predict, but predict of REST.
+            api = api.title().replace("_", "")
+        key = (answered.model or "", api, answered.code, answered.interface)
         cells = self._cells.get(key)
         if cells is None:
             model, api, code, entrypoint = key
@@ -107,9 +120,17 @@ class Metrics:
         cells[0].inc()
         cells[1].observe(answered.seconds * 1e6)
 
-    def runtime(self, model: str, seconds: float) -> None:
+    def runtime(self, model: str, version: int, api: str, signature: str, seconds: float) -> None:
         """What a call of the model took, with its wait in a queue."""
-        self._runtime_latency.labels(model, "TF").observe(seconds * 1e6)
+        calls = self._calls.setdefault((model, version), {})
+        cells = calls.get((signature, api))
+        if cells is None:
+            cells = calls[signature, api] = (
+                self._runtime_latency.labels(model, api, _RUNTIME),
+                self._version_latency.labels(model, str(version), signature, api),
+            )
+        for cell in cells:
+            cell.observe(seconds * 1e6)
 
     def batch(self, model: str, rows: int, padded: int, waited: float) -> None:
         """A batch was formed.
@@ -131,6 +152,8 @@ class Metrics:
         if status.state == State.END:
             with contextlib.suppress(KeyError):  # It was no longer shown.
                 self._state.remove(model, number)
+            for labels in self._calls.pop((model, status.version), ()):
+                self._version_latency.remove(model, number, *labels)
             if status.error_code:
                 self._loads.labels(model, CODES[status.error_code].name).inc()
             return

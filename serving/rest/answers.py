@@ -45,6 +45,12 @@ def status(versions: Iterable[VersionStatus]) -> bytes:
     return orjson.dumps(_as_dict(models.status(versions)), option=orjson.OPT_INDENT_2)
 
 
+def model_list(versions: Mapping[str, Iterable[VersionStatus]]) -> bytes:
+    """All models, with the versions of each."""
+    listed = [{"name": name, **_as_dict(models.status(found))} for name, found in versions.items()]
+    return orjson.dumps({"models": listed}, option=orjson.OPT_INDENT_2)
+
+
 def metadata(lease: Lease) -> bytes:
     """The signatures of a version."""
     signatures = _as_dict(models.signature_map(lease.servable.signature_defs))

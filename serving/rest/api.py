@@ -21,16 +21,24 @@ from ..bounds.limits import Effort, ElsewhereError
 from ..bounds.shared import Shared
 from ..bounds.worker import Read
 from ..core import inference
-from ..core.inference import Lease, Models
+from ..core.inference import Lease, Models, Target
 from ..process.access_log import Observe
 from ..process.ending import Ending
 from ..protocol.described import DESCRIPTION, described
 from ..protocol.status import StatusError
 from . import answers, reading, requests
-from .middlewares import CALL, errors_as_json, observed, open_to_all_origins, packed
+from .middlewares import (
+    CALL,
+    MODEL_VERSION,
+    errors_as_json,
+    observed,
+    open_to_all_origins,
+    packed,
+)
 from .requests import Call
 
 Result = TypeVar("Result")
+_Answer = tuple[bytes, int]  # And the version that gave it.
 
 # Bytes: a longer answer is written beside the event loop; an example takes as long as that many.
 _LARGE = 256 << 10
@@ -95,7 +103,7 @@ class _Api:
         self._limits = shared.limits
         self._ending = ending
         self._busy = 0
-        self._running: set[asyncio.Task[bytes]] = set()
+        self._running: set[asyncio.Task[_Answer]] = set()
         self._budget = shared.budget
         self._worker = shared.worker
         self._converting = shared.converting
@@ -109,19 +117,27 @@ class _Api:
         call = requests.read_call(request.method, requests.path_of(request))
         request[CALL] = call
         self._ending.check()
-        if call.method == "status":
+        version = None
+        if call.method == "models":
+            names = self._models.names()
+            answer = answers.model_list({name: self._models.status(Target(name)) for name in names})
+        elif call.method == "status":
             answer = answers.status(self._models.status(call.target))
         elif call.method == "metadata":
             with self._models.lease(call.target) as lease:
-                answer = answers.metadata(lease)
+                answer, version = answers.metadata(lease), lease.version
         elif call.method == DESCRIPTION:
             with self._models.lease(call.target) as lease:
+                version = lease.version
                 answer = (
                     await asyncio.to_thread(described, lease.folder, lease.servable.image_shape)
                 ).encode()
         else:
-            answer = await self._infer(request, call)
-        return web.Response(body=answer, content_type="application/json")
+            answer, version = await self._infer(request, call)
+        response = web.Response(body=answer, content_type="application/json")
+        if version is not None:
+            response.headers[MODEL_VERSION] = str(version)
+        return response
 
     async def finish(self, _: web.Application) -> None:
         """Waits for calls whose clients have gone, or that were refused when the grace was over."""
@@ -133,7 +149,7 @@ class _Api:
             await asyncio.wait(self._running, timeout=max(seconds, 5) if seconds else None)
         self.pool.shutdown(wait=False)
 
-    async def _infer(self, request: web.Request, call: Call) -> bytes:
+    async def _infer(self, request: web.Request, call: Call) -> _Answer:
         """Reads the body and answers it, in the request's time."""
         self._check_busy()  # Before the body is read, which is not worth it then.
         effort = Effort(self._limits.seconds, here=True)
@@ -170,7 +186,7 @@ class _Api:
                 f"{self._limits.requests} requests are being answered already; try again",
             )
 
-    def _ran(self, hold: Hold, task: "asyncio.Task[bytes]") -> None:
+    def _ran(self, hold: Hold, task: "asyncio.Task[_Answer]") -> None:
         self._busy -= 1
         hold.release()
         self._running.discard(task)
@@ -188,13 +204,14 @@ class _Api:
 
     async def _answer(
         self, call: Call, body: bytes, is_packed: bool, hold: Hold, effort: Effort
-    ) -> bytes:
+    ) -> _Answer:
         arguments = (is_packed, self._limits)
         if call.method != "predict":
             name, examples = await self._read(effort, reading.examples, body, *arguments)
             del body
             with self._models.lease(call.target) as lease:
-                return await self._answer_examples(call.method, lease, name, examples, effort)
+                text = await self._answer_examples(call.method, lease, name, examples, effort)
+                return text, lease.version
         with contextlib.ExitStack() as leased:
             lease: Lease | StatusError
             try:
@@ -218,7 +235,8 @@ class _Api:
                 del inputs
                 size = answers.size_of(outputs)
                 await hold.resize(_COPIES * size, effort)
-                return await self._write(effort, size, answers.predictions, outputs, rows)
+                text = await self._write(effort, size, answers.predictions, outputs, rows)
+                return text, lease.version
 
     async def _answer_examples(
         self, method: str, lease: Lease, name: str, examples: list[bytes], effort: Effort

@@ -24,10 +24,12 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 CALL = web.RequestKey("CALL", Call)
 ERROR = web.RequestKey("ERROR", StatusError)
 _CANCELLED = 499  # HTTP's status for a client that has gone.
+MODEL_VERSION = "Model-Version"  # The header that names the version that answers.
 _CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST, GET",
-    "Access-Control-Allow-Headers": "Content-Type",
+    "Access-Control-Allow-Headers": "Content-Type, Authorization",
+    "Access-Control-Expose-Headers": MODEL_VERSION,
 }
 # Bytes: from here on an answer is packed, and from here on beside the event loop.
 _WORTH_PACKING = 32 << 10

@@ -35,7 +35,8 @@ class Call:
     """What a path asks for.
 
     Attributes:
-      method: predict, classify, regress, status, metadata or description.
+      method: predict, classify, regress, status, metadata or description; or models, which has no
+        target: the list of them.
       target: which model.
     """
 
@@ -72,7 +73,9 @@ def read_call(method: str, path: str) -> Call:
         if number > _LARGEST_VERSION:
             raise invalid(f"Failed to convert version: {version} to numeric.")
     if name is None:
-        raise invalid("Missing model name in request.")
+        if version or label or verb:
+            raise invalid("Missing model name in request.")
+        return Call("models", Target(""))
     label = None if label is None else urllib.parse.unquote(label)
     target = Target(urllib.parse.unquote(name), number, label)
     return Call((verb or "status").lower(), target)

@@ -5,6 +5,7 @@ import resource
 from typing import Any
 
 from aiohttp import web
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from ..bounds.unsent import Unsent
 from . import answers
@@ -111,12 +112,14 @@ class _Server(web.Server):
 class _Handler(web.RequestHandler):
     """One connection."""
 
-    __slots__ = ("_giving_up", "_server")
+    __slots__ = ("_giving_up", "_has_ended", "_last_body", "_server")
 
     def __init__(self, server: _Server, **options: Any):
         super().__init__(server, **options)
         self._server = server
         self._giving_up: asyncio.TimerHandle | None = None
+        self._has_ended = False  # The client sends no more.
+        self._last_body: StreamReader = EMPTY_PAYLOAD  # Of the request that came last.
 
     def is_waiting(self) -> bool:
         """Whether it has no whole request to answer."""
@@ -140,10 +143,17 @@ class _Handler(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self._messages:
+            self._last_body = self._messages[-1][1]
         if not self.is_waiting():
             self._stop_timer()
         elif self._giving_up is None:  # The head of a further request has begun.
             self._wait_for_head()
+
+    def eof_received(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Whether to stay open: the client may still read answers to what it has sent whole."""
+        self._has_ended = not self.is_waiting() and self._last_body.is_eof()
+        return self._has_ended
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_timer()
@@ -167,6 +177,8 @@ class _Handler(web.RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         if isinstance(resp, web.HTTPError):  # An unknown path, or another method than its own.
             resp = answers.error(resp.status, resp.reason)
+        if self._has_ended and not self._messages:
+            self.close()  # After this answer.
         body = resp.body if isinstance(resp, web.Response) else None
         transport = self.transport
         if not isinstance(body, bytes) or not isinstance(transport, asyncio.Transport):

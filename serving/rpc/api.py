@@ -75,7 +75,7 @@ class Services(grpc.GenericRpcHandler):
             tensors or examples.
         """
         self._models = served
-        self._reload = reload
+        self._reload = reload if options.enable_config_reload else None
         self._observe = observe
         self._ending = ending
         self._typed = not options.enable_serialization_as_tensor_content
@@ -259,6 +259,11 @@ class Services(grpc.GenericRpcHandler):
         return models.status(self._models.status(target_of(spec_of(call.message))))
 
     async def _reconfigure(self, call: Incoming) -> messages.ReloadConfigResponse:
+        if self._reload is None:
+            raise StatusError(
+                grpc.StatusCode.PERMISSION_DENIED,
+                "HandleReloadConfigRequest is switched off (--noenable_config_reload)",
+            )
         request = call.message
         if request.config.WhichOneof("config") != "model_config_list":
             raise invalid(

@@ -9,6 +9,8 @@ from half_models import save_counter, save_tf1, save_tf2, tflite
 from served import serving
 from tensorflow_serving.apis import (
     classification_pb2,
+    model_management_pb2,
+    model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
     regression_pb2,
@@ -42,13 +44,16 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=["alone", "batching"])
 def server(models, request):
-    batching = ["--enable_batching"] if request.param == "batching" else []
+    is_batching = request.param == "batching"
+    batching = ["--enable_batching", "--noenable_config_reload"] if is_batching else []
     flag = f"--model_config_file={models}/models.config"
     with (
         serving(flag, "--max_num_load_retries=0", *batching) as running,
         running.channel() as channel,
     ):
         running.stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        running.models = model_service_pb2_grpc.ModelServiceStub(channel)
+        running.refuses_reload = is_batching
         yield running
 
 
@@ -135,3 +140,13 @@ def test_a_shape_that_the_graph_refuses_is_the_clients_mistake(server, x):
         predict(server, TF2, "product", x=np.float32(x))
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert predict(server, TF2, "product", x=np.ones([1, 2], np.float32)) == [[2.0]]
+
+
+def test_a_flag_switches_the_reload_call_off(server):
+    with pytest.raises(grpc.RpcError, match="StatusCode") as caught:
+        server.models.HandleReloadConfigRequest(model_management_pb2.ReloadConfigRequest())
+    code, details = caught.value.code().name, caught.value.details()
+    if server.refuses_reload:
+        assert (code, "switched off" in details) == ("PERMISSION_DENIED", True)
+    else:
+        assert (code, "Only ModelConfigList" in details) == ("INVALID_ARGUMENT", True)

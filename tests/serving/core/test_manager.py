@@ -79,7 +79,7 @@ def start():
         def make(configs=None, loader=load, on_change=lambda *_: None, **options):
             manager = Manager(
                 loader,
-                lambda _, servable: executor.direct(servable, pool),
+                lambda _, __, servable: executor.direct(servable, pool),
                 ServeOptions(**{**FAST, **options}),
                 on_change,
             )

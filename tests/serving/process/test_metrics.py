@@ -21,6 +21,23 @@ def test_names_are_tf_servings():
     latency = ":tensorflow:serving:request_latency_sum"
     labels = 'API="predict",entrypoint="REST",model_name="odd_count_total"'
     assert f"{latency}{{{labels}}} 1000.0" in found
+    metrics.request(Answered("GRPC", "predict", "odd_count_total", "OK", 0.001, dict))
+    assert (
+        f"{latency}{{{labels.replace('predict', 'Predict').replace('REST', 'GRPC')}}} 1000.0"
+        in (lines(metrics))
+    )
+
+
+def test_what_a_call_took_is_told_by_api_and_of_loaded_versions_by_signature():
+    metrics = Metrics()
+    metrics.runtime("m", 3, "Classify", "best", 0.001)
+    whole = ':runtime_latency_sum{API="Classify",model_name="m",runtime="TF1"} 1000.0'
+    apart = 'version_latency_sum{API="Classify",model_name="m",signature_name="best",version="3"}'
+    assert f":tensorflow:serving{whole}" in lines(metrics)
+    assert f":tensorflow:serving:{apart} 1000.0" in lines(metrics)
+    metrics.version("m", VersionStatus(3, State.END))
+    assert f":tensorflow:serving{whole}" in lines(metrics)
+    assert "version_latency_sum" not in metrics.text().decode()
 
 
 def test_names_that_clients_make_up_are_not_kept():

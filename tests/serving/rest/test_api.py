@@ -185,7 +185,7 @@ def test_classify_and_regress(server):
         ),
         ("GET", "/v1/models/x", None, 404, "Could not find any versions of model x"),
         ("GET", "/v1/models/x/metadata", None, 404, "Servable not found for request: Latest(x)"),
-        ("GET", "/v1/models", None, 400, "Missing model name in request."),
+        ("GET", "/v1/models/labels/stable", None, 400, "Missing model name in request."),
         ("GET", "/v1/models/versions/1", None, 400, "Missing model name in request."),
         ("GET", "/v1/foo", None, 400, "Malformed request: GET /v1/foo"),
         ("GET", PREDICT, None, 400, f"Malformed request: GET {NAME}:predict"),
@@ -223,6 +223,18 @@ def test_answers_errors_in_tf_servings_words(server, method, path, body, status,
 def test_an_error_of_the_model_keeps_its_status(server):
     body = {"signature_name": "regress", "examples": [{"years": 1}]}
     assert refusal(server, "POST", f"{NAME}:regress", body)[0] == 400
+
+
+def test_lists_the_models_and_names_the_version_that_answers(server):
+    status = answer(server, "GET", NAME)
+    assert answer(server, "GET", "/v1/models") == {"models": [{"name": "toy", **status}]}
+    for method, path, body in (
+        ("POST", PREDICT, '{"inputs": [[1, 2]]}'),
+        ("POST", f"{NAME}:regress", '{"signature_name": "regress", "examples": [{"age": 1}]}'),
+        ("GET", f"{NAME}/metadata", None),
+    ):
+        assert ask(server, method, path, body).headers["Model-Version"] == "3"
+    assert "Model-Version" not in ask(server, "POST", PREDICT, "{}").headers
 
 
 def test_head_has_the_status_without_a_body(server):

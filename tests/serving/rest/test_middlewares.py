@@ -55,7 +55,10 @@ def test_cors_headers_only_where_they_are_wanted(server):
         ):
             assert response.headers["Access-Control-Allow-Origin"] == "*"
             assert response.headers["Access-Control-Allow-Methods"] == "POST, GET"
-            assert response.headers["Access-Control-Allow-Headers"] == "Content-Type"
+            assert response.headers["Access-Control-Allow-Headers"] == (
+                "Content-Type, Authorization"
+            )
+            assert response.headers["Access-Control-Expose-Headers"] == "Model-Version"
         assert ask(open_server, "OPTIONS", PREDICT).status == 200
 
 

@@ -3,6 +3,7 @@ import http.client
 import json
 import random
 import resource
+import socket
 import time
 
 import pytest
@@ -71,6 +72,28 @@ def test_closes_a_connection_whose_request_head_does_not_arrive():
         assert later.recv(1000).endswith(b"ok")
         later.sendall(b"GET /hea")  # but not start a request and stop.
         assert is_closed(later)
+
+
+def test_answers_a_client_that_has_closed_its_side(server):
+    body = b'{"inputs": [1]}'
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    for sent, answers in (
+        (head + body, 1),
+        (2 * (head + body) + b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 3),
+        (head + b"{", 0),
+        (b"GET /healthz HTTP/1.1\r\nHo", 0),
+        (b"", 0),
+    ):
+        server.models.held.clear()
+        with connected(server) as connection:
+            connection.sendall(sent)
+            connection.shutdown(socket.SHUT_WR)
+            time.sleep(0.05)
+            server.models.held.set()
+            with connection.makefile("rb") as file:
+                text = file.read()  # To its end: the server closes its side too.
+        assert text.count(b"HTTP/1.1 200 OK") == answers, sent
+        until(lambda: server.models.leases == 0)
 
 
 def test_opens_as_many_files_as_the_system_allows():
