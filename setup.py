@@ -12,6 +12,10 @@ FLOORS = ("base", "data", "serving", "models", "export", "cli", "api")
 SUBPACKAGES = find_packages(
     str(ROOT), include=[f"{floor}{end}" for floor in FLOORS for end in ("", ".*")]
 )
+# Runs the C header's model; it has no releases, and no wheels for other machines.
+_TFLITE_MICRO = (
+    "tflite-micro>=0.dev20261023182759; sys_platform == 'linux' and platform_machine == 'x86_64'"
+)
 EXTRAS = {
     # Preparing image folders and CSV files on a cluster: digitline prepare --beam_runner.
     "beam": ["apache-beam>=2.70"],
@@ -35,8 +39,16 @@ EXTRAS["test"] = [
     "pytest-xdist>=3.6",
     "ruff",
     "setuptools>=64",
-    # Runs the C header's model; it has no releases, and no wheels for other machines.
-    "tflite-micro>=0.dev20261023182759; sys_platform == 'linux' and platform_machine == 'x86_64'",
+    _TFLITE_MICRO,
+]
+# To run artifacts in: digitline export --runtimes. After the extra test, which leaves out OpenVINO;
+# MediaPipe brings OpenCV.
+EXTRAS["runtimes"] = [
+    *EXTRAS["mediapipe"],
+    "onnxruntime>=1.23,<2",
+    "openvino>=2026.1",
+    "playwright>=1.55",
+    _TFLITE_MICRO,
 ]
 # Extras whose packages are in the core now; these names go with the next release.
 EXTRAS |= {"figures": [], "serve": []}

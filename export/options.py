@@ -206,6 +206,8 @@ class ExportOptions:
         catalog.pythons(self.runtime_python)
         if self.explain and not {TFLITE, ONNX} & {*self.formats}:
             raise UsageError("--explain needs tflite or onnx in --formats")
+        if catalog.NONE in self.runtimes and len(self.runtimes) > 1:
+            raise UsageError("--runtimes: none goes with no other")
         if self.rollback and not self.model_name:
             raise UsageError("--rollback needs --model_name")
 

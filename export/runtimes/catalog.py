@@ -98,6 +98,8 @@ def pythons(stated: Iterable[str]) -> tuple[Chosen, ...]:
                 f"--runtime_python={text}: expected NAME=PATH, a runtime "
                 f"({', '.join(RUNTIMES)}) and a Python that has it"
             )
+        if any(other.name == name for other in chosen):
+            raise UsageError(f"--runtime_python: {name} is named twice")
         chosen.append(Chosen(name, Path(path)))
     return tuple(chosen)
 
@@ -154,9 +156,9 @@ def _require_in(chosen: Chosen) -> None:
     assert python is not None
     try:
         there = host.has_module(python, runtime.module)
-    except OSError as error:
+    except ValueError as error:
         raise UserError(
-            f"--runtime_python={runtime.name}={python}: it cannot be started: {error.strerror}"
+            f"--runtime_python={runtime.name}={python}: it cannot be used: {error}"
         ) from None
     if not there:
         raise UserError(

@@ -14,6 +14,7 @@ from ...base import files
 from .process import Job, Outcome, words
 
 _SCRIPT = Path(__file__).with_name("process.py")
+# For a file.
 _LIMIT_S = 120
 _NUMBERS = itertools.count()
 
@@ -41,10 +42,30 @@ def run(jobs: Sequence[Job], images: Path, python: Path | None) -> list[Outcome]
 
 
 def has_module(python: Path, module: str) -> bool:
-    """Whether a Python finds a module; raises an `OSError` where it cannot be started."""
-    code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({module!r}) is None)"
-    command = [str(python), "-c", code]
-    return subprocess.run(command, env=_environment(python), check=False).returncode == 0
+    """Whether a Python finds a module.
+
+    Raises:
+      ValueError: it cannot be started, or is no Python.
+    """
+    code = f"import importlib.util; print(importlib.util.find_spec({module!r}) is not None)"
+    try:
+        done = subprocess.run(
+            [str(python), "-c", code],
+            env=_environment(python),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_LIMIT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ValueError(getattr(error, "strerror", None) or str(error)) from None
+    answers = {"True": True, "False": False}
+    if done.stdout.strip() not in answers:
+        said = (done.stderr.strip() or "it does not answer as a Python does").splitlines()
+        raise ValueError(words(said[-1]))
+    return answers[done.stdout.strip()]
 
 
 def _run(jobs: Sequence[Job], images: Path, python: Path | None) -> tuple[list[Outcome], str]:
@@ -62,9 +83,9 @@ def _run(jobs: Sequence[Job], images: Path, python: Path | None) -> tuple[list[O
             env=_environment(python),
         )
         try:
-            end = _end(process.wait(_LIMIT_S), log)
+            end = _end(process.wait(_LIMIT_S * len(jobs)), log)
         except subprocess.TimeoutExpired:
-            end = f"gave no answer within {_LIMIT_S} s"
+            end = f"gave no answer within {_LIMIT_S * len(jobs)} s"
         finally:
             process.kill()
             process.communicate()

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 # Images at once, where a model takes any number.
-_MOST = 100
+_MOST = 50
 # Characters of what a runtime says.
 _LONGEST = 300
 
@@ -72,7 +72,7 @@ def outcome(job: Job, images: np.ndarray, adapters: str) -> Outcome:
         adapter = importlib.import_module(f"{adapters}.{job.adapter}")
         version = adapter.version()
         run = adapter.load(job.path, job.shape)
-        parts = list(_answers(run, _encoded(images, job), job.shape[0]))
+        parts = list(_answers(run, images, job))
         arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         decoded: dict[str, Any] = {**_decoded(arrays)}
         np.savez(job.answer, **decoded)
@@ -94,15 +94,17 @@ def _encoded(images: np.ndarray, job: Job) -> np.ndarray:
 
 
 def _answers(
-    run: Callable[[np.ndarray], dict[str, np.ndarray]], values: np.ndarray, at_once: int
+    run: Callable[[np.ndarray], dict[str, np.ndarray]], images: np.ndarray, job: Job
 ) -> Iterator[dict[str, np.ndarray]]:
     """The outputs, part by part; the last part is filled up with the first images."""
+    at_once = job.shape[0]
     step = at_once or _MOST
-    for start in range(0, len(values), step):
-        part = values[start : start + step]
+    for start in range(0, len(images), step):
+        part = images[start : start + step]
         missing = step - len(part) if at_once else 0
-        padded = np.concatenate([part, np.resize(values, (missing, *part.shape[1:]))])
-        yield {name: np.array(value[: len(part)]) for name, value in run(padded).items()}
+        padded = np.concatenate([part, np.resize(images, (missing, *part.shape[1:]))])
+        outputs = run(_encoded(padded, job))
+        yield {name: np.array(value[: len(part)]) for name, value in outputs.items()}
 
 
 def _decoded(outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -4,6 +4,7 @@ import concurrent.futures
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +23,14 @@ _IMAGES = 150
 # Processes at once.
 _WORKERS = 2
 _ADAPTERS = f"{process.__name__.rpartition('.')[0]}.adapters"
+
+
+class _Asked(NamedTuple):
+    """What a runtime was asked; `running` is None where this process is to do it."""
+
+    chosen: Chosen
+    work: list[tuple[Artifact, Job]]
+    running: concurrent.futures.Future[list[Outcome]] | None
 
 
 class Runs:
@@ -46,21 +55,18 @@ class Runs:
         images = folder / "images.npy"
         np.save(images, self._question.images)
         pool = concurrent.futures.ThreadPoolExecutor(_WORKERS)
-        self._here: list[tuple[Chosen, Artifact, Job]] = []
-        self._elsewhere = []
+        self._asked: list[_Asked] = []
         for number, each in enumerate(chosen):
-            jobs = [
-                (each, artifact, self._job(each, artifact, path, folder / f"{number}_{index}.npz"))
+            work = [
+                (artifact, self._job(each, artifact, version, folder / f"{number}_{index}.npz"))
                 for version, listed in artifacts.items()
                 for index, artifact in enumerate(listed)
-                for path in (version / artifact.path,)
                 if artifact.format == each.runtime.reads
             ]
-            if each.runtime.in_verifier and each.python is None:
-                self._here += jobs
-            else:
-                asked = [job for *_, job in jobs]
-                self._elsewhere.append((jobs, pool.submit(host.run, asked, images, each.python)))
+            is_here = each.runtime.in_verifier and each.python is None
+            jobs = [job for _, job in work]
+            running = None if is_here else pool.submit(host.run, jobs, images, each.python)
+            self._asked.append(_Asked(each, work, running))
         pool.shutdown(wait=False)
 
     def results(self) -> tuple[Ran, ...]:
@@ -70,18 +76,21 @@ class Runs:
           VerificationError: a runtime gives other answers than the trained model; names the
             artifact, the runtime and the numbers.
         """
-        made = [
-            self._result(
-                each, artifact, job, process.outcome(job, self._question.images, _ADAPTERS)
-            )
-            for each, artifact, job in self._here
-        ]
-        for jobs, future in self._elsewhere:
-            for (each, artifact, job), outcome in zip(jobs, future.result(), strict=True):
-                made.append(self._result(each, artifact, job, outcome))
+        made = []
+        for asked in self._asked:
+            if asked.running:
+                outcomes = asked.running.result()
+            else:
+                outcomes = [
+                    process.outcome(job, self._question.images, _ADAPTERS) for _, job in asked.work
+                ]
+            versions = [outcome.version for outcome in outcomes if outcome.version]
+            runtime = " ".join((asked.chosen.runtime.title, *versions[:1]))
+            for (artifact, job), outcome in zip(asked.work, outcomes, strict=True):
+                made.append(self._result(runtime, artifact, job, outcome))
         return tuple(made)
 
-    def _job(self, chosen: Chosen, artifact: Artifact, path: Path, answer: Path) -> Job:
+    def _job(self, chosen: Chosen, artifact: Artifact, version: Path, answer: Path) -> Job:
         trained, image = self._reference.trained, artifact.signatures[0].input
         number, height, width, channels = image.sizes(
             trained.image_shape, len(trained.label_names), artifact.batch_size
@@ -90,10 +99,10 @@ class Runs:
         assert width is not None
         assert channels is not None
         shape = (number or 0, height, width, channels)
+        path = version / artifact.path
         return Job(chosen.name, str(path), image.dtype, shape, str(answer))
 
-    def _result(self, chosen: Chosen, artifact: Artifact, job: Job, outcome: Outcome) -> Ran:
-        runtime = " ".join(filter(None, (chosen.runtime.title, outcome.version)))
+    def _result(self, runtime: str, artifact: Artifact, job: Job, outcome: Outcome) -> Ran:
         images = len(self._question.images)
         if outcome.refusal is not None:
             return Ran(runtime, artifact.title, outcome.refusal, images)
