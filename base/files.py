@@ -22,6 +22,8 @@ TEMPORARY = ".digitline-tmp-"
 _LOCK = ".lock"
 # Of a file that is digested, this many bytes are in memory at once.
 _PART_BYTES = 1 << 20
+# Those that digitline writes have a few MB at most.
+_LARGEST_JSON = 64 << 20
 
 
 @contextlib.contextmanager
@@ -58,18 +60,38 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, most: int = _LARGEST_JSON) -> Any:
     """Reads a JSON file.
 
+    Args:
+      path: of the file.
+      most: bytes that it may have.
+
     Raises:
-      UserError: the file is missing or is not JSON.
+      UserError: the file is missing, cannot be read, is too large, or is not JSON.
     """
     try:
+        if path.exists() and not path.is_file():  # A pipe could be waited for without end.
+            raise UserError(f"{path} is not a file")
+        if (size := path.stat().st_size) > most:
+            raise UserError(f"{path} has {size:,} bytes; at most {most:,} were expected")
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
     except ValueError as error:
         raise UserError(f"{path} is not valid JSON ({error}); restore or delete it") from None
+    except RecursionError:
+        raise UserError(f"{path} is nested too deeply; restore or delete it") from None
+
+
+def is_within(path: Path, folder: Path) -> bool:
+    """Whether a path leads to something in a folder, or below it, when links are followed."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # Links that lead to one another.
+        return False
 
 
 def sha256(path: Path) -> str:

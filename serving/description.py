@@ -6,12 +6,19 @@ own content lie some files as a zip archive. Of somebody else's artifact there m
 
 import dataclasses
 import json
+import re
 import zipfile
 from pathlib import Path
+from typing import IO
 
-from ..base import configs, export_layout, manifests
+from ..base import configs, export_layout, files, manifests
 from ..base.errors import DataError, first_line
 from ..base.pictures.config import PictureConfig, unrecorded
+
+# Names of 100,000 classes fit.
+_LARGEST = 8 << 20
+# Control characters other than those of lines and pages.
+_NO_TEXT = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +63,14 @@ def describe(path: Path, image_shape: tuple[int, int, int]) -> Description:
 
 
 def describe_version(folder: Path, image_shape: tuple[int, int, int]) -> Description:
-    """The same for a version's folder as it is served: with one SavedModel or TFLite file."""
+    """The same for a version's folder as it is served: with one SavedModel or TFLite file.
+
+    Who asks the server is shown what is in its files: those that links lead to elsewhere, to any
+    file of the machine, are not of the version.
+    """
+    for name in (export_layout.labels_of, export_layout.pictures_of, export_layout.manifest_of):
+        if not files.is_within(name(folder), folder):
+            raise DataError(f"{name(folder)}: a link that leads out of the version's folder")
     tflite = folder / export_layout.TFLITE_FILE
     return describe(tflite if tflite.is_file() else folder, image_shape)
 
@@ -65,10 +79,31 @@ def read_labels(path: Path) -> tuple[str, ...]:
     """The names in a file of labels, by class number; none where there is no file.
 
     What is not UTF-8 in them is marked as such.
+
+    Raises:
+      DataError: it is too large, or is not text at all.
     """
     if not path.is_file():
         return ()
-    return tuple(path.read_text(encoding="utf-8", errors="replace").splitlines())
+    return tuple(_text(path).splitlines())
+
+
+def _text(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            return _decoded(file, str(path))
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from None
+
+
+def _decoded(file: IO[bytes], where: str) -> str:
+    """The text of a small file."""
+    content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise DataError(f"{where}: has over {_LARGEST >> 20} MB")
+    if found := _NO_TEXT.search(content):
+        raise DataError(f"{where}: is not text: it has the byte {found[0]!r}")
+    return content.decode("utf-8", "replace")
 
 
 def inside(tflite: Path, name: str) -> str | None:
@@ -80,10 +115,12 @@ def inside(tflite: Path, name: str) -> str | None:
     try:
         if not zipfile.is_zipfile(tflite):
             return None
-        with zipfile.ZipFile(tflite) as archive:
-            return archive.read(name).decode(errors="replace")
+        with zipfile.ZipFile(tflite) as archive, archive.open(name) as file:
+            return _decoded(file, f"{tflite}: {name} inside it")
     except KeyError:
         return None
+    except DataError:
+        raise
     except Exception as error:  # Each of zip's compressions raises its own.
         raise DataError(f"{tflite}: {name} inside it is damaged: {first_line(error)}") from None
 
@@ -92,14 +129,14 @@ def _pictures(path: Path, folder: Path, image_shape: tuple[int, int, int]) -> Pi
     file = export_layout.pictures_of(folder)
     where, words = str(file), None
     if file.is_file():
-        words = file.read_text(encoding="utf-8", errors="replace")
+        words = _text(file)
     elif not path.is_dir():
         where, words = f"{path}: {export_layout.PICTURES} inside it", inside(path, file.name)
     if words is None:
         return _before_records(folder, image_shape)
     try:
         pictures = configs.from_config(PictureConfig, json.loads(words))
-    except (DataError, ValueError) as error:
+    except (DataError, ValueError, RecursionError) as error:
         raise DataError(f"{where}: not a record of how pictures are taken: {error}") from None
     if pictures.image_shape != image_shape:
         raise DataError(

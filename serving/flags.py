@@ -117,6 +117,12 @@ class ServeOptions:
         "of what is free.",
         at_least=0,
     )
+    check_host: bool = _ours(
+        True,
+        "Where --host is a loopback address, answer REST only to who asks by an address or as "
+        "localhost: else a web page whose name was made to lead here could use the models. Off "
+        "behind a proxy that hands on the name by which it was asked.",
+    )
     page: bool | None = _ours(
         None,
         "Answer / of the REST port with a page where one draws a digit and sees what the models "

@@ -125,9 +125,10 @@ class Parts:
             return None
         metrics_path = settings.metrics_path(options.monitoring_config_file)
         more = operations.routes(self.manager, self.metrics, self.ending, metrics_path)
+        local = options.is_local and options.check_host
         if options.has_page:
             litert = options.litertjs or litert_js.default_folder()
-            more += routes.routes(self.manager, litert, options.is_local)
+            more += routes.routes(self.manager, litert, self._shared.budget, local)
         app = application(
             self.manager,
             shared=self._shared,
@@ -135,6 +136,7 @@ class Parts:
             routes=more,
             observe=self._observe,
             ending=self.ending,
+            local=local,
         )
         most = self._connections
         runner = Runner(

@@ -2,14 +2,13 @@
 
 import base64
 import hashlib
-import ipaddress
 import re
-import urllib.parse
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 from ..rest import answers
+from ..rest.requests import is_local
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -24,7 +23,7 @@ def guarded(handler: Handler, local: bool) -> Handler:
     """
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        if local and not _is_local(request.host):
+        if local and not is_local(request):
             return answers.error(403, "ask this server by its address, or as localhost")
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
             return answers.error(403, "other pages may not ask this one's addresses")
@@ -56,13 +55,3 @@ def security_headers(page: str) -> dict[str, str]:
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
     }
-
-
-def _is_local(host: str) -> bool:
-    """Whether a Host header names an IP address, or localhost."""
-    name = urllib.parse.urlsplit(f"//{host}").hostname or ""
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return name == "localhost"
-    return True

@@ -8,21 +8,26 @@ POST /page/models/NAME/versions/N/picture           a picture file to the pixels
 """
 
 import asyncio
+import concurrent.futures
 import dataclasses
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from aiohttp import web
 
-from ...base import export_layout
 from ...base.errors import DataError, UserError
 from ...base.pictures import decode
+from ..bounds.budget import Budget, Hold
+from ..bounds.limits import Effort
 from ..core.inference import Target
 from ..core.manager import Manager
 from ..description import describe_version
 from ..prediction.answers import WORDS, Answer, seen_in
 from ..protocol.status import StatusError, invalid
 from ..rest import answers
+from ..rest.requests import read_body
 from . import litert_js, versions
 from .guard import guarded, security_headers
 
@@ -34,19 +39,21 @@ _LARGEST_PICTURE = 32 << 20  # Bytes.
 _MOST_PIXELS = 50_000_000  # As phones' cameras have; a few hundred MB while it is decoded.
 _READ_S = 30.0  # Seconds that a picture may take to come.
 _LARGEST_VERSION = 2**63 - 1
+Result = TypeVar("Result")
 # The header of what is seen in a picture: the value of an `Answer`.
 SEEN = "X-Digitline-Seen"
 
 
-def routes(manager: Manager, litert: Path, local: bool) -> list[web.RouteDef]:
+def routes(manager: Manager, litert: Path, budget: Budget, local: bool) -> list[web.RouteDef]:
     """The page's addresses.
 
     Args:
       manager: of the models.
       litert: folder that `digitline litertjs` makes; may be missing.
+      budget: of the memory that requests share.
       local: whether the server listens on a loopback address.
     """
-    page = _Page(manager, litert)
+    page = _Page(manager, litert, budget)
     version = "/page/models/{name}/versions/{version}"
     return [
         web.get("/", page.index),
@@ -60,11 +67,13 @@ def routes(manager: Manager, litert: Path, local: bool) -> list[web.RouteDef]:
 
 
 class _Page:
-    def __init__(self, manager: Manager, litert: Path):
+    def __init__(self, manager: Manager, litert: Path, budget: Budget):
         self._manager = manager
         self._litert = litert
         # Large pictures take much memory: one after the other.
         self._decoding = asyncio.Semaphore(1)
+        self._budget = budget
+        self._pool = concurrent.futures.ThreadPoolExecutor(4, "page")
         self._files = {path.name: path for path in _FOLDER.iterdir() if path.suffix in _TYPES}
         self._headers = {
             **security_headers(self._files["index.html"].read_text(encoding="utf-8")),
@@ -72,18 +81,20 @@ class _Page:
         }
 
     async def index(self, _: web.Request) -> web.StreamResponse:
-        return self._sent(self._files["index.html"])
+        return await self._sent(self._files["index.html"])
 
     async def file(self, request: web.Request) -> web.StreamResponse:
-        return self._sent(self._files.get(request.match_info["file"]), "the page has no such file")
+        return await self._sent(
+            self._files.get(request.match_info["file"]), "the page has no such file"
+        )
 
     async def litert(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["file"]
         path = self._litert / name if name in litert_js.FILES else None
-        return self._sent(path, "LiteRT.js is not here: digitline litertjs fetches it")
+        return await self._sent(path, "LiteRT.js is not here: digitline litertjs fetches it")
 
     async def models(self, _: web.Request) -> web.Response:
-        models = await asyncio.to_thread(versions.models, self._manager)
+        models = await self._aside(versions.models, self._manager)
         answer = {
             "models": [dataclasses.asdict(model) for model in models],
             "words": {answer.value: words for answer, words in WORDS.items()},
@@ -93,42 +104,46 @@ class _Page:
 
     async def tflite(self, request: web.Request) -> web.StreamResponse:
         folder = self._folder(request)
-        path = await asyncio.to_thread(versions.tflite_of, folder) if folder else None
-        return self._sent(path, "this version has no TFLite file")
+        path = await self._aside(versions.tflite_of, folder) if folder else None
+        return await self._sent(path, "this version has no TFLite file")
 
     async def samples(self, request: web.Request) -> web.StreamResponse:
         folder = self._folder(request)
-        path = folder and folder / export_layout.EXTRA / export_layout.SAMPLES_SHEET
-        return self._sent(path, "this version has no test images")
+        path = await self._aside(versions.sheet_of, folder) if folder else None
+        return await self._sent(path, "this version has no test images")
 
     async def picture(self, request: web.Request) -> web.Response:
         """A picture file to uint8 [H, W, C], as `digitline predict` makes it.
 
         The header `SEEN` says whether it is blank, or holds several digits.
         """
-        reading = request.clone(client_max_size=_LARGEST_PICTURE).read()
+        hold = Hold(self._budget)
         try:
-            content = await asyncio.wait_for(reading, _READ_S)
-        except asyncio.TimeoutError:
-            return answers.error(408, "the picture takes too long to come")
-        except web.HTTPRequestEntityTooLarge:
-            response = answers.error(413, f"a picture file may have {_LARGEST_PICTURE >> 20} MB")
-            response.force_close()  # What is left of it is not worth reading.
-            return response
-        try:
-            with self._manager.lease(_target(request)) as lease:
-                shape, folder = lease.servable.image_shape, lease.folder
+            return await self._pixels(request, hold)
         except StatusError as error:
-            return answers.error(404, error.message)
-        if shape is None:
-            return answers.error(400, "this model takes no images")
-        try:
-            async with self._decoding:
-                pixels, seen = await asyncio.to_thread(_decoded, content, shape, folder)
+            response = answers.error(error.http_status, error.message)
+            if not request.content.is_eof():
+                response.force_close()  # What is left of it is not worth reading.
+            return response
         except UserError as error:
             return answers.error(400, str(error))
+        finally:
+            hold.release()
+
+    async def _pixels(self, request: web.Request, hold: Hold) -> web.Response:
+        with self._manager.lease(_target(request)) as lease:
+            shape, folder = lease.servable.image_shape, lease.folder
+        if shape is None:
+            raise invalid("this model takes no images")
+        content = await read_body(request, _LARGEST_PICTURE, hold, Effort(_READ_S))
+        async with self._decoding:
+            pixels, seen = await self._aside(_decoded, content, shape, folder)
         headers = {SEEN: seen.value}
         return web.Response(body=pixels, content_type="application/octet-stream", headers=headers)
+
+    async def _aside(self, function: Callable[..., Result], *arguments: object) -> Result:
+        """Calls what reads the disk, on threads that keep no other request waiting."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
     def _folder(self, request: web.Request) -> Path | None:
         try:
@@ -137,9 +152,9 @@ class _Page:
         except StatusError:
             return None
 
-    def _sent(self, path: Path | None, missing: str = "") -> web.StreamResponse:
+    async def _sent(self, path: Path | None, missing: str = "") -> web.StreamResponse:
         """A file; an error with the words of `missing` where there is none."""
-        if path is None or not path.is_file():
+        if path is None or not await self._aside(path.is_file):
             return answers.error(404, missing)
         return web.FileResponse(path, headers=self._headers | {"Content-Type": _TYPES[path.suffix]})
 

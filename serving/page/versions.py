@@ -2,10 +2,11 @@
 
 import contextlib
 import dataclasses
+import math
 from pathlib import Path
 
-from ...base import export_layout, files
-from ...base.errors import UserError
+from ...base import configs, export_layout, files, manifests
+from ...base.errors import DataError, UserError
 from ...base.files import JsonObject
 from ..core.inference import Target
 from ..core.manager import Manager
@@ -14,8 +15,36 @@ from ..protocol.models import State
 from ..protocol.status import StatusError
 
 _ACTIVATIONS = "activations"  # The signature that gives the output of each layer.
+# Bytes of the file that says what is on the sheet of test images, and values of the sheet.
+_LARGEST, _MOST_VALUES = 1 << 20, 1 << 27
+_LONGEST = 500  # Characters of what is wrong with a version's files.
 # In manifests: of one export, the SavedModel's and the TFLite file's are the same.
 _SAME = ("model_name", "version", "created", "run")
+
+
+@dataclasses.dataclass(frozen=True)
+class Samples:
+    """Which test image is where on the sheet: a row for each class, from the left.
+
+    Attributes:
+      split: of which they are.
+      image_shape: (height, width, channels) of each.
+      columns: of the sheet.
+      counts: how many there are of each class.
+    """
+
+    split: str
+    image_shape: tuple[int, int, int]
+    columns: int
+    counts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        """Refuses what is no sheet; a browser would try to show it."""
+        if not all(0 <= count <= self.columns for count in self.counts):
+            raise ValueError(f"counts of {self.columns} columns: {list(self.counts)[:20]}")
+        pixels = self.columns * len(self.counts) * math.prod(self.image_shape)
+        if not 0 < pixels <= _MOST_VALUES or min(self.image_shape) < 1:
+            raise ValueError(f"{self.columns} columns and {len(self.counts)} rows of images")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +73,7 @@ class Version:
     trouble: str
     activations: bool
     tflite: bool
-    samples: JsonObject | None
+    samples: Samples | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,16 +100,22 @@ def tflite_of(folder: Path) -> Path | None:
     """
     own = folder / export_layout.TFLITE_FILE
     if own.is_file():
-        return own
+        return own if files.is_within(own, folder) else None
     folder = folder.absolute()
     if len(folder.parents) < 3 or folder.parents[1].name != export_layout.SAVED_MODEL:
         return None
     beside = folder.parents[2] / export_layout.TFLITE / folder.parent.name / folder.name
     path = beside / export_layout.TFLITE_FILE
-    if not path.is_file():
+    if not path.is_file() or not files.is_within(path, beside):
         return None
-    here, there = (_json(export_layout.manifest_of(version)) or {} for version in (folder, beside))
+    here, there = _manifest(folder), _manifest(beside)
     return path if here and all(here.get(key) == there.get(key) for key in _SAME) else None
+
+
+def sheet_of(folder: Path) -> Path | None:
+    """The sheet of test images of a version's folder, if there is one in it."""
+    path = folder / export_layout.EXTRA / export_layout.SAMPLES_SHEET
+    return path if path.is_file() and files.is_within(path, folder) else None
 
 
 def _versions(manager: Manager, name: str) -> list[Version]:
@@ -103,6 +138,11 @@ def _version(manager: Manager, target: Target) -> Version:
             description = describe_version(folder, shape)
         except UserError as error:
             trouble = str(error)
+    samples = None
+    try:
+        samples = _samples(folder)
+    except UserError as error:
+        trouble = trouble or str(error)
     return Version(
         version=str(target.version),
         kind="TFLite" if (folder / export_layout.TFLITE_FILE).is_file() else "SavedModel",
@@ -110,16 +150,33 @@ def _version(manager: Manager, target: Target) -> Version:
         image_shape=shape,
         is_of_digits=description is not None and description.pictures.digits,
         threshold=description.threshold if description else None,
-        trouble=trouble,
+        trouble=trouble[:_LONGEST],
         activations=_ACTIVATIONS in signatures,
         tflite=tflite_of(folder) is not None,
-        samples=_json(folder / export_layout.EXTRA / export_layout.SAMPLES_FACTS),
+        samples=samples,
     )
 
 
-def _json(path: Path) -> JsonObject | None:
-    try:
-        content = files.read_json(path)
-    except (OSError, UserError):
+def _samples(folder: Path) -> Samples | None:
+    """What is on the sheet of test images; None where there is none.
+
+    Raises:
+      UserError: the file that says so is damaged, or leads out of the folder.
+    """
+    path = folder / export_layout.EXTRA / export_layout.SAMPLES_FACTS
+    if not path.exists():
         return None
-    return content if isinstance(content, dict) else None
+    if not files.is_within(path, folder):
+        raise DataError(f"{path}: a link that leads out of the version's folder")
+    content = files.read_json(path, _LARGEST)
+    try:
+        return configs.from_config(Samples, content)
+    except DataError as error:
+        raise DataError(f"{path}: does not say which test image is where: {error}") from None
+
+
+def _manifest(folder: Path) -> JsonObject:
+    try:
+        return manifests.read(folder)
+    except UserError:
+        return {}

@@ -32,6 +32,7 @@ from .middlewares import (
     MODEL_VERSION,
     errors_as_json,
     observed,
+    only_local,
     open_to_all_origins,
     packed,
 )
@@ -56,6 +57,7 @@ def application(
     routes: Iterable[web.AbstractRouteDef] = (),
     observe: Observe | None = None,
     ending: Ending | None = None,
+    local: bool = False,
 ) -> web.Application:
     """The REST interface.
 
@@ -66,9 +68,11 @@ def application(
       routes: further ones, such as those of metrics and health.
       observe: is told of each request, once it is answered.
       ending: whether requests are taken.
+      local: whether only who asks by an address or as localhost is answered.
     """
     api, limits = _Api(models, shared, ending or Ending()), shared.limits
-    handler = errors_as_json(packed(api.handle, api.pool))
+    handler = packed(api.handle, api.pool)
+    handler = errors_as_json(only_local(handler) if local else handler)
     if cors:
         handler = open_to_all_origins(handler)
     if observe:
@@ -82,7 +86,7 @@ def application(
         },
     )
     app.add_routes(routes)
-    app.router.add_route("*", "/{path:.*}", handler, expect_handler=_expect)
+    app.router.add_route("*", r"/{path:[\s\S]*}", handler, expect_handler=_expect)
     app.on_cleanup.append(api.finish)
     return app
 

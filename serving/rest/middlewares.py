@@ -11,12 +11,13 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 
+import grpc
 from aiohttp import web
 
 from ..process.access_log import Answered, Observe
 from ..protocol.status import StatusError, from_exception
 from . import answers
-from .requests import Call, path_of
+from .requests import Call, is_local, path_of
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -53,6 +54,20 @@ def errors_as_json(handler: Handler) -> Handler:
             if not request.content.is_eof():
                 response.force_close()  # The rest of the body is not worth reading.
             return response
+
+    return handle
+
+
+def only_local(handler: Handler) -> Handler:
+    """Answers only who asks by an address or as localhost: see `requests.is_local`."""
+
+    async def handle(request: web.Request) -> web.Response:
+        if not is_local(request):
+            raise StatusError(
+                grpc.StatusCode.PERMISSION_DENIED,
+                "Ask this server by its address, or as localhost (--nocheck_host answers others)",
+            )
+        return await handler(request)
 
     return handle
 

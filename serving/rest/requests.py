@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import ipaddress
 import re
 import urllib.parse
 
@@ -27,6 +28,8 @@ _PATHS = {
 _API = re.compile(r"/v1(/|$)", re.IGNORECASE)
 _ORIGIN = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _STALLED_S = 10
+# An address in brackets, or another or a name; and a port.
+_HOST = re.compile(r"(?:\[([^\]]+)\]|([^:@/\[\]]*))(?::[0-9]*)?")
 _LARGEST_VERSION = 2**63 - 1
 
 
@@ -102,6 +105,7 @@ async def read_body(request: web.Request, limit: int, hold: Hold, effort: Effort
                 raise too_large(limit)
             await hold.resize(len(body) + len(chunk), effort)
             body += chunk
+            effort.check()
     except ConnectionError:
         raise StatusError(grpc.StatusCode.CANCELLED, "The client has gone.") from None
     except web.RequestPayloadError:
@@ -121,6 +125,24 @@ async def _chunk(request: web.Request) -> bytes:
             f"Nothing came of the request's body for {_STALLED_S} seconds.",
             http_status=408,
         ) from None
+
+
+def is_local(request: web.BaseRequest) -> bool:
+    """Whether a request asks a machine by an IP address, or as localhost.
+
+    A web page of another name that was made to lead here (DNS rebinding) asks by that name.
+    Only programs leave the name out.
+    """
+    host = request.headers.get("Host")
+    if host is None:
+        return True
+    match = _HOST.fullmatch(host)
+    name = "" if match is None else (match[1] or match[2]).lower().removesuffix(".")
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
+    return True
 
 
 def is_packed(request: web.BaseRequest) -> bool:

@@ -118,22 +118,6 @@ def test_what_is_seen_in_a_picture(server, test_images):
     assert seen(np.full((40, 90), 255, np.uint8)) == "blank"
 
 
-def test_a_damaged_record_is_said_and_the_list_goes_on(tmp_path):
-    shutil.copytree(BOXED, tmp_path / "boxed/1")
-    (tmp_path / "boxed/1/pictures.json").write_text("{")
-    (tmp_path / "boxed/1/manifest.json").unlink()  # By which the version would be refused.
-    drawn = io.BytesIO()
-    PIL.Image.new("L", (28, 28)).save(drawn, "PNG")
-    with serving(f"--model_base_path={tmp_path}/boxed") as server:
-        status, _, content = server.fetch("/page/models")
-        (version,) = json.loads(content)["models"][0]["versions"]
-        assert (status, version["threshold"]) == (200, None)
-        assert "pictures.json: not a record of how pictures are taken" in version["trouble"]
-        path = "/page/models/default/versions/1/picture"
-        status, _, said = server.fetch(path, drawn.getvalue())
-        assert (status, b"not a record" in said) == (400, True)
-
-
 @pytest.mark.parametrize("changed", ["created", "version"])
 def test_a_tflite_file_of_another_export_is_not_offered(exported, tmp_path, changed):
     root = tmp_path / "exports"
