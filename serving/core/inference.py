@@ -4,6 +4,7 @@ The rules and the texts of errors are TF Serving's (its sources, `servables/tens
 predict_util.cc, classifier.cc, regressor.cc).
 """
 
+import asyncio
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -18,6 +19,8 @@ from .servable import CLASSIFY_METHOD, REGRESS_METHOD, Servable, Signature, type
 
 # Names that signatures of Classify and Regress must have.
 _EXAMPLES, _CLASSES, _SCORES, _VALUES = "inputs", "classes", "scores", "outputs"
+
+_ROWS = 256  # Examples whose answers are read without a pause.
 
 
 class Target(NamedTuple):
@@ -112,10 +115,16 @@ async def classify(
         raise invalid("Tensors class and score should match in shape.")
     classes = outputs.get(_CLASSES, np.full(shape, b"", object))
     scores = outputs.get(_SCORES, np.zeros(shape, np.float32))
-    return [
-        [(_text(label), float(score)) for label, score in zip(*row, strict=True)]
-        for row in zip(classes, scores, strict=True)
-    ]
+    answers = []
+    for start in range(0, len(classes), _ROWS):
+        if start:
+            await asyncio.sleep(0)  # Others have their turn.
+        rows = zip(classes[start : start + _ROWS], scores[start : start + _ROWS], strict=True)
+        for row in rows:
+            answers.append(
+                [(_text(label), float(score)) for label, score in zip(*row, strict=True)]
+            )
+    return answers
 
 
 async def regress(lease: Lease, signature_name: str, examples: Sequence[bytes]) -> list[float]:

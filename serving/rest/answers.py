@@ -24,6 +24,7 @@ from ..protocol.status import invalid
 # What TF Serving writes; other types are an error there and so here.
 _WRITTEN = {"f4", "f8", "i1", "i2", "i4", "i8", "u1", "u4", "u8", "b1"}
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY
+_PIECE = 256 << 10  # Bytes of arrays that are written at a time.
 _NOT_FINITE = {np.inf: b"Infinity", -np.inf: b"-Infinity"}
 
 
@@ -85,7 +86,10 @@ def predictions(outputs: Mapping[str, np.ndarray], rows: bool) -> bytes:
         name: (_rows if as_objects else _written)(name, array) for name, array in outputs.items()
     }
     if as_objects:
-        answer = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+        objects = [
+            dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)
+        ]
+        answer = _in_pieces(objects, len(objects), size_of(outputs))
     else:
         answer = next(iter(values.values())) if len(values) == 1 else values
     return orjson.dumps({"predictions" if rows else "outputs": answer}, option=_OPTIONS)
@@ -129,6 +133,13 @@ _Written = Any
 
 
 def _written(name: str, array: np.ndarray) -> _Written:
+    """An array as something that orjson writes, in pieces where it is large."""
+    value = _value(name, array)
+    is_array = isinstance(value, np.ndarray) and value.ndim > 0
+    return _in_pieces(value, len(value), value.nbytes) if is_array else value
+
+
+def _value(name: str, array: np.ndarray) -> _Written:
     """An array as something that orjson writes."""
     if array.dtype.kind in "OSU":
         read = _packed if name.endswith("_bytes") else _text
@@ -143,6 +154,18 @@ def _written(name: str, array: np.ndarray) -> _Written:
     if array.dtype.kind == "f":
         return _finite(array)
     return np.ascontiguousarray(array) if array.ndim else array.item()
+
+
+def _in_pieces(values: "np.ndarray | list[_Written]", rows: int, size: int) -> _Written:
+    """A list that orjson writes, in pieces where it is long: it holds up other threads."""
+    step = max(1, rows * _PIECE // max(size, 1))
+    if step >= rows:
+        return values
+    pieces = [
+        orjson.dumps(values[start : start + step], option=_OPTIONS)[1:-1]
+        for start in range(0, rows, step)
+    ]
+    return orjson.Fragment(b"[" + b",".join(pieces) + b"]")
 
 
 def _finite(array: np.ndarray) -> _Written:
@@ -160,9 +183,9 @@ def _finite(array: np.ndarray) -> _Written:
 
 def _rows(name: str, array: np.ndarray) -> _Written:
     """An output's values, one for each row."""
-    value = _written(name, array)
+    value = _value(name, array)
     if isinstance(value, orjson.Fragment):
-        return [_written(name, np.asarray(row)) for row in array]
+        return [_value(name, np.asarray(row)) for row in array]
     return value
 
 

@@ -2,6 +2,8 @@ import json
 import math
 
 import numpy as np
+import orjson
+import pytest
 from rest_json import error
 
 from digitline.serving.rest import answers
@@ -88,3 +90,15 @@ def test_rejects_outputs_that_rows_cannot_hold():
     assert error(answer, {"a": np.zeros(1, "c8")}, True) == (
         "Failed to write JSON value for tensor type: complex64"
     )
+
+
+@pytest.mark.parametrize("shape", [(300_000,), (3, 100_000), (5000, 4, 20)])
+def test_large_answers_are_written_in_pieces(shape):
+    array = np.random.default_rng(1).random(shape, np.float32)
+    assert json.loads(answers.predictions({"y": array}, True)) == {
+        "predictions": json.loads(orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY))
+    }
+    two = {"y": array, "z": np.zeros(len(array), np.int64)}
+    text = json.loads(answers.predictions(two, True))["predictions"]
+    assert len(text) == len(array)
+    np.testing.assert_array_equal(np.float32([row["y"] for row in text]), array)
