@@ -82,25 +82,34 @@ def run(server, attack, scale):
     return outcomes[0], healthy, [size >> 20 for size in (before, peak.bytes, after)]
 
 
+ATTACKS = {
+    attacks.packed_examples: (400, "at most 100000"),
+    attacks.packed_brackets: (400, "at most 100000"),
+    attacks.packed_nonsense: (400, "Invalid value"),
+    attacks.filled_tensor: ("INVALID_ARGUMENT", "--max_filled_bytes"),
+    attacks.empty_examples: ("INVALID_ARGUMENT", "at most 100000"),
+    attacks.honest_rest: (200, "predictions"),
+    attacks.honest_grpc: ("OK", ""),
+    attacks.slow_model: ("OK", ""),
+    attacks.idle: ("closed", ""),
+    attacks.stalled_uploads: ("closed", ""),
+    attacks.unread_answers: ("closed", ""),
+    attacks.unread_streams: ("closed", ""),
+}
+# A fraction of the attack, and only of one of each kind; `make gate` runs them whole.
+SHORT = (attacks.packed_examples, attacks.filled_tensor, attacks.honest_rest, attacks.idle)
+
+
 @pytest.mark.parametrize(
-    ("attack", "expected"),
+    ("attack", "expected", "scale"),
     [
-        (attacks.packed_examples, (400, "at most 100000")),
-        (attacks.packed_brackets, (400, "at most 100000")),
-        (attacks.packed_nonsense, (400, "Invalid value")),
-        (attacks.filled_tensor, ("INVALID_ARGUMENT", "--max_filled_bytes")),
-        (attacks.empty_examples, ("INVALID_ARGUMENT", "at most 100000")),
-        (attacks.honest_rest, (200, "predictions")),
-        (attacks.honest_grpc, ("OK", "")),
-        (attacks.slow_model, ("OK", "")),
-        (attacks.idle, ("closed", "")),
-        (attacks.stalled_uploads, ("closed", "")),
-        (attacks.unread_answers, ("closed", "")),
-        (attacks.unread_streams, ("closed", "")),
+        *(pytest.param(each, ATTACKS[each], 0.3, id=f"{each.__name__}, short") for each in SHORT),
+        *(
+            pytest.param(each, expected, 1.0, id=each.__name__, marks=pytest.mark.long)
+            for each, expected in ATTACKS.items()
+        ),
     ],
-    ids=lambda value: getattr(value, "__name__", None),
 )
-@pytest.mark.parametrize("scale", [0.3, pytest.param(1.0, marks=pytest.mark.long)])
 def test_others_are_answered_and_the_memory_is_given_back(server, attack, expected, scale):
     (code, words), healthy, (before, peak, after) = run(server, attack, scale)
     print(f"{attack.__name__}: p99 {healthy.p99()} ms, {before} MB, at most {peak}, then {after}")
