@@ -97,7 +97,7 @@ EXPORTS = (
     ("digits", "mlp", 60, "--split=test", _ALL),
     ("digits", "mlp", 60, "--split=test[:1]"),
     ("digits", "mlp", 60, *_INT8, "--split=test"),
-    ("digits", "mlp", 60, "--formats=tflite", "--calibration_images=7", "--split=test[:60]"),
+    ("digits", "mlp", 60, "--formats=tflite", "--calibration_images=200", "--split=test[:60]"),
     ("digits", "lenet5", 60, "--split=test", _ALL),
     ("digits", "lenet5", 60, "--split=test[:7]", "--tflite_batch_size=16"),
     ("digits", "lenet5", 60, *_INT8, "--split=test[:60]"),
