@@ -43,7 +43,7 @@ def test_next_lines_run_as_printed(name, monkeypatch):
     assert options_of(evaluation.text(evaluated)).workdir == folder
 
     row = Comparison("SavedModel", "serving_default", "images", 1, 1.0, 1.0, 1.0, 0.0, (), (), 0)
-    exported = Exported("mlp", 1, {"tflite_float16": folder}, (row,), (), (), {})
+    exported = Exported("mlp", 1, {"tflite_float16": folder}, (row,), (), (), (), {})
     assert options_of(exporter.text(exported)).tflite == folder
 
     directory = folder / "emnist" / "letters" / "1.0.0"
