@@ -1,6 +1,8 @@
 """The trained model's own answers: what every artifact is held against."""
 
 import dataclasses
+import functools
+from collections.abc import Callable
 
 import numpy as np
 
@@ -93,12 +95,19 @@ def reference_probabilities(
     model: keras.Model, preprocess: Preprocess, images: np.ndarray
 ) -> np.ndarray:
     """The trained model's own probabilities of images uint8 or float32 [N, H, W, C], [N, K]."""
+    predict = _answering(model, preprocess)
+    step = images_at_once(preprocess.image_shape, _BATCH)
+    starts = range(0, len(images), step)
+    batches = [predict(tf.constant(images[start : start + step])) for start in starts]
+    return np.concatenate([batch.numpy() for batch in batches])
+
+
+@functools.lru_cache(maxsize=2)
+def _answering(model: keras.Model, preprocess: Preprocess) -> Callable[[tf.Tensor], tf.Tensor]:
+    """The model with its preprocessing as one graph, which takes a second to trace."""
 
     @tf.function(reduce_retracing=True)
     def predict(batch: tf.Tensor) -> tf.Tensor:
         return tf.nn.softmax(model(preprocess(batch), training=False))
 
-    step = images_at_once(preprocess.image_shape, _BATCH)
-    starts = range(0, len(images), step)
-    batches = [predict(tf.constant(images[start : start + step])) for start in starts]
-    return np.concatenate([batch.numpy() for batch in batches])
+    return predict

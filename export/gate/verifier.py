@@ -8,6 +8,7 @@ back on its standard output; whatever libraries print there goes to standard err
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -108,6 +109,7 @@ def _answers(lines: Iterator[str]) -> Iterator[JsonObject]:
     from .messages import QUESTIONS, Begin, Ready  # They load TensorFlow.
     from .service import Service
 
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # Its advice is not for users.
     service = None
     for line in lines:
         content = json.loads(line)
