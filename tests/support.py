@@ -96,3 +96,10 @@ def damage(data_dir, split, *records):
         content[record * size + 100] ^= 0xFF
     shard.write_bytes(content)
     return shard
+
+
+def flip(path, place=5000):
+    """Turns a bit of a file."""
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)

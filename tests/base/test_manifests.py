@@ -12,7 +12,7 @@ from digitline.models import evaluate
 from digitline.serving import artifacts, predict
 from digitline.serving.prediction.model import BOXED
 
-from support import call
+from support import call, flip
 
 
 @pytest.fixture
@@ -26,12 +26,6 @@ def saved(copy):
 
 def lite(copy):
     return copy / "tflite/lenet5/1/model.tflite"
-
-
-def flip(path, place=5000):
-    content = bytearray(path.read_bytes())
-    content[place] ^= 1
-    path.write_bytes(content)
 
 
 def swap_labels(path):

@@ -14,6 +14,8 @@ from digitline.base.errors import UserError
 from digitline.export import exporter
 from digitline.export.publication import check
 
+from support import flip
+
 
 @pytest.fixture
 def copy(exported, tmp_path):
@@ -26,12 +28,6 @@ def lite(copy):
 
 def saved(copy):
     return copy / "saved_model/lenet5/1"
-
-
-def flip(path, place=5000):
-    content = bytearray(path.read_bytes())
-    content[place] ^= 1
-    path.write_bytes(content)
 
 
 def test_sound_versions_have_no_errors(copy):

@@ -8,11 +8,13 @@ import PIL.Image
 from faults.export import requests
 from faults.export.planting import (
     Fault,
+    added,
     damaged,
     edited,
     edited_graph,
     edited_json,
     flipped,
+    gone,
 )
 
 _SHEET, _FACTS = "assets.extra/samples.png", "assets.extra/samples.json"
@@ -49,18 +51,6 @@ def _fewer(folder):
     (folder / _FACTS).write_text(json.dumps(facts))
 
 
-def _gone(*names):
-    def change(folder):
-        for name in names:
-            (folder / name).unlink()
-
-    return damaged(change)
-
-
-def _added(name):
-    return damaged(lambda folder: (folder / name).write_bytes(b"more"))
-
-
 def _labels_in_graph(meta_graph):
     """The names in `classify` are in another order."""
     constants = [
@@ -91,8 +81,8 @@ def _of(artifact, faults, quick=()):
 FAULTS = (
     *_of("saved_model", requests.FAULTS, {"the second image", "for another model"}),
     *_of("saved_model", {
-        "no samples": (_gone(_SHEET, _FACTS), r"^SavedModel: its folder lacks .*samples\.json, "),
-        "samples without facts": (_gone(_FACTS), r"^SavedModel: its folder lacks .*samples\.json"),
+        "no samples": (gone(_SHEET, _FACTS), r"^SavedModel: its folder lacks .*samples\.json, "),
+        "samples without facts": (gone(_FACTS), r"^SavedModel: its folder lacks .*samples\.json"),
         "fewer samples": (damaged(_fewer), r"^samples\.json: says .*'columns': 1.*, the split has"),
         "samples: another pixel": (_sheet(_other_pixel),
                                    r"^samples\.png: image 0 of class 0 is not the split's; 1 of "),
@@ -107,21 +97,21 @@ FAULTS = (
         "samples: other counts": (
             edited_json(_FACTS, lambda facts: facts["counts"].__setitem__(2, 2)),
             r"^samples\.json: says .* the split has .*; nothing was published"),
-        "a file that nobody knows": (_added("assets/notes.txt"),
+        "a file that nobody knows": (added("assets/notes.txt"),
                                      r"^SavedModel: its folder has, .*, assets/notes\.txt \("),
-        "a file of the run": (_added("model.keras"), r"^SavedModel: its folder has, .* model\.k"),
-        "no fingerprint": (_gone("fingerprint.pb"), r"^SavedModel: its folder lacks fingerp"),
+        "a file of the run": (added("model.keras"), r"^SavedModel: its folder has, .* model\.k"),
+        "no fingerprint": (gone("fingerprint.pb"), r"^SavedModel: its folder lacks fingerp"),
         "another fingerprint": (edited("fingerprint.pb", lambda content: flipped(content, 0.2)),
                                 r"^fingerprint\.pb: its \w+ is|^SavedModel: it cannot be checked"),
-        "no variables": (_gone("variables/variables.index"), r"^SavedModel: it cannot be checked"),
-        "no graph": (_gone("saved_model.pb"), r"^SavedModel: it cannot be checked: .*"),
+        "no variables": (gone("variables/variables.index"), r"^SavedModel: it cannot be checked"),
+        "no graph": (gone("saved_model.pb"), r"^SavedModel: it cannot be checked: .*"),
         "labels swapped": (edited("assets/labels.txt", _SWAP),
                            r"^SavedModel: its labels are 0.*9, 8, the dataset's"),
         "a label too few": (edited("assets/labels.txt", _lines(lambda lines: lines[:9])),
                             r"^SavedModel: its labels are 0.*8, the dataset's are"),
         "a label too many": (edited("assets/labels.txt", _lines(lambda lines: [*lines, "10"])),
                              r"^SavedModel: its labels are 0.*9, 10, the dataset's are"),
-        "no labels": (_gone("assets/labels.txt"), r"^SavedModel: its labels are none, the "),
+        "no labels": (gone("assets/labels.txt"), r"^SavedModel: its labels are none, the "),
         "labels swapped in the graph": (
             edited_graph(_labels_in_graph), r"^SavedModel, classify: disagrees with the"),
         "pictures are stretched": (
@@ -130,7 +120,7 @@ FAULTS = (
         "pictures of no digits": (
             edited_json("assets/pictures.json", lambda facts: {**facts, "digits": False}),
             r"^SavedModel: by its record of pictures, pictures\.json, .*digits=False"),
-        "no record of pictures": (_gone("assets/pictures.json"),
+        "no record of pictures": (gone("assets/pictures.json"),
                                   r"^SavedModel: it cannot be checked: .*pictures\.json"),
     }, {"no samples", "samples: another pixel", "labels swapped"}),
 )  # fmt: skip

@@ -7,9 +7,10 @@ import zipfile
 import numpy as np
 from faults.export.planting import (
     Fault,
-    damaged,
+    added,
     edited,
     edited_tflite,
+    gone,
     written,
 )
 
@@ -18,18 +19,6 @@ from digitline.export.formats import metadata
 
 _SHEET, _FACTS = "assets.extra/samples.png", "assets.extra/samples.json"
 _METADATA = r"^TFLite {}: its metadata say Metadata\(.*{}.*\), expected Metadata\("
-
-
-def _gone(*names):
-    def change(folder):
-        for name in names:
-            (folder / name).unlink()
-
-    return damaged(change)
-
-
-def _added(name):
-    return damaged(lambda folder: (folder / name).write_bytes(b"more"))
 
 
 def _header(pattern, replacement):
@@ -143,11 +132,11 @@ FAULTS = (
             r"^(TFLite float32|model\.tflite): "),
         "TFLite: no metadata": (edited_tflite("model.tflite", _without_metadata),
                                 _METADATA.format("float32", r"inputs=\(\)")),
-        "TFLite: a file too many": (_added("model_int4.tflite"),
+        "TFLite: a file too many": (added("model_int4.tflite"),
                                     r"^TFLite float32: its folder has, .*model_int4\.tflite"),
-        "TFLite: a file too few": (_gone("model_float16.tflite"),
+        "TFLite: a file too few": (gone("model_float16.tflite"),
                                    r"^TFLite float32: its folder lacks model_float16\.tflite"),
-        "TFLite: no header": (_gone("model_int8.h"),
+        "TFLite: no header": (gone("model_int8.h"),
                               r"^TFLite float32: its folder lacks model_int8\.h"),
         "TFLite: cut off": (edited("model.tflite", lambda content: content[:5000]),
                             r"^TFLite float32: it cannot be checked: "),

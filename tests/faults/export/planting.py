@@ -113,6 +113,21 @@ def damaged(change):
     return plant
 
 
+def gone(*names):
+    """Files of a version that are taken away."""
+
+    def change(folder):
+        for name in names:
+            (folder / name).unlink()
+
+    return damaged(change)
+
+
+def added(name):
+    """A file that a version does not have."""
+    return damaged(lambda folder: (folder / name).write_bytes(b"more"))
+
+
 def edited(name, change):
     """The same of one file's bytes."""
 
