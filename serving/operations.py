@@ -13,9 +13,9 @@ from aiohttp import web
 
 from ..base.errors import printable, printable_lines
 from .core import config
-from .core.manager import Manager
+from .core.executor import in_own_thread
+from .core.served import Served
 from .process.ending import Ending
-from .process.metrics import Metrics
 
 # Seconds between two looks at whether all models answer.
 _HEALTH_INTERVAL = 0.5
@@ -36,7 +36,7 @@ class LogFormat(logging.PythonFormatter):
 
 
 def routes(
-    manager: Manager, metrics: Metrics, ending: Ending, metrics_path: str
+    manager: Served, metrics: Callable[[], Awaitable[bytes]], ending: Ending, metrics_path: str
 ) -> list[web.RouteDef]:
     """What the REST port answers beside TF Serving's interface; no path for no Prometheus."""
 
@@ -49,15 +49,14 @@ def routes(
         return web.json_response({"status": "not ready"}, status=503)
 
     async def prometheus(_: web.Request) -> web.Response:
-        return web.Response(
-            body=metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"}
-        )
+        headers = {"Content-Type": "text/plain; version=0.0.4"}
+        return web.Response(body=await metrics(), headers=headers)
 
     probes = [web.get("/healthz", alive), web.get("/readyz", ready)]
     return [*probes, web.get(metrics_path, prometheus)] if metrics_path else probes
 
 
-async def follow_health(manager: Manager, tell: Callable[[bool], Awaitable[None]]) -> None:
+async def follow_health(manager: Served, tell: Callable[[bool], Awaitable[None]]) -> None:
     """Tells, now and at each change, whether all models answer."""
     told = None
     while True:
@@ -98,6 +97,19 @@ async def follow_config(
             if str(error) != complaint:  # Once, not at each look.
                 logging.error("The configuration before stays in force: %s", error)
             complaint = str(error)
+
+
+def one_by_one(
+    apply: Callable[[Sequence[config.ModelConfig]], None],
+) -> Callable[[Sequence[config.ModelConfig]], Awaitable[None]]:
+    """What puts configurations in force, one after the other; it waits for models to load."""
+    lock = asyncio.Lock()
+
+    async def apply_one(models: Sequence[config.ModelConfig]) -> None:
+        async with lock:
+            await in_own_thread(apply, models)
+
+    return apply_one
 
 
 class Complaints:

@@ -1,12 +1,11 @@
-"""The parts of a server, made from its options: models, calls, gRPC and REST."""
+"""The parts of a server process, made from its options: calls of models, gRPC and REST."""
 
-import asyncio
 import concurrent.futures
 import contextlib
 import functools
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
@@ -14,11 +13,10 @@ from ..base.errors import UserError
 from . import operations, settings
 from .bounds.limits import Limits
 from .bounds.shared import Shared
-from .core import config, loading
 from .core.batching import Batcher
-from .core.executor import MakeRun, Run, direct, in_own_thread, in_pieces, limited, timed
-from .core.manager import Manager
+from .core.executor import MakeRun, Run, direct, in_pieces, limited, timed
 from .core.servable import Servable
+from .core.served import Served
 from .flags import ServeOptions
 from .page import litert_js, routes
 from .process.access_log import Answered, access_log
@@ -29,7 +27,6 @@ from .rest.api import application
 from .rest.server import Runner, allow_files, most_connections
 from .rpc.api import Services
 from .rpc.server import GrpcServer
-from .trials import Trials
 
 # Seconds for the refusals of requests that still run after the grace.
 _SAY_S = 1.0
@@ -40,28 +37,25 @@ class Parts:
 
     Attributes:
       metrics: of all parts.
-      manager: of the models; there are none yet.
+      make_run: how calls of models run.
       ending: whether requests are taken.
     """
 
-    def __init__(self, options: ServeOptions, stack: contextlib.AsyncExitStack, trials: Trials):
-        """Makes the metrics, the manager and the access log."""
-        self._options, self._stack = options, stack
+    def __init__(self, options: ServeOptions, stack: contextlib.AsyncExitStack, servers: int = 1):
+        """Makes the metrics, what bounds requests, and the access log.
+
+        Args:
+          options: what to serve and where.
+          stack: takes the parts down.
+          servers: processes that share the ports, and what all requests together may take.
+        """
+        self._options, self._stack, self._servers = options, stack, servers
         self.metrics = Metrics()
         self.ending = Ending()
-        self.manager = Manager(
-            functools.partial(loading.load, options=options, trials=trials),
-            self._make_run(),
-            options,
-            self.metrics.version,
-        )
-        stack.push_async_callback(in_own_thread, self.manager.close)
-        self._shared = Shared(_limits(options))
+        self.make_run = self._make_run()
+        self._shared = Shared(_limits(options, servers))
         stack.callback(self._shared.close)
-        self._connections = most_connections(allow_files())
-        stack.callback(trials.close)  # Before: the manager waits for loads that run.
-        self.metrics.follow_models(self.manager.names)
-        self._applying = asyncio.Lock()
+        self._connections = max(most_connections(allow_files()) // servers, 1)
         self._log = stack.enter_context(access_log(options.access_log))
 
     def _make_run(self) -> MakeRun:
@@ -87,7 +81,8 @@ class Parts:
                 # Two threads for each core, since one call can leave cores idle; and of its own,
                 # since a slow model must not keep others waiting. They end with the pool, which
                 # goes when the version does.
-                pool = concurrent.futures.ThreadPoolExecutor(2 * (os.cpu_count() or 1), "call")
+                threads = max(2 * (os.cpu_count() or 1) // self._servers, 2)
+                pool = concurrent.futures.ThreadPoolExecutor(threads, "call")
                 return in_pieces(model, servable, direct(servable, pool))
 
         most = self._options.max_request_rows
@@ -101,36 +96,39 @@ class Parts:
         if self._log:
             self._log(request)
 
-    async def apply(self, models: Sequence[config.ModelConfig]) -> None:
-        """Puts configurations in force, one after the other; waits for models to load."""
-        async with self._applying:
-            await in_own_thread(self.manager.apply, models)
-
-    async def _reload(self, message: messages.ModelServerConfig) -> None:
-        await self.apply(config.from_message(message))
-
-    def grpc(self) -> GrpcServer:
-        """The gRPC server, bound to its addresses."""
-        services = Services(
-            self.manager, self._reload, self._observe, self.ending, self._options, self._shared
-        )
-        server = GrpcServer(services, self._options, self._connections)
+    def grpc(
+        self, models: Served, reload: Callable[[messages.ModelServerConfig], Awaitable[None]]
+    ) -> GrpcServer:
+        """The gRPC server, bound to its addresses; `reload` puts a configuration in force."""
+        self.metrics.follow_models(models.names)
+        services = Services(models, reload, self._observe, self.ending, self._options, self._shared)
+        shared = self._servers > 1
+        server = GrpcServer(services, self._options, self._connections, shared=shared)
         self._stack.push_async_callback(server.stop, 0)
         return server
 
-    async def rest(self) -> Runner | None:
-        """The REST server, which listens; None if there is no port for it."""
+    async def own_metrics(self) -> bytes:
+        """Those of this process, for Prometheus."""
+        return self.metrics.text()
+
+    async def rest(self, models: Served, metrics: Callable[[], Awaitable[bytes]]) -> Runner | None:
+        """The REST server, which listens; None if there is no port for it.
+
+        Args:
+          models: that answer.
+          metrics: gives those of all processes, for Prometheus.
+        """
         options = self._options
         if not options.rest_api_port:
             return None
         metrics_path = settings.metrics_path(options.monitoring_config_file)
-        more = operations.routes(self.manager, self.metrics, self.ending, metrics_path)
+        more = operations.routes(models, metrics, self.ending, metrics_path)
         local = options.is_local and options.check_host
         if options.has_page:
             litert = options.litertjs or litert_js.default_folder()
-            more += routes.routes(self.manager, litert, self._shared.budget, local)
+            more += routes.routes(models, litert, self._shared.budget, local)
         app = application(
-            self.manager,
+            models,
             shared=self._shared,
             cors=options.rest_api_enable_cors_support,
             routes=more,
@@ -151,7 +149,11 @@ class Parts:
         # As many as this are taken from the system at a time, before they are counted.
         backlog = min(most, 128)
         try:
-            await web.TCPSite(runner, options.host, options.rest_api_port, backlog=backlog).start()
+            await web.TCPSite(
+                *(runner, options.host, options.rest_api_port),
+                backlog=backlog,
+                reuse_port=self._servers > 1,
+            ).start()
         except OSError as error:
             raise UserError(
                 f"REST cannot listen at {options.host}:{options.rest_api_port}: {error.strerror} "
@@ -160,7 +162,7 @@ class Parts:
         return runner
 
 
-def _limits(options: ServeOptions) -> Limits:
+def _limits(options: ServeOptions, servers: int) -> Limits:
     return Limits(
         body_bytes=options.max_request_bytes,
         depth=options.max_json_depth,
@@ -168,5 +170,5 @@ def _limits(options: ServeOptions) -> Limits:
         filled_bytes=options.max_filled_bytes,
         seconds=options.rest_api_timeout_in_ms / 1000,
         requests=options.max_concurrent_requests,
-        bytes_in_flight=2 * options.max_request_bytes,
+        bytes_in_flight=2 * options.max_request_bytes // servers,
     )

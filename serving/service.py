@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import gc
 import sys
 from collections.abc import Callable
@@ -12,10 +13,13 @@ from absl import logging
 from ..base.errors import UserError
 from ..base.tf import tf
 from . import operations, welcome
-from .core import config, saved_model
+from .core import config, loading, saved_model
+from .core.executor import in_own_thread
+from .core.manager import Manager
 from .flags import ServeOptions
 from .parts import Parts
-from .process.ending import LEAVE_S, Ending, stop_signal
+from .process.ending import LEAVE_S, stop_signal
+from .protocol import messages
 from .protocol.status import StatusError
 from .rest.server import Runner
 from .rpc.server import GrpcServer
@@ -45,6 +49,13 @@ async def serve_until_signal(options: ServeOptions, trials: Trials) -> int:
     Raises:
       UserError: the server cannot start.
     """
+    tune()
+    with stop_signal(options.shutdown_grace_seconds + LEAVE_S) as stopping:
+        return await serve(options, stopping, trials=trials)
+
+
+def tune() -> None:
+    """Sets up a process that does nothing else than serve."""
     logging.get_absl_handler().setFormatter(operations.LogFormat())
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     # A collection goes over all objects of TensorFlow, which takes 0.2 s and stops all
@@ -52,8 +63,13 @@ async def serve_until_signal(options: ServeOptions, trials: Trials) -> int:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER)
-    with stop_signal(options.shutdown_grace_seconds + LEAVE_S) as stopping:
-        return await serve(options, stopping, trials=trials)
+
+
+def settle(options: ServeOptions) -> None:
+    """Sets up the event loop and TensorFlow; raises UserError if a library does not load."""
+    asyncio.get_running_loop().set_exception_handler(operations.Complaints())
+    tf.get_logger().setLevel("ERROR")  # Of sessions it says that they are old.
+    saved_model.load_libraries(options.load_library)  # Now, and not when a model comes.
 
 
 async def serve(
@@ -76,9 +92,7 @@ async def serve(
     Raises:
       UserError: the server cannot start.
     """
-    asyncio.get_running_loop().set_exception_handler(operations.Complaints())
-    tf.get_logger().setLevel("ERROR")  # Of sessions it says that they are old.
-    saved_model.load_libraries(options.load_library)  # Now, and not when a model comes.
+    settle(options)
     path, content = Path(options.model_config_file), b""
     if options.model_config_file:
         content = path.read_bytes()
@@ -87,34 +101,45 @@ async def serve(
         models = config.from_flags(options.model_name, options.model_base_path)
     trials = trials or Trials(options)
     async with contextlib.AsyncExitStack() as stack:
-        parts = Parts(options, stack, trials)
-        grpc_server = parts.grpc()
-        rest = await parts.rest()
+        parts = Parts(options, stack)
+        manager = Manager(
+            functools.partial(loading.load, options=options, trials=trials),
+            parts.make_run,
+            options,
+            parts.metrics.version,
+        )
+        stack.push_async_callback(in_own_thread, manager.close)
+        stack.callback(trials.close)  # Before: the manager waits for loads that run.
+        apply = operations.one_by_one(manager.apply)
+
+        async def reload(message: messages.ModelServerConfig) -> None:
+            await apply(config.from_message(message))
+
+        grpc_server = parts.grpc(manager, reload)
+        rest = await parts.rest(manager, parts.own_metrics)
         try:
-            loaded = await operations.before(stopping, parts.apply(models))
+            loaded = await operations.before(stopping, apply(models))
         except StatusError as error:
             raise UserError(error.message) from error
         if loaded:
             await grpc_server.start()
-            await grpc_server.set_serving(parts.manager.ready())
-            say("\n".join(welcome.lines(options, parts.manager)))
-            following = [operations.follow_health(parts.manager, grpc_server.set_serving)]
+            await grpc_server.set_serving(manager.ready())
+            say("\n".join(welcome.lines(options, manager)))
+            following = [operations.follow_health(manager, grpc_server.set_serving)]
             seconds = options.model_config_file_poll_wait_seconds
             if options.model_config_file and seconds > 0:
-                following.append(operations.follow_config(path, content, seconds, parts.apply))
+                following.append(operations.follow_config(path, content, seconds, apply))
             await operations.before(stopping, asyncio.gather(*following))
         say(f"{stopping.result()}: no new requests; those that run may finish")
-        await _end(parts.ending, grpc_server, rest, options.shutdown_grace_seconds)
+        await end(parts, grpc_server, rest, options.shutdown_grace_seconds)
     return parts.metrics.requests
 
 
-async def _end(
-    ending: Ending, grpc_server: GrpcServer, rest: Runner | None, grace_s: float
-) -> None:
+async def end(parts: Parts, grpc_server: GrpcServer, rest: Runner | None, grace_s: float) -> None:
     """Refuses new requests, lets those that run end within the grace, then refuses them too."""
     await grpc_server.set_serving(False)
-    await ending.begin()
-    asyncio.get_running_loop().call_later(grace_s, ending.finish)
+    await parts.ending.begin()
+    asyncio.get_running_loop().call_later(grace_s, parts.ending.finish)
     stopping = [grpc_server.stop(grace_s)]
     if rest is not None:
         stopping.append(rest.cleanup())

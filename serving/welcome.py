@@ -8,15 +8,15 @@ import urllib.parse
 from ..base.command import command_line
 from ..base.errors import printable
 from .core.inference import Target
-from .core.manager import Manager
 from .core.servable import PREDICT_METHOD, Servable
+from .core.served import Served
 from .flags import ServeOptions
 from .protocol.models import State
 from .protocol.status import StatusError
 from .protocol.tensors import STRING
 
 
-def lines(options: ServeOptions, manager: Manager) -> list[str]:
+def lines(options: ServeOptions, manager: Served) -> list[str]:
     """The lines, from the flags and the models that are loaded."""
     host = f"[{options.host}]" if ":" in options.host else options.host
     # Where a client of this machine finds it.
@@ -44,7 +44,7 @@ def lines(options: ServeOptions, manager: Manager) -> list[str]:
     return list(map(printable, [*said, *(["try:"] if calls else []), *calls]))
 
 
-def _available(manager: Manager, name: str) -> list[int]:
+def _available(manager: Served, name: str) -> list[int]:
     with contextlib.suppress(StatusError):
         versions = manager.status(Target(name))
         return [version.version for version in versions if version.state is State.AVAILABLE]

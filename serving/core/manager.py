@@ -4,9 +4,8 @@ A version that appears is loaded and warmed up beside the one that answers. In o
 step it then takes over, and the old one is unloaded when its last request is done.
 """
 
-import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import grpc
@@ -15,16 +14,16 @@ from absl import logging
 from ..flags import ServeOptions
 from ..protocol.models import VersionStatus
 from ..protocol.status import StatusError, invalid
-from . import loading, reload, versions
+from . import loading, versions
 from .config import ModelConfig
-from .executor import Lease, MakeRun
-from .inference import Target
+from .executor import MakeRun
 from .lifecycle import Model, Version
 from .servable import Servable
+from .served import Served
 from .swap import Swapper
 
 
-class Manager:
+class Manager(Served):
     """Serves the versions that configuration and folders state. Safe in any thread."""
 
     def __init__(
@@ -45,97 +44,18 @@ class Manager:
             while requests wait: it must be quick, and not call the manager.
         """
         self._swapper = Swapper(load, make_run, on_change, options)
-        self._lock = self._swapper.lock
+        super().__init__(self._swapper.lock)
         self._options = options
-        self._models: dict[str, Model] = {}
         self._scanning = threading.Lock()  # Held during a look at the folders.
-        self._opened = False  # Whether the first configuration is in force.
         self._closing = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
 
-    # What requests call.
+    def shown(self, name: str) -> dict[int, VersionStatus]:
+        versions = self._swapper.shown.get(name, {})
+        return {number: version.status() for number, version in versions.items()}
 
-    @contextlib.contextmanager
-    def lease(self, target: Target) -> Iterator[Lease]:
-        """Holds a version while it answers a request. Quick, and without input or output.
-
-        Raises:
-          StatusError: NOT_FOUND or INVALID_ARGUMENT, in TF Serving's words.
-        """
-        with self._lock:
-            version = self._find(target)
-            version.holders += 1
-            lease = version.lease
-        try:
-            assert lease is not None  # It is AVAILABLE.
-            yield lease
-        finally:
-            with self._lock:
-                self._swapper.release(version)
-
-    def _find(self, target: Target) -> Version:
-        number, model = self._number(target), self._models.get(target.name)
-        version = None
-        if model is not None:
-            version = model.latest if number is None else model.serving.get(number)
-        if version is None:
-            if not target.name:
-                raise invalid("ModelSpec has no name specified.")
-            what = f"Latest({target.name})"
-            if number is not None:
-                what = f"Specific({target.name}, {number})"
-            raise StatusError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {what}")
-        return version
-
-    def _number(self, target: Target) -> int | None:
-        """Of the version that is meant; None for the latest."""
-        if not self._opened:
-            raise StatusError(grpc.StatusCode.UNAVAILABLE, "The models are being loaded")
-        if target.label is None:
-            return target.version
-        model = self._models.get(target.name)
-        number = model.config.labels.get(target.label) if model else None
-        if number is None:
-            raise invalid(f"Unrecognized servable version label: {target.label}")
-        return number
-
-    def status(self, target: Target) -> list[VersionStatus]:
-        """The versions of a model, the highest first, also those that have ended.
-
-        Raises:
-          StatusError: NOT_FOUND or INVALID_ARGUMENT, in TF Serving's words.
-        """
-        name = target.name
-        with self._lock:
-            number = self._number(target)
-            shown = self._swapper.shown.get(name, {})
-            if number is not None and number not in shown:
-                raise StatusError(
-                    grpc.StatusCode.NOT_FOUND, f"Could not find version {number} of model {name}"
-                )
-            if not shown:
-                raise StatusError(
-                    grpc.StatusCode.NOT_FOUND, f"Could not find any versions of model {name}"
-                )
-            numbers = sorted(shown, reverse=True) if number is None else [number]
-            return [shown[number].status() for number in numbers]
-
-    def ready(self) -> bool:
-        """Whether there are models, and each has a version that answers.
-
-        One that a later configuration adds counts when it has answered once: it must not
-        take the others out of service while it loads.
-        """
-        with self._lock:
-            models = self._models.values()
-            return bool(models) and all(model.serving for model in models if model.counts)
-
-    def names(self) -> list[str]:
-        """The configured models."""
-        with self._lock:
-            return sorted(self._models)
-
-    # What changes the models.
+    def release(self, version: Version) -> None:
+        self._swapper.release(version)
 
     def apply(self, configs: Sequence[ModelConfig]) -> None:
         """Replaces the whole configuration; models that stay the same are left alone.
@@ -151,15 +71,15 @@ class Manager:
             UNKNOWN: it is in force, but one of these models does not load.
         """
         with self._scanning:
-            with self._lock:
+            with self.lock:
                 labels_for_unavailable = self._options.allow_version_labels_for_unavailable_models
-                reload.check(configs, self._models, labels_for_unavailable)
-                known = {(name, model.config.base_path) for name, model in self._models.items()}
+                _check(configs, self.models, labels_for_unavailable)
+                known = {(name, model.config.base_path) for name, model in self.models.items()}
             for config in configs:
                 name, path = config.name, config.base_path
                 if (name, path) not in known and not path.is_dir():
                     raise invalid(f"Could not find base path {path} for servable {name}")
-            with self._lock:
+            with self.lock:
                 awaited = self._install(configs)
             if self._options.file_system_poll_wait_seconds >= 0:
                 self._scan()
@@ -167,25 +87,25 @@ class Manager:
             self._swapper.changed.wait_for(
                 lambda: self._closing.is_set() or all(model.decided() for model in awaited)
             )
-            self._opened = True
-            reload.check_loaded(awaited)
+            self.opened = True
+            _check_loaded(awaited)
 
     def _install(self, configs: Sequence[ModelConfig]) -> list[Model]:
         """Puts a configuration in force; returns the models that are new or do not load yet."""
         if self._closing.is_set():
             raise StatusError(grpc.StatusCode.UNAVAILABLE, "The server is stopping")
         names = {config.name for config in configs}
-        for name in [name for name in self._models if name not in names]:
-            self._swapper.drop(self._models.pop(name))
+        for name in [name for name in self.models if name not in names]:
+            self._swapper.drop(self.models.pop(name))
         awaited = []
         for config in configs:
-            if config.name in self._models:
-                model = self._models[config.name]
+            if config.name in self.models:
+                model = self.models[config.name]
                 model.config = config
                 if not model.decided():
                     awaited.append(model)
             else:
-                model = self._models[config.name] = Model(config, counts=not self._opened)
+                model = self.models[config.name] = Model(config, counts=not self.opened)
                 awaited.append(model)
         if self._options.file_system_poll_wait_seconds > 0 and not self._watcher.ident:
             self._watcher.start()
@@ -193,11 +113,11 @@ class Manager:
 
     def close(self) -> None:
         """Unloads all; a version that a request still holds goes when that is done."""
-        with self._lock:
+        with self.lock:
             self._closing.set()
-            for model in self._models.values():
+            for model in self.models.values():
                 self._swapper.drop(model)
-            self._models = {}
+            self.models = {}
             self._swapper.changed.notify_all()
         if self._watcher.ident:
             self._watcher.join()
@@ -215,22 +135,79 @@ class Manager:
 
     def _scan(self) -> None:
         """Looks at all models' folders once."""
-        with self._lock:
-            models = list(self._models.values())
+        with self.lock:
+            models = list(self.models.values())
         for model in models:
             listing = versions.wanted(model.config)
             for note in listing.notes:
                 if note not in model.notes:  # Once, not at each look.
                     logging.warning("Model %s: %s", model.config.name, note)
             model.notes = listing.notes
-            with self._lock:
+            with self.lock:
                 broken = [
                     version.folder
                     for version in model.versions.values()
                     if version.tried is not None
                 ]
             fingerprints = {folder: loading.fingerprint(folder) for folder in broken}
-            with self._lock:
+            with self.lock:
                 # A folder that is empty or away for a while must not stop the service.
                 if listing.versions and not model.dropped:
                     self._swapper.aspire(model, listing.versions, fingerprints)
+
+
+# What a new configuration must satisfy, in TF Serving's words (its source, server_core.cc).
+
+
+def _check(
+    configs: Sequence[ModelConfig], models: Mapping[str, Model], labels_for_unavailable: bool
+) -> None:
+    """Refuses a configuration that contradicts the models in force. Under their lock.
+
+    Args:
+      configs: the new ones.
+      models: those in force.
+      labels_for_unavailable: whether a new label may name a version that is not loaded.
+
+    Raises:
+      StatusError: INVALID_ARGUMENT or FAILED_PRECONDITION.
+    """
+    for config in configs:
+        name, model = config.name, models.get(config.name)
+        if model is not None and model.config.platform != config.platform:
+            raise invalid(
+                f"Illegal to change a model's platform. For model {name} platform was "
+                f"{model.config.platform} and new platform requested is {config.platform}"
+            )
+        for label, number in config.labels.items():
+            # As in TF Serving: with the flag, a label may wait for its version, but
+            # one that requests rely on does not move to a version that is not there.
+            assigned = model.config.labels.get(label, number) if model else number
+            waits = labels_for_unavailable and assigned == number
+            if not waits and (model is None or number not in model.serving):
+                raise StatusError(
+                    grpc.StatusCode.FAILED_PRECONDITION,
+                    f"Request to assign label to version {number} of model {name}, which is "
+                    "not currently available for inference",
+                )
+
+
+def _check_loaded(models: Sequence[Model]) -> None:
+    """Names models of which no version loads. Under their lock.
+
+    Raises:
+      StatusError: UNKNOWN, in TF Serving's words.
+    """
+    failed = [
+        version
+        for model in models
+        if not model.serving
+        for version in model.versions.values()
+        if version.failed
+    ]
+    if not failed:
+        return
+    reasons = ", ".join(f"{{{version} due to error: {version.error}}}" for version in failed)
+    raise StatusError(
+        grpc.StatusCode.UNKNOWN, f"{len(failed)} model(s) did not become available: {{{reasons}}}"
+    )

@@ -22,7 +22,7 @@ from ...base.pictures import decode
 from ..bounds.budget import Budget, Hold
 from ..bounds.limits import Effort
 from ..core.inference import Target
-from ..core.manager import Manager
+from ..core.served import Served
 from ..description import describe_version
 from ..prediction.answers import WORDS, Answer, seen_in
 from ..protocol.status import StatusError, invalid
@@ -44,7 +44,7 @@ Result = TypeVar("Result")
 SEEN = "X-Digitline-Seen"
 
 
-def routes(manager: Manager, litert: Path, budget: Budget, local: bool) -> list[web.RouteDef]:
+def routes(manager: Served, litert: Path, budget: Budget, local: bool) -> list[web.RouteDef]:
     """The page's addresses.
 
     Args:
@@ -67,7 +67,7 @@ def routes(manager: Manager, litert: Path, budget: Budget, local: bool) -> list[
 
 
 class _Page:
-    def __init__(self, manager: Manager, litert: Path, budget: Budget):
+    def __init__(self, manager: Served, litert: Path, budget: Budget):
         self._manager = manager
         self._litert = litert
         # Large pictures take much memory: one after the other.

@@ -9,7 +9,7 @@ from ...base import configs, export_layout, files, manifests
 from ...base.errors import DataError, UserError
 from ...base.files import JsonObject
 from ..core.inference import Target
-from ..core.manager import Manager
+from ..core.served import Served
 from ..description import describe_version
 from ..protocol.models import State
 from ..protocol.status import StatusError
@@ -84,7 +84,7 @@ class Model:
     versions: tuple[Version, ...]
 
 
-def models(manager: Manager) -> list[Model]:
+def models(manager: Served) -> list[Model]:
     """What there is on a server."""
     return [Model(name, tuple(_versions(manager, name))) for name in manager.names()]
 
@@ -118,7 +118,7 @@ def sheet_of(folder: Path) -> Path | None:
     return path if path.is_file() and files.is_within(path, folder) else None
 
 
-def _versions(manager: Manager, name: str) -> list[Version]:
+def _versions(manager: Served, name: str) -> list[Version]:
     versions = []
     with contextlib.suppress(StatusError):  # Nothing of it is there yet.
         for status in manager.status(Target(name)):
@@ -128,7 +128,7 @@ def _versions(manager: Manager, name: str) -> list[Version]:
     return versions
 
 
-def _version(manager: Manager, target: Target) -> Version:
+def _version(manager: Served, target: Target) -> Version:
     with manager.lease(target) as lease:
         shape, folder = lease.servable.image_shape, lease.folder
         signatures = set(lease.servable.signatures)

@@ -6,7 +6,7 @@ Latencies are in microseconds, as TF Serving has them.
 import contextlib
 import functools
 import re
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import TypeVar
 
 import prometheus_client
@@ -152,14 +152,18 @@ class Metrics:
         if status.state == State.END:
             with contextlib.suppress(KeyError):  # It was no longer shown.
                 self._state.remove(model, number)
-            for labels in self._calls.pop((model, status.version), ()):
-                self._version_latency.remove(model, number, *labels)
+            self.forget(model, status.version)
             if status.error_code:
                 self._loads.labels(model, CODES[status.error_code].name).inc()
             return
         self._state.labels(model, number).set(status.state)
         if status.state == State.AVAILABLE:
             self._loads.labels(model, "OK").inc()
+
+    def forget(self, model: str, version: int) -> None:
+        """A version has ended: what its calls took is no longer told apart."""
+        for labels in self._calls.pop((model, version), ()):
+            self._version_latency.remove(model, str(version), *labels)
 
     def follow_models(self, names: Callable[[], Container[str]]) -> None:
         """Where to look for the names of the models that are served."""
@@ -169,8 +173,26 @@ class Metrics:
         """Where to look for the rows that wait at this moment."""
         self._queued.set_function(rows)
 
+    def collect(self) -> list[prometheus_client.Metric]:
+        """All metrics as they are now."""
+        return list(self.registry.collect())
+
     def text(self) -> bytes:
-        """All metrics in Prometheus's text format, version 0.0.4."""
-        text = prometheus_client.generate_latest(self.registry)
-        # The library ends the names of counters in _total; TF Serving's do not end so.
-        return _TOTAL.sub(rb"\1", text)
+        """All metrics in Prometheus's text format."""
+        return in_text(self.collect())
+
+
+class _Collected(prometheus_client.CollectorRegistry):
+    def __init__(self, metrics: Sequence[prometheus_client.Metric]):
+        super().__init__()
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[prometheus_client.Metric]:
+        return iter(self._metrics)
+
+
+def in_text(metrics: Sequence[prometheus_client.Metric]) -> bytes:
+    """Metrics in Prometheus's text format, version 0.0.4."""
+    written = prometheus_client.generate_latest(_Collected(metrics))
+    # The library ends the names of counters in _total; TF Serving's do not end so.
+    return _TOTAL.sub(rb"\1", written)

@@ -28,8 +28,16 @@ _LONGEST_S = 3600
 class GrpcServer:
     """A server that runs on the event loop."""
 
-    def __init__(self, services: Services, options: ServeOptions, connections: int):
+    def __init__(
+        self, services: Services, options: ServeOptions, connections: int, *, shared: bool = False
+    ):
         """Binds the addresses; nothing is answered before `start`.
+
+        Args:
+          services: what answers.
+          options: the addresses, TLS and limits.
+          connections: that are open at once.
+          shared: whether other processes listen at the port too.
 
         Raises:
           UserError: an address is taken, a channel argument is not of the form key=value, or
@@ -48,7 +56,7 @@ class GrpcServer:
                 # Of a connection; what is answered at once, `services` limits.
                 ("grpc.max_concurrent_streams", options.max_concurrent_requests),
                 # Else a second server could take half of the requests of the same port.
-                ("grpc.so_reuseport", 0),
+                ("grpc.so_reuseport", int(shared)),
                 # What gRPC itself refuses of a burst, or of what waits for the event loop, it
                 # calls CANCELLED: `services` answers all.
                 ("grpc.server.max_pending_requests", _MOST),
