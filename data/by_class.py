@@ -26,7 +26,7 @@ _TERM = re.compile(r"(?P<name>[\w.-]+)\[(?:(?P<start>-?\d+)%)?:(?:(?P<stop>-?\d+
 # Of the permutation: another one would move images from training to validation.
 _SEED = "by class 0"
 # The label of a record that cannot be read, which is found, or left out, where its image is.
-_UNREADABLE = -1
+UNREADABLE = -1
 
 
 def parse(term: str) -> tuple[str, int, int]:
@@ -92,9 +92,9 @@ def _labels(shard: Shard) -> list[int]:
 
 def _label(content: bytes | str) -> int:
     if isinstance(content, str):
-        return _UNREADABLE
+        return UNREADABLE
     try:
         (label,) = tf.train.Example.FromString(content).features.feature["label"].int64_list.value
     except (ValueError, DecodeError):
-        return _UNREADABLE
+        return UNREADABLE
     return label

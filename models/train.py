@@ -64,17 +64,18 @@ def _train(options: TrainOptions, workdir: Path | None) -> Result:
     _check(options)
     if options.pipeline.deterministic:
         tf.config.experimental.enable_op_determinism()
-    name = options.dataset
+    name, said = options.dataset, ()
     if options.data:
         prepared = own_data.prepare(options.data, options.data_dir, options.files)
         progress.say(prepare.summary(prepared))
-        name = prepared.dataset
+        name, said = prepared.dataset, prepared.warnings
     dataset = open_dataset(options.data_dir, name)
     folder, selection, config = _place(options, dataset, workdir)
     if config.init_from and Path(config.init_from).parent == folder.workdir.resolve():
         raise UsageError(f"--init_from={options.init_from} is in --workdir: choose another")
     before = None if options.overwrite else defaults.earlier(folder)
     config, notes = defaults.fitted(config, _changes(options), selection, before)
+    notes = [*(note for note in selection.notes if note not in said), *notes]
     split = config.dataset.validation_split
     examples = sum(split.examples for split in selection.trained_on)
     with folder.training(config, examples, options.overwrite, options.extend) as longer:

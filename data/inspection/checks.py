@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from .anomalies import SplitSurvey
 from .duplicates import Duplicates, Group, Place
+from .split_classes import lacks
 
 Item = TypeVar("Item")
 # A message names the first few.
@@ -50,7 +51,7 @@ def checks(
     outside_count = sum(split.out_of_range.count for split in splits.values())
     blank = [place for split in splits.values() for place in split.blank.first]
     outside = [place for split in splits.values() for place in split.out_of_range.first]
-    missing = [about.label_names[label] for label in splits[reference].missing_labels]
+    missing = splits[reference].missing_labels
     leaks, conflicts = duplicates.groups["leaks"], duplicates.groups["conflicts"]
     damage = f"features.json says that images are {dtype}; pixels are read as uint8"
     if lost:
@@ -73,7 +74,7 @@ def checks(
             "every_class",
             not missing,
             f"{reference} has images of every class",
-            f"{reference} has no image of {len(missing):,} of the {classes}: {_some(missing, str)}",
+            lacks(reference, missing, about.label_names),
         ),
         (
             "leakage",
@@ -105,18 +106,15 @@ def notes(
 ) -> tuple[str, ...]:
     """What is worth knowing and no mistake by itself; the arguments are those of `checks`."""
     lines = []
-    classes = f"{len(about.label_names):,} classes"
+    trained_on = splits["train"].label_counts if reference == "train" else None
+    if set(splits) == {"train"} and splits["train"].label_counts.max(initial=0) < 3:
+        lines.append("no class has more than 2 images: none are left for validation and test")
     for name, split in splits.items():
-        missing = [about.label_names[label] for label in split.missing_labels]
+        missing = split.missing_labels
         if not split.examples:
             lines.append(f"{name} holds no images")
         elif missing and name != reference:
-            lines.append(
-                f"{name} has no image of {len(missing):,} of the {classes}: {_some(missing, str)}"
-            )
-        if len(missing) == len(about.label_names) - 1:
-            (only,) = set(about.label_names) - set(missing)
-            lines.append(f"{name} holds only one class ({only}): its figures mean nothing")
+            lines.append(lacks(name, missing, about.label_names, trained_on))
         repeated, leaked = duplicates.repeated[name], duplicates.leaked[name]
         if repeated:
             lines.append(

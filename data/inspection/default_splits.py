@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 
-from ...base.tables import short
 from ..by_class import labels_of
 from ..dataset import Dataset
 from .anomalies import SplitSurvey
+from .split_classes import lacks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,9 +33,7 @@ class DefaultSplits:
             return cls(sizes, ())
         known = surveys["train"].label_counts > 0
         known[np.intersect1d(labels_of(validation.shards), np.arange(len(known)))] = False
-        names = [dataset.label_names[label] for label in np.flatnonzero(known)]
-        note = (
-            f"{validation.name}, to validate on, has no image of {len(names):,} of the "
-            f"{dataset.num_classes:,} classes: {short(', '.join(names), 80)}"
-        )
-        return cls(sizes, (note,) if names else ())
+        missing = np.flatnonzero(known).tolist()
+        name, counts = f"{validation.name}, to validate on,", surveys["train"].label_counts
+        note = lacks(name, missing, dataset.label_names, counts)
+        return cls(sizes, (note,) if missing else ())

@@ -25,6 +25,7 @@ from ...base.tf import tfds
 from ...base.tfrecord import FRAME_BYTES
 from .. import source_files
 from ..dataset import FINGERPRINT, PICTURES
+from ..inspection import split_classes
 from ..sources.slices import Executor, Source
 from ..sources.stratify import SPLITS
 from . import survey
@@ -51,7 +52,7 @@ def write(
 
     Raises:
       DataError: more examples cannot be read than the request allows, or there are none, or
-        all are of one class.
+        all of a split are of one class.
     """
     name, max_damaged = request.prepared_name, request.max_corrupt_images
     if len(source.label_names) < 2:
@@ -70,6 +71,7 @@ def write(
     for left in folder.glob("*.part"):  # Of attempts that a cluster made twice.
         left.unlink()
     found = survey.of(written, source)
+    split_classes.refuse_one_class(name, found.class_counts, source.label_names)
     metadata = {
         PICTURES: configs.to_config(request.pictures(source.image_shape)),
         **metadata,

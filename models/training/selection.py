@@ -1,28 +1,30 @@
 """Which images a run trains on and validates on."""
 
-import contextlib
 import dataclasses
 from collections.abc import Mapping
 
-from ...base.errors import DataError, UsageError
+from ...base.errors import UsageError
 from ...data import shards
 from ...data.dataset import Dataset, Split, open_dataset
-from ...data.pipeline import records
+from ...data.inspection import split_classes
 from ..recipe import PipelineConfig
 from ..run.config import DatasetConfig, MixConfig
 from .options import TrainOptions
 
-# Images that are read at once to see their classes; two are found in the first of them, mostly.
-_FIRST = 64
-
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """The images of a run; `mixed` are parts of other datasets to train on too."""
+    """The images of a run.
+
+    Attributes:
+      mixed: parts of other datasets to train on too.
+      notes: which splits lack classes.
+    """
 
     training: Split
     mixed: tuple[Split, ...]
     validation: Split
+    notes: tuple[str, ...] = ()
 
     @property
     def trained_on(self) -> tuple[Split, ...]:
@@ -86,7 +88,9 @@ def select(
     _check_classes("validation_split", validation)
     mixes = {mix.name: mix.split for mix in recorded.mix} if recorded else {}
     mixed = tuple(_mixed(word, dataset, options, mixes) for word in options.mix)
-    selection = Selection(training_split(dataset, train_name, options.pipeline), mixed, validation)
+    training = training_split(dataset, train_name, options.pipeline)
+    notes = split_classes.notes(train, [validation, *_test(dataset, train_name, validation_name)])
+    selection = Selection(training, mixed, validation, notes)
     for split in selection.trained_on:
         if not split.examples:
             raise UsageError(
@@ -135,19 +139,19 @@ def _check_splits(training: Split, validation: Split) -> None:
 
 def _check_classes(flag: str, split: Split) -> None:
     """Refuses a split of one class, as of files that are sorted by class: figures mean nothing."""
-    seen: set[int] = set()
-    with contextlib.suppress(DataError):  # Damage is found, or salvaged, where the split is read.
-        for _, labels in records.decoded(split, _FIRST):
-            seen.update(labels.numpy().tolist())
-            if len(seen) > 1:
-                return
-    names = [split.dataset.label_names[label] for label in seen]
+    names = [split.dataset.label_names[label] for label in split_classes.present(split) or ()]
     if split.examples > 1 and len(names) == 1:
         raise UsageError(
             f"--{flag}={split.name} of {split.dataset.name}: all its {split.examples:,} images are "
             f"of one class ({names[0]}); give --train_split and --validation_split so that each "
             "has images of every class"
         )
+
+
+def _test(dataset: Dataset, *used: str) -> list[Split]:
+    """The split that is left for the test, if there is one."""
+    is_left = "test" in dataset.split_names and not any("test" in name for name in used)
+    return [dataset.split("test")] if is_left else []
 
 
 def _mixed(

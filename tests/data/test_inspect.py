@@ -182,7 +182,10 @@ def test_a_class_that_only_the_test_split_lacks_is_a_note(tmp_path):
     result = look(tmp_path, tmp_path / "charts")
     assert result["errors"] == []
     assert result["splits"]["test"]["missing_labels"] == [1, 2]
-    assert f"test has no image of 2 of the 3 classes: {NAMES[1]}, {NAMES[2]}" in result["notes"]
+    trained_on = result["splits"]["train"]["label_counts"]
+    named = ", ".join(f"{NAMES[label]} ({trained_on[label]} in train)" for label in (1, 2))
+    only = f"; all are of one class ({NAMES[0]}), so its figures mean nothing"
+    assert f"test has no image of 2 of the 3 classes: {named}{only}" in result["notes"]
 
 
 def test_a_damaged_shard_is_one_error(flawed, tmp_path):

@@ -1,4 +1,5 @@
 import hashlib
+import re
 
 import numpy as np
 import pytest
@@ -145,6 +146,11 @@ def test_a_folder_sorted_by_class_is_validated_on_all_classes(tmp_path, capsys):
             [*arguments, "--train_split=train[10%:]", "--validation_split=train[:10%]"],
         )
     result = call(train.COMMAND, arguments)
+    said = capsys.readouterr().err
+    assert "train[:10% by class] has no image of 1 of the 3 classes: blue (1 in train)\n" in said
+    assert re.search(
+        r"^test has no image of 2 .* one class \(red\), so its figures mean", said, re.M
+    )
     split = open_dataset(tmp_path, "sorted_colours").split(result["validation_split"])
     assert np.bincount(load(split)[1], minlength=3).tolist() == [6, 3, 0]
     figures = call(
