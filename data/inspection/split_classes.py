@@ -52,7 +52,7 @@ def refuse_one_class(
       DataError: a split has images of one class only; says how many, and what to do.
     """
     for split, of_split in counts.items():
-        (there,) = np.nonzero(of_split)
+        there = np.flatnonzero(np.asarray(of_split)).tolist()
         if len(there) == 1:
             only = label_names[there[0]]
             others = [name for name in label_names if name != only]

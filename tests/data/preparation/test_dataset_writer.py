@@ -1,5 +1,7 @@
 """Tests of what is checked of every dataset once it is written: the classes of its splits."""
 
+from typing import Any
+
 import numpy as np
 import PIL.Image
 import pytest
@@ -28,9 +30,9 @@ def in_folders(folder, labels):
 
 def in_arrays(folder, labels):
     names = {"train": "train", "validation": "val", "test": "test"}
-    arrays = {f"x_{names[split]}": images(len(labels[split])) for split in labels}
-    arrays |= {f"y_{names[split]}": labels[split] for split in labels}
-    np.savez(folder / "toy.npz", **arrays, label_names=["a", "b", "c"])
+    arrays: Any = {f"x_{names[split]}": images(len(labels[split])) for split in labels}
+    arrays |= {f"y_{names[split]}": np.array(labels[split]) for split in labels}
+    np.savez(folder / "toy.npz", label_names=["a", "b", "c"], **arrays)
     return ["--dataset=npz", f"--source_file={folder / 'toy.npz'}"]
 
 
