@@ -1,13 +1,20 @@
 """The flags of `digitline serve`: TF Serving's, with its defaults, and a few of our own."""
 
+import contextlib
 import dataclasses
 import functools
 import ipaddress
+import math
+import os
+import re
+import sys
 from pathlib import Path
 
 from ..base.command_flags import flag, flag_values
 from ..base.errors import UsageError
 from ..base.manifests import AUTO, TRIAL_HELP, TRIALS
+
+_MOST_SERVERS = 256
 
 _ports = functools.partial(flag, group="Where it listens (TF Serving's flags)")
 _models = functools.partial(flag, group="Models (TF Serving's flags)")
@@ -163,6 +170,11 @@ class ServeOptions:
         "Answer HandleReloadConfigRequest, with which whoever reaches the gRPC port says what is "
         "served; --noenable_config_reload refuses it.",
     )
+    num_servers: str = _ours(
+        "1",
+        "Processes that share the ports, where one Python interpreter is the limit: a number, or "
+        "auto for as many as there are cores.",
+    )
     access_log: str = _ours(
         "", "File that gets a JSON line for each request; - for standard error."
     )
@@ -182,6 +194,21 @@ class ServeOptions:
             return False
         return self.is_local if self.page is None else self.page
 
+    @property
+    def servers(self) -> int:
+        """How many processes share the ports; raises UsageError."""
+        if self.num_servers == "auto":
+            return cores() if sys.platform == "linux" else 1
+        number = int(self.num_servers) if re.fullmatch("[0-9]{1,4}", self.num_servers) else 0
+        if not 1 <= number <= _MOST_SERVERS:
+            raise UsageError(
+                f"--num_servers={self.num_servers}: expected a number from 1 to {_MOST_SERVERS}, "
+                "or auto"
+            )
+        if number > 1 and sys.platform != "linux":
+            raise UsageError("--num_servers: only Linux spreads connections over processes")
+        return number
+
     def check(self) -> None:
         """Refuses flags that do not go together, before anything heavy is loaded.
 
@@ -197,6 +224,11 @@ class ServeOptions:
             raise UsageError("--batching_parameters_file needs --enable_batching")
         if not (self.port or self.rest_api_port or self.grpc_socket_path):
             raise UsageError("nothing to listen at: --port, --rest_api_port, --grpc_socket_path")
+        if self.servers > 1 and not (self.port or self.rest_api_port):
+            raise UsageError(
+                "--num_servers: several processes share ports, and there is none: a Unix socket is "
+                "of one process"
+            )
         if self.page and not self.rest_api_port:
             raise UsageError("--page needs --rest_api_port")
         if self.port and self.port == self.rest_api_port:
@@ -212,6 +244,15 @@ class ServeOptions:
         if self.grpc_max_threads is not None:
             lines.append("--grpc_max_threads has no meaning here: gRPC uses one event loop")
         return lines
+
+
+def cores() -> int:
+    """Cores that this process may use; a container's share of them, rounded up."""
+    count = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):  # No container, or none with a limit.
+        most, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        count = min(count, math.ceil(int(most) / int(period)))
+    return count
 
 
 FLAGS = flag_values(ServeOptions)

@@ -3,8 +3,9 @@
 import asyncio
 import copy
 import errno
+import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from logging import LogRecord
 from pathlib import Path
 
@@ -15,11 +16,17 @@ from ..base.errors import printable, printable_lines
 from .core import config
 from .core.executor import in_own_thread
 from .core.served import Served
+from .flags import ServeOptions
 from .process.ending import Ending
 
 # Seconds between two looks at whether all models answer.
 _HEALTH_INTERVAL = 0.5
 _SILENCE_S = 60  # Between two complaints of the same.
+
+
+def say(text: str) -> None:
+    """Shows a text to whoever started the server."""
+    print(text, file=sys.stderr, flush=True)
 
 
 class LogFormat(logging.PythonFormatter):
@@ -65,6 +72,27 @@ async def follow_health(manager: Served, tell: Callable[[bool], Awaitable[None]]
             await tell(ready)
             told = ready
         await asyncio.sleep(_HEALTH_INTERVAL)
+
+
+def configured(options: ServeOptions) -> tuple[tuple[config.ModelConfig, ...], bytes]:
+    """The models that the flags state, and what their config file holds; raises UserError."""
+    if not options.model_config_file:
+        return config.from_flags(options.model_name, options.model_base_path), b""
+    path = Path(options.model_config_file)
+    content = path.read_bytes()
+    return config.parse(content, path), content
+
+
+def following_config(
+    options: ServeOptions,
+    before: bytes,
+    apply: Callable[[Sequence[config.ModelConfig]], Awaitable[None]],
+) -> list[Coroutine[object, object, None]]:
+    """What follows the config file, if there is one and it is to be followed."""
+    seconds = options.model_config_file_poll_wait_seconds
+    if not options.model_config_file or seconds <= 0:
+        return []
+    return [follow_config(Path(options.model_config_file), before, seconds, apply)]
 
 
 async def follow_config(

@@ -51,10 +51,15 @@ def run(options: ServeOptions) -> Versions | Served:
             print(line, file=sys.stderr)
         with contextlib.closing(Trials(options)) as trials:
             _prepare(trials, options)
-            from . import service  # Imports TensorFlow.
-
             begun = time.monotonic()
-            requests = asyncio.run(service.serve_until_signal(options, trials))
+            if options.servers > 1:
+                from .many import parent
+
+                requests = asyncio.run(parent.serve_until_signal(options, trials))
+            else:
+                from . import service  # Imports TensorFlow.
+
+                requests = asyncio.run(service.serve_until_signal(options, trials))
         return Served(time.monotonic() - begun, requests)
     except UserError as error:
         raise type(error)(f"Failed to start server. Error: {error}") from error

@@ -6,7 +6,6 @@ import functools
 import gc
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from absl import logging
 
@@ -30,10 +29,6 @@ from .trials import Trials
 _SWITCH_INTERVAL_S = 0.0005
 # Objects made between two collections of garbage; a request is a thousand or more.
 _COLLECT_AFTER = 100_000
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 async def serve_until_signal(options: ServeOptions, trials: Trials) -> int:
@@ -75,7 +70,7 @@ def settle(options: ServeOptions) -> None:
 async def serve(
     options: ServeOptions,
     stopping: "asyncio.Future[str]",
-    say: Callable[[str], None] = _say,
+    say: Callable[[str], None] = operations.say,
     trials: Trials | None = None,
 ) -> int:
     """Serves until `stopping` has a result.
@@ -93,12 +88,7 @@ async def serve(
       UserError: the server cannot start.
     """
     settle(options)
-    path, content = Path(options.model_config_file), b""
-    if options.model_config_file:
-        content = path.read_bytes()
-        models = config.parse(content, path)
-    else:
-        models = config.from_flags(options.model_name, options.model_base_path)
+    models, content = operations.configured(options)
     trials = trials or Trials(options)
     async with contextlib.AsyncExitStack() as stack:
         parts = Parts(options, stack)
@@ -126,9 +116,7 @@ async def serve(
             await grpc_server.set_serving(manager.ready())
             say("\n".join(welcome.lines(options, manager)))
             following = [operations.follow_health(manager, grpc_server.set_serving)]
-            seconds = options.model_config_file_poll_wait_seconds
-            if options.model_config_file and seconds > 0:
-                following.append(operations.follow_config(path, content, seconds, apply))
+            following += operations.following_config(options, content, apply)
             await operations.before(stopping, asyncio.gather(*following))
         say(f"{stopping.result()}: no new requests; those that run may finish")
         await end(parts, grpc_server, rest, options.shutdown_grace_seconds)

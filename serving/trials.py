@@ -12,9 +12,7 @@ import math
 import os
 import pickle
 import re
-import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -27,6 +25,7 @@ from ..base import export_layout
 from ..base.errors import UserError
 from ..base.manifests import AUTO, NEVER
 from .flags import ServeOptions
+from .process import spawned
 
 # The process; it is started by its name, since it imports what opens models.
 _PROCESS = f"{__package__}.trial_process"
@@ -141,7 +140,7 @@ class Trials:
                 end = time.monotonic() + self._seconds
             try:
                 status = process.wait(_LOOK_S)
-                how = f"ended the process {_ending(status)}"
+                how = f"ended the process {spawned.how_ended(status)}"
                 return ("INTERNAL", how) if status else ("", "")
             except subprocess.TimeoutExpired:
                 pass
@@ -179,29 +178,10 @@ def check_one(path: Path) -> None:
         trials.close()
 
 
-def _python(module: str, *arguments: str) -> list[str]:
-    """The command line of a process that calls `main` of a module.
-
-    It finds modules where this process does, and nowhere else: not in the folder that it is in.
-    """
-    code = f"import sys; sys.path[:] = {sys.path!r}; from {module} import main; main()"
-    return [sys.executable, "-I", "-c", code, *arguments]
-
-
-def _ending(status: int) -> str:
-    """How a process ended, by its return code: "by SIGSEGV" or "with status 1"."""
-    if status >= 0:
-        return f"with status {status}"
-    try:
-        return f"by {signal.Signals(-status).name}"
-    except ValueError:  # One of real time.
-        return f"by signal {-status}"
-
-
 def _start(runtime: str) -> _Process:
     doing, errors = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
     process = subprocess.Popen(
-        _python(_PROCESS, runtime),
+        spawned.python(_PROCESS, runtime),
         stdin=subprocess.PIPE,
         stdout=doing,
         stderr=errors,

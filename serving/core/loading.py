@@ -37,10 +37,7 @@ def load(
         model's.
       Exception: what the runtime raises of a file that does not load.
     """
-    path = _artifact(folder, platform, options)
-    is_published = _verify(path, options)
-    if trials is not None and is_due(options.trial, is_published):
-        _try(trials, path, platform, options)
+    path = check(folder, platform, options, trials)
     servable = _open(path, options)
     try:
         if options.enable_model_warmup:
@@ -49,6 +46,15 @@ def load(
         servable.close()
         raise
     return servable
+
+
+def check(folder: Path, platform: str, options: ServeOptions, trials: Trials | None) -> Path:
+    """What is to be opened of a version; arguments and errors are those of `load`."""
+    path = _artifact(folder, platform, options)
+    is_published = _verify(path, options)
+    if trials is not None and is_due(options.trial, is_published):
+        _try(trials, path, platform, options)
+    return path
 
 
 def awaits_trial(models: Iterable[ModelConfig], options: ServeOptions) -> bool:

@@ -54,6 +54,10 @@ class Manager(Served):
         versions = self._swapper.shown.get(name, {})
         return {number: version.status() for number, version in versions.items()}
 
+    def known(self) -> list[str]:
+        """The models that are or were configured and have had a version. Under the lock."""
+        return list(self._swapper.shown)
+
     def release(self, version: Version) -> None:
         self._swapper.release(version)
 

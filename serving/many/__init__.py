@@ -1,0 +1,1 @@
+"""Several server processes at the same ports: a parent says what they serve, and replaces them."""
