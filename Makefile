@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 help:
 	@echo "make quickstart   MNIST from raw bytes to a verified SavedModel and TFLite file"
 	@echo "make test         lint, types and tests"
-	@echo "make soak         only the long tests: every command of the docs, whole trainings"
+	@echo "make soak         the long tests, then an hour of a server under load and attacks"
 	@echo "make gate         lint, types and all tests, the long ones too: before a release"
 	@echo "make boxed        trains the small model that comes with digitline again"
 	@echo "make clean        removes the virtual environment and what was built"
@@ -31,6 +31,7 @@ test: style
 
 soak: $(VENV)/.installed-for-tests
 	$(PYTEST) -m long
+	SOAK_SECONDS=$${SOAK_SECONDS:-3600} $(BIN)/python tests/faults/server/soak.py
 
 gate: style
 	$(PYTEST) -m "long or not long"

@@ -4,60 +4,16 @@ import concurrent.futures
 import time
 
 import attacks
+import hostile_models
 import pytest
 from healthy import Healthy, Peak, resident
 from served import serving_process
-
-from digitline.base.tf import tf
-
-
-class Digits(tf.Module):
-    """Images to ten numbers, examples to classes, and images to something larger."""
-
-    def __init__(self):
-        super().__init__()
-        self.w = tf.Variable(tf.random.stateless_normal([784, 10], [1, 2]))
-
-    @tf.function(input_signature=[tf.TensorSpec([None, 28, 28, 1], tf.uint8, "images")])
-    def predict(self, images):
-        flat = tf.cast(tf.reshape(images, [-1, 784]), tf.float32)
-        return {"probabilities": tf.nn.softmax(flat @ self.w)}
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "inputs")])
-    def classify(self, inputs):
-        lengths = tf.cast(tf.strings.length(inputs), tf.float32)
-        return {"scores": tf.tile(lengths[:, None], [1, 3])}
-
-    @tf.function(input_signature=[tf.TensorSpec([None, 28, 28, 1], tf.uint8, "images")])
-    def activations(self, images):
-        return {"maps": tf.tile(tf.cast(images, tf.float32), [1, 1, 1, 4])}
-
-
-class Slow(tf.Module):
-    """Half a second for any images."""
-
-    @tf.function(input_signature=[tf.TensorSpec([None, 28, 28, 1], tf.uint8, "images")])
-    def predict(self, images):
-        x = tf.ones([500, 500]) * tf.cast(tf.reduce_max(images) + 1, tf.float32)
-        for _ in tf.range(150):
-            x = tf.math.l2_normalize(x @ x)
-        return {"x": tf.reduce_sum(x) + tf.zeros([tf.shape(images)[0]])}
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hostile")
-    module = Digits()
-    signatures = {"serving_default": module.predict, "classify": module.classify,
-                  "activations": module.activations}  # fmt: skip
-    tf.saved_model.save(module, str(folder / "m" / "1"), signatures)
-    slow = Slow()
-    tf.saved_model.save(slow, str(folder / "slow" / "1"), {"serving_default": slow.predict})
-    config = "".join(
-        f'config {{ name: "{name}" base_path: "{folder / name}" model_platform: "tensorflow" }}\n'
-        for name in ("m", "slow")
-    )
-    (folder / "config").write_text(f"model_config_list {{ {config} }}")
+    hostile_models.save(folder)
     return folder
 
 
