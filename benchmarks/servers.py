@@ -23,6 +23,8 @@ import serving_load
 
 GRPC, REST = "gRPC", "REST"
 _START_S = 120
+# Makes the command line that starts a server on a port.
+Command = Callable[[int], list[str]]
 # Beyond the seconds of load: imports, the warm-up, and answers that do not come.
 _LOAD_S = 120
 
@@ -43,7 +45,7 @@ class Server:
 
     name: str
     protocol: str
-    command: Callable[[int], list[str]]
+    command: Command
     path: str
     body: Callable[[np.ndarray], bytes]
     read: Callable[[bytes], object] | None

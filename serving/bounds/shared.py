@@ -3,7 +3,7 @@
 import asyncio
 import concurrent.futures
 import contextlib
-from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 
 from .budget import Budget
 from .limits import Limits
@@ -30,18 +30,15 @@ class Shared:
         self.unsent = Unsent(limits.bytes_in_flight, limits.seconds or _SECONDS)
         self.worker = Worker(_MEMORY + _FOR_EACH * limits.body_bytes)
 
-    @contextlib.asynccontextmanager
-    async def turn(self, model: str, size: int) -> AsyncIterator[None]:
+    def turn(self, model: str, size: int) -> AbstractAsyncContextManager[None]:
         """Entered while a request is answered whose inputs take `size` bytes.
 
         Of large ones of a model there are two at once: what a model makes of them is not known
         before, and may take many times as much.
         """
         if size <= _LARGE:
-            yield
-            return
-        async with self._turns.setdefault(model, asyncio.Semaphore(_AT_ONCE)):
-            yield
+            return contextlib.nullcontext()
+        return self._turns.setdefault(model, asyncio.Semaphore(_AT_ONCE))
 
     def close(self) -> None:
         """Ends the process and the thread."""

@@ -1,6 +1,7 @@
 """What the server runs: signatures with named tensors, whatever kind of file they come from."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 import grpc
@@ -83,7 +84,7 @@ class Signature:
         """The inputs of a gRPC Predict, and the defaults of those that it leaves out."""
         return {**self.defaults, **inputs} if self.defaults else inputs
 
-    @property
+    @functools.cached_property  # Asked several times for each request.
     def batched(self) -> bool:
         """Whether requests can be joined along the first axis: it is open in all tensors."""
         infos = [*self.inputs.values(), *self.outputs.values()]

@@ -272,6 +272,21 @@ def test_clients_that_meet_are_answered_by_threads():
     assert not any(model.in_place)
 
 
+def test_a_burst_of_clients_that_have_met_is_one_call():
+    async def later(call, rounds):
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        await ask(call, 1)
+
+    async def bursts(model, call):
+        for _ in range(3):
+            await asyncio.gather(*(later(call, 3 * number) for number in range(8)))
+
+    _, model, _ = run(Parameters(num_batch_threads=1), bursts)
+    assert model.sizes[0] == 1  # Nobody had been met.
+    assert model.sizes[-2:] == [8, 8]
+
+
 class Words(Placed):
     """Takes strings."""
 
