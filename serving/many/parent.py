@@ -28,6 +28,7 @@ from .orders import CollectAll, Question, Reload, Row, Shown, Table
 
 # Of the time to leave, what is left for the parent itself.
 _OWN_S = 1.0
+_FAILED_S = 5.0  # For the processes to end where the server cannot start.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +71,7 @@ async def serve(
         parent = _Parent(options, trials)
         stack.push_async_callback(in_own_thread, parent.manager.close)
         stack.callback(trials.close)  # Before: the manager waits for loads that run.
-        stack.push_async_callback(parent.fleet.stop, 0)
+        stack.push_async_callback(parent.fleet.stop, _FAILED_S)
 
         async def start() -> None:
             await parent.fleet.start()

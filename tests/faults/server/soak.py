@@ -31,6 +31,8 @@ from healthy import resident  # noqa: E402
 from served import serving_process  # noqa: E402
 from soak_events import Events  # noqa: E402
 
+from digitline.base import files  # noqa: E402
+
 RESULTS = HERE.parents[2] / "benchmarks" / "results"
 _SHARE, _CAPACITY_S, _LOOK_S = 0.6, 15, 2
 
@@ -96,6 +98,7 @@ def soaked(folder, seconds, scale, flags):
             "rate_per_s": round(rate),
             "minutes": minutes,
             "events": {name: dict(codes) for name, codes in sorted(events.outcomes.items())},
+            "times_s": sorted(events.times, key=lambda each: each[1]),
             "log_lines": len(server.said().splitlines()),
             "end": {"status": status, "seconds": round(time.monotonic() - begun, 1)},
         }
@@ -146,7 +149,7 @@ def main():
         f"them; load average {os.getloadavg()[2]:.1f}",
         **result,
     }
-    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
+    files.write_json(RESULTS / f"{name}.json", result)
     plotted(result, RESULTS / f"{name}.png")
     print(json.dumps(result["events"], indent=1))
     failed = sum(sum(minute["failed"].values()) for minute in result["minutes"])

@@ -36,6 +36,8 @@ class Events:
         """
         self._server, self._folder, self._scale = server, folder, scale
         self.outcomes = collections.defaultdict(collections.Counter)
+        self.times = []  # Of each event: name, and seconds from its start and to its end.
+        self._begun = time.monotonic()
         self._newest = 1
         self._swapping = threading.Lock()
         self._pool = concurrent.futures.ThreadPoolExecutor(32)
@@ -47,7 +49,7 @@ class Events:
 
     def run(self, seconds):
         """Until the time is over."""
-        begun, jobs = time.monotonic(), []
+        begun, jobs = self._begun, []
         for number in range(int(seconds * len(self._all) / 60)):
             time.sleep(max(0, begun + number * 60 / len(self._all) - time.monotonic()))
             jobs.append(self._pool.submit(self._one, self._all[number % len(self._all)]))
@@ -56,11 +58,14 @@ class Events:
 
     def _one(self, event):
         name = event.args[0] if isinstance(event, functools.partial) else event
+        start = time.monotonic() - self._begun
         try:
             outcome = event()
         except Exception as error:
             outcome = f"{type(error).__name__}: {error}"[:100]
         self.outcomes[name.__name__][outcome] += 1
+        end = time.monotonic() - self._begun
+        self.times.append((name.__name__, round(start, 1), round(end, 1)))
 
     def attack(self, attack):
         """One of `attacks.py`."""

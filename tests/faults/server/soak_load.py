@@ -19,6 +19,7 @@ from healthy import PREDICT, predict_request
 
 STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 _CHANNELS, _AT_ONCE, _LONGEST_S = 4, 16, 30
+_SLOW_S = 0.5  # An answer that takes longer has its second told.
 # Of each hundred requests; all else are single images by gRPC.
 _REST, _MANY, _STATUS = 45, 5, 5
 
@@ -34,10 +35,11 @@ class Crowd:
         self._statuses = itertools.cycle([channel.unary_unary(STATUS) for channel in channels])
         self._one, self._many = predict_request((1, 28, 28, 1)), predict_request((32, 28, 28, 1))
         self._turn = itertools.count()
+        self._begun = time.perf_counter()
         self._clear()
 
     def _clear(self):
-        self.seconds, self.failed = [], collections.Counter()
+        self.seconds, self.failed, self.slow = [], collections.Counter(), set()
 
     async def send(self, start):
         """One request, which should have been sent at `start`."""
@@ -48,7 +50,10 @@ class Crowd:
         except Exception as error:
             self.failed[f"REST {type(error).__name__}: {str(error)[:80]}"] += 1
         else:
-            self.seconds.append(time.perf_counter() - start)
+            took = time.perf_counter() - start
+            self.seconds.append(took)
+            if took > _SLOW_S:
+                self.slow.add(int(start - self._begun))
 
     async def _send(self, kind):
         if kind < _REST:
@@ -67,7 +72,8 @@ class Crowd:
         """What has come since the last time."""
         milliseconds = 1000 * np.array(self.seconds or [0.0])
         p50, p99, most = np.percentile(milliseconds, [50, 99, 100]).round(2).tolist()
-        answered = {"answered": len(self.seconds), "failed": dict(self.failed)}
+        answered = {"answered": len(self.seconds), "failed": dict(self.failed),
+                    "slow_s": sorted(self.slow)}  # fmt: skip
         self._clear()
         return {**answered, "p50_ms": p50, "p99_ms": p99, "max_ms": most}
 
