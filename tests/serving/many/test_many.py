@@ -205,7 +205,8 @@ def reload_request(server, names):
 
 def test_a_killed_process_is_replaced_and_only_its_requests_fail(server):
     before = counted(server)
-    (victim, other) = processes(server)
+    # The first has the Unix socket.
+    victim, other = sorted(processes(server), key=lambda process: process.pid)
     with Load(server, connections=12) as load:
         time.sleep(0.5)
         scraped = counted(server)
@@ -220,8 +221,8 @@ def test_a_killed_process_is_replaced_and_only_its_requests_fail(server):
     assert set(load.failures) <= {"UNAVAILABLE", "RemoteDisconnected", "ConnectionResetError"}
     assert other.is_running()
     assert server.said().count("another takes its place") == 1
-    for _ in range(12):
-        with channel(f"127.0.0.1:{server.port}") as predict:
+    for address in [f"unix:{server.folder}/socket"] + 12 * [f"127.0.0.1:{server.port}"]:
+        with channel(address) as predict:
             predict(predict_request(3), timeout=30)
 
 
