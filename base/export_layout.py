@@ -41,6 +41,8 @@ TITLES = {SAVED_MODEL: "a SavedModel", TFLITE: "TFLite files", ONNX: "an ONNX fi
 LABELS = "labels.txt"
 # How a picture file becomes the model's input: `pictures.config.PictureConfig`.
 PICTURES = "pictures.json"
+# Inside a TFLite file, for when it is copied alone: below which probability it is not sure.
+CERTAINTY = "certainty.json"
 CARD = "MODEL_CARD.md"
 
 # What is written when a version is verified, and says so.
@@ -60,14 +62,15 @@ def manifest_of(folder: Path) -> Path:
 
 def labels_of(folder: Path) -> Path:
     """The class names of a published version, whatever its format."""
-    return _beside(folder, LABELS)
+    return beside(folder, LABELS)
 
 
 def pictures_of(folder: Path) -> Path:
     """How a published version takes pictures, whatever its format."""
-    return _beside(folder, PICTURES)
+    return beside(folder, PICTURES)
 
 
-def _beside(folder: Path, name: str) -> Path:
+def beside(folder: Path, name: str) -> Path:
+    """A file of a published version that lies beside the model, whatever its format."""
     in_assets = folder / ASSETS / name
     return in_assets if in_assets.exists() else folder / name

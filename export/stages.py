@@ -1,6 +1,7 @@
 """The stages of an export: load, check, write, verify, describe, publish."""
 
 import dataclasses
+import functools
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,13 +77,14 @@ def export(options: ExportOptions, verifier: Verifier) -> Exported:
     runtimes = catalog.choose(options.runtimes, options.runtime_python, options.formats)
     source = load(options)
     name = source.trained.name
-    formats = table.formats(options, source.calibration)
     with publish.staging(options.export_dir) as staged:
         number = options.version or publish.next_version(options.export_dir, name)
-        names = [export_format.name for export_format in formats]
+        names = list(dict.fromkeys(options.formats))
         targets = publish.targets(options.export_dir, name, number, names)
         verifier.send(_begin(options, name, staged, runtimes))
         start = time.monotonic()
+        answered = functools.cache(lambda: _answers(verifier, staged, source))
+        formats = table.formats(options, source.calibration, lambda: answered().certainty.threshold)
         folders = {name: staged / name for name in names}
         before = {}
         for export_format in formats:
@@ -94,13 +96,12 @@ def export(options: ExportOptions, verifier: Verifier) -> Exported:
         verifier.send(CheckRuntimes())
         verifier.send(CheckSources(staged, tuple(names)))
         written = time.monotonic()
-        verifier.receive(Ready)
+        answers = answered()
         compared = [verifier.receive(Compared) for _ in formats]
         comparisons = tuple(each for answer in compared for each in answer.comparisons)
         ran = verifier.receive(RanIn).runs
         checked = verifier.receive(Classified).files
         verified = time.monotonic()
-        answers = _answers(staged, source)
         version = Version(source, answers, number, comparisons, ran, checked)
         _describe(version, formats, staged)
         described = {name: manifests.digests(folder) for name, folder in folders.items()}
@@ -150,12 +151,19 @@ def _write(export_format: Format, options: ExportOptions, source: Source, folder
         )
 
 
-def _answers(staged: Path, source: Source) -> Answers:
+def _answers(verifier: Verifier, staged: Path, source: Source) -> Answers:
+    """The trained model's, once the verifying process has them."""
+    verifier.receive(Ready)
+    return read_answers(staged, source)
+
+
+def read_answers(staged: Path, source: Source) -> Answers:
     """The trained model's, as the verifying process wrote them."""
     with np.load(staged / _ANSWERS) as arrays:
         return Answers(
             of_probabilities(source.compared.labels, arrays["compared"]),
             of_probabilities(source.validation.labels, arrays["validation"]),
+            source.validation.split.name,
         )
 
 

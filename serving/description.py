@@ -58,7 +58,7 @@ def describe(path: Path, image_shape: tuple[int, int, int]) -> Description:
     words = None if labels or path.is_dir() else inside(path, export_layout.LABELS)
     pictures = _pictures(path, folder, image_shape)
     return Description(
-        labels or tuple((words or "").splitlines()), pictures, image_shape, _threshold(folder)
+        labels or tuple((words or "").splitlines()), pictures, image_shape, _threshold(path, folder)
     )
 
 
@@ -154,14 +154,22 @@ def _before_records(folder: Path, image_shape: tuple[int, int, int]) -> PictureC
     return unrecorded(name, image_shape) if isinstance(name, str) else None
 
 
-def _threshold(folder: Path) -> float | None:
-    certainty = manifests.read(folder).get("certainty")
+def _threshold(path: Path, folder: Path) -> float | None:
+    where, certainty = export_layout.manifest_of(folder), manifests.read(folder).get("certainty")
+    if certainty is None and not path.is_dir():
+        where, words = (
+            f"{path}: {export_layout.CERTAINTY} inside it",
+            inside(path, export_layout.CERTAINTY),
+        )
+        try:
+            certainty = None if words is None else json.loads(words)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{where}: not a JSON object: {error}") from None
     if certainty is None:
         return None
     threshold = certainty.get("threshold") if isinstance(certainty, dict) else certainty
     if not isinstance(threshold, float) or not 0 <= threshold <= 1:
         raise DataError(
-            f"{export_layout.manifest_of(folder)}: its certainty has the threshold {threshold!r}, "
-            "expected a probability"
+            f"{where}: its certainty has the threshold {threshold!r}, expected a probability"
         )
     return threshold

@@ -201,7 +201,11 @@ def _packed(
 
 
 def _label_by_values(dialect: Dialect, rows: Rows, free: Sequence[int], wanted: Wanted) -> int:
-    """The only column of those that has no name like a pixel's, or words; or the first or last."""
+    """The only column of those that has no name like a pixel's, or words; or the first or last.
+
+    Raises:
+      DataError: it cannot be told which of the two it is.
+    """
     odd = roles.odd_one(dialect, rows, free)
     if odd is not None:
         return odd
@@ -209,19 +213,25 @@ def _label_by_values(dialect: Dialect, rows: Rows, free: Sequence[int], wanted: 
         return free[0]
     candidates = (free[0], free[-1])
     likely = [column for column in candidates if roles.looks_like_label(rows, column)]
-    if not likely:
-        if wanted.needs_label:
-            raise _which_label(dialect, rows, candidates)
-        return free[0]
-    first, last = likely[0], likely[-1]
-    if first != last and roles.is_dense(rows, last) > roles.is_dense(rows, first):
-        return last
-    if first != last and roles.is_dense(rows, last) and wanted.needs_label:
+    if not likely:  # There are few rows of many classes.
+        likely = [column for column in candidates if roles.may_be_label(rows, column)]
+        likely = likely if len(likely) == 1 else []
+    if len(likely) == 1:
+        return likely[0]
+    certain = [column for column in likely if not roles.is_like(rows, column, free[1:-1])]
+    if len(certain) != 1:
+        certain = [column for column in likely if roles.is_dense(rows, column)]
+    if len(certain) != 1 and wanted.needs_label:
+        raise _which_label(dialect, rows, candidates)
+    label = certain[0] if len(certain) == 1 else free[0]
+    if likely:
+        other = candidates[label == candidates[0]]
         progress.say(
-            f"{dialect.path}: {name(dialect, first)} is taken for the label; if it is "
-            f"{name(dialect, last)}, say so with --label_column={last}"
+            f"{dialect.path}: {name(dialect, label)} is taken for the label, but "
+            f"{name(dialect, other)} may be it"
+            + (f": if so, say --label_column={other}" if wanted.needs_label else "")
         )
-    return first
+    return label
 
 
 def _say(dialect: Dialect, found: Columns, others: Sequence[int]) -> None:

@@ -116,6 +116,19 @@ def looks_like_label(rows: Rows, column: int) -> bool:
     return whole and 1 < len(values) <= max(FEW_LABELS, _LABEL_SHARE * len(rows))
 
 
+def may_be_label(rows: Rows, column: int) -> bool:
+    """Whether values are whole numbers, two rows or more of each on average, not all the same."""
+    values = set(_values(rows, column))
+    whole = all(is_number(value) and number(value) % 1 == 0 for value in values)
+    return whole and 1 < len(values) <= len(rows) / 2
+
+
+def is_like(rows: Rows, column: int, others: Sequence[int]) -> bool:
+    """Whether what stands in a column stands in others too, but for a few cells."""
+    values, known = _values(rows, column), {row[other] for row in rows for other in others}
+    return sum(value not in known for value in values) < 0.1 * len(values)
+
+
 def is_dense(rows: Rows, column: int) -> bool:
     """Whether the values are 0, 1, 2, … or 1, 2, 3, … without gaps."""
     values = set(_values(rows, column))

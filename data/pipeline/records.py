@@ -20,6 +20,9 @@ _PIXELS_AT_ONCE = 500 * 64 * 64
 _READ_BUFFER_BYTES = 1 << 20
 # Threads that read a split into memory; more did not help on two cores.
 _READERS = 2
+# What a picture in TFDS's records begins with: PNG, JPEG, GIF, BMP. TensorFlow's decoder reads more
+# kinds, and of an animated WebP it overruns the memory of the process.
+_PICTURES = (b"\x89P", b"\xff\xd8", b"GI", b"BM")
 # Records of which some are picked at a time.
 _BLOCK = 128
 
@@ -41,10 +44,22 @@ def parse(dataset: Dataset, records: tf.Tensor) -> tuple[tf.Tensor, Any]:
     else:
         images = tf.map_fn(
             lambda content: tf.io.decode_image(content, channels, expand_animations=False),
-            features["image"],
+            _decodable(features["image"]),
             fn_output_signature=tf.TensorSpec(dataset.image_shape, tf.uint8),
         )
     return images, features["label"]
+
+
+def _decodable(contents: Any) -> tf.Tensor:
+    """Picture files, string [N]; a `tf.errors.OpError` if one is of another kind."""
+    heads = tf.strings.substr(contents, 0, 2)[:, tf.newaxis]
+    are_known = tf.reduce_any(tf.equal(heads, _PICTURES), axis=1)
+    cause = (
+        "a picture that is not PNG, JPEG, GIF or BMP; digitline prepare --image_size=HxW makes a "
+        "copy, and reads others too"
+    )
+    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(are_known), [cause])]):
+        return tf.identity(contents)
 
 
 def decoded(

@@ -11,7 +11,7 @@ from ..sources import image_folder, tfds_folder
 from ..sources.slices import NUM_SHARDS, Executor, ReadOptions, Source
 from ..sources.tables import csv_images, file_table
 from . import beam, by_tfds, dataset_writer, folder, local
-from .request import CSV, FILE_TABLE, IMAGE_FOLDER, RESIZED, Outcome, Request
+from .request import CSV, IMAGE_FOLDER, RESIZED, Outcome, Request
 from .source_state import FILES, LEFT_OUT
 
 
@@ -23,7 +23,7 @@ def prepare(request: Request) -> Outcome:
     """
     if request.beam_runner:
         beam.require()
-        options = ("data_dir", "source_dir", "source_file", "unpacked")
+        options = ("data_dir", "source_dir", "source_file", "unpacked", "unpacked_pictures")
         paths = {name: path.resolve() for name in options if (path := getattr(request, name))}
         request = dataclasses.replace(request, **paths)  # Workers have other working directories.
     name, place = request.prepared_name, request.place
@@ -80,8 +80,8 @@ def _source(request: Request, place: Path, executor: Executor, plan: Path) -> So
         folder=plan,
         label_column=request.label_column,
     )
-    if request.kind == FILE_TABLE and request.source_dir:
-        return file_table.plan(place, request.source_dir, options)
+    if request.pictures_of_table:
+        return file_table.plan(place, request.pictures_of_table, options)
     module = {IMAGE_FOLDER: image_folder, CSV: csv_images, RESIZED: tfds_folder}[request.kind]
     return module.plan(place, options)
 

@@ -16,10 +16,9 @@ from ..sources.tables import csv_files, picture_finder
 from . import archives
 from .request import CSV, IMAGE_FOLDER, NPZ, Request
 
-_TABLES = (".csv", ".tsv")
 _SUFFIXES = {
     **dict.fromkeys(decode.SUFFIXES, IMAGE_FOLDER),
-    **dict.fromkeys(_TABLES, CSV),
+    **dict.fromkeys(picture_finder.SUFFIXES, CSV),
     ".npz": NPZ,
 }
 _SAVE = "numpy.savez('data.npz', images=…, labels=…)"
@@ -59,8 +58,10 @@ def find(data: Path, pictures: Path | None = None) -> Place:
     """
     kind = _kind_of(data)
     if data.is_dir() and kind == IMAGE_FOLDER:
-        table = _table_in(data)
-        kind, data = (CSV, table) if table else (kind, data)
+        tables = _tables_in(data)
+        if tables and tables.is_dir() and pictures is None:
+            return Place(CSV, tables, tables)
+        kind, data = (CSV, tables) if tables else (kind, data)
     elif data.is_dir() and not (kind == CSV and csv_files.has_train(data)):
         data = _content(data, kind, f"--data={data}")
     is_file = kind == NPZ or (kind == CSV and data.is_file())
@@ -74,6 +75,11 @@ def unpacked(request: Request) -> Request:
     if not archives.is_archive(request.place):
         return request
     folder = archives.unpack(request.place, request.data_dir / request.prepared_name)
+    tables = None if request.kind == NPZ else _tables_in(folder)
+    if tables:
+        pictures = tables if tables.is_dir() else picture_finder.beside(tables)
+        progress.say(f"{tables} names pictures: they are in {pictures}")
+        return dataclasses.replace(request, unpacked=tables, unpacked_pictures=pictures)
     if request.kind in (CSV, NPZ):
         folder = _content(folder, request.kind, str(request.place))
     return dataclasses.replace(request, unpacked=folder)
@@ -82,13 +88,19 @@ def unpacked(request: Request) -> Request:
 def with_pictures(request: Request) -> Request:
     """The request with the folder of the pictures that its table names, if they are beside it."""
     table = request.source_file
-    if request.kind != CSV or table is None or not table.is_file() or archives.is_archive(table):
+    if request.kind != CSV or archives.is_archive(request.place):
         return request
-    folder = picture_finder.beside(table)
+    if table is None:  # A folder of tables, of pixels or of names.
+        folder = request.source_dir
+        tables = _tables_right_in(folder) if folder and folder.is_dir() else None
+        if tables is None or tables == folder:
+            return dataclasses.replace(request, source_file=tables)
+        table = tables
+    folder = picture_finder.beside(table) if table.is_file() else None
     if folder is None:
         return request
     progress.say(f"{table} names pictures: they are in {folder}")
-    return dataclasses.replace(request, source_dir=folder)
+    return dataclasses.replace(request, source_file=table, source_dir=folder)
 
 
 def _kind_of(data: Path) -> str:
@@ -113,35 +125,31 @@ def _kind_of(data: Path) -> str:
     )
 
 
-def _table_in(folder: Path) -> Path | None:
-    """The table that names the pictures in a folder without class folders.
+def _tables_in(folder: Path) -> Path | None:
+    """The table of the pictures in a folder without class folders; of several, their folder.
+
+    They may be in a folder of their own, as archives have it.
 
     Raises:
-      UsageError: there are several.
+      UsageError: there are several for a split.
     """
     with contextlib.suppress(DataError):
         folder_layout.look(folder)
         return None
-    tables = []
-    for path in sorted(folder.iterdir()):
-        # Kaggle's example of answers has labels too.
-        if path.suffix.lower() in _TABLES and "submission" not in path.name.lower():
-            with contextlib.suppress(DataError):
-                tables += [path] if picture_finder.beside(path) else []
-    train = [path for path in tables if csv_files.split_of(path) == "train"]
-    chosen, *others = train or tables or [None]
-    if chosen and others:
-        raise UsageError(
-            f"--data={folder}: several tables name pictures: "
-            f"{', '.join(path.name for path in [chosen, *others])}: give one of them with --data"
-        )
-    for path in tables:
-        if path != chosen:
-            progress.say(
-                f"{path} is left out: {chosen} is read; rows of both in one file, with a column "
-                "`split` of train, validation and test, are read together"
-            )
-    return chosen
+    entries = [entry for entry in folder.iterdir() if not _is_hidden(entry.name)]
+    while len(entries) == 1 and entries[0].is_dir():
+        folder = entries[0]
+        entries = [entry for entry in folder.iterdir() if not _is_hidden(entry.name)]
+    return _tables_right_in(folder)
+
+
+def _tables_right_in(folder: Path) -> Path | None:
+    """The same, not in a folder of their own; says which tables are left out."""
+    found = picture_finder.tables_of(folder)
+    for line in found.left_out:
+        progress.say(line)
+    tables = [*found.by_split.values()]
+    return folder if len(tables) > 1 else tables[0] if tables else None
 
 
 def _content(folder: Path, kind: str, name: str) -> Path:

@@ -88,6 +88,7 @@ class Request(OwnFiles, _What):
     Attributes:
       asked_by: the command.
       unpacked: where the content is of a place that is an archive.
+      unpacked_pictures: the folder of the pictures that it names, if it is a table.
     """
 
     source_dir: Path | None = flag(
@@ -122,6 +123,7 @@ class Request(OwnFiles, _What):
 
     asked_by: str = "prepare"
     unpacked: Path | None = None
+    unpacked_pictures: Path | None = None
 
     @property
     def kind(self) -> str:
@@ -140,6 +142,11 @@ class Request(OwnFiles, _What):
         if self.kind == RESIZED:
             return self.data_dir / self.dataset
         return self.source_file or self.source_dir or Path()
+
+    @property
+    def pictures_of_table(self) -> Path | None:
+        """The folder of the pictures that a table names; None of what is no such table."""
+        return self.source_dir if self.kind == FILE_TABLE else self.unpacked_pictures
 
     @property
     def content(self) -> Path:
@@ -263,7 +270,8 @@ class Request(OwnFiles, _What):
         needs, expected = _NEEDS[self.dataset]
         if {option for option in options if getattr(self, option)} not in expected:
             raise UsageError(f"--dataset={kind} needs {needs}")
-        if self.label_column is not None and kind not in (CSV, FILE_TABLE):
+        may_be_table = kind in (CSV, FILE_TABLE) or archives.is_archive(self.place)
+        if self.label_column is not None and not may_be_table:
             raise UsageError(f"--label_column goes with --dataset=csv, not with {kind}")
         if kind == NPZ and self.beam_runner:
             raise UsageError("--beam_runner does not go with --dataset=npz: it is read as a whole")

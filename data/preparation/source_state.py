@@ -116,6 +116,8 @@ def _files(kind: str, place: Path) -> Iterator[Path]:
         yield place
     elif kind == "csv":
         yield from csv_files.find(place).values()
+    elif kind == "file_table":
+        yield from picture_finder.tables_of(place).by_split.values()
     elif kind == "image_folder":
         layout = folder_layout.look(place)
         for split in sorted(layout.folders):

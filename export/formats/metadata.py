@@ -62,18 +62,24 @@ _Field: TypeAlias = int | _Pointed
 
 
 def add(
-    content: bytes, signature: signatures.Signature, trained: TrainedModel, description: str
+    content: bytes,
+    signature: signatures.Signature,
+    trained: TrainedModel,
+    description: str,
+    threshold: float | None = None,
 ) -> bytes:
     """A TFLite file with metadata inside; the same bytes for the same arguments.
 
-    Two files are in it: the labels, and how a picture becomes the model's input. Its operators get
-    their true codes and versions, and are those that OpenCV reads where that can be.
+    Files in it are the labels, how a picture becomes the model's input, and when it is not sure.
+    Its operators get their true codes and versions, and are those that OpenCV reads where that can
+    be.
 
     Args:
       content: the file, of one subgraph.
       signature: that it carries; its words go into the metadata.
       trained: what the file was made of.
       description: of the model.
+      threshold: of the probability below which it is not sure; None where that is not known.
     """
     model: compact.Model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
     _take_in(model, content)
@@ -88,8 +94,10 @@ def add(
     compact.shorten_names(model)
     lines = "".join(f"{name}\n" for name in trained.label_names)
     words = json.dumps(configs.to_config(trained.pictures))
-    packed = compact.packed(model)
-    return _with_files(packed, {export_layout.LABELS: lines, export_layout.PICTURES: words})
+    texts = {export_layout.LABELS: lines, export_layout.PICTURES: words}
+    if threshold is not None:
+        texts[export_layout.CERTAINTY] = json.dumps({"threshold": threshold})
+    return _with_files(compact.packed(model), texts)
 
 
 def _take_in(model: compact.Model, content: bytes) -> None:

@@ -1,6 +1,7 @@
 """The formats of `--formats`: who writes each, and the artifacts in it."""
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 
@@ -10,17 +11,22 @@ from . import onnx, saved_model, tflite
 from .artifact import Artifact, Format
 
 
-def formats(options: ExportOptions, calibration: np.ndarray | None) -> list[Format]:
+def formats(
+    options: ExportOptions,
+    calibration: np.ndarray | None,
+    threshold: Callable[[], float] | None = None,
+) -> list[Format]:
     """Each format of --formats once.
 
     Args:
       options: of the export.
       calibration: training images, uint8 [n, H, W, C], for int8.
+      threshold: gives the probability below which the model is not sure.
     """
     writers = {
         export_layout.SAVED_MODEL: saved_model.write,
         export_layout.TFLITE: functools.partial(
-            tflite.write, options=options, calibration=calibration
+            tflite.write, options=options, calibration=calibration, threshold=threshold
         ),
         export_layout.ONNX: onnx.write,
     }

@@ -74,10 +74,17 @@ def write(
     folder: Path,
     options: ExportOptions,
     calibration: np.ndarray | None = None,
+    threshold: Callable[[], float] | None = None,
 ) -> None:
     """Writes the variants (built-in ops only) and the labels into a folder, made if need be.
 
-    int8's ranges are taken from `calibration`, training images uint8 [n, H, W, C].
+    Args:
+      trained: the model.
+      folder: of the version.
+      options: of the export.
+      calibration: training images uint8 [n, H, W, C], from which int8's ranges are taken.
+      threshold: gives the probability below which the model is not sure; it is asked late, since
+        that takes its time.
 
     Raises:
       UserError: the model holds an op that TFLite has not.
@@ -102,7 +109,8 @@ def write(
                 converted[signature] = from_saved_model(source, signature.name)
         content = quantizers.get(variant, bytes)(converted[signature])
         description = f"{images}; {variant.meaning}"
-        content = metadata.add(content, signature, trained, description)
+        sure = threshold() if threshold else None
+        content = metadata.add(content, signature, trained, description, sure)
         (folder / variant.file).write_bytes(content)
         if variant is INT8 and options.c_header:
             header = c_header.render(content, trained.name, trained.label_names)

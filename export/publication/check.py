@@ -157,17 +157,22 @@ def _wrong_words(version: Path, content: JsonObject) -> Iterator[str]:
     graph = version / export_layout.SAVED_MODEL_FILE
     if graph.is_file() and _is_classifying(content) and not _holds(graph, labels):
         yield f"{graph}: its signature classify does not name the classes of the manifest"
-    pictures = content.get("pictures")
-    for path, words in _pictures(version):
-        try:
-            there = json.loads(words)
-        except ValueError:
-            there = words
-        if there != pictures:
-            yield (
-                f"{path}: takes pictures by {short(str(there), _WIDTH)}, the manifest says "
-                f"{short(str(pictures), _WIDTH)}"
-            )
+    pictures, certainty = content.get("pictures"), content.get("certainty")
+    sure = {"threshold": certainty.get("threshold")} if isinstance(certainty, dict) else certainty
+    for says, stated, name in (
+        ("takes pictures by", pictures, export_layout.PICTURES),
+        ("is not sure by", sure, export_layout.CERTAINTY),
+    ):
+        for path, words in _records(version, name):
+            try:
+                there = json.loads(words)
+            except ValueError:
+                there = words
+            if there != stated:
+                yield (
+                    f"{path}: {says} {short(str(there), _WIDTH)}, the manifest says "
+                    f"{short(str(stated), _WIDTH)}"
+                )
 
 
 def _labels(version: Path) -> Iterator[tuple[str, list[str]]]:
@@ -189,13 +194,13 @@ def _labels(version: Path) -> Iterator[tuple[str, list[str]]]:
         yield f"{path}: inside it", entries.get("labels", "").splitlines()
 
 
-def _pictures(version: Path) -> Iterator[tuple[str, str]]:
-    """The records of pictures in a version's files; earlier versions have none."""
-    beside = export_layout.pictures_of(version)
+def _records(version: Path, name: str) -> Iterator[tuple[str, str]]:
+    """The records of this name beside a version's models, and inside; earlier ones have none."""
+    beside = export_layout.beside(version, name)
     if beside.is_file():
         yield str(beside), beside.read_text(encoding="utf-8", errors="replace")
     for path in sorted(version.glob("*.tflite")):
-        if words := inside(path, export_layout.PICTURES):
+        if words := inside(path, name):
             yield f"{path}: inside it", words
 
 

@@ -60,10 +60,15 @@ class Certainty:
 
 @dataclasses.dataclass(frozen=True)
 class Answers:
-    """How the trained model does on --split, and on the run's validation split."""
+    """How the trained model does on --split, and on the run's validation split, by its name."""
 
     compared: Evaluation
     validation: Evaluation
+    validation_split: str
+
+    @property
+    def certainty(self) -> Certainty:
+        return Certainty.of(self.validation, self.validation_split)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,11 +105,6 @@ class Version:
         """That the model was evaluated and the artifacts were compared on."""
         return self.source.compared.split.name
 
-    @property
-    def certainty(self) -> Certainty:
-        split = self.source.config.dataset.validation_split
-        return Certainty.of(self.answers.validation, split)
-
     def to_json(self) -> JsonObject:
         """As it is in the manifests of all formats."""
         calibration, dataset = self.source.calibration, self.source.config.dataset
@@ -117,7 +117,7 @@ class Version:
             "labels": self.source.config.label_names,
             "pictures": configs.to_config(self.source.config.pictures),
             "figures": {name: figures[name] for name in _FIGURES},
-            "certainty": configs.to_config(self.certainty),
+            "certainty": configs.to_config(self.answers.certainty),
             "verified_on": {
                 "split": self.split,
                 "comparisons": [comparison.to_json() for comparison in self.comparisons],

@@ -6,21 +6,18 @@
 This is Kaggle's other form. The pictures are read as those of an image folder are.
 """
 
-import collections
 import dataclasses
 import os
 from pathlib import Path
 
 from ....base import progress
 from ....base.errors import DataError
-from ....base.pixels import columns, dialect, roles, rows
-from ....base.pixels.dialect import Dialect
-from ....base.pixels.words import FILE_NAMES, LABEL_NAMES, is_picture
-from .. import image_folder, labels
+from ....base.pixels import columns
+from .. import image_folder
 from ..image_folder import FolderSource
 from ..slices import LeftOut, ReadOptions, left_out
 from . import class_names, picture_finder
-from .picture_finder import Finder
+from .file_rows import Rows, Table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,22 +54,19 @@ class FileTable:
         return left_out(("pictures without a row", name) for name in others)
 
 
-@dataclasses.dataclass(frozen=True)
-class _FileColumns:
-    """Where the file, the label and, if there is one, the split are in a row."""
-
-    file: int
-    label: int
-    split: int | None
-
-
 def plan(table: Path, folder: Path, options: ReadOptions) -> FolderSource:
     """Reads a table, and deals its pictures out.
+
+    Args:
+      table: the table, or a folder of one for each split (`picture_finder.tables_of`).
+      folder: of the pictures; that of such tables too.
+      options: how to read them.
 
     Raises:
       UserError: the table or the folder is missing, or not of the form.
     """
-    return image_folder.plan_list(read(table, folder, options.label_column), options)
+    reader = read_splits if table.is_dir() else read
+    return image_folder.plan_list(reader(table, folder, options.label_column), options)
 
 
 def read(table: Path, folder: Path, label_column: str | None) -> FileTable:
@@ -84,74 +78,53 @@ def read(table: Path, folder: Path, label_column: str | None) -> FileTable:
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}")
-    form = dialect.look(table)
-    where = _columns(form, label_column)
-    progress.say(
-        f"{table}: files in {columns.name(form, where.file)}, label in "
-        f"{columns.name(form, where.label)}"
-        + (f", split in {columns.name(form, where.split)}" if where.split is not None else "")
-        + f", {form}"
-    )
-    finder = Finder(folder)
-    seen = _Rows(table)
-    for line in form.lines(form.start, form.size):
-        seen.add(form, where, line, finder)
-    if not finder.found:
-        raise DataError(
-            f"{table}: none of the files that it names is in {folder}, such as "
-            f"{next(iter(seen.entries), 'none')}: give their folder with --source_dir",
-            option="source_dir",
-        )
-    if seen.repeated:
-        progress.say(f"{table}: {seen.repeated:,} rows repeat one before them: counted once")
-    column, is_named = columns.name(form, where.label), columns.is_named_label(form, where.label)
-    damage = next(iter(seen.damaged), "")
-    names = class_names.class_names(dict(seen.totals), table, column, is_named, damage)
-    return FileTable(folder, _by_class(seen.entries, table), names, tuple(seen.damaged))
+    seen, of_train = Rows(folder), Table.of(table, folder, label_column)
+    seen.read(of_train)
+    return _found(seen, of_train)
 
 
-@dataclasses.dataclass
-class _Rows:
-    """What the rows of a table say, read so far.
+def read_splits(tables: Path, folder: Path, label_column: str | None) -> FileTable:
+    """Reads the tables of a folder, one for each split; those without labels are left out.
 
-    Attributes:
-      entries: by file, its first row, its split and class.
-      totals: the number of files by class; under the empty name, of damaged rows.
-      repeated: how many rows say what one before them says.
-      count: of all rows.
+    Raises:
+      UserError: there is none for the training split, one is not of the form, or a picture is in
+        two of them.
     """
-
-    table: Path
-    entries: dict[str, tuple[int, str, str]] = dataclasses.field(default_factory=dict)
-    totals: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    damaged: list[str] = dataclasses.field(default_factory=list)
-    repeated: int = 0
-    count: int = 0
-
-    def add(self, form: Dialect, where: _FileColumns, line: bytes, finder: Finder) -> None:
-        self.count += 1
-        cells = form.cells(line)
-        try:
-            if len(cells) != form.columns or line == form.header:
-                raise labels.LabelError(f"expected {form.columns} cells, of a file and its label")
-            name = labels.read(cells[where.label])
-            split = "train" if where.split is None else rows.split_of(form.words(line)[where.split])
-            file = finder.find(cells[where.file])
-            first = self.entries.setdefault(file, (self.count, split, name))
-            if first[1:] != (split, name):
-                raise labels.LabelError(f"{file} is {first[2]} ({first[1]}) in row {first[0]:,}")
-        except DataError as error:
-            self.damaged.append(f"{self.table}, row {self.count:,}: {error}")
-            name = ""
+    paths = picture_finder.tables_of(tables).by_split
+    if "train" not in paths:
+        raise DataError(f"{tables}: no table in it names pictures of the training split")
+    train = paths.pop("train")
+    of_train = Table.of(train, picture_finder.beside(train) or folder, label_column)
+    seen = Rows(folder)
+    seen.read(of_train)
+    for split, path in paths.items():
+        table = Table.like(of_train, path, picture_finder.beside(path) or folder, split)
+        if isinstance(table, str):
+            progress.say(f"{path} is left out: {table}")
         else:
-            if first[0] != self.count:
-                self.repeated += 1
-                return
-        self.totals[name] += 1
+            seen.read(table)
+    return _found(seen, of_train)
+
+
+def _found(seen: Rows, table: Table) -> FileTable:
+    """What the rows say that were read; `table` is of the training split."""
+    if seen.repeated:
+        progress.say(
+            f"{table.form.path}: {seen.repeated:,} rows repeat one before them: counted once"
+        )
+    names = class_names.class_names(
+        dict(seen.totals),
+        table.form.path,
+        columns.name(table.form, table.where.label),
+        columns.is_named_label(table.form, table.where.label),
+        next(iter(seen.damaged), ""),
+    )
+    folders = _by_class(seen.entries, table.form.path)
+    return FileTable(seen.root, folders, names, tuple(seen.damaged))
 
 
 def _by_class(
-    entries: dict[str, tuple[int, str, str]], table: Path
+    entries: dict[str, tuple[str, str, str]], table: Path
 ) -> dict[str, dict[str, list[str]]]:
     folders: dict[str, dict[str, list[str]]] = {}
     for file, (_, split, name) in entries.items():
@@ -162,39 +135,3 @@ def _by_class(
     if unknown:
         raise DataError(f"{table}: no training row has the class {unknown[0]}, which others have")
     return folders
-
-
-def _columns(form: Dialect, label_column: str | None) -> _FileColumns:
-    """Finds the columns.
-
-    Raises:
-      DataError: which is the file or the label cannot be told.
-      UsageError: there is no such column as the user says.
-    """
-    sample = [row for row in form.sample() if len(row) == form.columns]
-    titles = [title.lower() for title in form.names or ()]
-    label = columns.numbered(form, label_column) if label_column is not None else None
-    if label is None:
-        label = next((titles.index(title) for title in LABEL_NAMES if title in titles), None)
-    split = roles.split(form, sample)
-    free = [column for column in range(form.columns) if column not in (label, split)]
-    files = [column for column in free if all(is_picture(row[column]) for row in sample)]
-    files = files or [titles.index(title) for title in FILE_NAMES if title in titles]
-    files = [column for column in files if column in free] or (free if len(free) == 1 else [])
-    if not files:  # The only one that is different in each row.
-        files = [column for column in free if roles.counts(sample, column)]
-        files = files if len(files) == 1 else []
-    if label is None:
-        others = [column for column in free if column not in files[:1]]
-        likely = [column for column in others if roles.looks_like_label(sample, column)]
-        label = likely[0] if len(likely) == 1 else others[0] if len(others) == 1 else None
-    if not files or label is None:
-        columns.refuse_one_hot(form, sample)
-        what = "names the picture files" if not files else "holds the label"
-        seen = ", ".join(form.names or (f"{form.columns} without names",))
-        raise DataError(
-            f"{form.path}: which column {what} cannot be told ({seen:.200}): expected columns such "
-            "as file,label; name the label's with --label_column",
-            option="label_column",
-        )
-    return _FileColumns(files[0], label, split)

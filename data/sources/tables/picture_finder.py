@@ -4,14 +4,17 @@ import itertools
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
-from ....base.errors import DataError
+from ....base.errors import DataError, UsageError
 from ....base.pictures import decode
 from ....base.pixels import dialect, roles
 from ....base.pixels.words import is_picture
 from .. import folder_layout, labels
 from . import csv_files
 
+# Of these suffixes are tables.
+SUFFIXES = (".csv", ".tsv")
 # A table of more columns holds pixels. So many rows show where the pictures are.
 _MOST_COLUMNS, _FIRST_ROWS = 9, 5
 
@@ -35,8 +38,8 @@ def beside(table: Path) -> Path | None:
     if any(_are_in(table.parent, files) for files in words):
         return table.parent
     folders = _holding(table.parent, "*", words) or _holding(table.parent, "*/*", words)
-    split = csv_files.split_of(table) or "train"
-    of_split = [folder for folder in folders if _split(folder) == split]
+    split = split_of(table) or "train"
+    of_split = [folder for folder in folders if _word(folder.name) == split]
     if len(folders) > 1 and len(of_split) != 1:
         raise DataError(
             f"{table}: files that it names are in {' and in '.join(map(str, folders))}: give their "
@@ -44,6 +47,57 @@ def beside(table: Path) -> Path | None:
             option="source_dir",
         )
     return next(iter(of_split or folders), None)
+
+
+class Tables(NamedTuple):
+    """The tables in a folder that name pictures, by split, train first; why others are left out."""
+
+    by_split: dict[str, Path]
+    left_out: tuple[str, ...] = ()
+
+
+def tables_of(folder: Path) -> Tables:
+    """Finds the tables in a folder that name pictures in it.
+
+    One whose name says no split is of `train`, if no other is.
+
+    Raises:
+      UsageError: there are several for a split.
+    """
+    tables: dict[str, list[Path]] = {}
+    others, left_out = [], []
+    for path in sorted(folder.iterdir()):
+        # Kaggle's example of answers has labels too.
+        if path.suffix.lower() not in SUFFIXES or "submission" in path.name.lower():
+            continue
+        try:
+            names_pictures = beside(path) is not None
+        except DataError:  # One column, of files to be classified, is no table.
+            names_pictures = False
+        split = split_of(path)
+        if not names_pictures:
+            left_out.append(f"{path} is left out: it does not name pictures and their labels")
+        elif split:
+            tables.setdefault(split, []).append(path)
+        else:
+            others.append(path)
+    if "train" not in tables and others:
+        tables, others = {"train": others, **tables}, []
+    elif "train" not in tables and len(tables) == 1:
+        ((_, paths),) = tables.items()
+        tables = {"train": paths}
+    for paths in tables.values():
+        if len(paths) > 1:
+            raise UsageError(
+                f"{folder}: several tables name pictures: "
+                f"{', '.join(path.name for path in paths)}: give one of them"
+            )
+    if "train" not in tables:
+        return Tables({})
+    train = tables["train"][0]
+    left_out += [f"{path} is left out: {train} is of the training split" for path in others]
+    order = ("train", "validation", "test")
+    return Tables({split: tables[split][0] for split in order if split in tables}, tuple(left_out))
 
 
 def _holding(root: Path, pattern: str, words: Sequence[Sequence[str]]) -> list[Path]:
@@ -60,8 +114,13 @@ def _are_in(folder: Path, words: Sequence[str]) -> bool:
     return finder.found > len(words) / 2
 
 
-def _split(folder: Path) -> str | None:
-    found = folder_layout.split_of(folder.name)
+def split_of(table: Path) -> str | None:
+    """The split that a table's name says: `train.csv`, `testLabels.csv`."""
+    return csv_files.split_of(table) or _word(table.stem)
+
+
+def _word(name: str) -> str | None:
+    found = folder_layout.split_of(name)
     return found and found[0]
 
 

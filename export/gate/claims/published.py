@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import numpy as np
 from ....base import configs, export_layout, files, manifests
 from ....base.errors import VerificationError
 from ....base.files import JsonObject
+from ....serving.description import inside
 from ...formats.artifact import Artifact
 from ...options import ExportOptions
 from ...runtimes.ran import Ran
@@ -62,7 +64,9 @@ def require_manifest(folder: Path, artifacts: Sequence[Artifact], known: Known) 
     """
     path = export_layout.manifest_of(folder)
     content = files.read_json(path)
-    for fact in _facts(content, _expected(folder, artifacts, known), known):
+    expected = _expected(folder, artifacts, known)
+    inner = _of_certainty_inside(folder, artifacts, content)
+    for fact in (*_facts(content, expected, known), *inner):
         if fact.found != fact.expected:
             name, found, there = _innermost(fact)
             raise VerificationError(
@@ -181,6 +185,17 @@ def _of_certainty(stated: JsonObject, source: Source, reference: Reference) -> I
         "accuracy": float(right[answered].mean()),
     }
     yield Fact("certainty", _rounded(stated), _rounded(expected))
+
+
+def _of_certainty_inside(
+    folder: Path, artifacts: Sequence[Artifact], content: JsonObject
+) -> Iterator[Fact]:
+    """What a TFLite file says that is copied alone."""
+    for artifact in artifacts:
+        if artifact.format == export_layout.TFLITE:
+            words = inside(folder / artifact.path, export_layout.CERTAINTY)
+            expected = {"threshold": content["certainty"]["threshold"]}
+            yield Fact(f"certainty inside {artifact.path}", json.loads(words or "{}"), expected)
 
 
 def _rounded(value: Any) -> Any:

@@ -1,7 +1,9 @@
 import hashlib
+import io
 import re
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from digitline.base.errors import DataError, UsageError
@@ -64,6 +66,19 @@ class Sorted(TinyColour):
         by_class = sorted(examples, key=lambda example: example["label"])
         for index, (label, example) in enumerate(zip(labels, by_class, strict=False)):
             yield index, {**example, "label": label}
+
+
+class Animated(TinyColour):
+    """Picture files as they are, of a kind that TFDS does not write itself."""
+
+    name = "animated"
+
+    def _generate_examples(self, count, shade):
+        frames = [PIL.Image.new("RGB", (10, 12), (number, shade, 0)) for number in range(9)]
+        for index in range(count):
+            file = io.BytesIO()
+            frames[0].save(file, "WEBP", save_all=True, append_images=frames[1:])
+            yield index, {"image": file, "label": index % 3, "id": index}
 
 
 class NoImages(TinyColour):
@@ -134,6 +149,14 @@ def test_a_folder_that_tfds_made_is_used_as_it_is(tmp_path):
     arguments = ["--model=softmax", "--dataset=tiny_colour", "--max_steps=1", "--noreport"]
     where = [f"--data_dir={tmp_path}", f"--workdir={tmp_path / 'run'}"]
     assert call(train.COMMAND, [*arguments, *where])["dataset"] == "tiny_colour"
+
+
+def test_rejects_pictures_that_tensorflow_does_not_decode_safely(tmp_path):
+    Animated(data_dir=tmp_path).download_and_prepare()
+    with pytest.raises(DataError, match=r"record 0: .*not PNG, JPEG, GIF or BMP; .*--image_size="):
+        load(open_dataset(tmp_path, "animated").split("test"))
+    run(tmp_path, "animated", "--image_size=12x10")
+    assert load(open_dataset(tmp_path, "animated_12x10").split("test"))[0].shape == (30, 12, 10, 3)
 
 
 def test_a_folder_sorted_by_class_is_validated_on_all_classes(tmp_path, capsys):

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from digitline.export import exporter, options, signatures
 from digitline.export.formats import metadata
 from digitline.models import train
+from digitline.serving.description import describe
 
 from support import call, train_arguments
 
@@ -45,6 +47,16 @@ def test_unzip_unpacks_labels_and_picture_record(exported, tmp_path):
     assert (tmp_path / "labels.txt").read_text() == "".join(f"{each}\n" for each in TEN)
     record = {"image_shape": [28, 28, 1], "fit": "pad", "digits": True, "scale": 0}
     assert json.loads((tmp_path / "pictures.json").read_text()) == record
+    certainty = json.loads((exported.tflite.parent / "manifest.json").read_text())["certainty"]
+    sure = json.loads((tmp_path / "certainty.json").read_text())
+    assert sure == {"threshold": certainty["threshold"]}
+
+
+def test_a_file_that_is_copied_alone_says_when_it_is_not_sure(exported, tmp_path):
+    path = shutil.copy(exported.tflite, tmp_path)
+    beside, alone = (describe(Path(each), (28, 28, 1)) for each in (exported.tflite, path))
+    assert alone.threshold == beside.threshold is not None
+    assert (alone.labels, alone.pictures) == (beside.labels, beside.pictures)
 
 
 def test_what_was_in_the_file_stays(exported):

@@ -90,12 +90,13 @@ def swap_lines(path):
     path.write_text("\n".join([second, first, *others, ""]))
 
 
-def swap_inside(copy):
-    """The labels inside a TFLite file."""
+def change_inside(copy, name, old, new):
+    """A file inside a TFLite file."""
     path = lite(copy) / "model.tflite"
     with zipfile.ZipFile(path) as archive:
         texts = {name: archive.read(name).decode() for name in archive.namelist()}
-    texts["labels.txt"] = texts["labels.txt"].replace("0\n1\n", "1\n0\n")
+    assert old in texts[name]
+    texts[name] = texts[name].replace(old, new)
     content = path.read_bytes()
     path.write_bytes(content[: content.index(b"PK\x03\x04")])
     with zipfile.ZipFile(path, "a") as archive:
@@ -139,7 +140,10 @@ def swap_in_the_graph(copy):
             "labels.txt: class 0 is 1, in the manifest 0"]),
         (sealed(lambda copy: swap_lines(saved(copy) / "assets/labels.txt"), saved), [
             "labels.txt: class 0 is 1, in the manifest 0"]),
-        (sealed(swap_inside), ["model.tflite: inside it: class 0 is 1, in the manifest 0"]),
+        (sealed(lambda copy: change_inside(copy, "labels.txt", "0\n1\n", "1\n0\n")), [
+            "model.tflite: inside it: class 0 is 1, in the manifest 0"]),
+        (sealed(lambda copy: change_inside(copy, "certainty.json", "0.", "0.9")), [
+            "model.tflite: inside it: is not sure by {'threshold': 0.9"]),
         (sealed(swap_in_the_graph, saved), ["saved_model.pb: its signature classify does not na"]),
         (sealed(lambda copy: (lite(copy) / "pictures.json").write_text("{}")), [
             "pictures.json: takes pictures by {}, the manifest says {'image_shape'"]),

@@ -30,20 +30,20 @@ def _header(pattern, replacement):
     return edited(export_layout.C_HEADER_FILE, edit)
 
 
+def with_inside(content, name, text):
+    """A TFLite file in whose archive a file has another text; with None it is not there."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        start = min(info.header_offset for info in archive.infolist())
+        files = {info.filename: archive.read(info).decode() for info in archive.infolist()}
+    if text is None:
+        del files[name]
+    else:
+        files[name] = text
+    return metadata._with_files(content[:start], files)
+
+
 def _zipped(name, text):
-    """In a TFLite file's archive a file has another text; with None it is not there."""
-
-    def edit(content):
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            start = min(info.header_offset for info in archive.infolist())
-            files = {info.filename: archive.read(info).decode() for info in archive.infolist()}
-        if text is None:
-            del files[name]
-        else:
-            files[name] = text
-        return metadata._with_files(content[:start], files)
-
-    return edited("model.tflite", edit)
+    return edited("model.tflite", lambda content: with_inside(content, name, text))
 
 
 def _without_metadata(model):

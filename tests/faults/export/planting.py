@@ -48,7 +48,9 @@ class Bench:
     def write(self, name, folder, source=None, options=None):
         """Writes a format as `digitline export` does."""
         options, source = options or self.options, source or self.source
-        for export_format in table.formats(options, source.calibration):
+        answers = stages.read_answers(self.folder, self.source)
+        threshold = lambda: answers.certainty.threshold  # noqa: E731
+        for export_format in table.formats(options, source.calibration, threshold):
             if export_format.name == name:
                 stages._write(export_format, options, source, folder)
 

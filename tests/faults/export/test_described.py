@@ -14,6 +14,8 @@ from digitline.export.formats import table
 from digitline.export.gate.messages import Check, CheckDescription, CheckSources
 from digitline.export.publication.manifest import Version
 
+from .lite_files import with_inside
+
 VERSION = 3
 
 
@@ -26,7 +28,7 @@ def described(benches, tmp_path_factory):
     comparisons = service.answer(Check("tflite", folder / "tflite")).comparisons
     service.answer(CheckSources(folder, ("tflite",)))
     shutil.copy(bench.folder / "answers.npz", folder)
-    answers = stages._answers(folder, bench.source)
+    answers = stages.read_answers(folder, bench.source)
     version = Version(bench.source, answers, VERSION, comparisons, (), None)
     formats = [each for each in table.formats(bench.options, None) if each.name == "tflite"]
     stages._describe(version, formats, folder)
@@ -118,6 +120,20 @@ def test_refuses_a_manifest_that_says_something_else(entry, described, tmp_path)
     with pytest.raises(
         VerificationError,
         match=rf"^manifest\.json: its ({known}\S*|entries) is .*, found was .*; nothing was publ",
+    ):
+        check(described, tmp_path)
+
+
+@pytest.mark.parametrize("words", ['{"threshold": 0.01}', None])
+def test_refuses_a_file_that_is_sure_of_something_else_inside(words, described, tmp_path):
+    shutil.copytree(described[1], tmp_path, dirs_exist_ok=True)
+    path, manifest = tmp_path / "tflite/model.tflite", tmp_path / "tflite/manifest.json"
+    path.write_bytes(with_inside(path.read_bytes(), "certainty.json", words))
+    content = json.loads(manifest.read_text())
+    content["files"][path.name] = dataclasses.asdict(File.of(path))
+    manifest.write_text(json.dumps(content))
+    with pytest.raises(
+        VerificationError, match=r"^manifest\.json: its certainty inside model\.tfl"
     ):
         check(described, tmp_path)
 

@@ -191,8 +191,10 @@ def test_a_folder_without_classes_and_the_table_of_its_pictures(tmp_path, capsys
     assert f"trainLabels.csv names pictures: they are in {data}/train" in capsys.readouterr().err
     whole = prepared(tmp_path, "trainlabels").split("train+validation+test")
     assert sorted(np.unique(records.load(whole)[0])) == [12 * n for n in range(20)]
-    (data / "more.csv").write_text("".join(["id,label\n", *lines]))
-    with pytest.raises(UsageError, match=r"several tables name pictures: more.csv, trainLabels.cs"):
+    (data / "train.csv").write_text("".join(["id,label\n", *lines]))
+    with pytest.raises(
+        UsageError, match=r"several tables name pictures: train.csv, trainLabels.cs"
+    ):
         run(tmp_path, data)
 
 

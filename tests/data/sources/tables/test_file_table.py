@@ -1,3 +1,4 @@
+import re
 import shutil
 
 import numpy as np
@@ -89,7 +90,7 @@ def test_splits_and_pictures_without_a_row(folder):
     [
         ("3.png,\n", "row 4: it has no label"),
         (",cat\n", "row 4: it names no file"),
-        ("1.png,dog\n", r"row 4: 1.png is cat \(train\) in row 2"),
+        ("1.png,dog\n", r"row 4: 1.png is cat \(train\) in labels.csv, row 2"),
         ("3.png,cat,dog\n", "row 4: expected 2 cells"),
         ("gone.png,cat\n", "gone.png: no such file"),
     ],
@@ -145,6 +146,83 @@ def test_finds_the_pictures_beside_the_table(folder):
         picture_finder.beside(path)
     path = table(folder, rows(f"{'7 ' * 999},{{c}}\n", "pixels,label\n"))
     assert picture_finder.beside(path) is None
+
+
+def kaggle(root, tables):
+    """Pictures of two splits under the same names, and tables of them."""
+    for split, shade in (("train", 20), ("test", 5)):
+        (root / split).mkdir(parents=True)
+        for index in range(COUNT):
+            picture = np.full((6, 5), shade * index, np.uint8)
+            PIL.Image.fromarray(picture).save(root / split / f"{index}.png")
+    for name, content in tables.items():
+        (root / name).write_text(content)
+    return root
+
+
+TRAIN = rows("{i},{c}\n", "id,label\n")
+
+
+@pytest.mark.parametrize(
+    ("tables", "splits", "said"),
+    [
+        ({"train.csv": TRAIN, "test.csv": TRAIN}, 1, r"test.csv: files .* split test, separator"),
+        ({"trainLabels.csv": TRAIN, "testLabels.csv": rows("{c},x,{i}\n", "label,x,id\n")}, 1, ""),
+        ({"train.csv": rows("{i},{c}\n"), "test.csv": rows("{i},{c}\n")}, 1, ""),
+        ({"labels.csv": TRAIN, "test.csv": TRAIN}, 1, ""),
+        (
+            {"train.csv": TRAIN, "test.csv": rows("{i}\n", "id\n"), "sample_submission.csv": TRAIN},
+            0,
+            "test.csv is left out: it does not name pictures and their labels",
+        ),
+        (
+            {"train.csv": TRAIN, "test.csv": rows("{i},7\n", "id,width\n")},
+            0,
+            r"test.csv is left out: it has no column `label`, as .*train.csv has",
+        ),
+        (
+            {"train.csv": TRAIN, "test.csv": rows("{i},\n", "id,label\n")},
+            0,
+            "test.csv is left out: nothing is in its column `label`",
+        ),
+        (
+            {"train.csv": rows("{i},{c}\n"), "test.csv": rows("{i},1,{c}\n")},
+            0,
+            "test.csv is left out: it is of another form than .*train.csv",
+        ),
+        ({"train.csv": TRAIN, "more.csv": TRAIN}, 0, "more.csv is left out: .*train.csv is of the"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["csv", "image_folder"])
+def test_a_table_for_each_split(kind, tables, splits, said, tmp_path, capsys):
+    root = kaggle(tmp_path / "pets", tables)
+    flags = [f"--data_dir={tmp_path / 'data'}", "--validation_fraction=0", "--test_fraction=0"]
+    place = f"--source_dir={root}"
+    if kind == "image_folder":  # The same in an archive, in a folder of their own.
+        place = f"--source_dir={shutil.make_archive(tmp_path / 'pets', 'zip', tmp_path, 'pets')}"
+    flags += [place, f"--dataset={kind}", "--name=pets"]
+    if kind == "csv" and "train.csv" not in tables:
+        flags[-2:] = ["--dataset=csv", "--name=pets"]
+    result = call(prepare.COMMAND, flags)
+    assert re.search(said, capsys.readouterr().err)
+    assert result["splits"] == {"train": COUNT, **({"test": COUNT} if splits else {})}
+    dataset = open_dataset(tmp_path / "data", "pets")
+    for split, shade in [("train", 20), ("test", 5)][: 1 + splits]:
+        examples = dataset.builder.as_dataset(split=split, as_supervised=True).as_numpy_iterator()
+        assert {(int(image[0, 0, 0]) // shade, int(label)) for image, label in examples} == {
+            (index, int(index % 3 == 0)) for index in range(COUNT)
+        }
+    assert call(prepare.COMMAND, flags)["reused"]
+
+
+def test_rejects_a_picture_of_two_splits(tmp_path):
+    root = kaggle(tmp_path / "pets", {"train.csv": TRAIN, "test.csv": TRAIN})
+    shutil.rmtree(root / "test")
+    flags = ["--dataset=csv", f"--source_dir={root}", f"--data_dir={tmp_path / 'data'}"]
+    with pytest.raises(
+        DataError, match=r"test.csv, row \d+: .*png is \w+ \(train\) in train.csv, row"
+    ):
+        call(prepare.COMMAND, flags)
 
 
 def test_paths_of_another_machine_and_of_this_one(folder):

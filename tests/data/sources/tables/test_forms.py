@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 
 import numpy as np
 import pytest
@@ -235,6 +236,45 @@ def test_a_damaged_row_is_named_and_moves_no_other(content, index, cause, tmp_pa
     assert source.label_names == tuple("0123456789")
     expected = LABELS if "repeats" in cause else np.delete(LABELS, index)
     np.testing.assert_array_equal([example.label for example in examples], expected)
+
+
+def ends(first, last):
+    """Rows without a header, with these numbers in the first and the last column in turn."""
+    inner = IMAGES.reshape(COUNT, -1)[:, 1:]
+    return table(
+        [
+            [str(first[row % len(first)]), *map(str, pixels), str(last[row % len(last)])]
+            for row, pixels in enumerate(inner.tolist())
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "label", "said"),
+    [
+        (range(25), [0], 0, ""),
+        ([0], [*range(24), 40], 16, ""),
+        (range(5), [0, 7, 255], 0, "column 16 .* may be it: if so, say --label_column=16"),
+        ([0, 255], range(1, 4), 16, "column 0 .* may be it: if so, say --label_column=0"),
+        ([300, 400], range(3), 0, "column 16 .* may be it"),
+        (range(3), range(4), None, ""),
+        ([0, 7], [3, 255], None, ""),
+    ],
+)
+def test_the_label_is_the_first_or_the_last_column(first, last, label, said, tmp_path, capsys):
+    content = ends(list(first), list(last))
+    if label is None:
+        with pytest.raises(UserError, match=r"cannot be told: .* --label_column"):
+            read(tmp_path, content)
+        return
+    source, examples = read(tmp_path, content)
+    values = list(last if label else first)
+    assert source.label_names == tuple(map(str, sorted(values)))
+    assert [source.label_names[example.label] for example in examples] == [
+        str(values[row % len(values)]) for row in range(COUNT)
+    ]
+    err = capsys.readouterr().err
+    assert re.search(said, err) if said else "may be it" not in err
 
 
 @pytest.mark.parametrize(
