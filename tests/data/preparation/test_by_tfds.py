@@ -78,6 +78,7 @@ class Animated(TinyColour):
         for index in range(count):
             file = io.BytesIO()
             frames[0].save(file, "WEBP", save_all=True, append_images=frames[1:])
+            file.seek(0)
             yield index, {"image": file, "label": index % 3, "id": index}
 
 
