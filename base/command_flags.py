@@ -154,6 +154,19 @@ def read(options: type[T], values: FlagValues, **more: Any) -> T:
     return options(**{**stated, **more})
 
 
+def changed(options: Any) -> list[str]:
+    """The flags that say where a dataclass of options is not at its defaults, as they are typed."""
+    values = ((field, getattr(options, field.name)) for field, _ in _flag_fields(type(options)))
+    return [typed(field.name, value) for field, value in values if value != field.default]
+
+
+def typed(name: str, value: object) -> str:
+    """A flag as it is to be typed."""
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no{name}"
+    return list_flag(name, value) if isinstance(value, tuple) else f"--{name}={value}"
+
+
 def list_flag(name: str, values: Iterable[object]) -> str:
     """A flag of a tuple as it is to be typed; the values may hold commas of their own."""
     return f"--{name}={flags.CsvListSerializer(',').serialize([str(value) for value in values])}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..base import configs, files
+from ..base import configs, files, progress
 from ..base.errors import DataError, UsageError, first_line
 from ..base.files import JsonObject
 from ..base.pictures.config import PictureConfig, unrecorded
@@ -111,6 +111,17 @@ class Dataset:
             return _TRAIN_PART, _VALIDATION_PART
         cut = self.split("train").examples // _MNIST_SHARE
         return f"train[{cut}:]", f"train[:{cut}]"
+
+    def reported_split(self, name: str | None, validation: str | None = None) -> str:
+        """The split that figures are of: `name`, or test.
+
+        Where there is no test split, which is said, it is `validation`, or the validation split.
+        """
+        if name is None and "test" not in self.split_names:
+            validation = validation or self.default_splits()[1]
+            progress.say(f"{self.name} has no test split: figures are of {validation}")
+            return validation
+        return name or "test"
 
     @property
     def metadata(self) -> JsonObject:

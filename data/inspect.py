@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..base import command, files, progress
 from ..base.command_flags import flag, flag_values, read
-from . import flags
+from . import flags, next_steps
 
 if TYPE_CHECKING:  # At run time these load TensorFlow.
     from .dataset import Dataset
@@ -215,8 +215,7 @@ def text(inspection: Inspection) -> str:
     lines += ["", *(f"drawn   {path}" for path in inspection.files)]
     if not inspection.errors:
         root = dataset.directory.parents[1 + dataset.name.count("/")]
-        train = ("train", f"--dataset={dataset.name}", f"--data_dir={root}")
-        lines.append(f"next: {command.command_line(*train)}")
+        lines.append(f"next: {next_steps.train(dataset.name, root, dataset.image_shape)}")
     return "\n".join(lines)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..base import command, command_flags, configs, progress, tables
 from ..base.files import JsonObject
-from . import listing
+from . import listing, next_steps
 from .preparation import kinds, source_state
 from .preparation.request import NPZ, PUBLIC, Outcome, Request
 from .preparation.source_state import LEFT_OUT, SURVEY
@@ -156,8 +156,8 @@ def summary(result: Prepared) -> str:
 
 def text(result: Prepared) -> str:
     """The result for a person, and how to go on."""
-    train = ("train", f"--dataset={result.dataset}", f"--data_dir={result.data_dir}")
-    return f"{summary(result)}\nnext: {command.command_line(*train)}"
+    train = next_steps.train(result.dataset, result.data_dir, result.image_shape)
+    return f"{summary(result)}\nnext: {train}"
 
 
 def to_json(result: Prepared) -> JsonObject:

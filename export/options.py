@@ -131,8 +131,11 @@ class ExportOptions:
         "it with --tflite_io=int8 only.",
         group=_TFLITE,
     )
-    split: str = flag(
-        "test", "Split to compare every artifact and the trained model on.", group=_GATE
+    split: str | None = flag(
+        None,
+        "Split to compare every artifact and the trained model on (default: test, or where the "
+        "dataset has none, the run's validation split).",
+        group=_GATE,
     )
     data_dir: Path | None = flag(
         None, "Root folder of prepared datasets (default: where the run found it).", group=_GATE

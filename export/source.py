@@ -54,7 +54,8 @@ def load(options: ExportOptions) -> Source:
     folder = Run(options.workdir or catalog.newest_run())
     config, model = folder.load()
     dataset = open_run_dataset(config, options.data_dir, allow_other=False)
-    names = [options.split, config.dataset.validation_split]
+    validation = config.dataset.validation_split
+    names = [dataset.reported_split(options.split, validation), validation]
     if options.has_int8:
         names.append(config.dataset.train_split)
     splits = [dataset.split(name) for name in names]

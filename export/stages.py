@@ -76,6 +76,7 @@ def export(options: ExportOptions, verifier: Verifier) -> Exported:
         onnx.require_packages()
     runtimes = catalog.choose(options.runtimes, options.runtime_python, options.formats)
     source = load(options)
+    options = dataclasses.replace(options, split=source.compared.split.name)
     name = source.trained.name
     with publish.staging(options.export_dir) as staged:
         number = options.version or publish.next_version(options.export_dir, name)
@@ -147,7 +148,7 @@ def _write(export_format: Format, options: ExportOptions, source: Source, folder
         warmup.write(source.trained, compared.images[0], extra)
         classes = len(source.trained.label_names)
         samples.write(
-            compared.images, compared.labels, classes, options.samples, options.split, extra
+            compared.images, compared.labels, classes, options.samples, compared.split.name, extra
         )
 
 

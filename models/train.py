@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..base import command, configs, files, progress
-from ..base.command_flags import list_flag
+from ..base.command_flags import changed, list_flag, typed
 from ..base.errors import UsageError, UserError
 from ..base.files import JsonObject
 from ..data import prepare
@@ -66,7 +66,7 @@ def _train(options: TrainOptions, workdir: Path | None) -> Result:
         tf.config.experimental.enable_op_determinism()
     name, said = options.dataset, ()
     if options.data:
-        prepared = own_data.prepare(options.data, options.data_dir, options.files)
+        prepared = own_data.prepare(options.data, options.data_dir, options.files, _typed(options))
         progress.say(prepare.summary(prepared))
         name, said = prepared.dataset, prepared.warnings
     dataset = open_dataset(options.data_dir, name)
@@ -150,6 +150,17 @@ def _check(options: TrainOptions) -> None:
         raise UsageError("--epochs=0 trains nothing")
     if options.init_from:
         trained_model(options.init_from)
+
+
+def _typed(options: TrainOptions) -> list[str]:
+    """The flags that were given, but for those of people's own files."""
+    rest = dataclasses.replace(options, data=None, data_dir=TrainOptions.data_dir)
+    return [
+        *changed(rest),
+        *(typed(name, value) for name, value in options.changes.items()),
+        *changed(options.pipeline),
+        *changed(options.settings),
+    ]
 
 
 def _has_more_time(record: TrainingRecord, max_minutes: float) -> bool:

@@ -23,7 +23,8 @@ def evaluate(kind: str, path: Path, options: EvaluateOptions) -> Result:
       UserError: the artifact or the dataset does not open, or they do not fit.
     """
     classifier = OPENERS[kind](path, options.verify, options.trial)
-    splits = [_dataset(classifier, options).split(options.split)]
+    dataset = _dataset(classifier, options)
+    splits = [dataset.split(dataset.reported_split(options.split))]
     with salvage.sound(splits, options.max_corrupt_records) as ((split,), lost):
         figures = _evaluated(classifier, split).figures(len(lost))
     name = str(classifier.path)

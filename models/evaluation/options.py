@@ -29,10 +29,11 @@ class EvaluateOptions:
         True, "Refuse an export of digitline whose files are not those in its manifest."
     )
     trial: str = _what(AUTO, TRIAL_HELP, words=TRIALS)
-    split: str = _data(
-        "test",
-        "Split in TFDS's syntax. Choose between models on the validation split; the test split "
-        "is for the figure that you report.",
+    split: str | None = _data(
+        None,
+        "Split in TFDS's syntax (default: test, or where the dataset has none, the run's "
+        "validation split). Choose between models on the validation split; the test split is for "
+        "the figure that you report.",
     )
     dataset: str | None = _data(
         None,

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...base import command
@@ -29,6 +30,7 @@ class Result:
       source: the model's path by its kind: `workdir`, `saved_model` or `tflite`; or, of an
         ensemble, `workdirs`.
       model: the network's name, or how else the model is to be called.
+      data_dir: where the dataset is, if that had to be said.
       single_accuracies: of the members of an ensemble, in the order of the folders.
     """
 
@@ -37,6 +39,7 @@ class Result:
     split: "Split"
     figures: Figures
     single_accuracies: Sequence[float] = ()
+    data_dir: Path | None = None
 
     def to_json(self) -> JsonObject:
         """As JSON holds it; the figures are beside the rest."""
@@ -73,8 +76,9 @@ def text(result: Result) -> str:
         listed = ", ".join(map(str, wrong[:_LISTED]))
         lines += ["", f"misclassified, by index in {split.name}: {listed}{rest}"]
     if "workdir" in result.source:
-        export = command.command_line("export", f"--workdir={result.source['workdir']}")
-        lines += ["", f"next: {export}"]
+        words = [f"--workdir={result.source['workdir']}"]
+        words += [f"--data_dir={result.data_dir}"] if result.data_dir else []
+        lines += ["", f"next: {command.command_line('export', *words)}"]
     return "\n".join(lines)
 
 

@@ -27,7 +27,7 @@ def evaluate(workdir: Path, options: EvaluateOptions) -> Result:
     config, model = folder.load()
     dataset = open_run_dataset(config, options.data_dir, options.data_dir is not None)
     is_same = dataset.fingerprint == config.dataset.fingerprint
-    splits = [dataset.split(options.split)]
+    splits = [dataset.split(dataset.reported_split(options.split, config.dataset.validation_split))]
     with salvage.sound(splits, options.max_corrupt_records) as ((split,), lost):
         if is_same:
             folder.require_same_data(splits, lost)
@@ -43,7 +43,8 @@ def evaluate(workdir: Path, options: EvaluateOptions) -> Result:
             folder.add_evaluation(split.name, figures)
     except (OSError, UserError) as error:
         progress.say(f"note: the figures are not recorded in the run folder: {error}")
-    return Result({"workdir": str(workdir)}, config.model, split, figures)
+    source = {"workdir": str(workdir)}
+    return Result(source, config.model, split, figures, data_dir=options.data_dir)
 
 
 def evaluate_ensemble(workdirs: Sequence[Path], options: EvaluateOptions) -> Result:
@@ -65,7 +66,7 @@ def evaluate_ensemble(workdirs: Sequence[Path], options: EvaluateOptions) -> Res
                 f"{dataset.name}: an ensemble has one dataset"
             )
         open_run_dataset(other, data_dir, options.data_dir is not None)
-    splits = [dataset.split(options.split)]
+    splits = [dataset.split(dataset.reported_split(options.split, config.dataset.validation_split))]
     with salvage.sound(splits, options.max_corrupt_records) as ((split,), lost):
         for folder, (member, _) in zip(folders, members, strict=True):
             if member.dataset.fingerprint == dataset.fingerprint:

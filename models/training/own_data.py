@@ -1,9 +1,11 @@
 """People's own images, given to `digitline train` as they are: prepared first, then trained on."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from ...base import command, progress
+from ...base.command_flags import changed
 from ...base.errors import UserError
 from ...data.preparation import kinds
 from ...data.preparation.own_files import OwnFiles
@@ -14,8 +16,14 @@ from ...data.prepare import Prepared, run
 _OPTIONS = {field.name for field in dataclasses.fields(OwnFiles)}
 
 
-def prepare(data: Path, data_dir: Path, files: OwnFiles) -> Prepared:
+def prepare(data: Path, data_dir: Path, files: OwnFiles, training: Sequence[str] = ()) -> Prepared:
     """Prepares people's own images unless they are unchanged since.
+
+    Args:
+      data: the images.
+      data_dir: of prepared datasets.
+      files: how they are read.
+      training: the other flags of `train`, to be typed again.
 
     Raises:
       UserError: as `digitline prepare` does; where one of its options would help that `train`
@@ -32,10 +40,10 @@ def prepare(data: Path, data_dir: Path, files: OwnFiles) -> Prepared:
         if error.option is None or error.option in _OPTIONS:
             raise
         # `train` has no such option, or one that means something else.
-        train = (f"--dataset={request.prepared_name}", f"--data_dir={data_dir}")
+        train = (f"--dataset={request.prepared_name}", f"--data_dir={data_dir}", *training)
         raise type(error)(
             f"{error}. --{error.option} is an option of digitline prepare, so prepare the images "
-            f"first: {_command_line(request, error.option)}; then: "
+            f"first: {_command_line(request, files, error.option)}; then: "
             f"{command.command_line('train', *train)}",
             error.details,
         ) from error
@@ -47,19 +55,15 @@ def _request(data: Path, data_dir: Path, files: OwnFiles) -> Request:
     return Request(data_dir=data_dir, asked_by="train", **options)
 
 
-def _command_line(request: Request, option: str) -> str:
+def _command_line(request: Request, files: OwnFiles, option: str) -> str:
     """The same preparation with the option; its value, in capitals, is for the user to name."""
     source = "source_file" if request.source_file else "source_dir"
-    values: dict[str, object] = {
-        "dataset": request.dataset,
-        source: request.place,
-        "data_dir": request.data_dir,
-        option: True if isinstance(getattr(request, option), bool) else option.upper(),
-    }
-    for field in dataclasses.fields(OwnFiles):  # As they were given.
-        if (value := getattr(request, field.name)) != field.default:
-            values[field.name] = value
+    value = getattr(request, option)
     return command.command_line(
         "prepare",
-        *(f"--{name}" if value is True else f"--{name}={value}" for name, value in values.items()),
+        f"--dataset={request.dataset}",
+        f"--{source}={request.place}",
+        f"--data_dir={request.data_dir}",
+        f"--{option}" if isinstance(value, bool) else f"--{option}={option.upper()}",
+        *changed(files),
     )
