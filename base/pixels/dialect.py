@@ -18,8 +18,8 @@ from .words import FILE_NAMES, LABEL_NAMES, is_missing, is_number, is_picture
 
 # In the order in which they are tried: a decimal comma may stand between semicolons, and blanks
 # after commas.
-_SEPARATORS = (b"\t", b";", b"|", b",", b" ")
-_NAMES = {b"\t": "tab", b" ": "blank"}
+_SEPARATORS = (b"\t", b";", b"|", b",", lines.BLANK)
+_NAMES = {b"\t": "tab", lines.BLANK: "blank"}
 # The sample: at most this many rows and, if they are long, about this many bytes.
 _SAMPLE_ROWS, _SAMPLE_BYTES = 512, 8 << 20
 
@@ -83,7 +83,7 @@ class Dialect:
                     return
                 if not (skip or self._is_blank(line)):
                     lines.refuse_open_quotes(self.path, line, position)
-                    yield line.rstrip(b"\r\n")
+                    yield self._plain(line)
                 position += len(line)
                 skip = False
 
@@ -103,6 +103,11 @@ class Dialect:
         has = "no header" if self.header is None else "header"
         return f"separator {_named(self.separator)}, {has}"
 
+    def _plain(self, line: bytes) -> bytes:
+        """A line without its end; columns that are aligned have one blank between them then."""
+        is_aligned = self.separator == lines.BLANK and b'"' not in line
+        return b" ".join(line.split()) if is_aligned else line.rstrip(b"\r\n")
+
     def _is_blank(self, line: bytes) -> bool:
         return not line.strip(b'\r\n\t "' + self.separator)
 
@@ -115,6 +120,7 @@ def look(path: Path) -> Dialect:
     """
     head = lines.head(path)
     separator = _separator(path, head)
+    head = _without_comments(head, separator)
     size, row_bytes = path.stat().st_size, len(head.lines[-1])
     file = Dialect(path, separator, head.newline, head.start, size, 0, row_bytes, header=None)
     rows = [file.words(line.rstrip(b"\r\n")) for line in head.lines]
@@ -128,6 +134,18 @@ def look(path: Path) -> Dialect:
     if not rows[1:]:
         raise DataError(f"{path}: holds no rows, only a header")
     return below
+
+
+def _without_comments(head: Head, separator: bytes) -> Head:
+    """Without the lines on top that begin with `#` and have fewer or more cells than the rows."""
+    counts = [len(lines.cells(line.strip(), separator)) for line in head.lines]
+    columns = collections.Counter(counts).most_common(1)[0][0]
+    number = 0
+    while head.lines[number].startswith(b"#") and counts[number] != columns:
+        number += 1
+        if number == len(head.lines):
+            return head
+    return head.after(number)
 
 
 def _is_header(first: list[str], columns: int, rows: Sequence[Sequence[str]]) -> bool:

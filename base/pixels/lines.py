@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from ..errors import DataError
 
+BLANK = b" "
 _BOM = b"\xef\xbb\xbf"
 # What files that are called .csv are sometimes.
 _OTHER_FORMS = {
@@ -30,15 +31,24 @@ class Head:
 
     Attributes:
       newline: the last byte of a line.
-      start: where the first line begins that is not blank, in bytes.
-      lines: from there on, without blank ones, with their ends.
+      lines: without blank ones, with their ends.
       numbers: of these lines, from 1.
+      starts: where they begin, in bytes.
     """
 
     newline: bytes
-    start: int
     lines: tuple[bytes, ...]
     numbers: tuple[int, ...]
+    starts: tuple[int, ...]
+
+    @property
+    def start(self) -> int:
+        """Where the first of them begins."""
+        return self.starts[0]
+
+    def after(self, count: int) -> "Head":
+        """Without the first lines."""
+        return Head(self.newline, self.lines[count:], self.numbers[count:], self.starts[count:])
 
 
 def head(path: Path) -> Head:
@@ -53,20 +63,22 @@ def head(path: Path) -> Head:
         content = file.read(_FIRST_BYTES)
         _refuse_other_forms(path, content)
         newline = b"\n" if b"\n" in content or b"\r" not in content else b"\r"
-        start = len(_BOM) if content.startswith(_BOM) else 0
-        file.seek(start)
+        position = len(_BOM) if content.startswith(_BOM) else 0
+        file.seek(position)
         lines: dict[int, bytes] = {}
+        starts = []
         for number, line in enumerate(of(file, newline), 1):
+            start, position = position, position + len(line)
             if not line.strip(b'\r\n\t ",;|') or _SEPARATOR_LINE.fullmatch(line.strip()):
-                start += 0 if lines else len(line)
                 continue
-            refuse_open_quotes(path, line, start + sum(map(len, lines.values())))
+            refuse_open_quotes(path, line, start)
             lines[number] = line
+            starts.append(start)
             if len(lines) == _FIRST_LINES or sum(map(len, lines.values())) > _FIRST_BYTES:
                 break
     if not lines:
         raise DataError(f"{path}: holds no rows")
-    return Head(newline, start, tuple(lines.values()), tuple(lines))
+    return Head(newline, tuple(lines.values()), tuple(lines), tuple(starts))
 
 
 def of(file: BinaryIO, newline: bytes) -> Iterator[bytes]:
@@ -84,9 +96,9 @@ def of(file: BinaryIO, newline: bytes) -> Iterator[bytes]:
 
 
 def cells(line: bytes, separator: bytes) -> list[bytes]:
-    """The cells of a line, without quotes."""
+    """The cells of a line, without quotes; several blanks are one separator."""
     if b'"' not in line:
-        return line.split(separator)
+        return line.split() if separator == BLANK else line.split(separator)
     text = line.decode("utf-8", "surrogateescape")
     row = next(csv.reader([text], delimiter=separator.decode(), skipinitialspace=True))
     return [cell.encode("utf-8", "surrogateescape") for cell in row]

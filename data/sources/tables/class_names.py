@@ -33,8 +33,11 @@ def class_names(
     names = tuple(labels.classes((name for name in totals if name), path))
     if not names:
         raise not_labels(path, column, f"no label at all ({damage or 'no rows'})")
-    if len(names) == 1 and not totals.get(""):
-        raise not_labels(path, column, f"one value, {names[0]}, in all of {rows:,} rows")
+    if len(names) == 1:
+        what = f"one value, {names[0]}, in all of {totals[names[0]]:,} rows"
+        if others := totals.get(""):
+            what += f" that have a label; {others:,} rows have none ({damage})"
+        raise not_labels(path, column, what)
     if len(names) > max(_FEW_CLASSES, rows / _IMAGES_A_CLASS):
         raise not_labels(path, column, f"{len(names):,} different values in {rows:,} rows")
     if not is_named_label and _look_like_pixels(names):

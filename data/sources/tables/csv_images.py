@@ -138,7 +138,8 @@ def _forms(place: Path, wanted: Wanted) -> dict[str, RowForm]:
         elif split == "train":
             raise DataError(
                 f"{path}: its rows have no label column, only {file.columns:,} pixels: expected "
-                "label,pixel0,…"
+                "label,pixel0,…; or name its column with --label_column",
+                option="label_column",
             )
         else:
             progress.say(f"{path} is left out: its rows have no label column")
