@@ -12,7 +12,7 @@ from ...base import progress
 from ...base.errors import DataError, UsageError
 from ...base.pictures import decode
 from ..sources import folder_layout
-from ..sources.tables import csv_files, picture_finder
+from ..sources.tables import csv_files, file_rows, picture_finder
 from . import archives
 from .request import CSV, IMAGE_FOLDER, NPZ, Request
 
@@ -134,13 +134,46 @@ def _tables_in(folder: Path) -> Path | None:
       UsageError: there are several for a split.
     """
     with contextlib.suppress(DataError):
-        folder_layout.look(folder)
+        layout = folder_layout.look(folder)
+        _refuse_other_classes(layout)
         return None
     entries = [entry for entry in folder.iterdir() if not _is_hidden(entry.name)]
     while len(entries) == 1 and entries[0].is_dir():
         folder = entries[0]
         entries = [entry for entry in folder.iterdir() if not _is_hidden(entry.name)]
     return _tables_right_in(folder)
+
+
+def _refuse_other_classes(layout: folder_layout.FolderLayout) -> None:
+    """Refuses folders that are no classes by a table beside them, as `images_part_1` is none.
+
+    Where that cannot be told, the table is named.
+
+    Raises:
+      UsageError: by the table, pictures of one folder are of several classes.
+    """
+    places = layout.folders.values()
+    classes = {folder: name for found in places for name, folder in found.items()}
+    for folder in sorted({layout.root, *(found.parent for found in classes)}):
+        for table in picture_finder.tables_of(folder).by_split.values():
+            by_class: dict[str, set[str]] = collections.defaultdict(set)
+            for file, label in file_rows.sampled(table, picture_finder.beside(table) or folder):
+                above = (classes[parent] for parent in file.parents if parent in classes)
+                by_class[next(above, "")].add(label)
+            several = [name for name, labels in by_class.items() if name and len(labels) > 1]
+            if several:
+                labels = sorted(by_class[several[0]])
+                raise UsageError(
+                    f"{layout.root}: by {table.name}, pictures in the folder {several[0]} are of "
+                    f"{len(labels):,} classes ({', '.join(labels[:_NAMED])}): give the table "
+                    f"itself if it is right (--data={table}), or else move it elsewhere"
+                )
+            if not by_class:
+                progress.say(
+                    f"{table} names these pictures too and is not read: if it has the classes, "
+                    f"and not the folders {', '.join(layout.label_names[:_NAMED])}, give it with "
+                    f"--data={table} --label_column=NAME"
+                )
 
 
 def _tables_right_in(folder: Path) -> Path | None:

@@ -157,12 +157,11 @@ def _wrong_words(version: Path, content: JsonObject) -> Iterator[str]:
     graph = version / export_layout.SAVED_MODEL_FILE
     if graph.is_file() and _is_classifying(content) and not _holds(graph, labels):
         yield f"{graph}: its signature classify does not name the classes of the manifest"
-    pictures, certainty = content.get("pictures"), content.get("certainty")
-    sure = {"threshold": certainty.get("threshold")} if isinstance(certainty, dict) else certainty
-    for says, stated, name in (
-        ("takes pictures by", pictures, export_layout.PICTURES),
-        ("is not sure by", sure, export_layout.CERTAINTY),
-    ):
+    records = [("takes pictures by", content.get("pictures"), export_layout.PICTURES)]
+    if isinstance(certainty := content.get("certainty"), dict):
+        sure = {"threshold": certainty.get("threshold")}
+        records.append(("is not sure by", sure, export_layout.CERTAINTY))
+    for says, stated, name in records:
         for path, words in _records(version, name):
             try:
                 there = json.loads(words)

@@ -74,6 +74,21 @@ class Table:
         )
 
 
+def sampled(path: Path, pictures: Path) -> list[tuple[Path, str]]:
+    """Some of the files that a table names, with their classes; none if these cannot be told."""
+    form = dialect.look(path)
+    try:
+        where = _columns(form, None)
+    except DataError:
+        return []
+    finder, found = Finder(pictures), []
+    for row in form.sample():
+        if len(row) == form.columns and row[where.file] and row[where.label]:
+            file = pictures / finder.find(os.fsencode(row[where.file]))
+            found += [(file, row[where.label])] if file.is_file() else []
+    return found
+
+
 @dataclasses.dataclass
 class Rows:
     """What the rows of tables say, read so far.

@@ -1,7 +1,9 @@
 """Where the pictures are that a table names: files that are found by what its cells say."""
 
+import functools
 import itertools
 import os
+import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -15,8 +17,8 @@ from . import csv_files
 
 # Of these suffixes are tables.
 SUFFIXES = (".csv", ".tsv")
-# A table of more columns holds pixels. So many rows show where the pictures are.
-_MOST_COLUMNS, _FIRST_ROWS = 9, 5
+# A table of more columns holds pixels. So many rows, from all over it, show where pictures are.
+_MOST_COLUMNS, _ROWS = 9, 16
 
 
 def beside(table: Path) -> Path | None:
@@ -29,7 +31,8 @@ def beside(table: Path) -> Path | None:
       DataError: it is no table, or it cannot be told which folder is meant.
     """
     form = dialect.look(table)
-    sample = [row for row in form.sample() if len(row) == form.columns][:_FIRST_ROWS]
+    sample = [row for row in form.sample() if len(row) == form.columns]
+    sample = random.Random(0).sample(sample, min(_ROWS, len(sample)))  # Not every second one.
     by_suffix = roles.files(form, sample)
     candidates = [] if by_suffix is None else [by_suffix]
     if by_suffix is None and form.columns <= _MOST_COLUMNS:  # Names without a suffix.
@@ -46,7 +49,12 @@ def beside(table: Path) -> Path | None:
             "folder with --source_dir",
             option="source_dir",
         )
-    return next(iter(of_split or folders), None)
+    chosen = next(iter(of_split or folders), None)
+    for files in words:
+        here = _count(chosen, files) if chosen else len(files) // 2
+        if here < len(files) and here < _count(table.parent, files, deep=True):
+            return table.parent  # They are in several folders.
+    return chosen
 
 
 class Tables(NamedTuple):
@@ -108,10 +116,15 @@ def _holding(root: Path, pattern: str, words: Sequence[Sequence[str]]) -> list[P
 
 def _are_in(folder: Path, words: Sequence[str]) -> bool:
     """Whether a folder holds most of the files."""
-    finder = Finder(folder)
+    return _count(folder, words) > len(words) / 2
+
+
+def _count(folder: Path, words: Sequence[str], deep: bool = False) -> int:
+    """How many of the files a folder holds; `deep` counts those in folders below, too."""
+    finder = Finder(folder, deep)
     for word in words:
         finder.find(os.fsencode(word))
-    return finder.found > len(words) / 2
+    return finder.found
 
 
 def split_of(table: Path) -> str | None:
@@ -128,10 +141,11 @@ class Finder:
     """Finds the pictures that cells name: as written, by the end of their path, without a suffix.
 
     Tables come with the paths of another machine: `/content/pets/cat/1.png` is `cat/1.png` here.
+    With `deep`, a name without a folder is found in any folder, if only one holds it.
     """
 
-    def __init__(self, folder: Path):
-        self._folder = folder
+    def __init__(self, folder: Path, deep: bool = True):
+        self._folder, self._deep = folder, deep
         self._suffixes = ("", *decode.SUFFIXES, *(suffix.upper() for suffix in decode.SUFFIXES))
         self._last = (0, "")
         self.found = 0
@@ -150,7 +164,20 @@ class Finder:
                 self._last = skipped, suffix
                 self.found += 1
                 return self._below(name)
+        if self._deep and len(parts) == 1 and (path := self._by_name.get(word)):
+            self.found += 1
+            return path
         return os.path.normpath(word)
+
+    @functools.cached_property
+    def _by_name(self) -> dict[str, str]:
+        """The paths of pictures by their names, also without suffix; of equal names, empty."""
+        paths: dict[str, str] = {}
+        for picture in pictures_below(self._folder):
+            path = os.path.relpath(picture, self._folder)
+            for name in {picture.name, picture.stem}:
+                paths[name] = "" if name in paths else path
+        return paths
 
     def _below(self, name: str) -> str:
         """A path below the folder, also where it was written from the root on."""

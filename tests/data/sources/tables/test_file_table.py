@@ -8,6 +8,7 @@ import pytest
 from digitline.base.errors import DataError, UsageError, UserError
 from digitline.data import prepare
 from digitline.data.dataset import open_dataset
+from digitline.data.preparation import kinds
 from digitline.data.sources.tables import file_table, picture_finder
 
 from support import call
@@ -223,6 +224,38 @@ def test_rejects_a_picture_of_two_splits(tmp_path):
         DataError, match=r"test.csv, row \d+: .*png is \w+ \(train\) in train.csv, row"
     ):
         call(prepare.COMMAND, flags)
+
+
+@pytest.fixture
+def parts(folder):
+    """The same pictures in two folders, which are no classes, and a table of them all."""
+    for index in range(COUNT):
+        part = folder.parent / "all" / f"part_{1 + index % 2}"
+        part.mkdir(parents=True, exist_ok=True)
+        (folder / f"{index}.png").rename(part / f"{index}.png")
+    return table(folder, rows("{i},{c}\n", "id,label\n")).rename(
+        folder.parent / "all" / "labels.csv"
+    )
+
+
+def test_pictures_in_several_folders(parts):
+    assert picture_finder.beside(parts) == parts.parent
+    found = file_table.read(parts, parts.parent, None)
+    assert found.names("train", "dog") == [f"part_{1 + i % 2}/{i}.png" for i in range(0, COUNT, 3)]
+    assert found.damaged == ()
+
+
+def test_folders_that_are_no_classes_by_the_table_beside_them(parts, capsys):
+    with pytest.raises(
+        UsageError, match=r"by labels.csv, .* folder part_\d are of 2 .*--data=.*csv"
+    ):
+        kinds.find(parts.parent)
+    parts.write_text(rows("{i},{c},{i}\n", "id,a,b\n"))
+    assert kinds.find(parts.parent).dataset == "image_folder"
+    assert f"{parts} names these pictures too and is not read" in capsys.readouterr().err
+    parts.write_text("id,label\n" + "".join(f"{i},{'xy'[i % 2]}\n" for i in range(COUNT)))
+    assert kinds.find(parts.parent).dataset == "image_folder"
+    assert capsys.readouterr().err == ""
 
 
 def test_paths_of_another_machine_and_of_this_one(folder):
