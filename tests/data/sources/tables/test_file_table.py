@@ -250,7 +250,7 @@ def test_folders_that_are_no_classes_by_the_table_beside_them(parts, capsys):
         UsageError, match=r"by labels.csv, .* folder part_\d are of 2 .*--data=.*csv"
     ):
         kinds.find(parts.parent)
-    parts.write_text(rows("{i},{c},{i}\n", "id,a,b\n"))
+    parts.write_text(rows("{i},{c},{c}\n", "id,a,b\n"))
     assert kinds.find(parts.parent).dataset == "image_folder"
     assert f"{parts} names these pictures too and is not read" in capsys.readouterr().err
     parts.write_text("id,label\n" + "".join(f"{i},{'xy'[i % 2]}\n" for i in range(COUNT)))
