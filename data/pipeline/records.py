@@ -1,8 +1,9 @@
 """Records of TFRecord files: read, parsed, and found where they are damaged."""
 
 import concurrent.futures
+import functools
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -137,21 +138,41 @@ def require_images(split: Split) -> None:
 
 def read_one(shard: Shard) -> tf.data.Dataset:
     """The serialized records of one shard, in order."""
-    if isinstance(shard.numbers, range):
-        return _file(shard.path).skip(shard.numbers.start).take(len(shard.numbers))
-    return _picked(shard.path, tf.constant(_mask(shard)))
+    return ordered((shard,))
 
 
 def ordered(shards: tuple[Shard, ...]) -> tf.data.Dataset:
     """The serialized records of all shards, in their order on disk."""
-    stream = None
     # Passing over and counting records costs a third of the reading: whole files are
     # read as they are.
-    for whole, run in itertools.groupby(shards, key=lambda shard: shard.whole):
-        for part in [_file([shard.path for shard in run])] if whole else map(read_one, run):
-            stream = part if stream is None else stream.concatenate(part)
-    assert stream is not None
-    return stream
+    return _joined(reader(list(run)) for reader, run in itertools.groupby(shards, key=_reader_of))
+
+
+def _reader_of(shard: Shard) -> Callable[[list[Shard]], tf.data.Dataset]:
+    if shard.whole:
+        return _whole
+    return _ranges if isinstance(shard.numbers, range) else _single_records
+
+
+def _whole(shards: list[Shard]) -> tf.data.Dataset:
+    return _file([shard.path for shard in shards])
+
+
+def _ranges(shards: list[Shard]) -> tf.data.Dataset:
+    numbers = ((shard.path, shard.numbers) for shard in shards)
+    return _joined(_file(path).skip(run[0]).take(len(run)) for path, run in numbers)
+
+
+def _single_records(shards: list[Shard]) -> tf.data.Dataset:
+    # One stream for all: a graph for each file would take longer to make than to run. Where a file
+    # ends early too few records come, which is seen, since the last of a mask is always wanted.
+    masks = [_mask(shard) for shard in shards]
+    files = (_file(shard.path).take(len(mask)) for shard, mask in zip(shards, masks, strict=True))
+    return _picked(_joined(files), tf.constant(np.concatenate(masks)))
+
+
+def _joined(streams: Iterable[tf.data.Dataset]) -> tf.data.Dataset:
+    return functools.reduce(lambda joined, stream: joined.concatenate(stream), streams)
 
 
 def interleaved(shards: tuple[Shard, ...], cycle: int, seed: Any) -> tf.data.Dataset:
@@ -169,7 +190,7 @@ def interleaved(shards: tuple[Shard, ...], cycle: int, seed: Any) -> tf.data.Dat
     firsts = np.array([shard.first for shard in shards])
     files: Any = tf.data.Dataset.from_tensor_slices((paths, masks, firsts))
     return files.shuffle(len(shards), seed, reshuffle_each_iteration=False).interleave(
-        lambda path, mask, first: _picked(path, tf.io.decode_raw(mask, tf.bool)).enumerate(first),
+        lambda path, mask, first: _picked_of_file(path, mask).enumerate(first),
         cycle,
         block_length=16,
         num_parallel_calls=tf.data.AUTOTUNE,
@@ -210,12 +231,16 @@ def _mask(shard: Shard) -> np.ndarray:
     return mask
 
 
-def _picked(path: str | tf.Tensor, mask: tf.Tensor) -> tf.data.Dataset:
-    """The records of a file that a mask (bool [n]) has, in order."""
+def _picked_of_file(path: tf.Tensor, mask: tf.Tensor) -> tf.data.Dataset:
+    chosen = tf.io.decode_raw(mask, tf.bool)
+    return _picked(_file(path).take(tf.size(chosen, tf.int64)), chosen)
+
+
+def _picked(records: tf.data.Dataset, mask: tf.Tensor) -> tf.data.Dataset:
+    """The records that a mask (bool [n]) has, in order."""
     # Block by block: a call of a filter for each record costs three times as much.
-    records = _file(path).take(tf.size(mask, tf.int64)).batch(_BLOCK)
     masks = tf.data.Dataset.from_tensor_slices(mask).batch(_BLOCK)
-    return tf.data.Dataset.zip(records, masks).map(_masked).unbatch()
+    return tf.data.Dataset.zip(records.batch(_BLOCK), masks).map(_masked).unbatch()
 
 
 @tf.autograph.experimental.do_not_convert  # No Python control flow; it takes its time.
