@@ -1,6 +1,7 @@
 """What tests share: 1,500 images of real MNIST, prepared, trained on, exported."""
 
 import fcntl
+import gc
 import json
 import os
 import sys
@@ -11,10 +12,21 @@ import pytest
 
 from support import DATASET, TESTDATA, call, train_arguments
 
+# There are as many workers as cores: threads inside an op only wait for one another. It holds for
+# the processes that tests start too.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+
 
 def pytest_collection_modifyitems(items):
     """The files right in this folder are the longest: they go first."""
     items.sort(key=lambda item: item.path.parent != TESTDATA.parent)
+
+
+def pytest_collection_finish():
+    """What is imported by now stays; to look through it for garbage takes a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(scope="session")
@@ -66,9 +78,11 @@ def trained(data_dir, tmp_path_factory):
     """A finished run on the tiny dataset. Do not change it."""
     from digitline.models import train
 
-    workdir = tmp_path_factory.mktemp("runs") / "lenet5"
-    result = call(train.COMMAND, train_arguments(data_dir, workdir, "--report"))
-    return SimpleNamespace(workdir=workdir, result=result)
+    def make(folder):
+        return call(train.COMMAND, train_arguments(data_dir, folder / "lenet5", "--report"))
+
+    folder, result = once(tmp_path_factory, "trained", make)
+    return SimpleNamespace(workdir=folder / "lenet5", result=result)
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,53 @@
 """A process that verifies one export after the other."""
 
 import contextlib
+import json
 import os
+import subprocess
+import sys
 
+from digitline.base.errors import UserError
 from digitline.export.gate.verifier import Verifier
+
+# As the exporter's own process, but that it follows the tests from folder to folder.
+FOLLOWS = """
+import os, sys
+from digitline.export.gate import verifier
+
+def questions(lines):
+    for line in lines:
+        if line.startswith("cd "):
+            os.chdir(line[3:-1])
+        else:
+            yield line
+
+sys.stdin = questions(sys.stdin)
+verifier.main()
+"""
+
+
+class Follower(Verifier):
+    def __init__(self):
+        path = os.pathsep.join(entry for entry in sys.path if entry)
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", FOLLOWS],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": path},
+            text=True,
+            encoding="utf-8",
+        )
+
+    def follow(self, folder):
+        self._process.stdin.write(f"cd {folder}\n")
+
+    def has_ended(self):
+        return self._process.poll() is not None
+
+    def skip(self):
+        """Reads an answer: whether it is an error, or None where the process has ended."""
+        line = self._process.stdout.readline()
+        return "error" in json.loads(line) if line else None
 
 
 class Shared:
@@ -11,30 +55,38 @@ class Shared:
 
     def __init__(self):
         self.process = None
-        self.folder = None
         self.waiting = []
 
     def __call__(self):
-        if self.process is None or self.folder != os.getcwd():
+        if self.process is None or self.process.has_ended():
             self.close()
-            self.process, self.folder = Verifier(), os.getcwd()
+            self.process = Follower()
+        self.process.follow(os.getcwd())
         return self
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        if self.waiting:  # Answers that nobody waited for.
-            self.close()
+        while self.waiting:  # Answers that nobody waited for.
+            self._answered(self.waiting.pop(0), self.process.skip())
 
     def send(self, question):
         self.waiting.append(question)
         self.process.send(question)
 
     def receive(self, kind):
-        answer = self.process.receive(kind)
-        self.waiting.pop()
-        return answer
+        question = self.waiting.pop(0)
+        try:
+            return self.process.receive(kind)
+        except UserError:
+            self._answered(question, True)
+            raise
+
+    def _answered(self, question, is_error):
+        # An export that did not begin would be answered about the one before it.
+        if is_error is None or (is_error and type(question).__name__ == "Begin"):
+            self.close()
 
     def close(self):
         if self.process is not None:
