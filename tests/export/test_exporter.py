@@ -96,14 +96,14 @@ def test_the_card_says_what_was_verified(exported):
 
 
 def test_versions_names_and_formats(well_trained, tmp_path):
-    lite = ("--formats=tflite", "--model_name=digits", "--version=40")
-    assert export(well_trained, tmp_path, *lite)["version"] == 40
-    (tmp_path / "tflite/lenet5/6").mkdir(parents=True)
-    assert export(well_trained, tmp_path, "--formats=saved_model")["version"] == 7
+    digits = ("--model_name=digits", "--version=40")
+    assert export(well_trained, tmp_path, *digits)["version"] == 40
+    (tmp_path / "saved_model/lenet5/6").mkdir(parents=True)
+    assert export(well_trained, tmp_path)["version"] == 7
     versions = {str(path.relative_to(tmp_path)) for path in published(tmp_path)}
-    assert versions == {"tflite/lenet5/6", "saved_model/lenet5/7", "tflite/digits/40"}
+    assert versions == {"saved_model/lenet5/6", "tflite/lenet5/7", "tflite/digits/40"}
     with pytest.raises(UserError, match="is there already; versions are never changed"):
-        export(well_trained, tmp_path, *lite)
+        export(well_trained, tmp_path, *digits)
 
 
 def test_a_refusal_leaves_what_was_published_before(well_trained, tmp_path, monkeypatch):
@@ -117,7 +117,7 @@ def test_a_refusal_leaves_what_was_published_before(well_trained, tmp_path, monk
     write = tflite.write
     monkeypatch.setattr(tflite, "write", write_wrong_normalization)
     with pytest.raises(VerificationError, match="disagrees with the trained model") as caught:
-        export(well_trained, tmp_path)
+        export(well_trained, tmp_path, "--formats=saved_model,tflite")
     assert caught.value.exit_code == 1
     assert published(tmp_path) == before
     assert not (tmp_path / ".staging").exists()
@@ -136,8 +136,8 @@ def test_a_quantizer_that_does_harm_is_refused(well_trained, tmp_path, monkeypat
         r"its accuracy may be off by 0\.3 points and by chance; ",
     ):
         export(
-            well_trained, tmp_path, "--formats=tflite", "--tflite_variants=int8",
-            "--calibration_images=50", "--split=test[:100]",
+            well_trained, tmp_path, "--tflite_variants=int8", "--calibration_images=50",
+            "--split=test[:100]",
         )  # fmt: skip
     assert published(tmp_path) == []
 
@@ -150,7 +150,7 @@ def test_damaged_training_images_may_be_left_out_of_the_calibration(
     content = bytearray(shard.read_bytes())
     content[200 * (len(content) // 400) + 100] ^= 0xFF  # In the pixels of record 200.
     shard.write_bytes(content)
-    flags = (f"--data_dir={tmp_path / 'data'}", "--formats=tflite", "--tflite_variants=int8")
+    flags = (f"--data_dir={tmp_path / 'data'}", "--tflite_variants=int8")
     with pytest.raises(DataError, match="leave it out with --max_corrupt_records=N"):
         export(well_trained, tmp_path / "a", *flags)
     more = ("--max_corrupt_records=1", "--calibration_images=250", "--split=train[1100:]")
@@ -179,7 +179,7 @@ def test_integers_in_and_out(for_devices, test_images):
 
 
 def test_another_batch_size(well_trained, test_images, tmp_path):
-    more = ("--formats=tflite", "--tflite_batch_size=7", "--tflite_variants=float16,mediapipe")
+    more = ("--tflite_batch_size=7", "--tflite_variants=float16,mediapipe")
     result = export(well_trained, tmp_path, *more, "--explain")
     paths, (float16, _) = result["artifacts"], result["layers"]
     assert 0 < float16["layers"][-1]["relative"] < float16["limit"]

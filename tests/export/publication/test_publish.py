@@ -8,7 +8,7 @@ from digitline.base import files, manifests
 from digitline.base.errors import UserError, VerificationError
 from digitline.export.publication import check, publish, versions
 
-from support import python
+from support import full_disk, perform, python
 
 
 def stage(staged, *formats):
@@ -179,18 +179,14 @@ def test_a_polling_server_never_sees_an_incomplete_version(tmp_path):
 
 
 def test_a_full_disk_publishes_nothing_and_is_one_line(well_trained, tmp_path):
-    code = (
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))\n"
-        "from digitline.base import command; from digitline.export import exporter\n"
-        "command.main(exporter.COMMAND, ['digitline export', *sys.argv[1:]])\n"
-    )
-    done = python(
-        code, f"--workdir={well_trained.workdir}", f"--export_dir={tmp_path}",
-        "--formats=saved_model", "--split=test[:60]", cwd=tmp_path,
-    )  # fmt: skip
-    assert done.returncode == 1
-    (line,) = (line for line in done.stderr.splitlines() if "error:" in line)
-    assert "File too large" in line
-    assert "Traceback" not in done.stderr
+    from digitline.export import exporter
+
+    exporter.Verifier()  # It is started before the disk is full.
+    arguments = [
+        f"--workdir={well_trained.workdir}", f"--export_dir={tmp_path}", "--formats=saved_model",
+        "--split=test[:60]", "--runtimes=none",
+    ]  # fmt: skip
+    with full_disk(60_000), pytest.raises(UserError, match=r"^[^\n]*File too large; free[^\n]*$"):
+        perform(exporter.COMMAND, arguments)
     assert not list(tmp_path.glob("*/*/*"))
     assert not (tmp_path / ".staging").exists()

@@ -120,17 +120,15 @@ def test_what_is_not_a_model_is_neither_kept_nor_deleted(tmp_path):
 
 
 def test_the_commands_keep_and_roll_back_versions(well_trained, tmp_path):
-    publish_as(tmp_path, "1s 2s")
-    result = export(
-        well_trained, tmp_path, "--model_name=m", "--formats=saved_model", "--keep_versions=2"
-    )
+    publish_as(tmp_path, "1t 2t")
+    result = export(well_trained, tmp_path, "--model_name=m", "--keep_versions=2")
     assert (result["version"], result["deleted_versions"]) == (3, [1])
-    assert there(tmp_path) == ["2", "3"]
+    assert there(tmp_path, "tflite") == ["2", "3"]
     rolled_back = commands.call(
         exporter.COMMAND, ["--rollback", "--model_name=m", f"--export_dir={tmp_path}"]
     )
     assert exporter.text(rolled_back) == "m: version 3 is taken away, the newest is 2"
-    assert there(tmp_path) == ["2"]
+    assert there(tmp_path, "tflite") == ["2"]
     for flags, message in (
         (["--rollback"], "--rollback needs --model_name"),
         (["--rollback", "--model_name=m", "--export_dir=none"], "no such folder"),
@@ -146,6 +144,6 @@ def test_a_worse_model_than_the_published_one_is_refused(trained, well_trained, 
     ):
         export(trained, tmp_path, "--must_beat=1", "--split=test")
     assert there(tmp_path, name="lenet5") == ["1"]
-    assert export(well_trained, tmp_path, "--must_beat=1", "--formats=saved_model")["version"] == 2
+    assert export(well_trained, tmp_path, "--must_beat=1")["version"] == 2
     with pytest.raises(UserError, match="there is no version"):
         export(well_trained, tmp_path, "--must_beat=7")

@@ -96,9 +96,9 @@ def test_dropout_and_regularizers(train_here, monkeypatch, stop_at_row):
         return keras.Model(inputs, layers.Dense(num_classes)(x))
 
     monkeypatch.setattr(softmax, "build", build)
-    more = ("--log_steps=4", "--checkpoint_interval_s=0", "--epochs=2")
+    more = ("--log_steps=4", "--checkpoint_interval_s=0", "--epochs=1")
     whole = train_here("whole", *more)
-    stop_at_row(3, interrupt)
+    stop_at_row(2, interrupt)
     with pytest.raises(KeyboardInterrupt):
         train_here("cut", *more)
     resumed = train_here("cut", *more)
