@@ -26,6 +26,7 @@ from .protocol import messages
 from .rest.api import application
 from .rest.server import Runner, allow_files, most_connections
 from .rpc.api import Services
+from .rpc.coming import Coming
 from .rpc.server import GrpcServer
 
 # Seconds for the refusals of requests that still run after the grace.
@@ -101,9 +102,10 @@ class Parts:
     ) -> GrpcServer:
         """The gRPC server, bound to its addresses; `reload` puts a configuration in force."""
         self.metrics.follow_models(models.names)
-        services = Services(models, reload, self._observe, self.ending, self._options, self._shared)
-        shared = self._servers > 1
-        server = GrpcServer(services, self._options, self._connections, shared=shared)
+        options, bounds = self._options, self._shared
+        coming = Coming(bounds.budget, bounds.limits.requests, bounds.limits.seconds)
+        services = Services(models, reload, self._observe, self.ending, options, bounds, coming)
+        server = GrpcServer(services, options, self._connections, coming, shared=self._servers > 1)
         self._stack.push_async_callback(server.stop, 0)
         return server
 
@@ -126,7 +128,7 @@ class Parts:
         local = options.is_local and options.check_host
         if options.has_page:
             litert = options.litertjs or litert_js.default_folder()
-            more += routes.routes(models, litert, self._shared.budget, local)
+            more += routes.routes(models, litert, self._shared, local)
         app = application(
             models,
             shared=self._shared,
@@ -142,7 +144,7 @@ class Parts:
             connections=most,
             seconds=self._shared.limits.seconds,
             shutdown_timeout=options.shutdown_grace_seconds + _SAY_S,
-            unsent=self._shared.unsent,
+            budget=self._shared.budget,
         )
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)

@@ -25,7 +25,7 @@ class Limits:
       rows: or examples in it.
       filled_bytes: of a tensor that is filled with the last of fewer values.
       seconds: until its answer, from its first byte; 0 for no limit.
-      requests: that are answered at once; more are refused with 503.
+      requests: that are answered at once; more are refused with RESOURCE_EXHAUSTED (429).
       bytes_in_flight: of the bodies of all requests at once; large ones wait for it.
     """
 

@@ -3,11 +3,11 @@
 import asyncio
 import concurrent.futures
 import contextlib
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
 
-from .budget import Budget
+from .budget import Budget, Hold
+from .clients import Pace
 from .limits import Limits
-from .unsent import Unsent
 from .worker import Worker
 
 # Bytes that reading a request may take, and for each byte that it may have: the 10,000 test images
@@ -23,22 +23,26 @@ class Shared:
     def __init__(self, limits: Limits):
         """Nothing is used yet."""
         self.limits = limits
-        self.budget = Budget(limits.bytes_in_flight)
+        self.budget = Budget(limits.bytes_in_flight, limits.seconds or _SECONDS)
         self._turns: dict[str, asyncio.Semaphore] = {}  # By model.
         # One: two that hold Python's lock would keep others waiting twice as long.
         self.converting = concurrent.futures.ThreadPoolExecutor(1, "convert")
-        self.unsent = Unsent(limits.bytes_in_flight, limits.seconds or _SECONDS)
+        self.pace = Pace()
         self.worker = Worker(_MEMORY + _FOR_EACH * limits.body_bytes)
 
-    def turn(self, model: str, size: int) -> AbstractAsyncContextManager[None]:
-        """Entered while a request is answered whose inputs take `size` bytes.
+    @contextlib.asynccontextmanager
+    async def turn(self, model: str, size: int, hold: Hold) -> AsyncIterator[None]:
+        """Entered while a request is answered whose inputs take `size` bytes of its hold.
 
         Of large ones of a model there are two at once: what a model makes of them is not known
         before, and may take many times as much.
         """
         if size <= _LARGE:
-            return contextlib.nullcontext()
-        return self._turns.setdefault(model, asyncio.Semaphore(_AT_ONCE))
+            yield
+            return
+        async with self._turns.setdefault(model, asyncio.Semaphore(_AT_ONCE)):
+            with hold.running():
+                yield
 
     def close(self) -> None:
         """Ends the process and the thread."""

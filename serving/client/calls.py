@@ -82,11 +82,13 @@ class CallError(Exception):
       message: the server's words, or the system's.
       lost: whether the request was sent and only the answer is missing: the server may have
         acted on it.
+      busy: whether the server refused it only for now.
     """
 
     code: str
     message: str
     lost: bool = False
+    busy: bool = False
 
 
 class ServerError(UserError):

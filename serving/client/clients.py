@@ -47,7 +47,7 @@ class AsyncClient:
         or `unix:///path` for gRPC over a Unix socket.
       timeout: seconds for each request to the server, retries included.
       retries: how often at most a request is repeated that reached no server, or a busy one
-        (UNAVAILABLE, 503), with growing pauses. One whose connection broke before the answer
+        (UNAVAILABLE, 503, 429), with growing pauses. One whose connection broke before the answer
         is not repeated: the server may have acted on it.
       ca, cert, key: PEM files: the authority of the server's certificate, and the client's own
         certificate and key.
@@ -277,7 +277,7 @@ class AsyncClient:
                 # Random, so that clients that failed at once do not come back at once.
                 pause = min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1)
                 out_of_time = time.monotonic() + pause >= deadline
-                helps = failure.code == "UNAVAILABLE" and not failure.lost
+                helps = (failure.code == "UNAVAILABLE" and not failure.lost) or failure.busy
                 if not helps or attempt == self._retries or out_of_time:
                     raise explained(failure, self._server, spec, timeout) from None
             attempt += 1

@@ -42,7 +42,7 @@ def checked(status: int, content: bytes) -> bytes:
     except (ValueError, KeyError, TypeError):  # Not a model server's words, but a proxy's.
         message = content[:200].decode(errors="replace").strip() or "no more is said"
     if status in _CODES:
-        raise CallError(_CODES[status], message)
+        raise CallError(_CODES[status], message, busy=status == 429)
     raise CallError("UNKNOWN", f"HTTP status {status}: {message}")
 
 

@@ -33,6 +33,7 @@ _OPTIONS = [
     ("grpc.enable_http_proxy", 0),
 ]
 # How gRPC's message begins where a connection breaks under a call.
+_AGAIN = "try again"  # How our server ends a refusal that is none of the request itself.
 _BROKEN = ("Stream removed", "Socket closed", "recvmsg:", "Connection reset")
 
 
@@ -158,7 +159,8 @@ def _channel(module: ModuleType, address: Address, tls: Tls) -> Any:
 def _failure(error: Any) -> CallError:
     code, message = error.code().name, error.details() or ""
     if code != "UNAVAILABLE":  # The server's words, whatever they are about.
-        return CallError(code, message)
+        is_busy = code == "RESOURCE_EXHAUSTED" and message.endswith(_AGAIN)
+        return CallError(code, message, busy=is_busy)
     if "http1.x" in message or "HTTP/1" in message:
         return CallError("INTERNAL", f"it speaks HTTP, not gRPC; http://…? ({message})")
     if "certificate" in message.lower() or "handshake" in message.lower():

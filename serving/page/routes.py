@@ -19,8 +19,9 @@ from aiohttp import web
 
 from ...base.errors import DataError, UserError
 from ...base.pictures import decode
-from ..bounds.budget import Budget, Hold
+from ..bounds.budget import Hold
 from ..bounds.limits import Effort
+from ..bounds.shared import Shared
 from ..core.inference import Target
 from ..core.served import Served
 from ..description import describe_version
@@ -44,16 +45,16 @@ Result = TypeVar("Result")
 SEEN = "X-Digitline-Seen"
 
 
-def routes(manager: Served, litert: Path, budget: Budget, local: bool) -> list[web.RouteDef]:
+def routes(manager: Served, litert: Path, shared: Shared, local: bool) -> list[web.RouteDef]:
     """The page's addresses.
 
     Args:
       manager: of the models.
       litert: folder that `digitline litertjs` makes; may be missing.
-      budget: of the memory that requests share.
+      shared: what requests share.
       local: whether the server listens on a loopback address.
     """
-    page = _Page(manager, litert, budget)
+    page = _Page(manager, litert, shared)
     version = "/page/models/{name}/versions/{version}"
     return [
         web.get("/", page.index),
@@ -67,12 +68,12 @@ def routes(manager: Served, litert: Path, budget: Budget, local: bool) -> list[w
 
 
 class _Page:
-    def __init__(self, manager: Served, litert: Path, budget: Budget):
+    def __init__(self, manager: Served, litert: Path, shared: Shared):
         self._manager = manager
         self._litert = litert
         # Large pictures take much memory: one after the other.
         self._decoding = asyncio.Semaphore(1)
-        self._budget = budget
+        self._shared = shared
         self._pool = concurrent.futures.ThreadPoolExecutor(4, "page")
         self._files = {path.name: path for path in _FOLDER.iterdir() if path.suffix in _TYPES}
         self._headers = {
@@ -117,7 +118,7 @@ class _Page:
 
         The header `SEEN` says whether it is blank, or holds several digits.
         """
-        hold = Hold(self._budget)
+        hold = Hold(self._shared.budget)
         try:
             return await self._pixels(request, hold)
         except StatusError as error:
@@ -135,7 +136,8 @@ class _Page:
             shape, folder = lease.servable.image_shape, lease.folder
         if shape is None:
             raise invalid("this model takes no images")
-        content = await read_body(request, _LARGEST_PICTURE, hold, Effort(_READ_S))
+        effort = Effort(_READ_S)
+        content = await read_body(request, _LARGEST_PICTURE, hold, effort, self._shared.pace)
         async with self._decoding:
             pixels, seen = await self._aside(_decoded, content, shape, folder)
         headers = {SEEN: seen.value}

@@ -9,6 +9,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import functools
+import importlib.metadata
 import os
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -26,7 +27,7 @@ from ..process.access_log import Observe
 from ..process.ending import Ending
 from ..protocol.described import DESCRIPTION, described
 from ..protocol.status import StatusError
-from . import answers, reading, requests
+from . import answers, openapi, reading, requests
 from .middlewares import (
     CALL,
     MODEL_VERSION,
@@ -37,6 +38,7 @@ from .middlewares import (
     packed,
 )
 from .requests import Call
+from .server import HOLD
 
 Result = TypeVar("Result")
 _Answer = tuple[bytes, int]  # And the version that gave it.
@@ -44,7 +46,7 @@ _Answer = tuple[bytes, int]  # And the version that gave it.
 # Bytes: a longer answer is written beside the event loop; an example takes as long as that many.
 _LARGE = 256 << 10
 _EXAMPLE = 4 << 10
-_COPIES = 3  # Of an answer, while it is written.
+_COPIES = 8  # Of an answer, while it is written: its text is longer, and is joined from pieces.
 # Seconds to wait for the rest of a body, which is dropped, once its answer is sent.
 _LINGER_S = 2.0
 
@@ -86,6 +88,14 @@ def application(
         },
     )
     app.add_routes(routes)
+    known = list(app.router.routes())
+
+    async def description(_: web.Request) -> web.Response:
+        version = importlib.metadata.version("digitline")
+        return web.json_response(openapi.document(models.names(), known, version))
+
+    described_to = only_local(description) if local else description
+    app.router.add_get(openapi.PATH, errors_as_json(described_to))
     app.router.add_route("*", r"/{path:[\s\S]*}", handler, expect_handler=_expect)
     app.on_cleanup.append(api.finish)
     return app
@@ -108,11 +118,8 @@ class _Api:
         self._ending = ending
         self._busy = 0
         self._running: set[asyncio.Task[_Answer]] = set()
-        self._budget = shared.budget
-        self._worker = shared.worker
-        self._converting = shared.converting
-        self._turn = shared.turn
-        # Not asyncio's own threads: in those the models' configuration is replaced.
+        self._shared = shared
+        # Not asyncio's own threads, of which there may be more than cores.
         threads = max(2, min(4, os.cpu_count() or 1))
         self.pool = concurrent.futures.ThreadPoolExecutor(threads, "pack")
 
@@ -157,10 +164,10 @@ class _Api:
         """Reads the body and answers it, in the request's time."""
         self._check_busy()  # Before the body is read, which is not worth it then.
         effort = Effort(self._limits.seconds, here=True)
-        hold = Hold(self._budget)
-        task = None
+        hold = request[HOLD] = Hold(self._shared.budget)  # Until the answer is sent.
         try:
-            body = await self._body(request, hold, effort)
+            pace = self._shared.pace
+            body = await requests.read_body(request, self._limits.body_bytes, hold, effort, pace)
             self._check_busy()
             # Nothing ends this task early: a version must stay leased, and the request
             # counts, for as long as its call runs, even if nobody waits for it any more.
@@ -168,6 +175,7 @@ class _Api:
             task = asyncio.ensure_future(self._answer(call, body, is_packed, hold, effort))
             del body  # The task's, which drops it before the model runs.
             self._busy += 1
+            hold.share()
             self._running.add(task)
             task.add_done_callback(functools.partial(self._ran, hold))
             await asyncio.wait(
@@ -180,13 +188,11 @@ class _Api:
             return task.result()
         finally:
             effort.stop()
-            if task is None:
-                hold.release()
 
     def _check_busy(self) -> None:
         if self._busy >= self._limits.requests:
             raise StatusError(
-                grpc.StatusCode.UNAVAILABLE,
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
                 f"{self._limits.requests} requests are being answered already; try again",
             )
 
@@ -196,15 +202,6 @@ class _Api:
         self._running.discard(task)
         if not task.cancelled():
             task.exception()  # Marks it as seen, also where nobody waits.
-
-    async def _body(self, request: web.Request, hold: Hold, effort: Effort) -> bytes:
-        reading = requests.read_body(request, self._limits.body_bytes, hold, effort)
-        if request.content.is_eof() or not self._limits.seconds:
-            return await reading
-        try:
-            return await asyncio.wait_for(reading, self._limits.seconds)
-        except asyncio.TimeoutError:
-            raise effort.late() from None
 
     async def _answer(
         self, call: Call, body: bytes, is_packed: bool, hold: Hold, effort: Effort
@@ -234,13 +231,14 @@ class _Api:
             del body
             size = answers.size_of(inputs)
             await hold.resize(size, effort)
-            async with self._turn(lease.name, size):
+            async with self._shared.turn(lease.name, size, hold):
                 outputs = await inference.predict(lease, name, inputs)
                 del inputs
                 size = answers.size_of(outputs)
                 await hold.resize(_COPIES * size, effort)
                 text = await self._write(effort, size, answers.predictions, outputs, rows)
-                return text, lease.version
+            hold.take(len(text))
+            return text, lease.version
 
     async def _answer_examples(
         self, method: str, lease: Lease, name: str, examples: list[bytes], effort: Effort
@@ -260,7 +258,7 @@ class _Api:
         try:
             return read(body, *arguments, effort)
         except ElsewhereError:
-            return await self._worker.call(effort, read, body, *arguments)
+            return await self._shared.worker.call(effort, read, body, *arguments)
 
     async def _write(
         self, effort: Effort, size: int, function: Callable[..., bytes], *arguments: object
@@ -273,4 +271,4 @@ class _Api:
             effort.check()  # It may have waited for its turn.
             return function(*arguments)
 
-        return await asyncio.get_running_loop().run_in_executor(self._converting, run)
+        return await asyncio.get_running_loop().run_in_executor(self._shared.converting, run)

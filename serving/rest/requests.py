@@ -7,9 +7,10 @@ import re
 import urllib.parse
 
 import grpc
-from aiohttp import web
+from aiohttp import StreamReader, web
 
-from ..bounds.budget import Hold
+from ..bounds.budget import SMALL, Hold
+from ..bounds.clients import Interruption, Pace
 from ..bounds.limits import Effort
 from ..core.inference import Target
 from ..protocol.described import DESCRIPTION
@@ -18,16 +19,19 @@ from .reading import too_large
 
 # As in TF Serving, but for our description; and a name ends before a query.
 _VERSION = r"(?:(?:/versions/(\d+))|(?:/labels/([^/:?]+)))?"
+VERBS = ("classify", "regress", "predict")
 _PATHS = {
     method: re.compile(pattern, re.IGNORECASE | re.ASCII)
     for method, pattern in {
-        "POST": rf"/v1/models/([^/:?]+){_VERSION}:(classify|regress|predict)",
+        "POST": rf"/v1/models/([^/:?]+){_VERSION}:({'|'.join(VERBS)})",
         "GET": rf"/v1/models(?:/([^/:?]+))?{_VERSION}(?:/(metadata|{DESCRIPTION}))?",
     }.items()
 }
 _API = re.compile(r"/v1(/|$)", re.IGNORECASE)
 _ORIGIN = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _STALLED_S = 10
+# Where others wait for memory, so many bytes of a large body must come in so many seconds.
+_STRETCH, _PATIENCE_S = 1 << 20, 2.0
 # An address in brackets, or another or a name; and a port.
 _HOST = re.compile(r"(?:\[([^\]]+)\]|([^:@/\[\]]*))(?::[0-9]*)?")
 _LARGEST_VERSION = 2**63 - 1
@@ -84,7 +88,9 @@ def read_call(method: str, path: str) -> Call:
     return Call((verb or "status").lower(), target)
 
 
-async def read_body(request: web.Request, limit: int, hold: Hold, effort: Effort) -> bytes:
+async def read_body(
+    request: web.Request, limit: int, hold: Hold, effort: Effort, pace: Pace
+) -> bytes:
     """The body as it comes, perhaps packed.
 
     Args:
@@ -92,39 +98,97 @@ async def read_body(request: web.Request, limit: int, hold: Hold, effort: Effort
       limit: of its bytes.
       hold: grows with what has come.
       effort: how long it may wait for that.
+      pace: of large bodies.
 
     Raises:
-      StatusError: it is larger (413), or the client goes before it has come; or as of `hold`.
+      StatusError: it is larger (413), does not come in time (408, 504), comes too slowly while
+        others wait for memory (429), or the client goes before it has come; or as of `hold`.
     """
     if (request.content_length or 0) > limit:
         raise too_large(limit)
-    body = bytearray()
     try:
-        while chunk := await _chunk(request):
-            if len(body) + len(chunk) > limit:
-                raise too_large(limit)
-            await hold.resize(len(body) + len(chunk), effort)
-            body += chunk
-            effort.check()
+        if not request.content.is_eof():
+            return await _arriving(request.content, limit, hold, effort, pace)
+        body = request.content.read_nowait()
+        if len(body) > limit:
+            raise too_large(limit)
+        await hold.resize(len(body), effort)
+        return body
     except ConnectionError:
         raise StatusError(grpc.StatusCode.CANCELLED, "The client has gone.") from None
     except web.RequestPayloadError:
         raise invalid("The request's body is damaged.") from None
-    return bytes(body)
 
 
-async def _chunk(request: web.Request) -> bytes:
-    """What comes next of a body."""
-    if request.content.is_eof():
-        return await request.content.readany()
+async def _arriving(
+    content: StreamReader, limit: int, hold: Hold, effort: Effort, pace: Pace
+) -> bytes:
+    chunks: list[bytes] = []
+    size = seen = 0
+    interruption = Interruption()
+    timer = _Timer(interruption, effort)
     try:
-        return await asyncio.wait_for(request.content.readany(), _STALLED_S)
-    except asyncio.TimeoutError:
-        raise StatusError(
-            grpc.StatusCode.DEADLINE_EXCEEDED,
-            f"Nothing came of the request's body for {_STALLED_S} seconds.",
-            http_status=408,
-        ) from None
+        with interruption.possible():
+            while chunk := await content.readany():
+                size += len(chunk)
+                if size > limit:
+                    raise too_large(limit)
+                chunks.append(chunk)
+                timer.moved()
+                if size > SMALL:
+                    if not seen or size > seen + _STRETCH:
+                        seen = size
+                        hold.slow(lambda: interruption(_too_slow()), _PATIENCE_S)
+                    await pace.turn()
+                await hold.resize(size, effort)
+                effort.check()
+    finally:
+        timer.stop()
+        hold.slow(None)
+    return b"".join(chunks)
+
+
+class _Timer:
+    """Interrupts who waits for a body that does not come on, or whose time is over."""
+
+    def __init__(self, interruption: Interruption, effort: Effort):
+        self._interruption, self._effort = interruption, effort
+        self._loop = asyncio.get_running_loop()
+        self._last = self._loop.time()
+        self._look()
+
+    def moved(self) -> None:
+        """Some of it has come."""
+        self._last = self._loop.time()
+
+    def _look(self) -> None:
+        quiet, left = self._loop.time() - self._last, self._effort.left()
+        if left == 0:
+            self._interruption(self._effort.late())
+        elif quiet >= _STALLED_S:
+            self._interruption(_stalled())
+        else:
+            seconds = _STALLED_S - quiet
+            seconds = seconds if left is None else min(seconds, left)
+            self._handle = self._loop.call_later(seconds, self._look)
+
+    def stop(self) -> None:
+        self._handle.cancel()
+
+
+def _stalled() -> StatusError:
+    return StatusError(
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        f"Nothing came of the request's body for {_STALLED_S} seconds.",
+        http_status=408,
+    )
+
+
+def _too_slow() -> StatusError:
+    return StatusError(
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "The request's body came too slowly while others waited for memory; try again",
+    )
 
 
 def is_local(request: web.BaseRequest) -> bool:

@@ -2,12 +2,14 @@
 
 import asyncio
 import resource
+import sys
 from typing import Any
 
-from aiohttp import web
+from aiohttp import Payload, web
+from aiohttp.abc import AbstractStreamWriter
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
-from ..bounds.unsent import Unsent
+from ..bounds.budget import Budget, Hold
 from . import answers
 
 _MOST_FILES = 65_536
@@ -15,7 +17,11 @@ _MOST_FILES = 65_536
 # before they are counted: up to 128 at once.
 _OTHER_FILES = 256
 _MOST_CONNECTIONS = 10_000
-_MOST_UNSENT = 256 << 20
+# Bytes of an answer that is sent in pieces, and of a piece.
+_LARGE, _PIECE = 64 << 10, 256 << 10
+
+# Where a request keeps what it holds of the memory that all share, until its answer is sent.
+HOLD = web.RequestKey("HOLD", Hold)
 
 
 def allow_files() -> int:
@@ -37,6 +43,22 @@ def most_connections(files: int) -> int:
     return min(max((files - _OTHER_FILES) // 2, 32), _MOST_CONNECTIONS)
 
 
+class _Pieces(Payload):
+    """Bytes that are sent in pieces, each when the one before is taken: none is copied before."""
+
+    def __init__(self, body: bytes):
+        super().__init__(body)
+        self._body, self._size = body, len(body)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return self._body.decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        view = memoryview(self._body)
+        for start in range(0, self._size, _PIECE):
+            await writer.write(view[start : start + _PIECE])
+
+
 class Runner(web.AppRunner):
     """An `AppRunner` whose server bounds its connections and answers bad HTTP with JSON too."""
 
@@ -47,7 +69,7 @@ class Runner(web.AppRunner):
         connections: int = _MOST_CONNECTIONS,
         seconds: float = 30.0,
         shutdown_timeout: float = 60.0,
-        unsent: Unsent | None = None,
+        budget: Budget | None = None,
     ):
         """Serves an application.
 
@@ -59,19 +81,19 @@ class Runner(web.AppRunner):
           seconds: that the head of a request may take to come, counted from the connection
             or from its first byte.
           shutdown_timeout: seconds that requests may run on once the server stops.
-          unsent: the answers that are being sent.
+          budget: that answers share while they are sent; None for no limit.
         """
         super().__init__(app, access_log=None, shutdown_timeout=shutdown_timeout)
         self._most = connections
         self._seconds = seconds
-        self._unsent = unsent or Unsent(_MOST_UNSENT, seconds)
+        self._budget = budget or Budget(sys.maxsize)
 
     async def _make_server(self) -> web.Server:
         made: Any = await super()._make_server()
         return _Server(
             self._most,
             self._seconds,
-            self._unsent,
+            self._budget,
             made.request_handler,
             request_factory=made.request_factory,
             handler_cancellation=made.handler_cancellation,
@@ -81,9 +103,9 @@ class Runner(web.AppRunner):
 
 
 class _Server(web.Server):
-    def __init__(self, most: int, seconds: float, unsent: Unsent, *arguments: Any, **options: Any):
+    def __init__(self, most: int, seconds: float, budget: Budget, *arguments: Any, **options: Any):
         super().__init__(*arguments, **options)
-        self.unsent = unsent
+        self.budget = budget
         self.most = most
         self.seconds = seconds
 
@@ -181,13 +203,29 @@ class _Handler(web.RequestHandler):
             self.close()  # After this answer.
         body = resp.body if isinstance(resp, web.Response) else None
         transport = self.transport
-        if not isinstance(body, bytes) or not isinstance(transport, asyncio.Transport):
+        if not isinstance(body, bytes) or len(body) <= _LARGE or transport is None:
             return await super().finish_response(request, resp, start_time)
-        sent = self._server.unsent.add(len(body), transport.abort)
+        assert isinstance(resp, web.Response)
+        resp.body = _Pieces(body)
+        hold = request.get(HOLD)
+        if hold is None:
+            hold = Hold(self._server.budget)
+        else:
+            hold.share()
+        hold.sending(len(body), transport.abort)
         try:
             return await super().finish_response(request, resp, start_time)
         finally:
-            sent()
+            hold.release()
+
+    async def _handle_request(
+        self, request: web.BaseRequest, start_time: float | None, request_handler: Any
+    ) -> tuple[web.StreamResponse, bool]:
+        try:
+            return await super()._handle_request(request, start_time, request_handler)
+        finally:
+            if HOLD in request:
+                request[HOLD].release()
 
     def handle_error(
         self,

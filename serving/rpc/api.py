@@ -29,6 +29,8 @@ from ..process.ending import Ending
 from ..protocol import messages, models, tensors
 from ..protocol.described import DESCRIPTION, described
 from ..protocol.status import StatusError, from_exception, invalid
+from . import connections
+from .coming import Coming
 from .errors import header_text
 from .reading import Incoming, arrays_of, examples_of, read
 from .requests import fill_spec, model_name, spec_of, target_of
@@ -61,6 +63,7 @@ class Services(grpc.GenericRpcHandler):
         ending: Ending,
         options: ServeOptions,
         shared: Shared,
+        coming: Coming,
     ):
         """Makes the table of methods.
 
@@ -73,6 +76,7 @@ class Services(grpc.GenericRpcHandler):
           options: how answers hold tensors, and how many calls are answered at once.
           shared: what all requests share: a message of a few bytes can state any number of
             tensors or examples.
+          coming: messages that are being received.
         """
         self._models = served
         self._reload = reload if options.enable_config_reload else None
@@ -80,7 +84,9 @@ class Services(grpc.GenericRpcHandler):
         self._ending = ending
         self._typed = not options.enable_serialization_as_tensor_content
         self._shared = shared
+        self._port = options.port
         self._max_calls = options.max_concurrent_requests
+        self._coming = coming
         self._running = 0
         classify = functools.partial(
             self._answer_examples, messages.ClassificationResponse, _fill_classifications
@@ -104,7 +110,7 @@ class Services(grpc.GenericRpcHandler):
             ),
         }
         self._handlers = {
-            f"/{service}/{name}": grpc.unary_unary_rpc_method_handler(self._handler(*method))
+            f"/{service}/{name}": grpc.stream_unary_rpc_method_handler(self._handler(*method))
             for service, methods in zip(SERVICES, (prediction, model), strict=True)
             for name, method in methods.items()
         }
@@ -117,25 +123,26 @@ class Services(grpc.GenericRpcHandler):
 
     def _handler(
         self, api: str, method: _Method, request_class: type[Message]
-    ) -> Callable[[bytes, grpc.aio.ServicerContext], Awaitable[bytes]]:
-        async def handle(data: bytes, context: grpc.aio.ServicerContext) -> bytes:
+    ) -> Callable[[object, grpc.aio.ServicerContext], Awaitable[bytes]]:
+        async def handle(_: object, context: grpc.aio.ServicerContext) -> bytes:
             start = time.perf_counter()
-            name, code = "", "OK"
-            self._running += 1
+            name, code, data = "", "OK", b""
             hold = Hold(self._shared.budget)
+            is_counted = False
             try:
                 self._ending.check()
-                if self._running > self._max_calls:
-                    raise StatusError(
-                        grpc.StatusCode.RESOURCE_EXHAUSTED,
-                        f"More than {self._max_calls} calls at once",
-                    )
+                # A call of a single message; but not gRPC's, which would wait for it unseen.
+                data = await self._coming.only(context)
+                self._ending.check()
+                self._count(1)
+                is_counted = True
                 call = await read(data, request_class, self._shared, hold)
                 name = model_name(call.message)
                 answer = await method(call)
                 size = answer.ByteSize()
-                self._follow(size)
-                return await self._aside(size, answer.SerializeToString)
+                content = await self._aside(size, answer.SerializeToString)
+                self._follow(len(content), hold, context)
+                return content
             except asyncio.CancelledError:
                 # At the end of the grace gRPC tells the client so.
                 code = "UNAVAILABLE" if self._ending.over.done() else "CANCELLED"
@@ -146,7 +153,8 @@ class Services(grpc.GenericRpcHandler):
                 await context.abort(failure.code, header_text(failure.message))
                 raise  # Not reached: abort raises.
             finally:
-                self._running -= 1
+                if is_counted:
+                    self._count(-1)
                 hold.release()
                 seconds = time.perf_counter() - start
                 self._observe(
@@ -158,6 +166,19 @@ class Services(grpc.GenericRpcHandler):
 
         return handle
 
+    def _count(self, calls: int) -> None:
+        """Counts calls that begin or end.
+
+        Raises:
+          StatusError: RESOURCE_EXHAUSTED: there are too many.
+        """
+        if calls > 0 and self._running >= self._max_calls:
+            raise StatusError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"More than {self._max_calls} calls at once; try again",
+            )
+        self._running += calls
+
     async def _aside(self, size: int, function: Callable[..., T], *arguments: object) -> T:
         """Calls the function, beside the event loop where it has many bytes to handle."""
         if size < _LARGE:
@@ -165,12 +186,19 @@ class Services(grpc.GenericRpcHandler):
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._shared.converting, function, *arguments)
 
-    def _follow(self, size: int) -> None:
-        """Ends this call if its client does not take the answer, which is sent after it."""
+    def _follow(self, size: int, hold: Hold, context: grpc.aio.ServicerContext) -> None:
+        """Counts an answer until its client has taken it, who is cut off where he does not."""
         task = asyncio.current_task()
-        if task is not None and size >= _LARGE:
-            sent = self._shared.unsent.add(size, task.cancel)
-            task.add_done_callback(lambda _: sent())
+        if task is None or size < _LARGE:
+            return
+        peer, loop = context.peer(), asyncio.get_running_loop()
+
+        def cut() -> None:
+            loop.run_in_executor(None, connections.close, peer, self._port)
+
+        hold.share()
+        hold.sending(2 * size, cut)  # gRPC has a copy.
+        task.add_done_callback(lambda _: hold.release())
 
     async def _predict(self, call: Incoming) -> messages.PredictResponse:
         request = call.message
@@ -187,7 +215,7 @@ class Services(grpc.GenericRpcHandler):
             await call.hold.resize(call.size + size, call.effort)
             response = messages.PredictResponse()
             fill_spec(response.model_spec, lease, signature)
-            async with self._shared.turn(lease.name, size):
+            async with self._shared.turn(lease.name, size, call.hold):
                 outputs = await inference.predict(lease, signature, inputs, wanted)
                 size = sum(array.nbytes for array in outputs.values())
                 await call.hold.resize(_COPIES * size, call.effort)

@@ -12,6 +12,7 @@ from ...base.errors import UserError
 from .. import settings
 from ..flags import ServeOptions
 from .api import SERVICES, Services
+from .coming import Coming
 from .errors import Parsing
 
 # Made when they are imported: type checkers do not see what is in them.
@@ -29,7 +30,13 @@ class GrpcServer:
     """A server that runs on the event loop."""
 
     def __init__(
-        self, services: Services, options: ServeOptions, connections: int, *, shared: bool = False
+        self,
+        services: Services,
+        options: ServeOptions,
+        connections: int,
+        coming: Coming,
+        *,
+        shared: bool = False,
     ):
         """Binds the addresses; nothing is answered before `start`.
 
@@ -37,6 +44,7 @@ class GrpcServer:
           services: what answers.
           options: the addresses, TLS and limits.
           connections: that are open at once.
+          coming: messages that are being received.
           shared: whether other processes listen at the port too.
 
         Raises:
@@ -65,7 +73,7 @@ class GrpcServer:
             ],
         )
         self._server.add_generic_rpc_handlers((services,))
-        parsing: Any = Parsing(self._server)
+        parsing: Any = Parsing(self._server, coming)
         names = [*SERVICES, reflection.SERVICE_NAME]
         self._health = _HEALTH.aio.HealthServicer()
         if options.enable_grpc_healthcheck_service:

@@ -1,4 +1,4 @@
-"""Requests of a few bytes that ask for much work, and connections that give nothing.
+"""Requests of a few bytes that ask for much work; `silent` has connections that give nothing.
 
 Each attack is a function of a server that takes how often; it returns when all is answered or
 broken off, and gives the outcomes.
@@ -8,12 +8,19 @@ import contextlib
 import gzip
 import http.client
 import json
-import socket
 import time
 
 import grpc
 import numpy as np
-from healthy import PREDICT, predict_request
+from healthy import PREDICT, filled_request, predict_request
+from silent import (
+    half_sent_messages,
+    idle,
+    stalled_uploads,
+    unread_answers,
+    unread_on_both,
+    unread_streams,
+)
 
 CLASSIFY = "/tensorflow.serving.PredictionService/Classify"
 REST = "/v1/models/m"
@@ -41,6 +48,16 @@ def call(server, path, message):
             return error.code().name, error.details()[:200]
 
 
+def nothing(server, scale=1.0):
+    """What is seen without an attack."""
+
+    def work():
+        time.sleep(5 * scale)
+        return "OK", ""
+
+    return [work]
+
+
 def packed_examples(server, scale=1.0):
     """8 million examples in gzip."""
     text = b'{"signature_name":"classify","examples":[' + b"{}," * int(8e6 * scale) + b"{}]}"
@@ -62,19 +79,9 @@ def packed_nonsense(server, scale=1.0):
 
 def filled_tensor(server, scale=1.0):
     """A message of about 56 bytes that states 150,000 images."""
-    message = predict_request((0, 28, 28, 1))
-    request = type_of(message)
-    request.inputs["images"].tensor_shape.dim[0].size = int(150_000 * scale)
-    data = request.SerializeToString()
+    data = filled_request(int(150_000 * scale))
     assert len(data) < 80
     return [lambda: call(server, PREDICT, data)]
-
-
-def type_of(message):
-    """A Predict message, parsed."""
-    from digitline.serving.protocol import messages
-
-    return messages.PredictRequest.FromString(message)
 
 
 def empty_examples(server, scale=1.0):
@@ -123,114 +130,8 @@ def slow_model(server, scale=1.0):
     return [work] * 3
 
 
-def connected(port, count):
-    """Connections, as many as the system gives."""
-    sockets = []
-    for _ in range(count):
-        try:
-            sockets.append(socket.create_connection(("127.0.0.1", port), timeout=5))
-        except OSError:
-            break
-    return sockets
-
-
-def idle(server, scale=1.0):
-    """2,000 connections on each port that say nothing."""
-
-    def work():
-        sockets = [*connected(server.port, int(2000 * scale)),
-                   *connected(server.rest, int(2000 * scale))]  # fmt: skip
-        time.sleep(3)
-        for each in sockets:
-            each.close()
-        return "closed", ""
-
-    return [work]
-
-
-def stalled_uploads(server, scale=1.0):
-    """Bodies of which the last byte never comes."""
-    part = b"1," * (1 << 20)
-
-    def work():
-        sockets = connected(server.rest, int(200 * scale))
-        for each in sockets:
-            with contextlib.suppress(OSError):
-                head = (
-                    f"POST {REST}:predict HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n"
-                )
-                each.sendall(head.encode() + part)
-        time.sleep(3)
-        for each in sockets:
-            each.close()
-        return "closed", ""
-
-    return [work]
-
-
-def unread_answers(server, scale=1.0):
-    """Large answers that nobody takes."""
-    body = json.dumps({"instances": np.zeros((2000, 28, 28, 1), int).tolist(),
-                       "signature_name": "activations"})  # fmt: skip
-    head = f"POST {REST}:predict HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
-
-    def work():
-        sockets = connected(server.rest, int(50 * scale))
-        for each in sockets:
-            each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            with contextlib.suppress(OSError):
-                each.sendall(head.encode() + body.encode())
-        time.sleep(10 * scale)
-        for each in sockets:
-            each.close()
-        return "closed", ""
-
-    return [work]
-
-
-def unread_streams(server, scale=1.0):
-    """Answers of 25 MB on gRPC streams whose client gives no window."""
-    message = predict_request((0, 28, 28, 1))
-    request = type_of(message)
-    request.model_spec.signature_name = "activations"
-    request.inputs["images"].tensor_shape.dim[0].size = 2000
-    data = request.SerializeToString()
-
-    def literal(name, value):
-        return b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
-
-    def frame(kind, flags, stream, content):
-        return (
-            len(content).to_bytes(3, "big")
-            + bytes([kind, flags])
-            + stream.to_bytes(4, "big")
-            + content
-        )
-
-    head = b"".join(
-        literal(name.encode(), value.encode())
-        for name, value in {":method": "POST", ":scheme": "http", ":path": PREDICT,
-                            ":authority": "a", "content-type": "application/grpc",
-                            "te": "trailers"}.items()
-    )  # fmt: skip
-
-    def work():
-        (connection,) = connected(server.port, 1)
-        # INITIAL_WINDOW_SIZE 0: nothing may be sent on a stream.
-        connection.sendall(
-            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"\x00\x04" + bytes(4))
-        )
-        for stream in range(1, int(60 * scale) * 2, 2):
-            body = b"\0" + len(data).to_bytes(4, "big") + data
-            connection.sendall(frame(1, 4, stream, head) + frame(0, 1, stream, body))
-        time.sleep(10 * scale)
-        connection.close()
-        return "closed", ""
-
-    return [work]
-
-
 ALL = (
     packed_examples, packed_brackets, packed_nonsense, filled_tensor, empty_examples, honest_rest,
-    honest_grpc, slow_model, idle, stalled_uploads, unread_answers, unread_streams,
+    honest_grpc, slow_model, idle, stalled_uploads, half_sent_messages, unread_answers,
+    unread_streams, unread_on_both,
 )  # fmt: skip

@@ -21,6 +21,14 @@ def predict_request(shape, model="m", dtype=np.uint8):
     return request.SerializeToString()
 
 
+def filled_request(images, signature=""):
+    """A Predict message of some 60 bytes that states this many images."""
+    request = messages.PredictRequest.FromString(predict_request((0, 28, 28, 1)))
+    request.model_spec.signature_name = signature
+    request.inputs["images"].tensor_shape.dim[0].size = images
+    return request.SerializeToString()
+
+
 class Healthy:
     """Sends one image by gRPC and one by REST, again and again, while it is entered.
 

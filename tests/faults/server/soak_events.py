@@ -14,6 +14,7 @@ import time
 import attacks
 import grpc
 import hostile_models
+import silent
 from healthy import PREDICT, predict_request
 
 from digitline.serving.protocol import messages
@@ -139,7 +140,7 @@ class Events:
 
     def slow_clients(self):
         """Requests that come byte by byte."""
-        sockets = attacks.connected(self._server.rest, 20)
+        sockets = silent.connected(self._server.rest, 20)
         for byte in b"POST /v1/models/m:predict HTTP/1.1\r\nHost: ":
             for each in sockets:
                 with contextlib.suppress(OSError):
@@ -154,7 +155,7 @@ class Events:
         body = json.dumps({"instances": [[[[0]] * 28] * 28] * 100})
         head = "POST /v1/models/slow:predict HTTP/1.1\r\nHost: a\r\n"
         request = f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
-        for each in attacks.connected(self._server.rest, int(50 * self._scale) + 1):
+        for each in silent.connected(self._server.rest, int(50 * self._scale) + 1):
             each.sendall(request)
             each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             each.close()  # A reset.

@@ -83,7 +83,7 @@ def test_many_at_once(stub):
 
 
 def test_a_busy_server_is_asked_again(stub):
-    stub.refusals = [503, 503]
+    stub.refusals = [503, 429]
     assert len(ask("blocking", stub.address, ("status",))[0]) == 3
     assert len(stub.requests) == 3
     stub.refusals = [503] * 5

@@ -211,7 +211,7 @@ def test_refuses_too_many_requests_at_once():
             waiting = [clients.submit(post, server, {"inputs": [1]}) for _ in range(2)]
             until(lambda: server.models.leases == 2)
             refused = ask(server, "POST", PREDICT, "{}")
-            assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+            assert (refused.status, refused.headers["Retry-After"]) == (429, "1")
             assert "error" in json.loads(refused.body)
             assert answer(server, "GET", NAME)  # Status requests are not counted.
             server.models.held.set()
