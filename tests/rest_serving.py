@@ -52,7 +52,9 @@ class Models:
                 await asyncio.get_running_loop().run_in_executor(self.pool, self.held.wait, 20)
             return await answer(*arguments)
 
-        self.version = SimpleNamespace(name="toy", version=3, servable=servable, run=run)
+        self.version = SimpleNamespace(
+            name="toy", version=3, folder=None, servable=servable, run=run
+        )
 
     @contextlib.contextmanager
     def lease(self, target):

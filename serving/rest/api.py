@@ -10,6 +10,7 @@ import concurrent.futures
 import contextlib
 import functools
 import importlib.metadata
+import json
 import os
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -92,7 +93,8 @@ def application(
 
     async def description(_: web.Request) -> web.Response:
         version = importlib.metadata.version("digitline")
-        return web.json_response(openapi.document(models.names(), known, version))
+        text = json.dumps(openapi.document(models.names(), known, version))
+        return web.Response(body=text.encode(), content_type="application/json")
 
     described_to = only_local(description) if local else description
     app.router.add_get(openapi.PATH, errors_as_json(described_to))
