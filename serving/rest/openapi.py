@@ -1,7 +1,7 @@
 """The description of the REST port in the form OpenAPI 3.1, made of the routes that it has."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from aiohttp import web
@@ -9,7 +9,7 @@ from aiohttp import web
 from ..protocol.described import DESCRIPTION
 from . import requests
 
-Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | bool | float"
+Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | bool | float"
 
 PATH = "/openapi.json"
 _VERSION = "3.1.0"

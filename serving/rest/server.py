@@ -55,7 +55,7 @@ class _Pieces(Payload):
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         view = memoryview(self._body)
-        for start in range(0, self._size, _PIECE):
+        for start in range(0, len(view), _PIECE):
             await writer.write(view[start : start + _PIECE])
 
 
