@@ -30,7 +30,12 @@ from tensorflow_serving.apis import (
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 # gRPC's codes by HTTP status.
-CODES = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 503: "UNAVAILABLE"}
+CODES = {
+    400: "INVALID_ARGUMENT",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    503: "UNAVAILABLE",
+}
 
 
 def probabilities(images):
@@ -141,7 +146,7 @@ class Stub:
         self.requests.append((method, model, version, label))
         self.free.wait(10)
         if self.refusals:
-            raise RefusedError(self.refusals.pop(0), "no place in the queue")
+            raise RefusedError(self.refusals.pop(0), "no place in the queue; try again")
         if model not in ("default", "digits"):
             raise RefusedError(404, f"Servable not found for request: Latest({model})")
 
