@@ -56,17 +56,17 @@ def text(result: Result) -> str:
         (
             comparison.artifact,
             comparison.signature,
+            f"{comparison.examples:,}",
             f"{comparison.accuracy:.2%}",
             f"{comparison.agreement:.2%}",
             f"{comparison.max_difference:.1e}",
         )
         for comparison in result.verification
     ]
-    headers = ("artifact", "signature", "accuracy", "same class", "difference")
+    headers = ("artifact", "signature", "images", "accuracy", "same class", "difference")
     lines = [
-        f"{result.model_name}, version {result.version}; beside the trained model, on "
-        f"{result.verification[0].examples:,} images:",
-        table(headers, rows, numbers=(2, 3, 4)),
+        f"{result.model_name}, version {result.version}; beside the trained model:",
+        table(headers, rows, numbers=(2, 3, 4, 5)),
         *_in_runtimes(result.runtimes),
         *(f"\n{explanation}" for explanation in result.layers),
         "",

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from litert_quantizer.calibrator import Calibrator
+from litert_quantizer.calibrator import CalibrationMode, Calibrator
 from litert_quantizer.qtyping import TFLOperationName
 from litert_quantizer.quantizer import AlgorithmName, Quantizer
 from litert_quantizer.recipe_manager import RecipeManager
@@ -74,17 +74,18 @@ def _calibrated(quantizer: Quantizer, content: bytes, images: np.ndarray) -> dic
     progress.say(f"taking int8's ranges from {len(images):,} images")
     recipe = RecipeManager()
     recipe.load_quantization_recipe(quantizer.get_quantization_recipe())
+    mode = CalibrationMode.CALIBRATION_PROFILER_BASED  # In native code: 20 times as fast.
     with _quiet():
-        calibrator = Calibrator(content, qsv_update_func=min_max_update)
+        calibrator = Calibrator(content, 1, mode, min_max_update)
         calibrator.calibrate({signature: samples}, recipe)
-    ranges = calibrator.get_model_qsvs()
+    found = calibrator.get_model_qsvs()
     # Pixels have a range of their own, whichever of it these images hold: the scale of
     # an integer input is then 1, and nothing is rounded.
-    if detail["name"] in ranges:
-        pixels = ranges[detail["name"]]
-        pixels["min"] = np.zeros_like(pixels["min"])
-        pixels["max"] = np.full_like(pixels["max"], 255.0)
-    return ranges
+    found[detail["name"]] = {"min": np.zeros(1), "max": np.full(1, 255.0)}
+    return {
+        name: {end: np.asarray(value, np.float32) for end, value in of_tensor.items()}
+        for name, of_tensor in found.items()
+    }
 
 
 @contextlib.contextmanager

@@ -23,6 +23,9 @@ from .staged import Staged
 # Images of a call: the first few numbers show whether a signature takes any number.
 _NUMBERS = (1, 2, 3, 257)
 _MOST = 250
+# PNG files: to decode one takes longer than to classify ten images. The network behind them is that
+# of the other signatures, which see every image.
+_FILES = 2000
 # Between two answers to the same image.
 _SAME = 1e-6
 # A picture counts as dark on light where its border is brighter than this.
@@ -37,10 +40,12 @@ class Call:
       encode: from images uint8 [N, H, W, C] to the signature's input, [N, …].
       decode: from its outputs and the label names to `probabilities` float32 [N, K] and
         `classes` int64 [N].
+      most: how many images of the split it is asked for, evenly spaced; None for all.
     """
 
     encode: Callable[[np.ndarray, TrainedModel], np.ndarray] = lambda images, _: images
     decode: Callable[[Outputs, Sequence[str]], Outputs] = lambda outputs, _: outputs
+    most: int | None = None
 
 
 def _fractions(images: np.ndarray, _: TrainedModel) -> np.ndarray:
@@ -113,7 +118,7 @@ CALLS = {
     signatures.PREDICT_IMAGES.name: Call(
         _fractions, lambda outputs, _: of_probabilities(outputs["scores"])
     ),
-    signatures.PREDICT_BYTES.name: Call(_png_files),
+    signatures.PREDICT_BYTES.name: Call(_png_files, most=_FILES),
     signatures.CLASSIFY.name: Call(_examples, _of_ranked_scores),
     signatures.ACTIVATIONS.name: Call(decode=_of_logits),
     signatures.CLASSIFY_RGB.name: Call(

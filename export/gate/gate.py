@@ -5,8 +5,10 @@ that wrote them (`verifier`), and holds them against the trained model, the data
 signature table.
 """
 
+import concurrent.futures
+import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from ...base import export_layout, progress
@@ -58,6 +60,8 @@ def _signatures(staged: Staged, reference: Reference) -> None:
     contents.require_signatures(staged.artifact, found, reference.trained)
 
 
+# Claims at once: the other process soon has nothing left to write.
+_POOL = concurrent.futures.ThreadPoolExecutor(2)
 _ALL, _SAVED_MODEL = export_layout.FORMATS, (export_layout.SAVED_MODEL,)
 _TFLITE = (export_layout.TFLITE,)
 CLAIMS = (
@@ -115,7 +119,8 @@ CLAIMS = (
     Claim(
         _ALL,
         "Each signature gives the model's probabilities and classes, for every image of the split "
-        "and for awkward ones, for 1, 2, 3 and hundreds at once, and again later.",
+        "(`predict_bytes`: 2,000 of them as PNG files) and for awkward ones, for 1, 2, 3 and "
+        "hundreds at once, and again later.",
         answers.require,
     ),
     Claim(
@@ -142,10 +147,10 @@ CLAIMS = (
 )
 
 
-def check(
+def start(
     artifact: Artifact, options: ExportOptions, folder: Path, reference: Reference
-) -> tuple[Comparison, ...]:
-    """Checks every claim that is made of an artifact.
+) -> Callable[[], tuple[Comparison, ...]]:
+    """Begins to check every claim that is made of an artifact.
 
     Args:
       artifact: that was written.
@@ -153,25 +158,43 @@ def check(
       folder: of the version.
       reference: the trained model's answers.
 
-    Raises:
-      VerificationError: one does not hold; names the artifact and what is wrong.
+    Returns:
+      What waits for the comparisons; it raises a `VerificationError` where a claim does not hold,
+      the first in the order of the table, that names the artifact and what is wrong.
     """
     count = len(reference.split.images)
     progress.say(f"comparing {artifact.title} with the trained model on {count:,} images")
-    made: tuple[Comparison, ...] = ()
-    try:
+    with _refused(artifact):
         staged = Staged(artifact, options, folder, artifact.open(folder / artifact.path))
-        for claim in CLAIMS:
-            if artifact.format in claim.formats:
-                made += claim.check(staged, reference) or ()
+    checks = [
+        _POOL.submit(claim.check, staged, reference)
+        for claim in CLAIMS
+        if artifact.format in claim.formats
+    ]
+
+    def finish() -> tuple[Comparison, ...]:
+        try:
+            with _refused(artifact):
+                return tuple(each for check in checks for each in check.result() or ())
+        finally:
+            for check in checks:
+                check.cancel()
+
+    return finish
+
+
+@contextlib.contextmanager
+def _refused(artifact: Artifact) -> Iterator[None]:
+    """Makes a refusal of whatever a runtime raises on what it cannot run."""
+    try:
+        yield
     except VerificationError:
         raise
-    except Exception as error:  # Whatever a runtime raises on what it cannot run.
+    except Exception as error:
         text = str(error) if isinstance(error, UserError) else first_line(error)
         raise VerificationError(
             f"{artifact.title}: it cannot be checked: {text}; nothing was published"
         ) from error
-    return made
 
 
 def require_accuracy(reference: Reference, min_accuracy: float) -> None:

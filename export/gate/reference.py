@@ -25,17 +25,32 @@ class Question:
       images: uint8 [N, H, W, C].
       labels: true classes, int64 [N]; of images that have none, the model's own answers.
       probabilities: the trained model's, float32 [N, K].
+      indices: by which messages name the images, int64 [N]; None where they count from 0.
     """
 
     name: str
     images: np.ndarray
     labels: np.ndarray
     probabilities: np.ndarray
+    indices: np.ndarray | None = None
 
     @property
     def accuracy(self) -> float:
         """The trained model's, 0 to 1."""
         return float((self.probabilities.argmax(axis=1) == self.labels).mean())
+
+    def spread(self, most: int | None) -> "Question":
+        """Evenly spaced images, no more than `most`; all if None."""
+        if most is None or len(self.images) <= most:
+            return self
+        chosen = np.arange(most) * len(self.images) // most
+        return Question(
+            self.name,
+            self.images[chosen],
+            self.labels[chosen],
+            self.probabilities[chosen],
+            chosen,
+        )
 
 
 @dataclasses.dataclass(frozen=True)

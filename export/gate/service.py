@@ -1,8 +1,11 @@
 """What the verifying process does: its answers to the questions."""
 
 import contextlib
+import functools
 import io
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -29,6 +32,8 @@ from .messages import (
     RanIn,
 )
 from .reference import ask_model
+
+Answer: TypeAlias = Compared | RanIn | Classified | Described
 
 
 class Service:
@@ -61,26 +66,27 @@ class Service:
         sure = self.reference.probabilities(validation)
         np.savez(asked.answers, compared=self.reference.split.probabilities, validation=sure)
 
-    def answer(
+    def start(
         self, question: Check | CheckRuntimes | CheckSources | CheckDescription
-    ) -> Compared | RanIn | Classified | Described:
-        """Answers.
+    ) -> Callable[[], Answer]:
+        """Begins to answer.
+
+        Returns:
+          What waits for the answer; to be called in the order of the questions. It raises a
+          `VerificationError` where a claim does not hold.
 
         Raises:
-          VerificationError: a claim does not hold.
+          VerificationError: an artifact does not open.
         """
         if isinstance(question, Check):
-            return self._check(question)
+            return self._start_check(question)
         if isinstance(question, CheckRuntimes):
-            self._ran = self._runs.results() if self._runs else ()
-            return RanIn(self._ran)
+            return self._wait_for_runtimes
         if isinstance(question, CheckDescription):
-            return self._check_description(question)
-        folders = {name: question.folder / name for name in question.formats}
-        self._checked = sources.check(self.source.compared.split, self.reference, folders)
-        return Classified(self._checked)
+            return functools.partial(self._check_description, question)
+        return functools.partial(self._check_sources, question)
 
-    def _check(self, question: Check) -> Compared:
+    def _start_check(self, question: Check) -> Callable[[], Compared]:
         artifacts = artifacts_of(question.format, self._options)
         folder, reference = question.folder, self.reference
         self._written[folder] = artifacts
@@ -88,21 +94,31 @@ class Service:
             # The other process has nothing left to write: its processor is free.
             scratch = self._begin.answers.with_name("runtimes")
             self._runs = Runs(self._begin.runtimes, self._written, reference, scratch)
-        made = tuple(
-            comparison
-            for artifact in artifacts
-            for comparison in gate.check(artifact, self._options, folder, reference)
-        )
-        self._comparisons += made
-        if not self._options.explain or question.format == export_layout.SAVED_MODEL:
-            return Compared(made)
-        return Compared(
-            made,
-            tuple(
-                explain(artifact, folder / artifact.path, reference.trained, reference.split)
-                for artifact in artifacts
-            ),
-        )
+        checks = [gate.start(each, self._options, folder, reference) for each in artifacts]
+
+        def finish() -> Compared:
+            made = tuple(comparison for check in checks for comparison in check())
+            self._comparisons += made
+            if not self._options.explain or question.format == export_layout.SAVED_MODEL:
+                return Compared(made)
+            return Compared(
+                made,
+                tuple(
+                    explain(artifact, folder / artifact.path, reference.trained, reference.split)
+                    for artifact in artifacts
+                ),
+            )
+
+        return finish
+
+    def _wait_for_runtimes(self) -> RanIn:
+        self._ran = self._runs.results() if self._runs else ()
+        return RanIn(self._ran)
+
+    def _check_sources(self, question: CheckSources) -> Classified:
+        folders = {name: question.folder / name for name in question.formats}
+        self._checked = sources.check(self.source.compared.split, self.reference, folders)
+        return Classified(self._checked)
 
     def _check_description(self, question: CheckDescription) -> Described:
         known = published.Known(

@@ -7,18 +7,20 @@ back on its standard output; whatever libraries print there goes to standard err
 
 from __future__ import annotations
 
+import concurrent.futures
+import functools
 import json
 import logging
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, TypeVar
+import traceback
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NoReturn, TextIO, TypeVar
 
 from ...base import configs
 from ...base.errors import DataError, UsageError, UserError, VerificationError
-from ...base.files import JsonObject
 
 if TYPE_CHECKING:
     from .messages import Question
@@ -97,39 +99,60 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the exporting process, and it us.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # What libraries print is no answer.
-    try:
-        for answer in _answers(sys.stdin):
-            answers.write(json.dumps(answer) + "\n")
-            answers.flush()
-    except BrokenPipeError:
-        os._exit(1)  # Nobody waits for it any more.
+    # The next question is read, and begun, while answers are waited for.
+    writer = concurrent.futures.ThreadPoolExecutor(1)
+    for finish in _started(sys.stdin):
+        writer.submit(_write, answers, finish)
+    os._exit(0)  # The other process has ended.
 
 
-def _answers(lines: Iterator[str]) -> Iterator[JsonObject]:
+def _started(lines: Iterator[str]) -> Iterator[Callable[[], object]]:
+    """What waits for the answer to each question."""
+    from ...base.tf import tf
     from .messages import QUESTIONS, Begin, Ready  # They load TensorFlow.
     from .service import Service
 
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # Its advice is not for users.
+    # To improve a graph takes longer than to run it here; a session improves its own.
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     service = None
     for line in lines:
         content = json.loads(line)
         question = configs.from_config(QUESTIONS[content.pop("kind")], content)
         try:
             if isinstance(question, Begin):
-                service, answer = Service(question), Ready()
-            elif service is None:  # Its beginning failed: that answer is read first.
-                continue
-            else:
-                answer = service.answer(question)
-            yield configs.to_config(answer)
+                service = Service(question)
+                yield Ready
+            elif service:  # Else its beginning failed: that answer is read first.
+                yield service.start(question)
+        except UserError as error:
+            yield functools.partial(_fail, error)
+
+
+def _fail(error: UserError) -> NoReturn:
+    raise error
+
+
+def _write(answers: TextIO, finish: Callable[[], object]) -> None:
+    """Waits for an answer and writes it as a line."""
+    try:
+        try:
+            content = configs.to_config(finish())
         except UserError as error:
             name = next(each.__name__ for each in _ERRORS if isinstance(error, each))
-            yield {
+            content = {
                 "error": name,
                 "message": str(error),
                 "details": error.details,
                 "option": error.option,
             }
+        answers.write(json.dumps(content) + "\n")
+        answers.flush()
+    except BrokenPipeError:
+        os._exit(1)  # Nobody waits for it any more.
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
 
 
 if __name__ == "__main__":

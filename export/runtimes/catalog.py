@@ -107,7 +107,7 @@ def pythons(stated: Iterable[str]) -> tuple[Chosen, ...]:
 def choose(
     names: Sequence[str], stated: Sequence[str], formats: Sequence[str]
 ) -> tuple[Chosen, ...]:
-    """The runtimes to run what is exported in; says which installed ones are left out.
+    """The runtimes to run what is exported in; of quick and others, says what is left out.
 
     Args:
       names: of --runtimes.
@@ -143,11 +143,10 @@ def choose(
                 f"--runtimes={name}: {RUNTIMES[name].title} is for {RUNTIMES[name].reads}, which "
                 "is not in --formats"
             )
-    if QUICK in names:
+    if QUICK in names and len(names) > 1:  # Asked for; of the default, --help says it.
         slow = [each for each in usable if Chosen(each.name) not in here and each.is_installed()]
         if slow:
-            titles = ", ".join(runtime.title for runtime in slow)
-            progress.say(f"not run in {titles}: slow to start (--runtimes=all runs them too)")
+            progress.say(f"slow to start, not run: {', '.join(each.title for each in slow)}")
     return (*here, *(chosen for chosen in others if chosen.runtime.reads in formats))
 
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from ....base import export_layout
 from ...options import NO_LIMITS
-from ..calls import ask
-from ..comparison import Comparison, compare, require_agreement
+from ..calls import CALLS, ask
+from ..compare import compare
+from ..comparison import Comparison, require_agreement
 from ..explain import explain
 from ..explanation import Explanation
 from ..reference import Question, Reference
@@ -27,7 +28,8 @@ def require(staged: Staged, reference: Reference) -> tuple[Comparison, ...]:
     """
     made = []
     for signature in staged.artifact.signatures:
-        (comparison,) = _compared(staged, reference, signature.name, (reference.split,))
+        split = reference.split.spread(CALLS[signature.name].most)
+        (comparison,) = _compared(staged, reference, signature.name, (split,))
         made.append(comparison)
         # Together they are hundreds, however small the split is.
         _compared(staged, reference, signature.name, (reference.blends, reference.awkward))

@@ -6,12 +6,12 @@ import numpy as np
 
 from ....base.errors import VerificationError
 from ....base.pictures import decode
-from ....base.tf import tf
+from ....serving.artifacts import Outputs
 from ...signatures import CLASSIFY, PREDICT_BYTES, PREDICT_IMAGES
 from .. import awkward
 from ..calls import CALLS, light_on_dark, mixed_examples, of_probabilities
-from ..comparison import TOLERANCE
-from ..reference import Reference
+from ..compare import compare
+from ..reference import Question, Reference
 from ..staged import Staged
 
 # Records of a request.
@@ -35,7 +35,7 @@ def require_predict_bytes(staged: Staged, reference: Reference) -> None:
         images = light_on_dark(images)
     expected = reference.probabilities(images)
     outputs = staged.run(PREDICT_BYTES.name, np.array(list(files.values()), object))
-    _require_rows(f"SavedModel, {PREDICT_BYTES.name}", list(files), outputs, expected)
+    _require(staged.artifact.title, PREDICT_BYTES.name, list(files), outputs, expected)
 
 
 def require_classify(staged: Staged, reference: Reference) -> None:
@@ -49,7 +49,8 @@ def require_classify(staged: Staged, reference: Reference) -> None:
     outputs = staged.run(CLASSIFY.name, mixed_examples(images, trained))
     outputs = CALLS[CLASSIFY.name].decode(outputs, trained.label_names)
     names = [f"record {index}" for index in range(len(images))]
-    _require_rows(f"SavedModel, {CLASSIFY.name}", names, outputs, split.probabilities[:_RECORDS])
+    expected = split.probabilities[:_RECORDS]
+    _require(staged.artifact.title, CLASSIFY.name, names, outputs, expected)
 
 
 def require_float_pixels(staged: Staged, reference: Reference) -> None:
@@ -74,23 +75,22 @@ def require_float_pixels(staged: Staged, reference: Reference) -> None:
                 shown = (values @ np.array(_GREY, np.float32))[..., np.newaxis]
         outputs = staged.run(signature.name, values)
         found = of_probabilities(outputs[signature.outputs[0].name])
-        where = f"{staged.artifact.title}, {signature.name}"
-        _require_rows(where, names, found, reference.probabilities(shown))
+        expected = reference.probabilities(shown)
+        _require(staged.artifact.title, signature.name, names, found, expected)
 
 
-def _require_rows(
-    where: str, names: list[str], outputs: dict[str, np.ndarray], expected: np.ndarray
+def _require(
+    artifact: str, signature: str, names: list[str], outputs: Outputs, expected: np.ndarray
 ) -> None:
-    found, classes = outputs["probabilities"], outputs["classes"]
-    off = np.abs(found.astype(np.float64) - expected).max(axis=1)
-    sure = tf.math.top_k(expected, 2).values.numpy()
-    clear = sure[:, 0] - sure[:, 1] > TOLERANCE
-    wrong = ~(off <= TOLERANCE) | (clear & (classes != expected.argmax(axis=1)))
-    if wrong.any():
-        index = int(wrong.argmax())
+    answers = expected.argmax(axis=1)
+    question = Question("of them", np.zeros((len(names), 0)), answers, expected)
+    comparison = compare(artifact, signature, outputs, question)
+    wrong = {*comparison.far, *comparison.wrong_class}
+    if wrong:
+        index, found = min(wrong), outputs["probabilities"]
         raise VerificationError(
-            f"{where}: {names[index]}: answers class {classes[index]} with probability "
-            f"{found[index].max():.4g}, the trained model {expected[index].argmax()} with "
-            f"{expected[index].max():.4g}; {int(wrong.sum())} of {len(names)} such files are "
-            "answered otherwise; nothing was published"
+            f"{artifact}, {signature}: {names[index]}: answers class {outputs['classes'][index]} "
+            f"with probability {found[index].max():.4g}, the trained model {answers[index]} with "
+            f"{expected[index].max():.4g}; {len(wrong)} of {len(names)} such files are answered "
+            "otherwise; nothing was published"
         )

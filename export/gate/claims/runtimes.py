@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ....base.quiet import quiet_stderr
 from ....serving.artifacts import Outputs
 from ...formats.artifact import Artifact
 from ...runtimes import host, process
@@ -15,7 +16,8 @@ from ...runtimes.catalog import Chosen
 from ...runtimes.process import Job, Outcome
 from ...runtimes.ran import Ran
 from ..calls import of_probabilities
-from ..comparison import compare, require_agreement
+from ..compare import compare
+from ..comparison import require_agreement
 from ..reference import Question, Reference
 
 # Images of the split, evenly spaced, and as many blends.
@@ -81,9 +83,11 @@ class Runs:
             if asked.running:
                 outcomes = asked.running.result()
             else:
-                outcomes = [
-                    process.outcome(job, self._question.images, _ADAPTERS) for _, job in asked.work
-                ]
+                with quiet_stderr():
+                    outcomes = [
+                        process.outcome(job, self._question.images, _ADAPTERS)
+                        for _, job in asked.work
+                    ]
             versions = [outcome.version for outcome in outcomes if outcome.version]
             runtime = " ".join((asked.chosen.runtime.title, *versions[:1]))
             for (artifact, job), outcome in zip(asked.work, outcomes, strict=True):

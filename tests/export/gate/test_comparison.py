@@ -5,6 +5,7 @@ import pytest
 
 from digitline.base.errors import VerificationError
 from digitline.export import options
+from digitline.export.gate import compare as numbers
 from digitline.export.gate import comparison
 from digitline.export.gate.reference import Question
 
@@ -23,7 +24,7 @@ def question(reference, labels):
 
 
 def compare(outputs, reference=REFERENCE, labels=LABELS, limits=None):
-    return comparison.compare("TFLite", "s", outputs, question(reference, labels), limits)
+    return numbers.compare("TFLite", "s", outputs, question(reference, labels), limits)
 
 
 def test_equal_answers_agree():
@@ -54,6 +55,14 @@ def test_refuses_a_probability_that_is_off_and_names_its_image():
     assert "first images: 2" in message
     assert "nothing was published" in message
     assert caught.value.details["verification"]["far"] == 1
+
+
+def test_a_sample_names_the_images_of_the_split():
+    sample = question(np.tile(REFERENCE, (4, 1)), np.tile(LABELS, 4)).spread(3)
+    off = sample.probabilities.copy()
+    off[1] = [0.4, 0.6, 0.0]
+    result = numbers.compare("SavedModel", "s", outputs(off), sample)
+    assert (result.examples, result.far) == (3, (4,))
 
 
 @pytest.mark.parametrize("limits", [None, options.INT8.limits])

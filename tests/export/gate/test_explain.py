@@ -12,7 +12,7 @@ from digitline.export import options
 from digitline.export.formats import onnx, tflite
 from digitline.export.gate.explain import explain
 from digitline.export.gate.explanation import Explanation, LayerDifference
-from digitline.export.gate.gate import check
+from digitline.export.gate.gate import start
 from digitline.serving.artifacts import interpreter
 
 LAYERS = ["preprocessing", "c1", "s2", "c3", "s4", "c5", "f6", "logits"]
@@ -68,7 +68,7 @@ def test_a_refusal_names_the_layer(variant, layer, change, exported, reference, 
     shutil.copytree(exported.tflite.parent, folder, ignore=shutil.ignore_patterns("manifest.json"))
     plant(folder / artifact.path, layer, change)
     with pytest.raises(VerificationError, match="disagrees with the trained model") as caught:
-        check(artifact, options.ExportOptions(), folder, reference)
+        start(artifact, options.ExportOptions(), folder, reference)()
     message = str(caught.value)
     than = "" if variant == "float32" else " by more than rounding does"
     assert re.search(
@@ -98,7 +98,7 @@ def test_a_refusal_of_an_onnx_file_names_the_layer(reference, trained_model, tmp
     kernel.CopyFrom(numbers.from_array(one_weight(numbers.to_array(kernel)), kernel.name))
     path.write_bytes(model.SerializeToString())
     with pytest.raises(VerificationError, match=r"; the first layer that differs is c3: off by"):
-        check(onnx.ARTIFACT, options.ExportOptions(), tmp_path, reference)
+        start(onnx.ARTIFACT, options.ExportOptions(), tmp_path, reference)()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from digitline.base.errors import VerificationError
 from digitline.base.tf import tf
 from digitline.export import functions, options, signatures
 from digitline.export.formats import metadata, saved_model, tflite
-from digitline.export.gate.gate import CLAIMS, check
+from digitline.export.gate.gate import CLAIMS, start
 
 OPTIONS = options.ExportOptions(tflite_variants=("float32",))
 
@@ -32,7 +32,7 @@ def test_refuses_a_model_that_lost_its_weights_in_conversion(reference, trained_
     )
     (artifact,) = tflite.artifacts(OPTIONS)
     with pytest.raises(VerificationError, match=r"serving_default: its graph holds VAR_HANDLE"):
-        check(artifact, OPTIONS, tmp_path, reference)
+        start(artifact, OPTIONS, tmp_path, reference)()
 
 
 def test_the_docs_list_the_claims(testdata):

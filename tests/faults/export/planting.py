@@ -63,7 +63,8 @@ class Bench:
 
     def check(self, name, folder, options=None):
         options = options or self.options
-        return gate.check(self.artifact(name, options), options, folder, self.service.reference)
+        reference = self.service.reference
+        return gate.start(self.artifact(name, options), options, folder, reference)()
 
     def function(self, signature):
         """A signature's graph, traced once."""

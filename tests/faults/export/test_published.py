@@ -48,7 +48,7 @@ class Changing:
             elif self.service is None:  # Its beginning failed: that answer is read first.
                 return
             else:
-                answer = self.service.answer(question)
+                answer = self.service.start(question)()
         except UserError as error:
             answer = error
         self.answers.append(answer)
