@@ -8,7 +8,7 @@ signature table.
 import concurrent.futures
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ...base import export_layout, progress
@@ -166,21 +166,25 @@ def start(
     progress.say(f"comparing {artifact.title} with the trained model on {count:,} images")
     with _refused(artifact):
         staged = Staged(artifact, options, folder, artifact.open(folder / artifact.path))
-    checks = [
-        _POOL.submit(claim.check, staged, reference)
-        for claim in CLAIMS
-        if artifact.format in claim.formats
-    ]
+    claims = [claim for claim in CLAIMS if artifact.format in claim.formats]
+    # An interpreter of TFLite answers one thread at a time.
+    is_saved_model = artifact.format == export_layout.SAVED_MODEL
+    groups = [[claim] for claim in claims] if is_saved_model else [claims]
+    checks = [_POOL.submit(_check, group, staged, reference) for group in groups]
 
     def finish() -> tuple[Comparison, ...]:
         try:
             with _refused(artifact):
-                return tuple(each for check in checks for each in check.result() or ())
+                return tuple(each for check in checks for each in check.result())
         finally:
             for check in checks:
                 check.cancel()
 
     return finish
+
+
+def _check(claims: Sequence[Claim], staged: Staged, reference: Reference) -> tuple[Comparison, ...]:
+    return tuple(each for claim in claims for each in claim.check(staged, reference) or ())
 
 
 @contextlib.contextmanager
