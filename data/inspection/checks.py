@@ -111,6 +111,8 @@ def notes(
         lines.append("no class has more than 2 images: none are left for validation and test")
     for name, split in splits.items():
         missing = split.missing_labels
+        if trained_on is not None and name != reference:  # Of the others it is said once.
+            missing = [label for label in missing if trained_on[label]]
         if not split.examples:
             lines.append(f"{name} holds no images")
         elif missing and name != reference:

@@ -22,7 +22,7 @@ def lacks(
 
     Args:
       name: of the split.
-      missing: the classes by number.
+      missing: the classes by number; of another split than `train`, those that this one has.
       label_names: of all classes.
       trained_on: the training images of each class, where the split is another one.
     """
@@ -30,7 +30,8 @@ def lacks(
         label_names[label] + ("" if trained_on is None else f" ({trained_on[label]:,} in train)")
         for label in missing[:_NAMED]
     ]
-    only = [name for label, name in enumerate(label_names) if label not in missing]
+    known = range(len(label_names)) if trained_on is None else np.flatnonzero(trained_on).tolist()
+    only = [label_names[label] for label in known if label not in missing]
     return (
         f"{name} has no image of {len(missing):,} of the {len(label_names):,} classes: "
         f"{', '.join(words)}{', …' if len(missing) > _NAMED else ''}"
@@ -55,7 +56,9 @@ def refuse_one_class(
         there = np.flatnonzero(np.asarray(of_split)).tolist()
         if len(there) == 1:
             only = label_names[there[0]]
-            others = [name for name in label_names if name != only]
+            totals = np.sum([*counts.values()], axis=0)
+            others = [name for name, total in zip(label_names, totals, strict=True) if total]
+            others = [name for name in others if name != only] or ["another class"]
             more = ", …" if len(others) > _NAMED else ""
             raise DataError(
                 f"{dataset}: the {split} split holds only one class ({only}: "
@@ -91,10 +94,11 @@ def notes(training: Split, others: Sequence[Split]) -> tuple[str, ...]:
     for split in (training, *others):
         there = present(split)
         missing = [] if there is None else [n for n in range(len(names)) if n not in there]
+        counts = None
+        if missing and split is not training:
+            labels = labels_of(training.shards)
+            counts = np.bincount(labels[labels >= 0], minlength=len(names))
+            missing = [label for label in missing if counts[label]]
         if missing:
-            counts = None
-            if split is not training:
-                labels = labels_of(training.shards)
-                counts = np.bincount(labels[labels >= 0], minlength=len(names))
             lines.append(lacks(split.name, missing, names, counts))
     return tuple(lines)

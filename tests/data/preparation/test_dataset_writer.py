@@ -91,9 +91,16 @@ def test_says_which_classes_are_too_small_to_be_cut(labels, warning, tmp_path):
     assert warning in result["warnings"]
 
 
+def test_a_class_without_any_image_is_said_once(tmp_path):
+    options = in_files(tmp_path, {"train": [0, 4] * 9, "test": [0, 4]})
+    result = call(prepare.COMMAND, [*options, f"--data_dir={tmp_path / 'data'}"])
+    lacking = [warning for warning in result["warnings"] if "no image of" in warning]
+    assert lacking == ["train has no image of 3 of the 5 classes: 1, 2, 3"]
+
+
 def test_rejects_a_class_too_small_to_be_cut_where_it_is_one_of_two(tmp_path):
     options = in_arrays(tmp_path, {"train": [0] * 20 + [1, 1]})
     with pytest.raises(
-        DataError, match=r"validation split .* \(a: 2 .* of b, c too, .*_fraction=0"
+        DataError, match=r"validation split .* \(a: 2 .* of b too, .*_fraction=0"
     ):
         call(prepare.COMMAND, [*options, f"--data_dir={tmp_path / 'data'}"])
