@@ -100,7 +100,5 @@ def test_a_class_without_any_image_is_said_once(tmp_path):
 
 def test_rejects_a_class_too_small_to_be_cut_where_it_is_one_of_two(tmp_path):
     options = in_arrays(tmp_path, {"train": [0] * 20 + [1, 1]})
-    with pytest.raises(
-        DataError, match=r"validation split .* \(a: 2 .* of b too, .*_fraction=0"
-    ):
+    with pytest.raises(DataError, match=r"validation split .* \(a: 2 .* of b too, .*_fraction=0"):
         call(prepare.COMMAND, [*options, f"--data_dir={tmp_path / 'data'}"])
