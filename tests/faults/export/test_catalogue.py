@@ -52,13 +52,9 @@ def test_refuses(fault, benches, tmp_path):
     assert "\n" not in message
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "digits",
-        *(pytest.param(name, marks=pytest.mark.long) for name in ("one", "layers", "colours")),
-    ],
-)
+# In `make test` the exports that other tests make are sound.
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["digits", "one", "layers", "colours"])
 def test_the_sound_exports_are_not_refused(name, benches):
     bench = benches(name)
     for export_format in bench.options.formats:

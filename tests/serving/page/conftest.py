@@ -12,14 +12,13 @@ from digitline.serving.prediction.model import BOXED
 
 @pytest.fixture(scope="session")
 def server(exported, tmp_path_factory):
-    """A server of four models, for all tests of the page.
+    """A server of three models, for all tests of the page.
 
-    `tiny` is the export of the tests, `no_tflite` the same without its TFLite file; `boxed`
-    knows its digits; `softmax` is not trained.
+    `tiny` is the export of the tests; `boxed` knows its digits; `softmax` is not trained, and
+    has no TFLite file.
     """
     folder = tmp_path_factory.mktemp("server")
     shutil.copytree(exported.export_dir, folder / "exports")
-    shutil.copytree(exported.saved_model, folder / "no_tflite/1")
     shutil.copytree(BOXED, folder / "boxed/1")
     network = registry.get("softmax")
     preprocess = registry.preprocess(network, (28, 28, 1), network.RECIPES["best"])
@@ -29,7 +28,7 @@ def server(exported, tmp_path_factory):
     )
     saved_model.write(subject, folder / "softmax/1")
     tiny = folder / "exports" / exported.saved_model.parent.relative_to(exported.export_dir)
-    paths = {"tiny": tiny} | {name: folder / name for name in ("no_tflite", "boxed", "softmax")}
+    paths = {"tiny": tiny} | {name: folder / name for name in ("boxed", "softmax")}
     configs = [
         f'config {{ name: "{name}" base_path: "{path}" model_platform: "tensorflow" }}'
         for name, path in paths.items()

@@ -189,7 +189,7 @@ def test_one_engine_and_what_is_missing(browser, server):
         draw(page, [[(0.5, 0.2), (0.5, 0.8)]])
         assert answers(page, ["server"])["server"][0].isdigit()
         assert page.inner_text("#times tr.browser td:last-child") == "–"
-        page.select_option("#model", "no_tflite")  # A SavedModel with no TFLite file beside it.
+        page.select_option("#model", "softmax")  # A SavedModel with no TFLite file beside it.
         page.check("input[value=both]")
         assert "no TFLite file" in page.inner_text("#trouble")
         page.select_option("#model", "boxed")

@@ -42,9 +42,9 @@ def test_the_page_and_its_files(server):
 def test_what_the_models_are(server, exported, test_images):
     answer = json.loads(server.fetch("/page/models")[2])
     models = {model["name"]: model["versions"] for model in answer["models"]}
-    assert set(models) == {"boxed", "no_tflite", "softmax", "tiny"}
+    assert set(models) == {"boxed", "softmax", "tiny"}
     assert models["boxed"][0]["kind"] == "TFLite"
-    assert not models["no_tflite"][0]["tflite"]
+    assert not models["softmax"][0]["tflite"]
     (version,) = models["tiny"]
     samples, threshold = version.pop("samples"), version.pop("threshold")
     assert 0 < threshold < 1
