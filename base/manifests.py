@@ -5,11 +5,11 @@ nothing to compare with.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from . import configs, export_layout, files, progress
-from .errors import DataError
+from .errors import DataError, VerificationError
 from .files import JsonObject
 
 # A manifest of ours has these keys; other people's files may have its name.
@@ -55,6 +55,42 @@ def stated(content: JsonObject) -> dict[str, File]:
         return {name: configs.from_config(File, fact) for name, fact in content["files"].items()}
     except (KeyError, TypeError, AttributeError, DataError):
         raise DataError("not a manifest of digitline") from None
+
+
+def stating(found: Mapping[str, File]) -> JsonObject:
+    """What `stated` reads."""
+    return {"files": {name: dataclasses.asdict(file) for name, file in found.items()}}
+
+
+def require_unchanged(
+    folders: Mapping[str, Path],
+    before: Mapping[str, Mapping[str, File]],
+    added: Collection[str] = (),
+) -> None:
+    """Refuses files that are not what they were.
+
+    Args:
+      folders: to look at, by format.
+      before: the digests of their files.
+      added: files that may have come since.
+
+    Raises:
+      VerificationError: names the first that has changed.
+    """
+    for name, folder in folders.items():
+        now = digests(folder)
+        changed = {
+            file for file in {**now, **before[name]} if now.get(file) != before[name].get(file)
+        }
+        if changed := sorted(changed - set(added)):
+            file, was = changed[0], before[name].get(changed[0])
+            what = "has come" if was is None else "has changed" if file in now else "is gone"
+            raise VerificationError(
+                f"{name}: {file} {what} since it was verified (sha256 "
+                f"{was.sha256[:8] if was else 'none'} then, "
+                f"{now[file].sha256[:8] if file in now else 'none'} now): does another program "
+                "write there? nothing was published"
+            )
 
 
 def differences(folder: Path, expected: Mapping[str, File | None]) -> Iterator[str]:

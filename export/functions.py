@@ -7,7 +7,7 @@ import collections
 import dataclasses
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..base.pictures.config import PictureConfig
@@ -54,6 +54,15 @@ class TrainedModel:
     def logits(self, images: tf.Tensor) -> tf.Tensor:
         """Raw images uint8 or float32 [N, H, W, C], 0 to 255, to float32 [N, K]."""
         return self.model(self.preprocess(images), training=False)
+
+
+def strict(function: Function, shape: Sequence[int | None]) -> Function:
+    """Takes inputs of this shape only; None where a size is open.
+
+    A session looks at no shape that is stated, and a network takes what it can reshape: four images
+    of 14x14 for one of 28x28.
+    """
+    return lambda values: function(tf.ensure_shape(values, shape))
 
 
 def serving_default(trained: TrainedModel, class_dtype: tf.DType = tf.int64) -> Function:

@@ -1,7 +1,6 @@
 """The flags of `digitline export`."""
 
 import dataclasses
-import math
 import re
 from pathlib import Path
 
@@ -15,6 +14,8 @@ _WHAT = "What to export"
 _TFLITE = "TFLite"
 _GATE = "Verification"
 _AFTER = "Published versions"
+# No limit: JSON has no infinity.
+_ANY = 1e30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +35,10 @@ class Limits:
     largest: float
     slope: float
 
-
-NO_LIMITS = Limits(1, math.inf, math.inf, math.inf)
+    @property
+    def of_one_image(self) -> "Limits":
+        """Of images that have no class and few margins: how far a probability may be off."""
+        return Limits(1.0, _ANY, self.largest, _ANY)
 
 
 @dataclasses.dataclass(frozen=True)

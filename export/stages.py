@@ -74,7 +74,7 @@ def export(options: ExportOptions, verifier: Verifier) -> Exported:
     """
     if export_layout.ONNX in options.formats:
         onnx.require_packages()
-    runtimes = catalog.choose(options.runtimes, options.runtime_python, options.formats)
+    catalog.choose(options.runtimes, options.runtime_python, options.formats)
     source = load(options)
     options = dataclasses.replace(options, split=source.compared.split.name)
     name = source.trained.name
@@ -82,17 +82,15 @@ def export(options: ExportOptions, verifier: Verifier) -> Exported:
         number = options.version or publish.next_version(options.export_dir, name)
         names = list(dict.fromkeys(options.formats))
         targets = publish.targets(options.export_dir, name, number, names)
-        verifier.send(_begin(options, name, staged, runtimes))
+        verifier.send(_begin(options, name, staged))
         start = time.monotonic()
         answered = functools.cache(lambda: _answers(verifier, staged, source))
         formats = table.formats(options, source.calibration, lambda: answered().certainty.threshold)
         folders = {name: staged / name for name in names}
-        before = {}
         for export_format in formats:
             progress.say(f"writing {export_format.name}")
             folder = folders[export_format.name]
             _write(export_format, options, source, folder)
-            before[export_format.name] = manifests.digests(folder)
             verifier.send(Check(export_format.name, folder))
         verifier.send(CheckRuntimes())
         verifier.send(CheckSources(staged, tuple(names)))
@@ -102,13 +100,19 @@ def export(options: ExportOptions, verifier: Verifier) -> Exported:
         comparisons = tuple(each for answer in compared for each in answer.comparisons)
         ran = verifier.receive(RanIn).runs
         checked = verifier.receive(Classified).files
-        verified = time.monotonic()
+        ended = time.monotonic()
         version = Version(source, answers, number, comparisons, ran, checked)
         _describe(version, formats, staged)
         described = {name: manifests.digests(folder) for name, folder in folders.items()}
-        verifier.send(CheckDescription(staged, tuple(names), number))
+        places = tuple(targets[name] for name in names)
+        verifier.send(CheckDescription(staged, tuple(names), number, places))
         verifier.receive(Described)
-        publish.require_unchanged(folders, before, export_layout.DESCRIPTIONS)
+        # What the other process has seen, which may be more than what lay there when it was asked.
+        verified = {
+            name: manifests.stated(answer.files)
+            for name, answer in zip(names, compared, strict=True)
+        }
+        manifests.require_unchanged(folders, verified, export_layout.DESCRIPTIONS)
         publish.publish(staged, targets, described)
         deleted = []
         if options.keep_versions:
@@ -125,19 +129,17 @@ def export(options: ExportOptions, verifier: Verifier) -> Exported:
         runtimes=ran,
         layers=tuple(each for answer in compared for each in answer.explanations),
         deleted_versions=tuple(deleted),
-        seconds={"write": written - start, "verify": verified - written},
+        seconds={"write": written - start, "verify": ended - written},
     )
 
 
-def _begin(
-    options: ExportOptions, name: str, staged: Path, runtimes: tuple[catalog.Chosen, ...]
-) -> Begin:
+def _begin(options: ExportOptions, name: str, staged: Path) -> Begin:
     beat = None
     if options.must_beat:
         beat = export_layout.version_folder(
             options.export_dir, export_layout.SAVED_MODEL, name, options.must_beat
         )
-    return Begin(options, staged / _ANSWERS, runtimes, beat)
+    return Begin(options, staged / _ANSWERS, beat)
 
 
 def _write(export_format: Format, options: ExportOptions, source: Source, folder: Path) -> None:

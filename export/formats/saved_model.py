@@ -52,7 +52,7 @@ def write_signatures(
         tensor = signature.input
         shape = tensor.sizes(trained.image_shape, len(trained.label_names), batch_size)
         spec = tf.TensorSpec(shape, tensor.dtype, name=tensor.name)
-        function = FUNCTIONS[signature](trained)
+        function = functions.strict(FUNCTIONS[signature](trained), shape)
         setattr(root, signature.name, tf.function(function, [spec], autograph=False))
     endpoints = {signature.name: getattr(root, signature.name) for signature in carried}
     tf.saved_model.save(root, str(folder), endpoints)

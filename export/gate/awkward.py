@@ -11,6 +11,8 @@ import PIL.Image
 _SEED = 0
 # Blends of two images; images of noise; images of the split that are inverted.
 _BLENDS, _NOISE, _INVERTED = 256, 8, 8
+# (width, height) of a picture as a camera or a scanner makes it.
+_LARGE = 1205, 903
 # EXIF's number of how a picture is turned.
 _ORIENTATION = 0x0112
 
@@ -90,14 +92,45 @@ def picture_files(split: np.ndarray) -> dict[str, bytes]:
         opacity = np.where(large.mean(axis=2) > 127, 255, 40).astype(np.uint8)
         clear = PIL.Image.fromarray(np.dstack([large, opacity]))
         files[f"transparent PNG, {ground}"] = _file(clear, "PNG")
+        opaque = scene.convert("L"), PIL.Image.fromarray(opacity)
+        files[f"PNG of grey and opacity, {ground}"] = _file(PIL.Image.merge("LA", opaque), "PNG")
+        files[f"PNG of one bit, {ground}"] = _file(scene.convert("1"), "PNG")
+        palette = scene.convert("P")
+        files[f"PNG with a clear colour, {ground}"] = _file(palette, "PNG", transparency=0)
+        files[f"BMP with a palette, {ground}"] = _file(palette, "BMP")
+        files[f"progressive JPEG, {ground}"] = _file(scene, "JPEG", progressive=True)
+        files[f"JPEG of one size of colours, {ground}"] = _file(scene, "JPEG", subsampling=0)
+        files[f"lossy WebP, {ground}"] = _file(scene, "WEBP", quality=60)
+        files[f"transparent WebP, {ground}"] = _file(clear, "WEBP", lossless=True)
         for turn in range(2, 9):
             exif = PIL.Image.Exif()
             exif[_ORIENTATION] = turn
             files[f"JPEG turned by {turn}, {ground}"] = _file(scene, "JPEG", exif=exif)
     ink = PIL.Image.fromarray(grey).convert("RGB")
+    photo = PIL.Image.fromarray(_scene(grey)).resize(_LARGE)
+    files["large PNG"] = _file(photo, "PNG", compress_level=1)
+    files["large JPEG"] = _file(photo, "JPEG")
     for name, size in (("one pixel", (1, 1)), ("a row", (9, 1)), ("tall", (width, 7 * height))):
         files[f"PNG, {name}"] = _file(ink.resize(size), "PNG")
     return files
+
+
+def damaged_files(split: np.ndarray) -> dict[str, bytes]:
+    """What is no picture file, by what it is.
+
+    Args:
+      split: uint8 [N, H, W, C].
+    """
+    scene = PIL.Image.fromarray(_scene(split[0].mean(axis=-1).astype(np.uint8)))
+    png, jpeg = _file(scene, "PNG"), _file(scene, "JPEG")
+    return {
+        "nothing": b"",
+        "words": b"no picture",
+        "half a PNG": png[: len(png) // 2],
+        "half a JPEG": jpeg[: len(jpeg) // 2],
+        "a PNG's first bytes": png[:20],
+        "a JPEG's first bytes": jpeg[:20],
+    }
 
 
 def _scene(levels: np.ndarray) -> np.ndarray:

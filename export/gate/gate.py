@@ -16,17 +16,8 @@ from ...base.errors import UserError, VerificationError, first_line
 from ...serving.artifacts import open_saved_model
 from ..formats.artifact import Artifact
 from ..options import ExportOptions
-from .claims import (
-    answers,
-    beside,
-    contents,
-    description,
-    layers,
-    odd_files,
-    session,
-    tflite_files,
-    warmup_requests,
-)
+from .claims import answers, beside, description, layers, odd_files, session, warmup_requests
+from .claims.files import contents, object_graph, onnx, tflite, tflite_structure
 from .comparison import Comparison
 from .reference import Reference
 from .staged import Staged
@@ -82,6 +73,11 @@ CLAIMS = (
         beside.require_files,
     ),
     Claim(
+        _ALL,
+        "Its files are plain ones of its own, which all may read whom the umask lets.",
+        beside.require_plain,
+    ),
+    Claim(
         _SAVED_MODEL,
         "Its fingerprint is that of its files.",
         beside.require_fingerprint,
@@ -99,17 +95,33 @@ CLAIMS = (
     Claim(
         _TFLITE,
         "Its metadata name its tensors, its labels, and how pixels become its input.",
-        tflite_files.require_metadata,
+        tflite.require_metadata,
+    ),
+    Claim(
+        _TFLITE,
+        "It is the same for readers that know no signatures, and for old ones: one graph, fixed "
+        "sizes, raw pixels, true codes and versions of operators; three files in its archive.",
+        tflite_structure.require,
+    ),
+    Claim(
+        _TFLITE,
+        "Its range of logits, if they are int8, is the model's on the calibration images.",
+        tflite_structure.require_ranges,
+    ),
+    Claim(
+        (export_layout.ONNX,),
+        "All of it is in one file, in ONNX's own operators of set 18.",
+        onnx.require,
     ),
     Claim(
         _TFLITE,
         "What it takes and gives as int8 is pixels - 128, and 256 p - 128.",
-        tflite_files.require_integers,
+        tflite.require_integers,
     ),
     Claim(
         _TFLITE,
         "Its C header holds its bytes, its scales and its labels.",
-        tflite_files.require_header,
+        tflite.require_header,
     ),
     Claim(
         _SAVED_MODEL,
@@ -131,6 +143,11 @@ CLAIMS = (
     ),
     Claim(
         _SAVED_MODEL,
+        "`predict_bytes` refuses damaged files, and `classify` images of another size.",
+        odd_files.require_refusals,
+    ),
+    Claim(
+        _SAVED_MODEL,
         "`classify` takes raw bytes and picture files in one request, and reads no label.",
         odd_files.require_classify,
     ),
@@ -141,8 +158,14 @@ CLAIMS = (
     ),
     Claim(
         _SAVED_MODEL,
-        "A session on its SignatureDefs, as TF Serving has one, gives what its functions give.",
+        "A session on its SignatureDefs, as TF Serving has one, gives what its functions give; "
+        "both refuse images of another shape.",
         session.require,
+    ),
+    Claim(
+        _SAVED_MODEL,
+        "The functions of its object, as Keras calls them, are those that its signatures call.",
+        object_graph.require,
     ),
 )
 

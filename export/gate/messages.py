@@ -4,8 +4,8 @@ import dataclasses
 from pathlib import Path
 from typing import TypeAlias
 
+from ...base.files import JsonObject
 from ..options import ExportOptions
-from ..runtimes.catalog import Chosen
 from ..runtimes.ran import Ran
 from .claims.sources import CheckedFiles
 from .comparison import Comparison
@@ -18,13 +18,11 @@ class Begin:
 
     Attributes:
       answers: where to: an npz file of `compared` and `validation`, float32 [N, K] each.
-      runtimes: to run what is written in.
       beat: the published version that must not be better; None if none is named.
     """
 
     options: ExportOptions
     answers: Path
-    runtimes: tuple[Chosen, ...] = ()
     beat: Path | None = None
 
 
@@ -46,10 +44,12 @@ class Compared:
     """The claims hold.
 
     Attributes:
+      files: what was checked: of each file its bytes and its digest, as in manifests.
       explanations: with --explain, of each TFLite and ONNX file.
     """
 
     comparisons: tuple[Comparison, ...]
+    files: JsonObject
     explanations: tuple[Explanation, ...] = ()
 
 
@@ -86,11 +86,13 @@ class CheckDescription:
 
     Attributes:
       version: under which the folders are published.
+      targets: where to, one for each format.
     """
 
     folder: Path
     formats: tuple[str, ...]
     version: int
+    targets: tuple[Path, ...]
 
 
 @dataclasses.dataclass(frozen=True)

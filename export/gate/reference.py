@@ -60,13 +60,17 @@ class Reference:
     Attributes:
       split: its images, labels and the model's answers.
       blends: two images at once; the model is less sure of them than of either.
-      awkward: what no split holds; outside the ranges that int8 was given.
+      awkward: what no split holds.
+      within_ranges: the same images, as int8 must answer them (`ranges`); None without an int8
+        file, as is `logits_range`: the least and the largest logit of the calibration images.
     """
 
     trained: TrainedModel
     split: Question
     blends: Question
     awkward: Question
+    within_ranges: Question | None = None
+    logits_range: tuple[float, float] | None = None
 
     def seen(self, signature: str, question: Question) -> np.ndarray:
         """The trained model's probabilities of images as a signature must show them to it."""

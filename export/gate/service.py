@@ -9,12 +9,13 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ...base import export_layout
+from ...base import configs, export_layout, manifests
 from .. import source
 from ..formats.artifact import Artifact
 from ..formats.table import artifacts_of
+from ..runtimes import catalog
 from ..runtimes.ran import Ran
-from . import gate
+from . import gate, ranges
 from .claims import card, published, sources
 from .claims.runtimes import Runs
 from .claims.sources import CheckedFiles
@@ -57,9 +58,15 @@ class Service:
         self._checked: CheckedFiles | None = None
         with contextlib.redirect_stderr(io.StringIO()):  # The other process says the same.
             self.source = source.load(asked.options)
+            self._runtimes = catalog.choose(
+                asked.options.runtimes, asked.options.runtime_python, asked.options.formats
+            )
         trained, compared = self.source.trained, self.source.compared
         validation = self.source.validation.images
-        self.reference = ask_model(trained, compared.images, compared.labels, validation)
+        reference = ask_model(trained, compared.images, compared.labels, validation)
+        if self.source.calibration is not None:
+            reference = ranges.with_ranges(reference, self.source.calibration)
+        self.reference = reference
         gate.require_accuracy(self.reference, asked.options.min_accuracy)
         if asked.beat:
             gate.require_better(self.reference, asked.beat)
@@ -90,24 +97,25 @@ class Service:
         artifacts = artifacts_of(question.format, self._options)
         folder, reference = question.folder, self.reference
         self._written[folder] = artifacts
-        if len(self._written) == len(set(self._options.formats)) and self._begin.runtimes:
+        if len(self._written) == len(set(self._options.formats)) and self._runtimes:
             # The other process has nothing left to write: its processor is free.
             scratch = self._begin.answers.with_name("runtimes")
-            self._runs = Runs(self._begin.runtimes, self._written, reference, scratch)
+            self._runs = Runs(self._runtimes, self._written, reference, scratch)
+        checked = manifests.digests(folder)
         checks = [gate.start(each, self._options, folder, reference) for each in artifacts]
 
         def finish() -> Compared:
             made = tuple(comparison for check in checks for comparison in check())
             self._comparisons += made
+            manifests.require_unchanged({question.format: folder}, {question.format: checked})
+            files = configs.plain(manifests.stating(checked))
             if not self._options.explain or question.format == export_layout.SAVED_MODEL:
-                return Compared(made)
-            return Compared(
-                made,
-                tuple(
-                    explain(artifact, folder / artifact.path, reference.trained, reference.split)
-                    for artifact in artifacts
-                ),
+                return Compared(made, files)
+            explained = (
+                explain(artifact, folder / artifact.path, reference.trained, reference.split)
+                for artifact in artifacts
             )
+            return Compared(made, files, tuple(explained))
 
         return finish
 
@@ -130,8 +138,9 @@ class Service:
             self._checked,
             self._ran,
         )
-        for name in question.formats:
+        for name, target in zip(question.formats, question.targets, strict=True):
             folder = question.folder / name
+            published.require_target(target, name, known)
             published.require_manifest(folder, artifacts_of(name, self._options), known)
             if name == export_layout.TFLITE:
                 card.require(folder)

@@ -8,7 +8,7 @@ renamed into place.
 import contextlib
 import os
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ...base import export_layout, files, manifests
@@ -65,46 +65,20 @@ def targets(
     """Where a version goes, by format.
 
     Raises:
-      UserError: the version is there already.
+      UserError: the version is there already, or was, and was rolled back.
     """
     folders = {}
+    if away := published(export_dir / ROLLED_BACK, model_name).get(version):
+        raise UserError(
+            f"version {version} of {model_name} was rolled back, into {away[0]}; a number stands "
+            "for one model for ever: take another --version, or none for the next"
+        )
     for name in formats:
         folder = export_layout.version_folder(export_dir, name, model_name, version)
         if folder.exists():
             raise UserError(f"{folder} is there already; versions are never changed")
         folders[name] = folder
     return folders
-
-
-def require_unchanged(
-    folders: Mapping[str, Path],
-    before: Mapping[str, Mapping[str, File]],
-    added: Collection[str] = (),
-) -> None:
-    """Refuses files that are not what they were.
-
-    Args:
-      folders: to look at, by format.
-      before: the digests of their files.
-      added: files that may have come since.
-
-    Raises:
-      VerificationError: names the first that has changed.
-    """
-    for name, folder in folders.items():
-        now = manifests.digests(folder)
-        changed = {
-            file for file in {**now, **before[name]} if now.get(file) != before[name].get(file)
-        }
-        if changed := sorted(changed - set(added)):
-            file, was = changed[0], before[name].get(changed[0])
-            what = "has come" if was is None else "has changed" if file in now else "is gone"
-            raise VerificationError(
-                f"{name}: {file} {what} since it was verified (sha256 "
-                f"{was.sha256[:8] if was else 'none'} then, "
-                f"{now[file].sha256[:8] if file in now else 'none'} now): does another program "
-                "write there? nothing was published"
-            )
 
 
 def publish(
@@ -128,14 +102,14 @@ def publish(
     for name, target in targets.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         files.sync_tree(staged / name)
-    require_unchanged({name: staged / name for name in targets}, verified)
+    manifests.require_unchanged({name: staged / name for name in targets}, verified)
     renamed = []
     try:
         for name in sorted(targets, key=lambda name: name == export_layout.SAVED_MODEL):
             os.rename(staged / name, targets[name])
             renamed.append(name)
             files.sync(targets[name].parent)
-        require_unchanged(targets, verified)
+        manifests.require_unchanged(targets, verified)
     except (OSError, VerificationError):
         for name in reversed(renamed):
             os.rename(targets[name], staged / name)

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...base import files
@@ -89,8 +89,16 @@ def _run(jobs: Sequence[Job], images: Path, python: Path | None) -> tuple[list[O
         finally:
             process.kill()
             process.communicate()
-    answers = output.read_text(encoding="utf-8").splitlines()
-    return [Outcome(**json.loads(line)) for line in answers], end
+    return list(_outcomes(output)), end
+
+
+def _outcomes(output: Path) -> Iterator[Outcome]:
+    """Up to the first line that is none: a process may have ended while it wrote one."""
+    for line in output.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            yield Outcome(**json.loads(line))
+        except (ValueError, TypeError):
+            return
 
 
 def _end(status: int, log: Path) -> str:

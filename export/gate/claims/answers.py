@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ....base import export_layout
-from ...options import NO_LIMITS
+from ...options import INT8
 from ..calls import CALLS, ask
 from ..compare import compare
 from ..comparison import Comparison, require_agreement
@@ -31,8 +31,11 @@ def require(staged: Staged, reference: Reference) -> tuple[Comparison, ...]:
         split = reference.split.spread(CALLS[signature.name].most)
         (comparison,) = _compared(staged, reference, signature.name, (split,))
         made.append(comparison)
+        awkward = reference.awkward
+        if staged.artifact.limits == INT8.limits and reference.within_ranges:
+            awkward = reference.within_ranges
         # Together they are hundreds, however small the split is.
-        _compared(staged, reference, signature.name, (reference.blends, reference.awkward))
+        _compared(staged, reference, signature.name, (reference.blends, awkward))
     return tuple(made)
 
 
@@ -45,8 +48,7 @@ def _compared(
         reference.split.name: limits,
         # Blends have no true class.
         reference.blends.name: limits and dataclasses.replace(limits, accuracy=1.0),
-        # Outside the ranges that it was given, int8 may be far off; yet it answers.
-        reference.awkward.name: limits and NO_LIMITS,
+        reference.awkward.name: limits and limits.of_one_image,
     }
     images = np.concatenate([question.images for question in questions])
     outputs, start, comparisons = ask(staged, signature, images, reference.trained), 0, []

@@ -2,6 +2,8 @@
 
 import importlib
 import json
+import os
+import stat
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,9 @@ from ...options import VARIANTS
 from ..reference import Reference
 from ..staged import Staged
 
+# What the user wants others not to read.
+_UMASK = os.umask(0o022)
+os.umask(_UMASK)
 # Pixels of the whole sheet of samples.
 _MOST_PIXELS = 4_000_000
 
@@ -56,6 +61,33 @@ def require_files(staged: Staged, reference: Reference) -> None:
             raise VerificationError(
                 f"{staged.artifact.title}: its folder {verb} {', '.join(sorted(files))} "
                 f"({len(found)} files in all); nothing was published"
+            )
+
+
+def require_plain(staged: Staged, reference: Reference) -> None:
+    """Refuses links, files that only some can read, and folders that nothing is in.
+
+    Raises:
+      VerificationError: names the first, and what it is.
+    """
+    for path in (staged.folder, *sorted(staged.folder.rglob("*"))):
+        status = path.lstat()
+        readable = 0o555 if path.is_dir() else 0o444
+        what = ""
+        if stat.S_ISLNK(status.st_mode):
+            what = f"is a link to {os.readlink(path)}"
+        elif stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+            what = f"has {status.st_nlink} names; who writes to another one changes it"
+        elif not stat.S_ISREG(status.st_mode) and not path.is_dir():
+            what = "is no plain file"
+        elif path.is_dir() and not any(path.iterdir()):
+            what = "is an empty folder, with 0 files"
+        elif readable & ~_UMASK & ~status.st_mode:
+            what = f"has the rights {stat.filemode(status.st_mode)}, so that others cannot read it"
+        if what:
+            raise VerificationError(
+                f"{staged.artifact.title}: {path.relative_to(staged.folder.parent)} {what}; "
+                "nothing was published"
             )
 
 
@@ -115,7 +147,14 @@ def require_samples(staged: Staged, reference: Reference) -> None:
     cells = np.zeros((len(labels), counts.max(), height, width, channels), np.uint8)
     for number, count in enumerate(counts):
         cells[number, :count] = split.images[split.labels == number][:count]
-    pixels = np.asarray(PIL.Image.open(sheet))
+    picture = PIL.Image.open(sheet)
+    kind, expected_kind = (picture.format, picture.mode), ("PNG", "L" if channels == 1 else "RGB")
+    if kind != expected_kind:
+        raise VerificationError(
+            f"{sheet.name}: is {' of mode '.join(map(str, kind))}, expected "
+            f"{' of mode '.join(expected_kind)}, for {len(labels)} classes; nothing was published"
+        )
+    pixels = np.asarray(picture)
     shape = len(labels) * height, int(counts.max()) * width
     if pixels.shape[:2] != shape or pixels.size != cells.size:
         raise VerificationError(

@@ -21,6 +21,7 @@ def require(folder: Path) -> None:
     text = path.read_text(encoding="utf-8")
     manifest = files.read_json(export_layout.manifest_of(folder))
     rows = list(_rows(folder, manifest))
+    text_left = text
     heads = _HEAD * (_TABLES + bool(manifest["verified_on"]["runtimes"]))
     for words in (*_sentences(manifest), *rows):
         if words not in text:
@@ -28,6 +29,13 @@ def require(folder: Path) -> None:
                 f"{path.name}: lacks {words.strip()!r}, as it follows from the manifest; nothing "
                 "was published"
             )
+        text_left = text_left.replace(words, "\n")
+    if "%" in text_left:
+        (line, *_) = (line for line in text_left.splitlines() if "%" in line)
+        raise VerificationError(
+            f"{path.name}: says {line.strip()!r}, which does not follow from the manifest; nothing "
+            "was published"
+        )
     count = sum(line.startswith("|") for line in text.splitlines())
     if count != len(rows) + heads:
         raise VerificationError(
@@ -59,6 +67,13 @@ def _sentences(manifest: JsonObject) -> Iterator[str]:
         if ran["refusal"] is not None:
             yield f"- {ran['runtime']} refuses {ran['artifact']}: {ran['refusal']}\n"
     yield f" Seed {run['seed']}. "
+    yield "\nSend pixels as they are: padding and normalization are part of the graph.\n"
+    for artifact in manifest["artifacts"]:
+        for name, signature in artifact["signatures"].items():
+            yield f"\nSignature `{name}` of "
+            for word, tensors in (("in", signature["inputs"]), ("out", signature["outputs"])):
+                for key, tensor in tensors.items():
+                    yield f"\n- {word}: `{key}` {tensor['dtype']} ["
     yield f"below {certainty['threshold']:.3f} as "
     yield (
         f"of the {certainty['images']:,} validation images {certainty['coverage']:.2%} are at or "

@@ -1,8 +1,11 @@
 """What an artifact says of itself: labels and record of pictures, inside it and beside it."""
 
+from pathlib import Path
+
 from ....base import configs, export_layout, files
 from ....base.errors import VerificationError
 from ....base.pictures.config import PictureConfig
+from ....serving.description import inside as read_inside
 from ....serving.description import read_labels
 from ..reference import Reference
 from ..staged import Staged
@@ -26,17 +29,32 @@ def require(staged: Staged, reference: Reference) -> None:
             f"{artifact.title}: its labels are {_named(inside)}, the dataset's are "
             f"{_named(trained.label_names)}; nothing was published"
         )
+    lines = "".join(f"{name}\n" for name in trained.label_names)
+    is_lite = artifact.format == export_layout.TFLITE
+    for where, text in (
+        (f"{export_layout.LABELS} beside it", _text(export_layout.labels_of(staged.folder))),
+        ("labels inside it", is_lite and read_inside(staged.path, export_layout.LABELS)),
+    ):
+        if text and text != lines:
+            raise VerificationError(
+                f"{artifact.title}: the {where} are {text!r}, expected {lines!r}; nothing was "
+                "published"
+            )
     path = export_layout.pictures_of(staged.folder)
     for where, pictures in (
         ("inside it", staged.opened.pictures),
         (path.name, configs.from_config(PictureConfig, files.read_json(path))),
     ):
-        is_missing = pictures is None and staged.artifact.path.endswith(".tflite")
+        is_missing = pictures is None and is_lite
         if is_missing or (pictures is not None and pictures != trained.pictures):
             raise VerificationError(
                 f"{artifact.title}: by its record of pictures, {where}, it takes pictures by "
                 f"{pictures}, the dataset by {trained.pictures}; nothing was published"
             )
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode(errors="replace")
 
 
 def _named(labels: tuple[str, ...]) -> str:

@@ -7,14 +7,15 @@ import numpy as np
 
 from ....base.errors import VerificationError
 from ....base.tf import keras, tf
+from ....data.pipeline.records import images_at_once
 from ...functions import TrainedModel
 from ...signatures import ACTIVATIONS
 from ..reference import Reference
 from ..staged import Staged
 
-# Images that are asked for; how far an output may be off, as a part of the largest of its layer.
-# where that is not less than the least.
-_IMAGES, _TOLERANCE, _LEAST = 24, 1e-4, 1e-2
+# Images of the split that are asked for, and of calls then. How far an output may be off, as a part
+# of the largest of its layer, where that is not less than the least.
+_IMAGES, _NUMBERS, _TOLERANCE, _LEAST = 24, (1, 2, 257), 1e-4, 1e-2
 # Layers that count as part of the one before, and those that give on what they get.
 _ADDED = ("BatchNormalization", "ReLU", "Activation")
 _SILENT = ("InputLayer", "Dropout", "Flatten")
@@ -27,8 +28,7 @@ def require(staged: Staged, reference: Reference) -> None:
       VerificationError: names the layer, the image and by how much it is off.
     """
     model = reference.trained.model
-    questions = reference.split, reference.awkward
-    images = np.concatenate([each.images[:_IMAGES] for each in questions])
+    images = np.concatenate([reference.split.images[:_IMAGES], reference.awkward.images])
     outputs = staged.run(ACTIVATIONS.name, images)
     where = f"SavedModel, {ACTIVATIONS.name}"
     names, expected = sorted(outputs), _names(model, [name for name, _ in visible_layers(model)])
@@ -39,6 +39,12 @@ def require(staged: Staged, reference: Reference) -> None:
         )
     for name, (_, value) in zip(expected, outputs_of(reference.trained, images), strict=True):
         _require_equal(f"{where}, {name}", outputs[name], value)
+    for number in _NUMBERS:
+        number = images_at_once(reference.trained.image_shape, number)
+        some = staged.run(ACTIVATIONS.name, np.resize(images, (number, *images.shape[1:])))
+        for name in expected:
+            value = np.resize(outputs[name], (number, *outputs[name].shape[1:]))
+            _require_equal(f"{where}, {name}, {number} at once", some[name], value)
 
 
 def visible_layers(model: keras.Model) -> list[tuple[str, keras.Layer]]:

@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from ....base.errors import VerificationError
+from ....base.examples import image_example
 from ....base.pictures import decode
+from ....base.quiet import quiet_stderr
 from ....serving.artifacts import Outputs
 from ...signatures import CLASSIFY, PREDICT_BYTES, PREDICT_IMAGES
 from .. import awkward
@@ -36,6 +38,50 @@ def require_predict_bytes(staged: Staged, reference: Reference) -> None:
     expected = reference.probabilities(images)
     outputs = staged.run(PREDICT_BYTES.name, np.array(list(files.values()), object))
     _require(staged.artifact.title, PREDICT_BYTES.name, list(files), outputs, expected)
+
+
+def require_refusals(staged: Staged, reference: Reference) -> None:
+    """Tries files that are damaged, and records of images of another size.
+
+    Raises:
+      VerificationError: one is answered.
+    """
+    split = reference.split.images
+    whole = CALLS[PREDICT_BYTES.name].encode(split[:1], reference.trained)[0]
+    larger = np.pad(split[0], [(0, 2), (0, 2), (0, 0)])
+    png = CALLS[PREDICT_BYTES.name].encode(larger[np.newaxis], reference.trained)[0]
+    asked = [
+        (PREDICT_BYTES.name, name, content)
+        for name, content in awkward.damaged_files(split).items()
+    ]
+    asked += [
+        (CLASSIFY.name, f"a record of {name}", image_example(content))
+        for name, content in (
+            ("a byte too few", split[0].tobytes()[:-1]),
+            ("a byte too many", split[0].tobytes() + b"0"),
+            ("two images", 2 * split[0].tobytes()),
+            ("a larger PNG", png),
+            ("half a PNG", whole[: len(whole) // 2]),
+        )
+    ]
+    asked += [(CLASSIFY.name, "no record", b"?"), (CLASSIFY.name, "an empty record", b"")]
+    with quiet_stderr():  # libjpeg says there what is wrong with them.
+        answers = [_answer(staged, signature, content) for signature, _, content in asked]
+    for (signature, name, content), answer in zip(asked, answers, strict=True):
+        if answer:
+            raise VerificationError(
+                f"SavedModel, {signature}: answers {name}, {len(content)} bytes, by {answer}; "
+                "expected a refusal; nothing was published"
+            )
+
+
+def _answer(staged: Staged, signature: str, content: bytes) -> str:
+    """What a file or record is answered, in words; empty if it is refused."""
+    try:
+        outputs = staged.opened.run(signature, np.array([content], object))
+    except Exception:  # Whatever a runtime raises.
+        return ""
+    return ", ".join(f"{key} {value[:1].tolist()}" for key, value in sorted(outputs.items()))
 
 
 def require_classify(staged: Staged, reference: Reference) -> None:

@@ -75,6 +75,21 @@ def require_manifest(folder: Path, artifacts: Sequence[Artifact], known: Known) 
             )
 
 
+def require_target(target: Path, export_format: str, known: Known) -> None:
+    """Refuses a place that is another than that of the format, the model and the version.
+
+    Raises:
+      VerificationError: names both.
+    """
+    parts = export_format, known.reference.trained.name, str(known.version)
+    expected = known.options.export_dir.joinpath(*parts)
+    if target != expected:
+        raise VerificationError(
+            f"{export_format}: it is to be published as {target}, expected {expected}; nothing was "
+            "published"
+        )
+
+
 def _facts(content: JsonObject, expected: JsonObject, known: Known) -> Iterator[Fact]:
     yield Fact("entries", sorted(content), sorted((*expected, "created", "certainty", "figures")))
     for name, value in expected.items():

@@ -88,8 +88,10 @@ def test_a_refusal_of_an_onnx_file_names_the_layer(reference, trained_model, tmp
     package = pytest.importorskip("onnx")
     numbers = importlib.import_module("onnx.numpy_helper")
     pytest.importorskip("tf2onnx")
-    onnx.write(trained_model, tmp_path)
-    path = tmp_path / onnx.ARTIFACT.path
+    folder = tmp_path / "onnx"
+    folder.mkdir()
+    onnx.write(trained_model, folder)
+    path = folder / onnx.ARTIFACT.path
     sound = explain(onnx.ARTIFACT, path, trained_model, reference.split)
     assert [row.layer for row in sound.layers] == LAYERS
     assert max(row.relative for row in sound.layers) < 1e-5
@@ -98,7 +100,7 @@ def test_a_refusal_of_an_onnx_file_names_the_layer(reference, trained_model, tmp
     kernel.CopyFrom(numbers.from_array(one_weight(numbers.to_array(kernel)), kernel.name))
     path.write_bytes(model.SerializeToString())
     with pytest.raises(VerificationError, match=r"; the first layer that differs is c3: off by"):
-        start(onnx.ARTIFACT, options.ExportOptions(), tmp_path, reference)()
+        start(onnx.ARTIFACT, options.ExportOptions(), folder, reference)()
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,11 @@ def _one(data_dir, folder):
     )  # fmt: skip
 
 
+def _onnx(data_dir, folder):
+    call(train.COMMAND, quick_arguments(data_dir, folder / "run", "--epochs=6"))
+    return ExportOptions(workdir=folder / "run", split="test[:60]", formats=("onnx",))
+
+
 def _layers(data_dir, folder):
     """A network with batch normalization, separable convolutions and layers that Keras named."""
     more = ("--model=tiny", "--recipe=best", "--optimizer=adam", "--max_steps=20")
@@ -77,7 +82,9 @@ def _colours(data_dir, folder):
     )
 
 
-_MADE = {"digits": _digits, "one": _one, "layers": _layers, "colours": _colours}
+_MADE = {
+    "digits": _digits, "one": _one, "onnx": _onnx, "layers": _layers, "colours": _colours,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")

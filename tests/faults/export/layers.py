@@ -119,7 +119,7 @@ FAULTS = (
     _fault("before the normalization", written(_not_finished), _NAMES),
     _fault("of other weights", written_of(_of_other_weights), _IS_OFF.format(r"0\d_\w+")),
     _fault("tensors of each other in the SignatureDef", edited_graph(_rewired),
-           r"^SavedModel, activations: in a session its 0\d_\w+ is off by"),
+           r"^SavedModel, activations: in a session it gives 0\d_\w+ that are off by"),
     Fault("the logits of softmax are halved", "saved_model",
           _of_layer(1, lambda value: value / 2), _IS_OFF.format("01_logits"), quick=True),
 )  # fmt: skip

@@ -156,6 +156,14 @@ FAULTS = (
         "header: a byte": (_header("0x1c,", "0x1d,"), _HEADER.format("array")),
         "header: a byte too few": (_header(r", 0x\w\w,$", ","), _HEADER.format("array")),
         "header: its length": (_header(r"_len = \d+", "_len = 1000"), _HEADER.format("length")),
+        "header: named after another model": (
+            edited("model_int8.h", lambda text: text.replace(b"softmax_int8", b"lenet5_int8")),
+            _HEADER.format("names")),
+        "header: macros of another model": (
+            edited("model_int8.h", lambda text: text.replace(b"SOFTMAX_INT8", b"LENET5_INT8")),
+            _HEADER.format("(alignment|macros)")),
+        "header: not aligned": (_header(r"^DIGITLINE_\w+_ALIGN const", "const"),
+                                _HEADER.format("alignment")),
         "header: labels swapped": (_header(r'    "0",\n    "1",', '    "1",\n    "0",'),
                                    _HEADER.format("labels")),
         "header: a label too few": (_header(r'    "9",\n', ""), _HEADER.format("labels")),

@@ -178,9 +178,9 @@ def edited_tflite(name, change):
 
     def edit(folder):
         path = folder / name
-        files = {
-            each: inside(path, each) for each in (export_layout.LABELS, export_layout.PICTURES)
-        }
+        layout = export_layout
+        names = layout.LABELS, layout.PICTURES, layout.CERTAINTY
+        files = {each: inside(path, each) for each in names}
         content = path.read_bytes()
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
         change(model)

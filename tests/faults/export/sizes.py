@@ -3,7 +3,7 @@
 from faults.export.planting import Fault, for_batches, graph, written
 
 from digitline.base.tf import tf
-from digitline.export import signatures
+from digitline.export import functions, signatures
 from digitline.export.signatures import Tensor
 
 _SAVED = "saved_model"
@@ -89,8 +89,30 @@ def _wrong(name, signature, is_wrong, message, quick=False):
     return Fault(f"{signature.name}: {name}", _SAVED, plant, message, quick=quick)
 
 
+def _lax(monkeypatch):
+    """Shapes are left to the graph."""
+    monkeypatch.setattr(functions, "strict", lambda function, shape: function)
+
+
+def _lax_in(signature):
+    """Those of one signature; what its graph reshapes, it takes."""
+
+    def patch(monkeypatch):
+        strict, made = functions.strict, iter(signatures.SAVED_MODEL)
+
+        def of_others(function, shape):
+            return function if next(made) == signature else strict(function, shape)
+
+        monkeypatch.setattr(functions, "strict", of_others)
+
+    return written(patch)
+
+
 _DEFAULT, _IMAGES, _BYTES, _CLASSIFY, _LAYERS = signatures.SAVED_MODEL
 _OFF = r"^SavedModel, {}: disagrees with the trained model: on \d+ of \d+ .* a probability is off"
+_SHAPE = (
+    r"^SavedModel, {}: {}, given \w+ \[{}\], (answers by|refuses otherwise than by their shape)"
+)
 _REFUSED = r"^SavedModel, {}: refuses a call with {} images: .*"
 
 FAULTS = (
@@ -140,6 +162,22 @@ FAULTS = (
     Fault(
         "predict_images: depends on the others",
         _SAVED, graph(_IMAGES, _shared), _OFF.format("predict_images"),
+    ),
+    Fault(
+        "shapes are left to the graph", _SAVED, written(_lax),
+        _SHAPE.format("serving_default", "its function", r"\d+, 56, 28, 1\] for \[\?,28,28,1"),
+        quick=True,
+    ),
+    *(
+        Fault(
+            f"{signature.name}: shapes are left to the graph", _SAVED,
+            _lax_in(signature), _SHAPE.format(signature.name, "its function", words),
+        )
+        for signature, words in (
+            (_IMAGES, r"\d+, 1568\] for \[\?,784"),
+            (_LAYERS, r"\d+, 56, 28, 1\] for \[\?,28,28,1"),
+            (_BYTES, r"1, \d+\] for \[\?"),
+        )
     ),
     *(
         Fault(

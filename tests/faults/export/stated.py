@@ -171,7 +171,7 @@ FAULTS = (
     *(
         _saved(f"{signature}: {output} is a tensor of {other}",
                _tensor_of(signature, output, other, its_output),
-               rf"^SavedModel, {signature}: in a session (it refuses 3 images|its {output} is off)")
+               rf"^SavedModel, {signature}: in a session it (refuses \d+|gives {output} that are)")
         for signature, output, other, its_output in (
             ("serving_default", "probabilities", "predict_images", "scores"),
             ("predict_bytes", "classes", "serving_default", "classes"),

@@ -9,9 +9,13 @@ from faults.export import (
     inputs,
     layers,
     lite_files,
+    onnx_files,
+    plain,
     quantized,
     sizes,
     stated,
+    structure,
+    ways_in,
     weights,
 )
 
@@ -20,7 +24,10 @@ from digitline.export.formats import table
 
 CATALOGUE = {
     kind.__name__.rpartition(".")[2]: kind.FAULTS
-    for kind in (sizes, inputs, encodings, quantized, stated, layers, weights, beside, lite_files)
+    for kind in (
+        *(sizes, inputs, encodings, quantized, stated, layers, weights, beside, lite_files),
+        *(onnx_files, plain, structure, ways_in),
+    )
 }
 FAULTS = [
     pytest.param(fault, id=f"{kind}: {fault.name}", marks=() if fault.quick else pytest.mark.long)
@@ -54,7 +61,7 @@ def test_refuses(fault, benches, tmp_path):
 
 # In `make test` the exports that other tests make are sound.
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["digits", "one", "layers", "colours"])
+@pytest.mark.parametrize("name", ["digits", "one", "layers", "colours", "onnx"])
 def test_the_sound_exports_are_not_refused(name, benches):
     bench = benches(name)
     for export_format in bench.options.formats:

@@ -27,20 +27,18 @@ class Changing:
     """Verifies in this process; changes something before or after one of its answers.
 
     Args:
-      when: `before` or `after`, and the kind of question.
-      change: what is done then, with the staging folder.
+      changes: what is done, with the staging folder; by when: `before` or `after`, and the kind of
+        question.
     """
 
-    def __init__(self, when, change):
-        self.when, self.change, self.answers = when, change, collections.deque()
-        self.service = None
+    def __init__(self, changes):
+        self.changes, self.answers, self.service = changes, collections.deque(), None
 
     def send(self, question):
         folder = getattr(question, "folder", None)
         staged = question.answers.parent if isinstance(question, Begin) else folder
         staged = folder.parent if isinstance(question, Check) else staged
-        if self.when == ("before", type(question)):
-            self.change(staged)
+        self.changes.get(("before", type(question)), str)(staged)
         try:
             if isinstance(question, Begin):
                 with contextlib.redirect_stderr(io.StringIO()):
@@ -52,8 +50,7 @@ class Changing:
         except UserError as error:
             answer = error
         self.answers.append(answer)
-        if self.when == ("after", type(question)):
-            self.change(staged)
+        self.changes.get(("after", type(question)), str)(staged)
 
     def receive(self, kind):
         answer = self.answers.popleft()
@@ -69,7 +66,7 @@ def options(benches, data_dir, tmp_path):
     shutil.copytree(data_dir, tmp_path / "data")
     return ExportOptions(
         workdir=tmp_path / "run", data_dir=tmp_path / "data", export_dir=tmp_path / "exports",
-        split="test[:60]", formats=("tflite",), tflite_variants=("float32",),
+        split="test[:60]", formats=("tflite",), tflite_variants=("float32",), runtimes=("none",),
     )  # fmt: skip
 
 
@@ -166,5 +163,36 @@ CASES = {
 def test_refuses_what_changes_meanwhile(name, options):
     when, change, message = CASES[name]
     with pytest.raises(UserError, match=message):
-        stages.export(options, Changing(when, change))
+        stages.export(options, Changing({when: change}))
+    assert not list(options.export_dir.glob("*/*/*"))
+
+
+def test_refuses_what_is_another_file_for_the_check_alone(options, monkeypatch):
+    """Who writes leaves a damaged file; the gate sees a sound one; then it is damaged again."""
+
+    def turned(staged):
+        path = staged / "tflite/model.tflite"
+        path.write_bytes(bytes(byte ^ 1 for byte in path.read_bytes()))
+
+    write = stages._write
+
+    def write_damaged(export_format, options, source, folder):
+        write(export_format, options, source, folder)
+        turned(folder.parent)
+
+    monkeypatch.setattr(stages, "_write", write_damaged)
+    verifier = Changing({("before", Check): turned, ("after", Check): turned})
+    with pytest.raises(UserError, match=CHANGED.format(r"model\.tflite")):
+        stages.export(options, verifier)
+    assert not list(options.export_dir.glob("*/*/*"))
+
+
+@pytest.mark.parametrize("parts", ["tflite/softmax/7", "tflite/other/1", "saved_model/softmax/1"])
+def test_refuses_another_place(parts, options, monkeypatch):
+    place = options.export_dir / parts
+    monkeypatch.setattr(stages.publish, "targets", lambda *_: {"tflite": place})
+    with pytest.raises(
+        UserError, match=rf"^tflite: it is to be published as .*{parts}, expected .*/softmax/1;"
+    ):
+        stages.export(options, Changing({}))
     assert not list(options.export_dir.glob("*/*/*"))

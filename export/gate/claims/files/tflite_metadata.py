@@ -23,12 +23,14 @@ class Metadata:
     """What the metadata say of a model's tensors.
 
     Attributes:
+      words: on the model.
       inputs, outputs: names; outputs in the order of the alphabet.
       normalization: mean and standard deviation of the input; None if it has none.
       colours: of the input, in words.
       labels_of, labels_file: the output that has labels, and the file that they are in.
     """
 
+    words: str
     inputs: tuple[str, ...]
     normalization: tuple[tuple[float, ...], tuple[float, ...]] | None
     colours: str
@@ -42,7 +44,7 @@ class Metadata:
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
         entries = [entry.buffer for entry in model.metadata or [] if entry.name == _NAME]
         if len(entries) != 1:
-            return cls((), None, "", (), "", "")
+            return cls("", (), None, "", (), "", "")
         data = (model.buffers or [])[entries[0]].data
         root = _root(np.asarray(data, np.uint8).tobytes())
         (graph,) = root.tables(3)
@@ -62,7 +64,9 @@ class Metadata:
         ]
         labels_of, labels_file = labelled[0] if len(labelled) == 1 else ("", "")
         names = tuple(sorted(output.text(0) for output in outputs))
-        return cls((image.text(0),), normalization, colours, names, labels_of, labels_file)
+        inputs = (image.text(0),)
+        words = root.text(1)
+        return cls(words, inputs, normalization, colours, names, labels_of, labels_file)
 
 
 class _Table:

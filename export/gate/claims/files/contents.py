@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ....base import export_layout
-from ....base.errors import VerificationError
-from ...formats.artifact import Artifact
-from ...functions import TrainedModel
-from ...signatures import LAYER, PREDICT
-from ...signatures import Tensor as Stated
+from .....base import export_layout
+from .....base.errors import VerificationError
+from ....formats.artifact import Artifact
+from ....functions import TrainedModel
+from ....signatures import LAYER, PREDICT
+from ....signatures import Tensor as Stated
+from .onnx import graphs
 
 # By TFLite's number of a type, and by ONNX's.
 _TFLITE_TYPES = {0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 9: "int8"}
@@ -53,12 +54,14 @@ class Found:
 
     Attributes:
       operations: what its graph does, as the format calls it.
+      defaults: inputs that need not be given.
     """
 
     method: str
     inputs: Mapping[str, Tensor]
     outputs: Mapping[str, Tensor]
     operations: frozenset[str]
+    defaults: tuple[str, ...] = ()
 
 
 def of_saved_model(folder: Path) -> dict[str, Found]:
@@ -83,6 +86,7 @@ def of_saved_model(folder: Path) -> dict[str, Found]:
             tensors(signature.inputs),
             tensors(signature.outputs),
             _reached([info.name for info in signature.outputs.values()], graph.graph_def),
+            tuple(signature.defaults),
         )
         for name, signature in graph.signature_def.items()
         if not name.startswith("__")  # What TensorFlow itself keeps there.
@@ -160,7 +164,7 @@ def of_onnx(path: Path) -> dict[str, Found]:
         }
 
     graph = model.graph
-    operations = frozenset(node.op_type for node in graph.node)
+    operations = frozenset(node.op_type for each in graphs(graph) for node in each.node)
     found = Found(PREDICT, tensors(graph.input), tensors(graph.output), operations)
     return {export_layout.DEFAULT_SIGNATURE: found}
 
@@ -189,6 +193,11 @@ def require_signatures(
         _require_tensors(where, "takes", there.inputs, (signature.input,), artifact, trained)
         if LAYER not in signature.outputs[0].shape:  # Each network has its own layers.
             _require_tensors(where, "gives", there.outputs, signature.outputs, artifact, trained)
+        if there.defaults:
+            raise VerificationError(
+                f"{where}: it has defaults for {', '.join(there.defaults)}, expected 0; nothing "
+                "was published"
+            )
         _require_no_state(where, there)
 
 

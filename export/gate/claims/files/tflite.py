@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from ....base import export_layout
-from ....base.errors import VerificationError
-from ..reference import Reference
-from ..staged import Staged
+from .....base import export_layout
+from .....base.errors import VerificationError
+from ....options import VARIANTS
+from ...reference import Reference
+from ...staged import Staged
 from .tflite_metadata import Metadata
 
 # Scale and zero point of what a file with integers in and out takes, and of what it gives.
@@ -45,6 +46,7 @@ def require_header(staged: Staged, reference: Reference) -> None:
     if not staged.options.c_header or staged.artifact.name != "tflite_int8":
         return
     text = path.read_text(encoding="ascii")
+    name = f"digitline_{re.sub('[^A-Za-z0-9_]', '_', reference.trained.name)}_int8"
     defined = dict(
         re.findall(r"^#define \w+_(CLASSES|(?:INPUT|OUTPUT)_[A-Z_]+?) (.+)$", text, re.M)
     )
@@ -54,7 +56,14 @@ def require_header(staged: Staged, reference: Reference) -> None:
     content = staged.path.read_bytes()
     written = bytes(int(number, 16) for number in re.findall(r"0x\w\w", array[1] if array else ""))
     labels = re.findall(r'^ *"(.*)",$', label_lines[1] if label_lines else "", re.M)
+    names = set(re.findall(r"\bdigitline_\w+?(?=_labels\b|_len\b|\[\])", text))
     facts = {
+        "names": (names, {name}),
+        "alignment": (text.count(f"{name.upper()}_ALIGN const unsigned char"), 1),
+        "macros": (
+            {word[: len(name)] for word in re.findall(r"^#(?:define|undef) (\w+)", text, re.M)},
+            {name.upper()},
+        ),
         "array": (written == content, True),
         "length": (length and int(length[1]), len(content)),
         "labels": (tuple(map(_unescaped, labels)), reference.trained.label_names),
@@ -122,7 +131,11 @@ def require_metadata(staged: Staged, reference: Reference) -> None:
     (signature,) = staged.artifact.signatures
     channels = 3 if signature.input.shape[-1] == "3" else reference.trained.image_shape[2]
     takes_bytes = signature.input.dtype == "uint8"
+    (variant,) = (each for each in VARIANTS.values() if each.file == staged.artifact.path)
+    size = "x".join(map(str, reference.trained.image_shape))
+    classes = len(reference.trained.label_names)
     expected = Metadata(
+        words=f"Raw {size} images to {classes} classes; {variant.meaning}",
         inputs=(signature.input.name,),
         # (pixel - mean) / std, before a runtime makes int8 of it: pixels go in as they are.
         normalization=None if takes_bytes else ((0.0,), (1.0,)),

@@ -1,0 +1,1 @@
+"""How an artifact's file is built, read by its format's own messages."""
