@@ -38,7 +38,10 @@ class Interruption:
                 raise
             if hasattr(self._task, "uncancel"):  # From Python 3.11 on.
                 self._task.uncancel()  # pyright: ignore
-            raise self._error from None
+            try:
+                raise self._error from None
+            finally:
+                self._error = None  # Else its traceback would hold it, and what it holds.
 
 
 class Pace:

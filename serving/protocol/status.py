@@ -45,6 +45,14 @@ class StatusError(Exception):
     def __str__(self) -> str:
         return f"{self.code.name}: {self.message}"
 
+    def without_frames(self) -> "StatusError":
+        """The same, without the frames that it went through.
+
+        Whoever keeps it would keep what they hold: bodies, tensors, and himself.
+        """
+        self.__traceback__ = self.__context__ = self.__cause__ = None
+        return self
+
 
 def invalid(message: str) -> StatusError:
     """INVALID_ARGUMENT: the request is wrong whatever the models are."""

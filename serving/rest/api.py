@@ -165,7 +165,7 @@ class _Api:
     async def _infer(self, request: web.Request, call: Call) -> _Answer:
         """Reads the body and answers it, in the request's time."""
         self._check_busy()  # Before the body is read, which is not worth it then.
-        effort = Effort(self._limits.seconds, here=True)
+        effort, task = Effort(self._limits.seconds, here=True), None
         hold = request[HOLD] = Hold(self._shared.budget)  # Until the answer is sent.
         try:
             pace = self._shared.pace
@@ -190,6 +190,7 @@ class _Api:
             return task.result()
         finally:
             effort.stop()
+            task = None  # The traceback of an error may hold this frame, and so the answer.
 
     def _check_busy(self) -> None:
         if self._busy >= self._limits.requests:

@@ -46,7 +46,7 @@ def errors_as_json(handler: Handler) -> Handler:
             return await handler(request)
         except Exception as raised:
             error = from_exception(raised)
-            request[ERROR] = error
+            request[ERROR] = error.without_frames() if error is raised else error
             if not isinstance(raised, StatusError):
                 logging.exception("%s %s", request.method, request.path)
                 return answers.error(500, error.message)

@@ -142,10 +142,11 @@ async def _arriving(
                     await pace.turn()
                 await hold.resize(size, effort)
                 effort.check()
+        return b"".join(chunks)
     finally:
         timer.stop()
         hold.slow(None)
-    return b"".join(chunks)
+        chunks.clear()  # The traceback of an error may hold this frame for long.
 
 
 class _Timer:

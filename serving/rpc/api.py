@@ -126,13 +126,15 @@ class Services(grpc.GenericRpcHandler):
     ) -> Callable[[object, grpc.aio.ServicerContext], Awaitable[bytes]]:
         async def handle(_: object, context: grpc.aio.ServicerContext) -> bytes:
             start = time.perf_counter()
-            name, code, data = "", "OK", b""
+            name, code, length = "", "OK", 0
+            data = call = answer = None
             hold = Hold(self._shared.budget)
             is_counted = False
             try:
                 self._ending.check()
                 # A call of a single message; but not gRPC's, which would wait for it unseen.
                 data = await self._coming.only(context)
+                length = len(data)
                 self._ending.check()
                 self._count(1)
                 is_counted = True
@@ -148,7 +150,7 @@ class Services(grpc.GenericRpcHandler):
                 code = "UNAVAILABLE" if self._ending.over.done() else "CANCELLED"
                 raise
             except Exception as error:
-                failure = from_exception(error)
+                failure = from_exception(error).without_frames()
                 code = failure.code.name
                 await context.abort(failure.code, header_text(failure.message))
                 raise  # Not reached: abort raises.
@@ -156,11 +158,13 @@ class Services(grpc.GenericRpcHandler):
                 if is_counted:
                     self._count(-1)
                 hold.release()
+                # gRPC holds the error of a call, and so this frame.
+                data = call = answer = None
                 seconds = time.perf_counter() - start
                 self._observe(
                     Answered(
                         *("GRPC", api, name, code, seconds),
-                        lambda: {"remote": context.peer(), "request_bytes": len(data)},
+                        lambda: {"remote": context.peer(), "request_bytes": length},
                     )
                 )
 

@@ -239,3 +239,34 @@ def test_a_client_that_disconnects_frees_its_place():
             server.models.held.set()
             until(lambda: server.models.leases == 0)
         assert post(server, body.decode()) == {"outputs": [1.0]}
+
+
+def test_no_error_keeps_what_was_large_in_memory():
+    """Collecting garbage holds all requests up, and comes seldom."""
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n".encode()
+    body = b'{"inputs":[1]}'.ljust(3_000_000)
+
+    def large():
+        held = [found for item in gc.get_objects() for found in gc.get_referents(item)]
+        sizes = [len(found) for found in held if type(found) in (bytes, bytearray)]
+        return [size for size in sizes if size > 400_000 and size != len(body)]
+
+    answer = np.zeros(1_000_000)
+    limits = Limits(seconds=1, bytes_in_flight=6 << 20)
+    with serving(echo(lambda *_: [answer]), limits=limits, observe=lambda _: None) as server:
+        gc.disable()
+        try:
+            for sent in (head + body[:-1], head + body[:-1], head + body, head + body):
+                server.models.held.clear()
+                with connected(server) as connection:
+                    connection.sendall(sent)
+                    if sent.endswith(body):
+                        until(lambda: server.models.leases == 1)
+                    else:
+                        until(lambda: server.shared.budget.used > 2_000_000)
+                        time.sleep(1.2)  # It is answered that it took too long.
+                server.models.held.set()
+                until(lambda: not server.shared.budget.used)
+            until(lambda: large() == [])
+        finally:
+            gc.enable()
