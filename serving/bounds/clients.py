@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ..protocol.status import StatusError
 
-_AT_ONCE = 2  # Uploads that go on in one round of the event loop.
+_AT_ONCE = 4  # Uploads that go on in one round of the event loop.
 
 
 class Interruption:

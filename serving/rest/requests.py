@@ -30,6 +30,7 @@ _PATHS = {
 _API = re.compile(r"/v1(/|$)", re.IGNORECASE)
 _ORIGIN = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _STALLED_S = 10
+_PACED = 64 << 10  # Bytes of a body; the rest comes at the pace of all uploads.
 # Where others wait for memory, so many bytes of a large body must come in so many seconds.
 _STRETCH, _PATIENCE_S = 1 << 20, 2.0
 # An address in brackets, or another or a name; and a port.
@@ -135,10 +136,10 @@ async def _arriving(
                     raise too_large(limit)
                 chunks.append(chunk)
                 timer.moved()
-                if size > SMALL:
-                    if not seen or size > seen + _STRETCH:
-                        seen = size
-                        hold.slow(lambda: interruption(_too_slow()), _PATIENCE_S)
+                if size > SMALL and (not seen or size > seen + _STRETCH):
+                    seen = size
+                    hold.slow(lambda: interruption(_too_slow()), _PATIENCE_S)
+                if size > _PACED:
                     await pace.turn()
                 await hold.resize(size, effort)
                 effort.check()

@@ -160,6 +160,9 @@ class _Handler(web.RequestHandler):
             assert isinstance(transport, asyncio.Transport)
             transport.abort()
             return
+        # asyncio's, of what is read at a time: less, since many may send at once.
+        reading: Any = transport
+        reading.max_size = _LARGE
         super().connection_made(transport)
         self._wait_for_head()
 

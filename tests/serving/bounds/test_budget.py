@@ -117,7 +117,7 @@ def test_an_interruption_ends_only_what_it_is_for():
     asyncio.run(work())
 
 
-def test_uploads_have_their_turn_two_at_a_time():
+def test_uploads_have_their_turn_a_few_at_a_time():
     async def work():
         pace, order = Pace(), []
 
@@ -126,9 +126,9 @@ def test_uploads_have_their_turn_two_at_a_time():
                 await pace.turn()
                 order.append(name)
 
-        uploads = [asyncio.ensure_future(upload(name)) for name in "abcd"]
+        uploads = [asyncio.ensure_future(upload(name)) for name in "abcdefgh"]
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(asyncio.gather(*uploads), 1)
-        assert order == list("abcdabcd")
+        assert order == list("abcdefghabcdefgh")
 
     asyncio.run(work())
