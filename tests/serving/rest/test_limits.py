@@ -254,7 +254,9 @@ def test_no_error_keeps_what_was_large_in_memory():
     answer = np.zeros(1_000_000)
     limits = Limits(seconds=1, bytes_in_flight=6 << 20)
     with serving(echo(lambda *_: [answer]), limits=limits, observe=lambda _: None) as server:
+        gc.collect()
         gc.disable()
+        before = large()  # Other tests' garbage.
         try:
             for sent in (head + body[:-1], head + body[:-1], head + body, head + body):
                 server.models.held.clear()
@@ -267,6 +269,6 @@ def test_no_error_keeps_what_was_large_in_memory():
                         time.sleep(1.2)  # It is answered that it took too long.
                 server.models.held.set()
                 until(lambda: not server.shared.budget.used)
-            until(lambda: large() == [])
+            until(lambda: len(large()) <= len(before))
         finally:
             gc.enable()
