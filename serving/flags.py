@@ -157,7 +157,9 @@ class ServeOptions:
         at_most=64,  # No tensor has more dimensions.
     )
     max_concurrent_requests: int = _ours(
-        1000, "Requests that each interface answers at once; more are refused.", at_least=1
+        1000,
+        "Requests that each interface of a process answers at once; more are refused.",
+        at_least=1,
     )
     shutdown_grace_seconds: float = _ours(
         20, "How long running requests may take to finish after SIGTERM.", at_least=0

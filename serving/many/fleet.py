@@ -97,8 +97,7 @@ class Fleet:
         return member
 
     async def _set_up(self, slot: int, member: Member, *, is_first: bool) -> None:
-        most = -(-self._options.max_concurrent_requests // self._servers)
-        options = dataclasses.replace(self._options, max_concurrent_requests=most)
+        options = self._options
         if slot > 0:  # Such a socket cannot be shared.
             options = dataclasses.replace(options, grpc_socket_path="")
         await member.line.ask(Setup(options, self._servers, is_first))
