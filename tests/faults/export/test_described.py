@@ -32,8 +32,8 @@ def described(benches, tmp_path_factory):
     bench, folder = benches("digits"), tmp_path_factory.mktemp("described")
     shutil.copytree(bench.folder / "tflite", folder / "tflite")
     service = bench.service
-    comparisons = service.answer(Check("tflite", folder / "tflite")).comparisons
-    service.answer(CheckSources(folder, ("tflite",)))
+    comparisons = service.start(Check("tflite", folder / "tflite"))().comparisons
+    service.start(CheckSources(folder, ("tflite",)))()
     shutil.copy(bench.folder / "answers.npz", folder)
     answers = stages.read_answers(folder, bench.source)
     service._ran = RUNS
@@ -47,7 +47,7 @@ def check(described, folder):
     service, _ = described
     place = service.source.config.model, str(VERSION)
     target = ExportOptions().export_dir.joinpath("tflite", *place)
-    service.answer(CheckDescription(folder, ("tflite",), VERSION, (target,)))
+    service.start(CheckDescription(folder, ("tflite",), VERSION, (target,)))()
 
 
 def test_what_is_so_is_not_refused(described):
