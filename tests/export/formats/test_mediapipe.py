@@ -132,4 +132,8 @@ def test_mediapipes_own_reader_reads_the_metadata(file):
     (labels,) = probabilities.associatedFiles
     assert labels.name == b"labels.txt"
     assert labels.type == words.AssociatedFileType.TENSOR_AXIS_LABELS
-    assert zipfile.ZipFile(file).namelist() == ["labels.txt", "pictures.json"]
+    assert zipfile.ZipFile(file).namelist() == [
+        "labels.txt",
+        "pictures.json",
+        "certainty.json",
+    ]
