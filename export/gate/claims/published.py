@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -66,7 +67,8 @@ def require_manifest(folder: Path, artifacts: Sequence[Artifact], known: Known) 
     content = files.read_json(path)
     expected = _expected(folder, artifacts, known)
     inner = _of_certainty_inside(folder, artifacts, content)
-    for fact in (*_facts(content, expected, known), *inner):
+    # One after the other: what is missing is said before it is looked into.
+    for fact in itertools.chain(_facts(content, expected, known), inner):
         if fact.found != fact.expected:
             name, found, there = _innermost(fact)
             raise VerificationError(

@@ -8,6 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
+from faults.export.planting import flipped
 
 from digitline.base.errors import UserError
 from digitline.base.tf import keras
@@ -78,6 +79,12 @@ def gone(name):
     return lambda staged: (staged / name).unlink()
 
 
+def turned(staged):
+    """Some weights of the model are others; the second time, back again."""
+    path = staged / "tflite/model.tflite"
+    path.write_bytes(flipped(path.read_bytes()))
+
+
 def another_config(staged):
     path = staged.parents[1] / "run/config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "seed": 99}))
@@ -122,7 +129,7 @@ def another_answer(staged):
 
 CHANGED = r"^tflite: {} has changed since it was verified \(sha256 \w{{8}} then, \w{{8}} now\)"
 CASES = {
-    "the model": (("after", Check), replaced("tflite/model.tflite"),
+    "the model": (("after", Check), turned,
                   CHANGED.format(r"model\.tflite")),
     "labels": (("after", Check), replaced("tflite/labels.txt"), CHANGED.format(r"labels\.txt")),
     "pictures": (("after", CheckSources), replaced("tflite/pictures.json"),
@@ -169,10 +176,6 @@ def test_refuses_what_changes_meanwhile(name, options):
 
 def test_refuses_what_is_another_file_for_the_check_alone(options, monkeypatch):
     """Who writes leaves a damaged file; the gate sees a sound one; then it is damaged again."""
-
-    def turned(staged):
-        path = staged / "tflite/model.tflite"
-        path.write_bytes(bytes(byte ^ 1 for byte in path.read_bytes()))
 
     write = stages._write
 
