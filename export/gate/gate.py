@@ -104,11 +104,6 @@ CLAIMS = (
         tflite_structure.require,
     ),
     Claim(
-        _TFLITE,
-        "Its range of logits, if they are int8, is the model's on the calibration images.",
-        tflite_structure.require_ranges,
-    ),
-    Claim(
         (export_layout.ONNX,),
         "All of it is in one file, in ONNX's own operators of set 18.",
         onnx.require,
@@ -134,6 +129,11 @@ CLAIMS = (
         "(`predict_bytes`: 2,000 of them as PNG files) and for awkward ones, for 1, 2, 3 and "
         "hundreds at once, and again later.",
         answers.require,
+    ),
+    Claim(
+        _TFLITE,
+        "Its range of logits, if they are int8, is the model's on the calibration images.",
+        tflite_structure.require_ranges,
     ),
     Claim(
         _SAVED_MODEL,

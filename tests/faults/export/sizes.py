@@ -110,6 +110,7 @@ def _lax_in(signature):
 
 _DEFAULT, _IMAGES, _BYTES, _CLASSIFY, _LAYERS = signatures.SAVED_MODEL
 _OFF = r"^SavedModel, {}: disagrees with the trained model: on \d+ of \d+ .* a probability is off"
+_LOGITS = r"^SavedModel, activations, 01_logits, {} at once: is off by [\d.]+ on image \d+ from"
 _SHAPE = (
     r"^SavedModel, {}: {}, given \w+ \[{}\], (answers by|refuses otherwise than by their shape)"
 )
@@ -120,11 +121,11 @@ FAULTS = (
     _wrong("wrong for 1", _IMAGES, lambda n: n == 1, _OFF.format("predict_images")),
     _wrong("wrong for 2", _DEFAULT, lambda n: n == 2, _OFF.format("serving_default")),
     _wrong("wrong for 3", _BYTES, lambda n: n == 3, _OFF.format("predict_bytes")),
-    _wrong("wrong for 1", _LAYERS, lambda n: n == 1, _OFF.format("activations")),
+    _wrong("wrong for 1", _LAYERS, lambda n: n == 1, _LOGITS.format(1)),
     _wrong("wrong for more than 250", _DEFAULT, lambda n: n > 250, _OFF.format("serving_default")),
     _wrong("wrong for more than 250", _IMAGES, lambda n: n > 250, _OFF.format("predict_images")),
     _wrong("wrong for more than 256", _BYTES, lambda n: n > 256, _OFF.format("predict_bytes")),
-    _wrong("wrong for more than 250", _LAYERS, lambda n: n > 250, _OFF.format("activations")),
+    _wrong("wrong for more than 250", _LAYERS, lambda n: n > 250, _LOGITS.format(257)),
     _wrong("wrong for odd numbers", _IMAGES, lambda n: n % 2 == 1, _OFF.format("predict_images")),
     *(
         Fault(
