@@ -36,6 +36,7 @@ class Bench:
     @classmethod
     def of(cls, options, folder):
         service = Service(Begin(options, folder / "answers.npz"))
+        options = dataclasses.replace(options, split=service.source.compared.split.name)
         bench = cls(options, service, folder, {})
         for name in options.formats:
             bench.write(name, folder / name)
