@@ -1,6 +1,7 @@
 """Errors that are a user's to mend: one clear line, an exit code, no traceback."""
 
 import re
+import signal
 from typing import Any
 
 # What TensorFlow says of its graph, which is not the user's concern.
@@ -74,3 +75,13 @@ def printable(text: str) -> str:
 def printable_lines(text: str) -> str:
     """The same, where the ends of lines are meant."""
     return "\n".join(map(printable, text.split("\n")))
+
+
+def how_ended(status: int) -> str:
+    """How a process ended, by its return code: "by SIGSEGV" or "with status 1"."""
+    if status >= 0:
+        return f"with status {status}"
+    try:
+        return f"by {signal.Signals(-status).name}"
+    except ValueError:  # One of real time.
+        return f"by signal {-status}"

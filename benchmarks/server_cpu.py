@@ -30,7 +30,7 @@ from digitline.serving import artifacts
 import contenders
 import figures
 import servers
-from figures import WHAT, CommonOptions
+from figures import WHAT
 
 _EMPTY = "empty_grpc"
 _SERVER_CORE, _LOAD_CORE = "1", "0"
@@ -38,23 +38,16 @@ _WARM_UP = 500
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Options(CommonOptions):
+class Options(servers.ServedOptions):
     """What to measure."""
 
-    saved_model: Path = flag(
-        Path("exports/saved_model/lenet5"),
-        "Folder of a SavedModel of ours, or of its versions: the newest counts.",
-        group=WHAT,
-    )
-    in_flight: tuple[str, ...] = flag(
-        ("1", "8", "32", "128"), "Numbers of requests in flight.", group=WHAT
-    )
     requests: int = flag(6000, "Requests for each row.", group=WHAT, at_least=100)
     rounds: int = flag(3, "Starts of each server; medians count.", group=WHAT, at_least=1)
 
 
 def run(options: Options) -> JsonObject:
     """Starts the servers in turn, as often as there are rounds, and writes the figures."""
+    levels = options.levels
     for program in ("h2load", "taskset"):
         if not shutil.which(program):
             raise UserError(f"{program} is not installed (Debian: nghttp2-client, util-linux)")
@@ -67,7 +60,7 @@ def run(options: Options) -> JsonObject:
             for server in compared:
                 progress.say(f"{server.name}, {server.protocol}")
                 with servers.running(server, image, None) as process:
-                    for level in map(int, options.in_flight):
+                    for level in levels:
                         row = (server.name, server.protocol, level)
                         body = server.body(image)
                         load = _measured(server, process, body, level, options.requests)

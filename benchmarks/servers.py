@@ -16,10 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from digitline.base.errors import UserError
+from digitline.base.command_flags import flag
+from digitline.base.errors import UsageError, UserError
 from digitline.base.files import JsonObject
 
 import serving_load
+from figures import WHAT, CommonOptions
 
 GRPC, REST = "gRPC", "REST"
 _START_S = 120
@@ -27,6 +29,28 @@ _START_S = 120
 Command = Callable[[int], list[str]]
 # Beyond the seconds of load: imports, the warm-up, and answers that do not come.
 _LOAD_S = 120
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ServedOptions(CommonOptions):
+    """What benchmarks of servers are told: what is served, and under which load."""
+
+    saved_model: Path = flag(
+        Path("exports/saved_model/lenet5"),
+        "Folder of a SavedModel of ours, or of its versions: the newest counts.",
+        group=WHAT,
+    )
+    in_flight: tuple[str, ...] = flag(
+        ("1", "8", "32", "128"), "Numbers of requests in flight.", group=WHAT
+    )
+
+    @property
+    def levels(self) -> list[int]:
+        """The numbers of requests in flight."""
+        for word in self.in_flight:
+            if not word.isdecimal() or int(word) < 1:
+                raise UsageError(f"--in_flight: '{word}' is not a positive number")
+        return [int(word) for word in self.in_flight]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -29,18 +29,13 @@ from digitline.serving import artifacts
 import figures
 import servers
 from contenders import NAMES, PEERS, contenders, empty_grpc, missing_package
-from figures import WHAT, CommonOptions
+from figures import WHAT
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Options(CommonOptions):
+class Options(servers.ServedOptions):
     """What to measure."""
 
-    saved_model: Path = flag(
-        Path("exports/saved_model/lenet5"),
-        "Folder of a SavedModel of ours, or of its versions: the newest counts.",
-        group=WHAT,
-    )
     servers: tuple[str, ...] = flag(
         NAMES,
         "Servers. Those whose packages are missing are listed as such.",
@@ -53,19 +48,8 @@ class Options(CommonOptions):
         "have digitline too.",
         group=WHAT,
     )
-    in_flight: tuple[str, ...] = flag(
-        ("1", "8", "32", "128"), "Numbers of requests in flight.", group=WHAT
-    )
     seconds: float = flag(4.0, "Seconds of load for each row.", group=WHAT, at_least=0.1)
     rounds: int = flag(1, "Starts of each server; medians count.", group=WHAT, at_least=1)
-
-    @property
-    def levels(self) -> list[int]:
-        """The numbers of requests in flight."""
-        for word in self.in_flight:
-            if not word.isdecimal() or int(word) < 1:
-                raise UsageError(f"--in_flight: '{word}' is not a positive number")
-        return [int(word) for word in self.in_flight]
 
     @property
     def pythons(self) -> dict[str, str]:

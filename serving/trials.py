@@ -22,7 +22,7 @@ from typing import IO
 import psutil
 
 from ..base import export_layout
-from ..base.errors import UserError
+from ..base.errors import UserError, how_ended
 from ..base.manifests import AUTO, NEVER
 from .flags import ServeOptions
 from .process import spawned
@@ -140,7 +140,7 @@ class Trials:
                 end = time.monotonic() + self._seconds
             try:
                 status = process.wait(_LOOK_S)
-                how = f"ended the process {spawned.how_ended(status)}"
+                how = f"ended the process {how_ended(status)}"
                 return ("INTERNAL", how) if status else ("", "")
             except subprocess.TimeoutExpired:
                 pass

@@ -3,8 +3,6 @@
 import contextlib
 import json
 import os
-import subprocess
-import sys
 
 from digitline.base.errors import UserError
 from digitline.export.gate.verifier import Verifier
@@ -27,16 +25,7 @@ verifier.main()
 
 
 class Follower(Verifier):
-    def __init__(self):
-        path = os.pathsep.join(entry for entry in sys.path if entry)
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", FOLLOWS],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
-            text=True,
-            encoding="utf-8",
-        )
+    _runs = "-c", FOLLOWS
 
     def follow(self, folder):
         self._process.stdin.write(f"cd {folder}\n")

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NoReturn, TextIO, TypeVar
 
 from ...base import configs
-from ...base.errors import DataError, UsageError, UserError, VerificationError
+from ...base.errors import DataError, UsageError, UserError, VerificationError, how_ended
 
 if TYPE_CHECKING:
     from .messages import Question
@@ -36,11 +36,13 @@ class Verifier:
     Use it as a context; the process ends with it.
     """
 
+    _runs = "-m", __name__  # What its Python is told.
+
     def __init__(self) -> None:
         # What this process would import, the other imports too.
         path = os.pathsep.join(entry for entry in sys.path if entry)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__],
+            [sys.executable, *self._runs],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path},
@@ -88,9 +90,9 @@ class Verifier:
 
     def _ended(self) -> VerificationError:
         status = self._process.wait()
-        how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
         return VerificationError(
-            f"the process that checks the artifacts ended {how}; nothing was published"
+            f"the process that checks the artifacts ended {how_ended(status)}; nothing was "
+            "published"
         )
 
 

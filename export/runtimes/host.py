@@ -4,13 +4,13 @@ import dataclasses
 import itertools
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...base import files
+from ...base.errors import how_ended
 from .process import Job, Outcome, words
 
 _SCRIPT = Path(__file__).with_name("process.py")
@@ -103,7 +103,7 @@ def _outcomes(output: Path) -> Iterator[Outcome]:
 
 def _end(status: int, log: Path) -> str:
     if status < 0:
-        return f"ended by {signal.Signals(-status).name}"
+        return f"ended {how_ended(status)}"
     said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return words(f"ended with status {status}{': ' + said[-1] if said else ''}")
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import prometheus_client
 
+from ...base.errors import how_ended
 from ..core.executor import in_own_thread
 from ..flags import cores
 from ..process import spawned
@@ -74,4 +75,4 @@ class Member:
         except subprocess.TimeoutExpired:
             self.process.kill()
             status = await in_own_thread(self.process.wait)
-        return spawned.how_ended(status)
+        return how_ended(status)

@@ -77,13 +77,18 @@ def _scaled(factor):
     return change
 
 
+def _has_sum(images, total):
+    """1 for each image with this sum of pixels, else 0: float32 [N, 1]."""
+    sums = tf.reduce_sum(tf.cast(images, tf.float32), axis=(1, 2, 3))
+    return tf.cast(tf.equal(sums, total), tf.float32)[:, tf.newaxis]
+
+
 def _one_wrong(function):
     """The images as bright as the first one of the test split are answered wrongly."""
 
     def call(images):
         outputs = function(images)
-        total = tf.reduce_sum(tf.cast(images, tf.float32), axis=(1, 2, 3))
-        factor = tf.cast(tf.equal(total, _TOTAL), tf.float32)[:, tf.newaxis]
+        factor = _has_sum(images, _TOTAL)
         p = outputs["probabilities"]
         wrong = p * (1 - factor) + tf.reverse(p, [-1]) * factor
         return {
@@ -112,8 +117,7 @@ def _wrong_for(total):
     def wrap(function):
         def call(images):
             outputs = function(images)
-            pixels = tf.reduce_sum(tf.cast(images, tf.float32), axis=(1, 2, 3))
-            factor = tf.cast(tf.equal(pixels, total), tf.float32)[:, tf.newaxis]
+            factor = _has_sum(images, total)
             p = outputs["probabilities"]
             return {**outputs, "probabilities": p * (1 - factor) + (1 - p) / 9 * factor}
 

@@ -30,16 +30,21 @@ def connected(port, count):
     return sockets
 
 
+def held(sockets, seconds):
+    """Keeps connections for so long; gives how the attack by them ended."""
+    time.sleep(seconds)
+    for each in sockets:
+        each.close()
+    return "closed", ""
+
+
 def idle(server, scale=1.0):
     """2,000 connections on each port that say nothing."""
 
     def work():
         sockets = [*connected(server.port, int(2000 * scale)),
                    *connected(server.rest, int(2000 * scale))]  # fmt: skip
-        time.sleep(3)
-        for each in sockets:
-            each.close()
-        return "closed", ""
+        return held(sockets, 3)
 
     return [work]
 
@@ -53,10 +58,7 @@ def stalled_uploads(server, scale=1.0):
         for each in sockets:
             with contextlib.suppress(OSError):
                 each.sendall(post_head(100_000_000) + part)
-        time.sleep(3)
-        for each in sockets:
-            each.close()
-        return "closed", ""
+        return held(sockets, 3)
 
     return [work]
 
@@ -73,10 +75,7 @@ def unread_answers(server, scale=1.0):
             each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             with contextlib.suppress(OSError):
                 each.sendall(request)
-        time.sleep(10 * scale)
-        for each in sockets:
-            each.close()
-        return "closed", ""
+        return held(sockets, 10 * scale)
 
     return [work]
 
@@ -111,9 +110,7 @@ def unread_streams(server, scale=1.0):
         for stream in range(1, int(60 * scale) * 2, 2):
             body = b"\0" + len(data).to_bytes(4, "big") + data
             connection.sendall(_frame(1, 4, stream, _HEAD) + _frame(0, 1, stream, body))
-        time.sleep(10 * scale)
-        connection.close()
-        return "closed", ""
+        return held([connection], 10 * scale)
 
     return [work]
 
