@@ -32,7 +32,7 @@ from support import DATASET, TESTDATA
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "BUILD.md", *sorted((ROOT / "docs").glob("*.md"))]
-LINKED = [*PAGES, ROOT / "serving" / "deploy" / "README.md"]
+LINKED = [*PAGES, *sorted((ROOT / "deploy").rglob("README.md"))]
 # What `make test` adds to a command that does not say it.
 QUICKLY = {
     "train": ("--max_steps=100",),
@@ -86,7 +86,7 @@ def test_links_and_file_names_lead_somewhere(page):
             assert linked.exists(), target
             headings = re.findall(r"^#+ (.+)$", linked.read_text(), re.M) if anchor else []
             assert not anchor or anchor in [slug(heading) for heading in headings], target
-    folders = "api|base|benchmarks|cli|data|docs|export|models|serving|tests"
+    folders = "api|base|benchmarks|cli|data|deploy|docs|export|models|serving|tests"
     for path in re.findall(rf"`((?:{folders})/[\w./-]*)`", text):
         assert (ROOT / path).exists(), path
 

@@ -12,7 +12,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from digitline.serving.protocol import messages
 
-DEPLOY = Path(__file__).parents[2] / "serving/deploy"
+DEPLOY = Path(__file__).parents[2] / "deploy/tf-serving"
 # The oldest Kubernetes that is still in wide use, and the newest that the schemas know.
 KUBERNETES = ("1.29", "1.37")
 PREFIX = ":tensorflow:serving:"
@@ -200,7 +200,7 @@ def test_the_readme_names_flags_and_files_that_exist():
     text = (DEPLOY / "README.md").read_text()
     for target in re.findall(r"\]\(([^)]+)\)", text):
         assert (DEPLOY / target).exists(), target
-    for name in re.findall(r"serving/deploy/[\w./-]+", text):
+    for name in re.findall(r"deploy/tf-serving/[\w./-]+", text):
         assert (DEPLOY.parents[1] / name).exists(), name
     for line in re.findall(r"^ *digitline predict (.+)$", text, re.M):
         for flag in re.findall(r"--(\w+)=", line):
