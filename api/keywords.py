@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..base.command_flags import OneOf, nearest
+from ..base.command_flags import OneOf, nearest, path
 from ..base.errors import UsageError
 
 T = TypeVar("T")
@@ -124,7 +124,7 @@ def _value(field: dataclasses.Field[Any], kind: Any, value: object) -> Any:
                 raise ValueError(f"at least one was expected of {', '.join(words)}")
             return tuple(_word(field.name, words, item) for item in several)
         if kind is Path:
-            return _path(value)
+            return _path(field, value)
         if kind is str:
             return _word(field.name, words, value)
         return _number(kind, field.metadata["bounds"], value)
@@ -145,10 +145,10 @@ def _word(name: str, words: Sequence[str], value: object) -> str:
     return OneOf(name, words).parse(value) if words else value
 
 
-def _path(value: object) -> Path:
+def _path(field: dataclasses.Field[Any], value: object) -> Path:
     if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
         raise ValueError("expected a path")
-    return Path(value).expanduser()  # As a shell does.
+    return path(field, os.fspath(value)).expanduser()  # As a shell does.
 
 
 def _number(kind: type, bounds: Mapping[str, float], value: object) -> bool | int | float:

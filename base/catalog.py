@@ -12,10 +12,11 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import export_layout, files, progress
+from . import addresses, export_layout, files, progress
 from .command import command_line
 from .errors import UserError, first_line
 from .files import JsonObject
+from .storage import staging
 from .tables import short
 
 RUNS, EXPORTS = Path("runs"), Path("exports")
@@ -75,12 +76,20 @@ class ExportFolder:
 
 
 def runs(root: Path = RUNS) -> list[RunFolder]:
-    """All runs below a folder, or in it; the damaged ones too, by path."""
+    """All runs below a folder, or in it; the damaged ones too, by path.
+
+    Of an address, they are fetched, without their checkpoints.
+    """
+    _fetch(root, lambda name: _INSIDE.isdisjoint(name.split("/")))
     return [_run(folder) for folder in _run_folders(root)]
 
 
 def exports(root: Path = EXPORTS) -> list[ExportFolder]:
-    """All versions in a folder of exports; the damaged ones too, by format, name and version."""
+    """All versions in a folder of exports; the damaged ones too, by format, name and version.
+
+    Of an address, they are fetched.
+    """
+    _fetch(root, staging.everything)
     return [
         _export(folder, export_format)
         for export_format in export_layout.FORMATS
@@ -150,6 +159,11 @@ def exports_of(workdir: Path, export_dir: Path = EXPORTS) -> list[ExportFolder]:
         for version in made
         if (version.name, version.version) == (newest.name, newest.version)
     ]
+
+
+def _fetch(root: Path, wanted: staging.Wanted) -> None:
+    if addresses.address_of(root) is not None and staging.listing(root):
+        staging.stage(root, wanted)
 
 
 def _run_folders(root: Path) -> Iterator[Path]:

@@ -26,7 +26,7 @@ from typing import Any, Generic, NoReturn, TextIO, TypeVar
 from absl import app, flags, logging
 from absl.flags import FlagValues
 
-from . import command_flags, configs
+from . import addresses, command_flags, configs
 from .errors import UsageError, UserError, first_line, printable_lines
 from .files import JsonObject
 
@@ -159,7 +159,7 @@ def _guarded(command: Command[Options, Result], argv: list[str], out: TextIO) ->
         wants_json = command.flags["json"].value  # --flagfile may have set it.
         shown = json.dumps(command.to_json(result)) if wants_json else command.text(result)
         if shown:
-            print(shown, file=out, flush=True)
+            print(addresses.shown(shown), file=out, flush=True)
         for error in errors:
             _print_error(command, error)
         return 1 if errors else 0
@@ -167,7 +167,8 @@ def _guarded(command: Command[Options, Result], argv: list[str], out: TextIO) ->
         wants_json = wants_json or command.flags["json"].value
         logging.debug("Traceback of the error below:", exc_info=True)
         if wants_json:
-            print(json.dumps({"error": str(error), **error.details}), file=out, flush=True)
+            answer = json.dumps({"error": str(error), **error.details})
+            print(addresses.shown(answer), file=out, flush=True)
         _print_error(command, str(error))
         return error.exit_code
     except KeyboardInterrupt:
@@ -215,7 +216,7 @@ def _parse(command: Command[Options, Result], values: FlagValues, argv: list[str
 
 
 def _print_error(command: Command[Options, Result], message: str) -> None:
-    message = printable_lines(message)
+    message = printable_lines(addresses.shown(message))
     print(f"{command.typed}: error: {message}", file=sys.stderr, flush=True)
 
 
@@ -279,4 +280,4 @@ def help_text(command: Command[Options, Result]) -> str:
         "absl's own flags work too, for example --flagfile=FILE (flags from a file) and",
         "--verbosity=1 (all log messages, and a traceback for each error).",
     ]
-    return "\n".join(lines)
+    return addresses.shown("\n".join(lines))

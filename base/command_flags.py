@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 from absl import flags
 from absl.flags import FlagValues
 
-from . import progress
+from . import addresses, progress
 from .errors import UsageError
 
 T = TypeVar("T")
@@ -43,6 +43,7 @@ def flag(
     at_least: float | None = None,
     at_most: float | None = None,
     formerly: str | None = None,
+    remote: bool = False,
 ) -> Any:
     """A dataclass field that is a flag.
 
@@ -54,6 +55,7 @@ def flag(
       at_least: lower bound of a number.
       at_most: upper bound of a number.
       formerly: the flag's name in the last release, which is still understood.
+      remote: whether a path may be an address such as s3://bucket/folder.
     """
     bounds = {"lower_bound": at_least, "upper_bound": at_most}
     return dataclasses.field(
@@ -64,6 +66,7 @@ def flag(
             "words": tuple(words),
             "bounds": {name: bound for name, bound in bounds.items() if bound is not None},
             "formerly": formerly,
+            "remote": remote,
         },
     )
 
@@ -147,11 +150,25 @@ def read(options: type[T], values: FlagValues, **more: Any) -> T:
     for field, kind in _flag_fields(options):
         value = values[field.name].value
         if kind is Path and value is not None:
-            value = Path(value)
+            value = path(field, value)
         elif isinstance(value, list):
             value = tuple(value)
         stated[field.name] = value
     return options(**{**stated, **more})
+
+
+def path(field: dataclasses.Field[Any], value: str) -> Path:
+    """The path that a flag states; of an address, its mirror.
+
+    Raises:
+      UsageError: it is an address, and the flag takes none; or not a right one.
+    """
+    try:
+        if addresses.is_address(value) and not field.metadata["remote"]:
+            raise UsageError("a file or folder of this machine was expected, not an address")
+        return addresses.local(value)
+    except UsageError as error:
+        raise UsageError(f"--{field.name}={value}: {error}") from None
 
 
 def changed(options: Any) -> list[str]:

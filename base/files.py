@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
+from . import addresses
 from .errors import UserError
 
 # What JSON holds. Whoever reads it turns it into a dataclass at once.
@@ -50,9 +51,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes `text` to `path` as UTF-8, atomically."""
+    """Writes `text` to `path` as UTF-8, atomically; it names addresses, not their mirrors."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(addresses.shown(text), encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -5,6 +5,7 @@ import time
 
 import tqdm
 
+from . import addresses
 from .errors import printable_lines
 
 # Between two lines in a log file, in seconds.
@@ -13,7 +14,7 @@ _LOG_INTERVAL_S = 10.0
 
 def say(message: str) -> None:
     """Prints one line to standard error, above a bar if there is one."""
-    tqdm.tqdm.write(printable_lines(message), file=sys.stderr)
+    tqdm.tqdm.write(printable_lines(addresses.shown(message)), file=sys.stderr)
     sys.stderr.flush()
 
 

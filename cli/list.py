@@ -27,9 +27,14 @@ class ListOptions:
 
     data_dir: Path = flags.data_dir(_WHERE)
     runs_dir: Path = flag(
-        catalog.RUNS, "Folder with run folders in it, at any depth.", group=_WHERE
+        catalog.RUNS,
+        "Folder with run folders in it, at any depth, or its address.",
+        group=_WHERE,
+        remote=True,
     )
-    export_dir: Path = flag(catalog.EXPORTS, "Root folder of exports.", group=_WHERE)
+    export_dir: Path = flag(
+        catalog.EXPORTS, "Root folder of exports, or its address.", group=_WHERE, remote=True
+    )
     kinds: tuple[str, ...] = KINDS
 
 

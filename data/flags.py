@@ -1,13 +1,13 @@
 """Flags that several commands share."""
 
 import os
-from pathlib import Path
 from typing import Any
 
+from ..base import addresses
 from ..base.command_flags import flag
 
 # Where prepared datasets lie unless a flag says otherwise; the variable is TFDS's own.
-DATA_DIR = Path(os.environ.get("TFDS_DATA_DIR") or "datasets").expanduser()
+DATA_DIR = addresses.local(os.environ.get("TFDS_DATA_DIR") or "datasets").expanduser()
 
 
 def max_corrupt_records(group: str) -> Any:
@@ -26,6 +26,7 @@ def data_dir(group: str) -> Any:
     return flag(
         DATA_DIR,
         "Root folder of prepared datasets. Its default is TFDS_DATA_DIR of the environment, if "
-        "that is set.",
+        "that is set. It may be an address such as s3://bucket/folder.",
         group=group,
+        remote=True,
     )

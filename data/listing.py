@@ -7,13 +7,14 @@ A dataset is an ordinary TFDS folder, `<data_dir>/<name>/<version>/` or, with a 
 import dataclasses
 import re
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from ..base import files
+from ..base import addresses, files
 from ..base.errors import UserError, first_line
+from ..base.storage import staging
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
-_INFO = "dataset_info.json"
+_INFO, _FEATURES = "dataset_info.json", "features.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,9 +40,28 @@ class PreparedFolder:
 
 
 def newest(data_dir: Path, name: str) -> Path | None:
-    """The folder of the newest version of a dataset, unopened; None if there is none."""
+    """The folder of the newest version of a dataset, unopened; None if there is none.
+
+    Of an address, it is fetched first.
+
+    Raises:
+      StoreError: it cannot be fetched.
+    """
+    if addresses.address_of(data_dir) is not None:
+        return _fetched(data_dir / name)
     infos = (data_dir / name).glob(f"*.*.*/{_INFO}")
     return max(_versions(info.parent for info in infos), key=_number, default=None)
+
+
+def _fetched(folder: Path) -> Path | None:
+    """The newest version of a dataset whose folder is the mirror of an address."""
+    names = (PurePosixPath(name) for name in staging.listing(folder))
+    complete = (name.parent for name in names if len(name.parts) == 2 and name.name == _INFO)
+    versions = [folder / path for path in complete if _VERSION.fullmatch(path.name)]
+    directory = max(versions, key=_number, default=None)
+    if directory is not None:
+        staging.stage(directory)
+    return directory
 
 
 def names(data_dir: Path) -> list[str]:
@@ -50,12 +70,34 @@ def names(data_dir: Path) -> list[str]:
 
 
 def datasets(data_dir: Path) -> list[PreparedFolder]:
-    """The newest version of each dataset in a folder, by name; the damaged ones too."""
+    """The newest version of each dataset in a folder, by name; the damaged ones too.
+
+    Of an address, what describes them is fetched, and no images.
+    """
+    if addresses.address_of(data_dir) is not None:
+        return _described(data_dir)
     newest_versions: dict[str, Path] = {}
     paths = (path for depth in ("*/*", "*/*/*") for path in data_dir.glob(depth))
     for directory in sorted(_versions(paths), key=_number):
         newest_versions[directory.parent.relative_to(data_dir).as_posix()] = directory
     return [_read(name, directory) for name, directory in sorted(newest_versions.items())]
+
+
+def _described(data_dir: Path) -> list[PreparedFolder]:
+    """The datasets in the mirror of an address."""
+    listed = staging.listing(data_dir)
+    newest_versions: dict[str, Path] = {}
+    infos = (PurePosixPath(name) for name in listed if name.endswith(f"/{_INFO}"))
+    folders = [info.parent for info in infos if _VERSION.fullmatch(info.parent.name)]
+    for folder in sorted(folders, key=lambda path: _number(data_dir / path)):
+        newest_versions[folder.parent.as_posix()] = data_dir / folder
+    described = {f"{path / name}" for path in folders for name in (_INFO, _FEATURES)}
+    if described & listed.keys():
+        staging.stage(data_dir, described.__contains__)
+    return [
+        _read(name, directory, [data_dir / path for path in listed])
+        for name, directory in sorted(newest_versions.items())
+    ]
 
 
 def _versions(paths: Iterable[Path]) -> list[Path]:
@@ -66,19 +108,22 @@ def _number(directory: Path) -> tuple[int, ...]:
     return tuple(map(int, directory.name.split(".")))
 
 
-def _read(name: str, directory: Path) -> PreparedFolder:
+def _read(name: str, directory: Path, there: Iterable[Path] | None = None) -> PreparedFolder:
+    """What the files of a dataset say, of which `there` are there; None to look."""
     try:
+        inside = directory.iterdir() if there is None else there
+        there = [path for path in inside if path.parent == directory]
         info = files.read_json(directory / _INFO)
-        features = files.read_json(directory / "features.json")["featuresDict"]["features"]
+        features = files.read_json(directory / _FEATURES)["featuresDict"]["features"]
         # Of TFDS's features of images, each holds its facts under a name of its own.
         image = next(fact for fact in features["image"].values() if isinstance(fact, dict))
         sizes = (int(size) for size in image["shape"]["dimensions"])
         splits: dict[str, int] = {}
         for split in info["splits"]:
             lengths = [int(length) for length in split.get("shardLengths", [])]
-            there = len(list(directory.glob(f"*-{split['name']}.*-of-*")))
-            if there < len(lengths):
-                missing = len(lengths) - there
+            shards = [path for path in there if path.match(f"*-{split['name']}.*-of-*")]
+            missing = len(lengths) - len(shards)
+            if missing > 0:
                 reason = f"{missing} of {len(lengths)} files of {split['name']} are missing"
                 return PreparedFolder(name, directory, damage=reason)
             splits[split["name"]] = sum(lengths)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..base import command, command_flags, configs, progress, tables
 from ..base.files import JsonObject
+from ..base.storage import staging
 from . import listing, next_steps
 from .preparation import kinds, source_state
 from .preparation.request import NPZ, PUBLIC, Outcome, Request
@@ -68,6 +69,8 @@ def run(request: Request) -> Prepared:
     """Prepares a dataset, or finds it prepared."""
     start = time.monotonic()
     request.check()
+    for source in filter(None, (request.source_dir, request.source_file)):
+        staging.stage(source)
     request = kinds.with_pictures(request)
     data_dir, name = request.data_dir, request.prepared_name
     from . import dataset  # The imports from here on load TensorFlow.

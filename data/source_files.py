@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..base import addresses
 from ..base.files import JsonObject
 
 if TYPE_CHECKING:  # Workers import this file, and must not load TensorFlow.
@@ -36,7 +37,7 @@ def entry(path: Path, name: bytes) -> bytes:
 
 def root_metadata(root: Path) -> JsonObject:
     """What `metadata.json` says of the folder that the paths are below."""
-    return {_ROOT: str(root.resolve())}
+    return {_ROOT: addresses.shown(str(root.resolve()))}
 
 
 def list_of(folder: Path, name: str, split: str) -> Path:
@@ -101,7 +102,7 @@ def sample(split: Split, count: int) -> list[SourceFile] | None:
             number = start + shard.numbers[index - position]
             text, _, name = lists[path][number].partition(b"\t")
             size, time = map(int, text.split())
-            found.append(SourceFile(index, Path(root) / os.fsdecode(name), size, time))
+            found.append(SourceFile(index, addresses.local(root) / os.fsdecode(name), size, time))
         position += len(shard.numbers)
     return found
 

@@ -46,7 +46,10 @@ class FormatsOptions:
         "test", "Split to compare every artifact and the trained model on.", group=_WHAT
     )
     data_dir: Path | None = flag(
-        None, "Root folder of prepared datasets (default: where the run found it).", group=_WHAT
+        None,
+        "Root folder of prepared datasets (default: where the run found it).",
+        group=_WHAT,
+        remote=True,
     )
 
 

@@ -141,7 +141,10 @@ class ExportOptions:
         group=_GATE,
     )
     data_dir: Path | None = flag(
-        None, "Root folder of prepared datasets (default: where the run found it).", group=_GATE
+        None,
+        "Root folder of prepared datasets (default: where the run found it).",
+        group=_GATE,
+        remote=True,
     )
     explain: bool = flag(
         False,

@@ -121,6 +121,26 @@ def exported(well_trained, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def s3_server():
+    """Where an object store listens: a process of its own, with a bucket called `bucket`."""
+    import stores
+
+    with stores.s3() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def s3(s3_server, tmp_path, monkeypatch):
+    """An address in an object store that only this test uses, and nothing fetched of it yet."""
+    import stores
+
+    for name, value in stores.environment(s3_server).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("DIGITLINE_CACHE", str(tmp_path / "cache"))
+    return f"s3://bucket/{tmp_path.name}"
+
+
+@pytest.fixture(scope="session")
 def test_images(testdata):
     """(uint8 [300, 28, 28, 1], uint8 [300]), read without the pipeline."""
     from digitline.data.sources import idx

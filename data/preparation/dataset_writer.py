@@ -13,12 +13,13 @@ shards are written here, and TFDS writes the metadata.
 
 import functools
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ...base import configs
+from ...base import addresses, configs
 from ...base.errors import DataError
 from ...base.files import JsonObject
 from ...base.tf import tfds
@@ -161,7 +162,7 @@ def _write_info(
         citation=fact.citation if fact else None,
         features=features,
         supervised_keys=("image", "label"),
-        metadata=tfds.core.MetadataDict(metadata),
+        metadata=tfds.core.MetadataDict(json.loads(addresses.shown(json.dumps(metadata)))),
         disable_shuffling=True,
         split_dict=tfds.core.SplitDict(splits),
     )

@@ -6,8 +6,14 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...base import files, progress
+from ...base import addresses, files, progress
 from ...base.errors import DataError
+from ...base.storage.patience import patiently
+from ...base.storage.pushing import push
+from ...base.storage.writing import owned
+
+# What says that the rest is there; without the last, readers look no further.
+_SEALS = ("metadata.json", "features.json", "dataset_info.json")
 
 
 @contextlib.contextmanager
@@ -17,6 +23,10 @@ def making(data_dir: Path, name: str, version: str, overwrite: bool) -> Iterator
     It appears whole, by one rename, or not at all; one that is to be replaced stays until
     then. What a killed run left there is removed first.
 
+    In an object store there is no renaming: the file that says that it is a dataset is written
+    last, and until then readers find none, or the version before. Of one that is replaced, it is
+    removed first.
+
     Raises:
       DataError: something else is in its place.
       UserError: another process is preparing it, or the folder is not writable.
@@ -24,7 +34,9 @@ def making(data_dir: Path, name: str, version: str, overwrite: bool) -> Iterator
     parent = data_dir / name
     target, root = parent / version, parent / "incomplete.making"
     made, replaced = root / name / version, parent / "incomplete.replaced"
-    with files.owned(parent, f"preparing {name}"):
+    with owned(parent, f"preparing {name}"):
+        if addresses.address_of(parent) is not None and not overwrite:
+            shutil.rmtree(target, ignore_errors=True)  # The store has none, or nobody would ask.
         if files.remove_leftovers(parent, "incomplete.*"):
             progress.say(f"removed what an interrupted run left in {parent}")
         if target.exists() and not overwrite:
@@ -39,6 +51,7 @@ def making(data_dir: Path, name: str, version: str, overwrite: bool) -> Iterator
                 os.rename(target, replaced)
             os.rename(made, target)
             files.sync(parent)
+            patiently(lambda: push(target, _SEALS))
         finally:
             shutil.rmtree(root, ignore_errors=True)
             files.remove_if_unused(parent)

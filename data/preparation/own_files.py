@@ -28,6 +28,7 @@ class OwnFiles:
         "The folder of the pictures that a CSV file of rows file,label names (default: found "
         "beside the file).",
         group=FILES_GROUP,
+        remote=True,
     )
     label_column: str | None = flag(
         None,

@@ -4,7 +4,7 @@ import dataclasses
 import re
 from pathlib import Path
 
-from ...base import progress
+from ...base import addresses, progress
 from ...base.command_flags import flag, nearest
 from ...base.errors import UsageError
 from ...base.files import JsonObject
@@ -76,8 +76,9 @@ class _What:
         None,
         "CSV file of rows label,pixel0,…,pixel783 in any usual form, or of rows file,label with "
         "the pictures in --source_dir; or .npz file of arrays x_train, y_train, x_val, y_val, "
-        "x_test, y_test, or images and labels.",
+        "x_test, y_test, or images and labels. It may be an address.",
         group=FILES_GROUP,
+        remote=True,
     )
 
 
@@ -96,8 +97,10 @@ class Request(OwnFiles, _What):
         "Folder of the four IDX files, plain or gzipped; of an image folder, the folder that holds "
         "one folder a class, or train, validation and test folders of these; of CSV files, the "
         "folder of train.csv and perhaps validation.csv and test.csv; beside a --source_file of "
-        "rows file,label the folder of these pictures.",
+        "rows file,label the folder of these pictures. It may be an address such as "
+        "s3://bucket/folder.",
         group=_WHAT,
+        remote=True,
     )
     beam_runner: str | None = flag(
         None,
@@ -179,14 +182,14 @@ class Request(OwnFiles, _What):
     def origin(self) -> str:
         """Where people's own files come from, in words."""
         words = {IMAGE_FOLDER: "image folder", NPZ: "NumPy"}
-        return f"{words.get(self.kind, 'CSV')} {self.place}"
+        return addresses.shown(f"{words.get(self.kind, 'CSV')} {self.place}")
 
     def recorded_source(self) -> JsonObject:
         """What the content depends on, for the dataset's metadata."""
         pictures = self.source_dir if self.kind == FILE_TABLE else None
         return {
             "kind": self.kind,
-            "place": str(self.place.resolve()),
+            "place": addresses.shown(str(self.place.resolve())),
             "image_size": list(self.size) if self.size else None,
             "channels": self.depth,
             "fit": self.fit,
@@ -197,7 +200,7 @@ class Request(OwnFiles, _What):
             "label_column": self.label_column,
             ASKED_BY: self.asked_by,
             FILES: state(self.kind, self.place, self.source_dir),
-            **({"pictures": str(pictures.resolve())} if pictures else {}),
+            **({"pictures": addresses.shown(str(pictures.resolve()))} if pictures else {}),
         }
 
     def pictures(self, image_shape: tuple[int, int, int], scale: int = 0) -> PictureConfig:

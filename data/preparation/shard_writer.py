@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ...base.errors import DataError
-from ...base.examples import image_example
-from ...base.tfrecord import framed
+from ...base.tfrecord import framed, image_example
 from ..sources.slices import Damaged, Source
 from .slice_survey import COMPARED, SliceSurvey
 

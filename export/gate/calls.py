@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from ...base.errors import VerificationError
-from ...base.examples import image_example
 from ...base.pictures import digits
 from ...base.pictures.arrays import NumPy
 from ...base.tf import tf
+from ...base.tfrecord import image_example
 from ...data.pipeline.records import images_at_once
 from ...serving.artifacts import Outputs
 from .. import signatures

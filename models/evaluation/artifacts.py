@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...base import progress
+from ...base import addresses, progress
 from ...base.errors import UsageError, UserError
 from ...data import flags
 from ...data.dataset import Dataset, Split, open_dataset
@@ -36,7 +36,8 @@ def _dataset(classifier: Classifier, options: EvaluateOptions) -> Dataset:
     name = options.dataset or run.get("dataset", {}).get("name")
     if not name:
         raise UsageError(f"{classifier.path} does not say what it was trained on: give --dataset")
-    dataset = open_dataset(Path(options.data_dir or run.get("data_dir") or flags.DATA_DIR), name)
+    data_dir = options.data_dir or addresses.local(run.get("data_dir") or flags.DATA_DIR)
+    dataset = open_dataset(data_dir, name)
     if classifier.image_shape != dataset.image_shape:
         raise UserError(
             f"{classifier.path} takes images {list(classifier.image_shape)}, those of {name} are "

@@ -44,6 +44,7 @@ class EvaluateOptions:
         None,
         "Root folder of prepared datasets (default: where the training found it). A dataset of "
         "other images than the run's, prepared again since, is admitted only where this names it.",
+        remote=True,
     )
     batch_size: int = _data(500, "Images in a batch; no influence on the figures.", at_least=1)
     max_corrupt_records: int = flags.max_corrupt_records("Data")

@@ -37,7 +37,10 @@ class ReportOptions:
         group=_RUN,
     )
     data_dir: Path | None = flag(
-        None, "Root folder of prepared datasets (default: where the training found it).", group=_RUN
+        None,
+        "Root folder of prepared datasets (default: where the training found it).",
+        group=_RUN,
+        remote=True,
     )
     export_dir: Path | None = flag(
         None, "Root folder of exports: those of this run are listed.", group=_RUN

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from ... import __version__
-from ...base import configs, progress
+from ...base import addresses, configs, progress
 from ...base.errors import DataError, UserError
 from ...base.files import JsonObject
 from ...base.pictures.config import PictureConfig, unrecorded
@@ -159,7 +159,7 @@ def open_run_dataset(
     Raises:
       UserError: it is not there, or it is not the same dataset.
     """
-    dataset = open_dataset(Path(data_dir or config.data_dir), config.dataset.name)
+    dataset = open_dataset(addresses.local(data_dir or config.data_dir), config.dataset.name)
     image_shape = config.preprocess.image_shape
     if (dataset.num_classes, dataset.image_shape) != (len(config.label_names), image_shape):
         raise UserError(

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from ...base.errors import UsageError, UserError
-from ...base.examples import image_example
 from ...base.export_layout import DEFAULT_SIGNATURE
+from ...base.tfrecord import image_example
 from ..core.servable import CLASSIFY_METHOD, Signature, TensorInfo
 from ..protocol import tensors
 

@@ -7,9 +7,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from digitline.base.examples import image_example
 from digitline.base.pictures.config import PictureConfig
 from digitline.base.tf import keras, tf
+from digitline.base.tfrecord import image_example
 from digitline.export import functions
 from digitline.models import registry
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digitline.base.examples import image_example
+from digitline.base.tfrecord import image_example
 
 from support import python
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from ....base.errors import VerificationError
-from ....base.examples import image_example
 from ....base.pictures import decode
 from ....base.quiet import quiet_stderr
+from ....base.tfrecord import image_example
 from ....serving.artifacts import Outputs
 from ...signatures import CLASSIFY, PREDICT_BYTES, PREDICT_IMAGES
 from .. import awkward
