@@ -75,7 +75,8 @@ class Progress:
         rate = (self._done - self._first) / max(time.monotonic() - self._start, 1e-9)
         left = duration((self._total - self._done) / rate) if rate else "unknown time"
         share = self._done / max(self._total, 1)
-        parts = [f"{self._title}: {share:.0%}", note, f"{rate:,.0f} {self._unit}/s", f"{left} left"]
+        speed = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+        parts = [f"{self._title}: {share:.0%}", note, f"{speed} {self._unit}/s", f"{left} left"]
         return ", ".join(part for part in parts if part)
 
 

@@ -19,7 +19,7 @@ from ..sources.raw import RawDataset, RawSplit
 from ..sources.slices import NUM_SHARDS
 from ..sources.stratify import SPLITS, Cut
 from . import by_tfds, dataset_writer, folder
-from .local import LocalExecutor
+from .executors.local import LocalExecutor
 from .request import Outcome, Request
 from .shard_writer import refuse_damaged
 

@@ -10,7 +10,8 @@ from ..dataset import PICTURES
 from ..sources import image_folder, tfds_folder
 from ..sources.slices import NUM_SHARDS, Executor, ReadOptions, Source
 from ..sources.tables import csv_images, file_table
-from . import beam, by_tfds, dataset_writer, folder, local
+from . import by_tfds, dataset_writer, folder
+from .executors import beam, beam_runner, local
 from .request import CSV, IMAGE_FOLDER, RESIZED, Outcome, Request
 from .source_state import FILES, LEFT_OUT
 
@@ -21,8 +22,9 @@ def prepare(request: Request) -> Outcome:
     Raises:
       UserError: the data or an option is wrong, or Beam is missing where it is asked for.
     """
+    runner = None
     if request.beam_runner:
-        beam.require()
+        runner = beam_runner.find(request.beam_runner, request.beam_options)
         options = ("data_dir", "source_dir", "source_file", "unpacked", "unpacked_pictures")
         paths = {name: path.resolve() for name in options if (path := getattr(request, name))}
         request = dataclasses.replace(request, **paths)  # Workers have other working directories.
@@ -46,7 +48,7 @@ def prepare(request: Request) -> Outcome:
         num_bytes = (recorded[FILES] or {"bytes": 0})["bytes"]
 
     with folder.making(request.data_dir, name, request.version, request.overwrite) as root:
-        executor = _executor(request, root / "results", num_bytes)
+        executor = _executor(runner, root / "results", num_bytes)
         source = _source(request, content, executor, files.ensure_folder(root / "plan"))
         shape = "x".join(map(str, source.image_shape))
         progress.say(f"{name}: images {shape}, {len(source.label_names)} classes")
@@ -62,9 +64,9 @@ def prepare(request: Request) -> Outcome:
     return Outcome(origin)
 
 
-def _executor(request: Request, results: Path, num_bytes: int) -> Executor:
-    if request.beam_runner:
-        return beam.BeamExecutor(results, request.beam_runner, request.beam_options)
+def _executor(runner: beam_runner.Runner | None, results: Path, num_bytes: int) -> Executor:
+    if runner:
+        return beam.BeamExecutor(results, runner)
     return local.executor_for(num_bytes)
 
 

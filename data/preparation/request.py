@@ -104,14 +104,15 @@ class Request(OwnFiles, _What):
     )
     beam_runner: str | None = flag(
         None,
-        "Beam's runner, such as FlinkRunner, SparkRunner or DataflowRunner (default: processes on "
-        "this machine, without Beam). Its workers must see the source and --data_dir under the "
-        "same paths.",
+        "dask, flink, spark, dataflow, direct, or the name of a class of Beam's runners (default: "
+        "processes on this machine, without Beam). Its workers must see the source and --data_dir "
+        "under the same paths.",
         group=_BEAM,
     )
     beam_options: str = flag(
         "",
-        "Flags for the runner in one string, such as '--flink_master=host:8081 --parallelism=64'.",
+        "Flags for the runner in one string, such as '--dask_client_address=tcp://host:8786' or "
+        "'--flink_master=host:8081 --parallelism=64'.",
         group=_BEAM,
     )
     data_dir: Path = flags.data_dir(_WHERE)

@@ -1,15 +1,14 @@
 import json
-import sys
 
 import numpy as np
 import PIL.Image
 import pytest
 
-from digitline.base.errors import UsageError, UserError
+from digitline.base.errors import UserError
 from digitline.base.tf import tfds
 from digitline.data import prepare
 from digitline.data.preparation import from_files
-from digitline.data.preparation.local import LocalExecutor
+from digitline.data.preparation.executors.local import LocalExecutor
 
 from support import call
 
@@ -80,20 +79,6 @@ def test_a_cluster_writes_the_same_bytes_as_processes_and_as_one(
             patch.setattr(from_files, "_executor", lambda *_: LocalExecutor(2))
             call(prepare.COMMAND, [*source, f"--data_dir={root / 'processes'}"])
         assert content(root / "one") == content(root / "processes") == content(root / "beam")
-
-
-def test_beam_is_needed_for_its_runners_only(csv, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "apache_beam", None)
-    call(prepare.COMMAND, arguments(csv, tmp_path / "here"))
-    with pytest.raises(UserError, match=r"--beam_runner needs .* pip install 'digitline\[beam\]'"):
-        call(prepare.COMMAND, arguments(csv, tmp_path / "data", "--beam_runner=FlinkRunner"))
-    assert not (tmp_path / "data").exists()
-
-
-def test_an_unknown_runner(csv, tmp_path):
-    pytest.importorskip("apache_beam")
-    with pytest.raises(UsageError, match="--beam_runner=NoSuchRunner: Unexpected pipeline runner"):
-        call(prepare.COMMAND, arguments(csv, tmp_path, "--beam_runner=NoSuchRunner"))
 
 
 def test_a_mistake_that_a_process_finds_is_named(csv, tmp_path, own_processes):

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from digitline.base.errors import UserError
-from digitline.data.preparation import local
-from digitline.data.preparation.local import LocalExecutor, executor_for
+from digitline.data.preparation.executors import local
+from digitline.data.preparation.executors.local import LocalExecutor, executor_for
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from typing import TypeVar
 
-from ...base import progress
-from ...base.errors import UserError
+from ....base import progress
+from ....base.errors import UserError
 
 T = TypeVar("T")
 

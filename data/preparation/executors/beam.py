@@ -4,39 +4,29 @@ What the work returns comes back through a file: a folder that all workers and t
 share is all that a runner has to give.
 """
 
+import contextlib
 import dataclasses
 import functools
-import logging
+import os
 import pickle
-import shlex
+import shutil
+import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ...base import files, progress
-from ...base.errors import DataError, UsageError, UserError, first_line
+from ....base import files, progress
+from ....base.errors import DataError, UserError, first_line
+from .beam_runner import Runner
 
 T = TypeVar("T")
 
 _RESULT = ".result"
 # The file that tells the other workers that one has failed.
 _STOP = "stop"
-
-
-def require() -> Any:
-    """Imports Apache Beam, or says by a `UserError` how to install it."""
-    logging.disable(logging.WARNING)  # It warns of Google's libraries, which nobody needs here.
-    try:
-        import apache_beam
-
-        return apache_beam
-    except ImportError:
-        raise UserError(
-            "--beam_runner needs Apache Beam, which is not installed: pip install 'digitline[beam]'"
-        ) from None
-    finally:
-        logging.disable(logging.NOTSET)
+# Results are counted as often as this.
+_COUNTING_S = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,34 +34,29 @@ class BeamExecutor:
     """Runs slices through Beam; a `slices.Executor`.
 
     Attributes:
-      folder: for results; empty or new, seen by all workers. It is empty again at the end.
-      runner: Beam's name of a runner.
-      options: Beam's flags for it, as on a command line.
+      folder: for results, seen by all workers. What is made there is gone at the end.
     """
 
     folder: Path
-    runner: str
-    options: str
+    runner: Runner
 
     def __call__(self, work: Callable[[int], T], count: int, title: str) -> list[T]:
-        """As an executor does; a `UserError` too where there is no such runner, or it failed."""
-        files.ensure_folder(self.folder)
+        """As an executor does; a `UserError` too where the runner failed."""
+        # One for each call: a worker that was given up may still write what it was asked for then.
+        folder = files.ensure_folder(self.folder / uuid.uuid4().hex)
         progress.say(f"{title}: {count:,} slices for Beam's {self.runner}")
-        self._run(functools.partial(_work, work, self.folder), count, title)
-        return self._results(count)
+        try:
+            with _counted(folder, count, title):
+                self._run(functools.partial(_work, work, folder), count, title)
+            return self._results(folder, count)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _run(self, work: Callable[[int], None], count: int, title: str) -> None:
-        beam = require()
+        import apache_beam as beam
+
         try:
-            beam.runners.runner.create_runner(self.runner)
-        except (AttributeError, ImportError, ValueError) as error:
-            raise UsageError(f"--beam_runner={self.runner}: {first_line(error)}") from error
-        words = shlex.split(self.options)
-        options = beam.options.pipeline_options.PipelineOptions(
-            [word if word.startswith("--") else f"--{word}" for word in words]
-        )
-        try:
-            with beam.Pipeline(runner=self.runner, options=options) as pipeline:
+            with self.runner.pipeline() as pipeline:
                 slices = pipeline | beam.Create(range(count)) | beam.Reshuffle()
                 _ = slices | title >> beam.Map(work)
         except Exception as error:  # Each runner raises its own.
@@ -79,25 +64,24 @@ class BeamExecutor:
                 raise KeyboardInterrupt from None
             raise DataError(f"Beam's runner {self.runner} failed: {_cause(error)}") from error
 
-    def _results(self, count: int) -> list[Any]:
-        paths = [self.folder / f"{index}{_RESULT}" for index in range(count)]
+    def _results(self, folder: Path, count: int) -> list[Any]:
+        paths = [folder / f"{index}{_RESULT}" for index in range(count)]
         results = [pickle.loads(path.read_bytes()) if path.exists() else None for path in paths]
         for result in results:
             if isinstance(result, BaseException):
                 raise result
         if None in results:
             raise DataError(
-                f"{self.folder}: the results of {results.count(None)} workers are missing: does "
-                f"every worker of --beam_runner={self.runner} see this folder?"
+                f"{results.count(None):,} of {count:,} results are missing in {folder}: "
+                f"--beam_runner={self.runner} lost its cluster, or a worker does not see it"
             )
-        for path in self.folder.iterdir():
-            path.unlink()
         return results
 
 
 def _work(work: Callable[[int], object], folder: Path, index: int) -> None:
     """Does a slice and leaves its result; a runner may do it twice, or at two places at once."""
-    if (folder / _STOP).exists():
+    path = folder / f"{index}{_RESULT}"
+    if path.exists() or (folder / _STOP).exists():
         return
     try:
         result = work(index)
@@ -106,7 +90,29 @@ def _work(work: Callable[[int], object], folder: Path, index: int) -> None:
         (folder / _STOP).touch()
     temporary = folder / f"{uuid.uuid4().hex}.part"
     temporary.write_bytes(pickle.dumps(result))
-    temporary.replace(folder / f"{index}{_RESULT}")
+    temporary.replace(path)
+
+
+@contextlib.contextmanager
+def _counted(folder: Path, count: int, title: str) -> Iterator[None]:
+    """Shows how many results there are, while the block lasts."""
+    is_over = threading.Event()
+
+    def show() -> None:
+        seen = 0
+        with progress.Progress(title, count, unit="slices") as bar:
+            while not is_over.wait(_COUNTING_S):
+                there = sum(name.endswith(_RESULT) for name in os.listdir(folder))
+                bar.advance(there - seen)
+                seen = there
+
+    thread = threading.Thread(target=show, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def _cause(error: BaseException) -> str:

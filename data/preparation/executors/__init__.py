@@ -1,0 +1,1 @@
+"""Slices worked through by processes of this machine, or by a cluster."""
