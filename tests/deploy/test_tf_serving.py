@@ -139,10 +139,15 @@ def test_the_manifests_fit_together():
     assert (target["kind"], target["name"]) == ("Deployment", deployment["metadata"]["name"])
     assert "replicas" not in deployment["spec"]  # Applying it again would undo the autoscaler.
     volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
-    claim = by_kind["PersistentVolumeClaim"]["metadata"]["name"]
+    claim = load("../storage/volume.yaml")["metadata"]["name"]
     assert volumes["models"]["persistentVolumeClaim"]["claimName"] == claim
     upload = load("kubernetes/upload.yaml")["spec"]["volumes"][0]
     assert upload["persistentVolumeClaim"]["claimName"] == claim
+    (models,) = (mount for mount in container["volumeMounts"] if mount["name"] == "models")
+    exports = re.search(
+        r"^EXPORT_DIR=/data/(.+)$", (DEPLOY / "../storage/digitline.env").read_text(), re.M
+    )
+    assert models["subPath"] == f"{exports[1]}/saved_model"
     assert volumes["config"]["configMap"]["name"] == config["name"]
     assert {mount["name"] for mount in container["volumeMounts"]} == set(volumes)
     for name, value in arguments(container["args"]).items():
