@@ -16,7 +16,7 @@ from .trials import Question
 
 _FILE_BYTES = 2**26  # Of a file that it writes: what it says must not fill the disk.
 _GRACE_S = 30  # How long it may outlive its limit of time, if nobody ends it then.
-_NICE = 5  # What a server answers meanwhile goes first.
+_NICE = 10  # What a server answers meanwhile goes first.
 # The sizes that open axes have in the calls.
 _SIZES = (1, 2)
 

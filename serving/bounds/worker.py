@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 Read = Callable[..., Result]
 
 _LOOK_S = 0.05  # Seconds between two looks at whether the client still waits.
-_NICE = 5  # Those that are answered quickly go first.
+_NICE = 10  # Those that are answered quickly go first.
 _KEPT = 200 << 20  # Bytes: a worker that is larger after a request makes place for another.
 
 

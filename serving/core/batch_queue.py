@@ -58,14 +58,14 @@ class Task:
 
     Attributes:
       since: when it came, on the monotonic clock.
-      started: whether its call has begun.
+      runs: whether its call has begun, and not ended.
     """
 
     inputs: Mapping[str, np.ndarray]
     rows: int
     future: "asyncio.Future[list[np.ndarray]]"
     since: float
-    started: bool = False
+    runs: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -132,7 +132,7 @@ class Batcher:
         if not tasks:
             return
         for task in tasks:
-            task.started = True
+            task.runs = True
         self._free -= 1
         if self._observe is not None:
             rows = sum(task.rows for task in tasks)
@@ -170,6 +170,7 @@ class Batcher:
     def _finish(self, tasks: list[Task], answers: list[list[np.ndarray] | StatusError]) -> None:
         self._free += 1
         for task, answer in zip(tasks, answers, strict=True):
+            task.runs = False
             if task.future.done():  # Its client has gone.
                 continue
             if isinstance(answer, StatusError):
@@ -252,10 +253,9 @@ class _Queues:
         task = Task(inputs, rows, asyncio.get_running_loop().create_future(), time.monotonic())
         self._batcher.submit(queue, task)
         try:
-            return await asyncio.shield(task.future)
+            return await task.future
         except asyncio.CancelledError:
-            if task.started:  # It cannot be broken off, and needs the lease.
+            if task.runs:  # It cannot be broken off, and needs the lease.
+                task.future = asyncio.get_running_loop().create_future()
                 await asyncio.wait([task.future])
-            else:
-                task.future.cancel()
             raise

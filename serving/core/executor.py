@@ -18,6 +18,7 @@ import grpc
 import numpy as np
 from absl import logging
 
+from ..bounds.in_place import Kind, Kinds
 from ..bounds.limits import check_rows
 from ..protocol.status import StatusError
 from .servable import Servable
@@ -50,23 +51,35 @@ class Lease:
 
 
 def direct(servable: Servable, pool: concurrent.futures.Executor) -> Run:
-    """Runs each call by itself, on a thread of the pool."""
+    """Runs each call by itself: on a thread of the pool, or in place if it is quick."""
+    kinds = Kinds(servable.compiled)
 
     async def run(
         signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
     ) -> list[np.ndarray]:
-        call = pool.submit(servable.run, signature, inputs, outputs)
-        waiting = asyncio.wrap_future(call)
+        kind = kinds.of(signature, inputs)
+        if kind is not None and kind.call is not None:
+            return kind.run(kind.call, inputs, outputs)
+        call = pool.submit(_timed, kind, servable.run, signature, inputs, outputs)
         try:
-            return await asyncio.shield(waiting)
+            return await asyncio.wrap_future(call)
         except asyncio.CancelledError:
             # One that runs cannot be broken off. Its lease is held until it ends: else the
             # version could be unloaded under the thread.
             if not call.cancel():
-                await asyncio.wait([waiting])
+                await asyncio.wait([asyncio.wrap_future(call)])
             raise
 
     return run
+
+
+def _timed(kind: Kind | None, run: Callable[..., T], *arguments: object) -> T:
+    """In a thread."""
+    start = time.perf_counter()
+    result = run(*arguments)
+    if kind is not None:
+        kind.tell(time.perf_counter() - start)
+    return result
 
 
 def timed(run: Run, observe: Callable[[str, str, float], None]) -> RequestRun:

@@ -8,21 +8,25 @@ a context that all models of the process share.
 import contextlib
 import gc
 import os
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ...base.errors import UserError, first_line
 from ...base.tf import tf
+from ..bounds.in_place import Call
 from ..flags import ServeOptions
 from ..protocol import messages
 from .servable import Servable, Signature
 
-# Takes inputs by name and the names of outputs.
-_Call = Callable[[Mapping[str, np.ndarray], Sequence[str]], list[np.ndarray]]
 # A signature that initializes the model; requests cannot call it.
 _INIT = "__saved_model_init_op"
+# Ops that take as long as values say, or wait for others.
+_UNSTEADY = re.compile("While|Enter|Case|PyFunc|Queue|Barrier|Stage|Iterator|Dataset|Recv")
+# RunOptions: ops run on the thread that calls, one after the other.
+_IN_PLACE = -1
 
 
 def load(folder: Path, options: ServeOptions) -> Servable:
@@ -45,10 +49,10 @@ def load(folder: Path, options: ServeOptions) -> Servable:
     defs = {
         name: definition for name, definition in meta_graph.signature_def.items() if name != _INIT
     }
-    model = _Model(session, defs)
+    model = _Model(session, defs, _is_steady(meta_graph.graph_def))
     strict = options.enable_signature_method_name_check
     signatures = {name: Signature.from_def(definition, strict) for name, definition in defs.items()}
-    return Servable(signatures, defs, model.run, model.close)
+    return Servable(signatures, defs, model.run, model.close, model.in_place)
 
 
 def load_libraries(paths: Sequence[str]) -> None:
@@ -82,15 +86,25 @@ def _session_config(options: ServeOptions) -> tf.compat.v1.ConfigProto:
     return config
 
 
+def _is_steady(graph: tf.compat.v1.GraphDef) -> bool:
+    """Whether the time of a call depends on the shapes of its inputs only, as far as ops tell."""
+    functions = [node.op for function in graph.library.function for node in function.node_def]
+    return not any(_UNSTEADY.search(op) for op in {*functions, *(node.op for node in graph.node)})
+
+
 class _Model:
     """A session and its compiled calls."""
 
     def __init__(
-        self, session: tf.compat.v1.Session, signature_defs: Mapping[str, messages.SignatureDef]
+        self,
+        session: tf.compat.v1.Session,
+        signature_defs: Mapping[str, messages.SignatureDef],
+        is_steady: bool,
     ):
-        self._session = session
+        self._session, self._is_steady = session, is_steady
         self._defs = signature_defs
-        self._calls: dict[str, _Call] = {}
+        self._calls: dict[str, Call] = {}
+        self._in_place: dict[str, Call] = {}
         for name in signature_defs:  # Now, and not when the first request comes.
             # One that cannot be made (of ops that were cut away) fails when it is called.
             with contextlib.suppress(Exception):
@@ -102,7 +116,13 @@ class _Model:
         call = self._calls.get(signature) or self._compiled(signature)
         return call(inputs, outputs)
 
-    def _compiled(self, signature: str) -> _Call:
+    def in_place(self, signature: str) -> Call | None:
+        """The call that takes only the thread that calls it; None where its time is not known."""
+        if self._is_steady and signature not in self._in_place:
+            self._in_place[signature] = self._compiled(signature, _IN_PLACE)
+        return self._in_place.get(signature)
+
+    def _compiled(self, signature: str, threads: int = 0) -> Call:
         definition = self._defs[signature]
         fed = {name: info.name for name, info in definition.inputs.items()}
         tensors = {name: info.name for name, info in definition.outputs.items()}
@@ -113,7 +133,11 @@ class _Model:
         # Not `make_callable`, which compiles at the first call, and holds what is fed against
         # the shapes of placeholders. TF Serving leaves those to the graph.
         function = self._session._make_callable_from_options(
-            messages.CallableOptions(feed=dict.fromkeys(fed.values()), fetch=computed)
+            messages.CallableOptions(
+                feed=dict.fromkeys(fed.values()),
+                fetch=computed,
+                run_options=tf.compat.v1.RunOptions(inter_op_thread_pool=threads),
+            )
         )
 
         def call(inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> list[np.ndarray]:
@@ -124,7 +148,8 @@ class _Model:
         return call
 
     def close(self) -> None:
-        self._calls.clear()  # Before the session, whose handles they hold.
+        self._calls.clear()
+        self._in_place.clear()  # Before the session, whose handles they hold.
         self._session.close()
         del self._session
         gc.collect()  # A graph and its ops refer to one another.

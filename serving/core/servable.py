@@ -8,6 +8,7 @@ import grpc
 import numpy as np
 
 from ...base.export_layout import DEFAULT_SIGNATURE
+from ..bounds.in_place import Compile
 from ..protocol import messages, tensors
 from ..protocol.status import StatusError, invalid
 
@@ -117,12 +118,14 @@ class Servable:
         wanted; gives those outputs in that order. May be called from many threads
         at once. Raises what the runtime raises; `status.from_exception` reads it.
       close: frees it. Nothing is run after it.
+      compiled: makes calls that are done on the event loop, where they are quick.
     """
 
     signatures: Mapping[str, Signature]
     signature_defs: Mapping[str, messages.SignatureDef]
     run: Callable[[str, Mapping[str, np.ndarray], Sequence[str]], list[np.ndarray]]
     close: Callable[[], None]
+    compiled: Compile = lambda _: None
 
     @property
     def image_shape(self) -> tuple[int, int, int] | None:

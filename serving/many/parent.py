@@ -35,7 +35,7 @@ _FAILED_S = 5.0  # For the processes to end where the server cannot start.
 class _Remote(Servable):
     """A version that the processes have loaded by this number, and the parent has not."""
 
-    number: int
+    number: int = 0
 
 
 def _not_here(
@@ -141,7 +141,7 @@ class _Parent:
             unloading = self.fleet.unload(order.number)
             asyncio.run_coroutine_threadsafe(unloading, self._loop).result()
 
-        return _Remote({}, {}, _not_here, close, order.number)
+        return _Remote({}, {}, _not_here, close, number=order.number)
 
     def _snapshot(self) -> tuple[Table, Shown]:
         with self.manager.lock:

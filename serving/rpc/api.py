@@ -87,7 +87,8 @@ class Services(grpc.GenericRpcHandler):
         self._port = options.port
         self._max_calls = options.max_concurrent_requests
         self._coming = coming
-        self._running = 0
+        self._calls = 0
+        self._running: collections.Counter[str] = collections.Counter()  # By connection.
         classify = functools.partial(
             self._answer_examples, messages.ClassificationResponse, _fill_classifications
         )
@@ -129,15 +130,14 @@ class Services(grpc.GenericRpcHandler):
             name, code, length = "", "OK", 0
             data = call = answer = None
             hold = Hold(self._shared.budget)
-            is_counted = False
+            peer = ""
             try:
                 self._ending.check()
                 # A call of a single message; but not gRPC's, which would wait for it unseen.
                 data = await self._coming.only(context)
                 length = len(data)
                 self._ending.check()
-                self._count(1)
-                is_counted = True
+                peer = self._begin(context.peer())
                 call = await read(data, request_class, self._shared, hold)
                 name = model_name(call.message)
                 answer = await method(call)
@@ -155,8 +155,8 @@ class Services(grpc.GenericRpcHandler):
                 await context.abort(failure.code, header_text(failure.message))
                 raise  # Not reached: abort raises.
             finally:
-                if is_counted:
-                    self._count(-1)
+                if peer:
+                    self._end(peer)
                 hold.release()
                 # gRPC holds the error of a call, and so this frame.
                 data = call = answer = None
@@ -170,18 +170,26 @@ class Services(grpc.GenericRpcHandler):
 
         return handle
 
-    def _count(self, calls: int) -> None:
-        """Counts calls that begin or end.
+    def _begin(self, peer: str) -> str:
+        """Counts a call of a connection, and gives that back.
 
         Raises:
-          StatusError: RESOURCE_EXHAUSTED: there are too many.
+          StatusError: RESOURCE_EXHAUSTED: there are too many, by it or by all.
         """
-        if calls > 0 and self._running >= self._max_calls:
-            raise StatusError(
-                grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"More than {self._max_calls} calls at once; try again",
-            )
-        self._running += calls
+        if self._calls >= self._max_calls:
+            raise _refusal(f"More than {self._max_calls} calls at once; try again")
+        share = -(-self._max_calls * 3 // 4)  # What is left is for other connections.
+        if self._running[peer] >= share:
+            raise _refusal(f"More than {share} calls of one connection at once; try again")
+        self._calls += 1
+        self._running[peer] += 1
+        return peer
+
+    def _end(self, peer: str) -> None:
+        self._calls -= 1
+        self._running[peer] -= 1
+        if not self._running[peer]:
+            del self._running[peer]
 
     async def _aside(self, size: int, function: Callable[..., T], *arguments: object) -> T:
         """Calls the function, beside the event loop where it has many bytes to handle."""
@@ -309,6 +317,10 @@ class Services(grpc.GenericRpcHandler):
         response = messages.ReloadConfigResponse()
         response.status.error_code = 0
         return response
+
+
+def _refusal(text: str) -> StatusError:
+    return StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, text)
 
 
 # Runs a signature on serialized examples and fills the result.

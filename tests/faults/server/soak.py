@@ -6,7 +6,9 @@ Prints failed requests, times and memory by minute; ends with status 1 if a requ
 crowd failed, or a swap was late. Writes benchmarks/results/soak.json and soak.png. The environment
 states SOAK_SECONDS (default: 3600), SOAK_SCALE, the size of the attacks (default: 0.2; 1 is whole,
 more than two cores bear beside the load), and SOAK_NAME, of the files. Other arguments are flags of
-`digitline serve`.
+`digitline serve`. Attackers, and what makes versions, give way to the server and the crowd: they
+stand for other machines, and what they take to make megabytes of attacks is not the server's. What
+they ask of it is judged as before.
 """
 
 import contextlib
@@ -35,6 +37,7 @@ from digitline.base import files  # noqa: E402
 
 RESULTS = HERE.parents[2] / "benchmarks" / "results"
 _SHARE, _CAPACITY_S, _LOOK_S = 0.6, 15, 2
+_NICE = 10  # Of attackers.
 
 
 class Watch(threading.Thread):
@@ -79,6 +82,7 @@ def soaked(folder, seconds, scale, flags):
         print(f"idle {idle} MB; capacity {capacity:.0f} requests/s; load {rate:.0f}", flush=True)
         crowd, watch = load(server, rate, seconds), Watch(server.process.pid)
         watch.start()
+        os.nice(_NICE)  # This thread, and those that it starts from now on.
         events = Events(server, folder, scale)
         attacking = threading.Thread(target=events.run, args=[seconds - 30])
         attacking.start()
