@@ -17,11 +17,18 @@ from .command import command_line
 from .errors import UserError, first_line
 from .files import JsonObject
 from .storage import staging
+from .storage.patience import patiently
+from .storage.pushing import push
+from .storage.writing import writing
 from .tables import short
 
 RUNS, EXPORTS = Path("runs"), Path("exports")
 RUN_CONFIG, RUN_MODEL, RUN_METRICS = "config.json", "model.keras", "metrics.jsonl"
 RUN_EVALUATION = "evaluation.json"
+# What of a run says that the rest is there, the last last: see `storage.pushing`.
+_SEALS = (RUN_CONFIG, "checkpoints/*.json", "training.json", RUN_MODEL)
+# What is of no use elsewhere.
+_LOCAL = ("cache/*", "salvaged/*")
 # Folders inside a run's; no other runs lie in them.
 _INSIDE = {"checkpoints", "figures", "tensorboard", "cache", "salvaged"}
 
@@ -98,6 +105,36 @@ def exports(root: Path = EXPORTS) -> list[ExportFolder]:
         )
         if folder.name.isdecimal() and folder.is_dir()
     ]
+
+
+def fetched(workdir: Path) -> Path:
+    """A run folder to be read; of an address, it is fetched, without its checkpoints.
+
+    Raises:
+      StoreError: it cannot be fetched.
+    """
+    _fetch(workdir, staging.but((*_LOCAL, "checkpoints/*", "tensorboard/*")))
+    return workdir
+
+
+@contextlib.contextmanager
+def written(workdir: Path | None) -> Iterator[None]:
+    """Lets one process train in a run folder; of an address, it is fetched first, and pushed.
+
+    Raises:
+      UserError: another process trains there, or the store does not answer.
+    """
+    if workdir is None or addresses.address_of(workdir) is None:
+        yield
+        return
+    with writing(workdir, "training", _SEALS, staging.but(_LOCAL)):
+        yield
+
+
+def push_part(workdir: Path, *patterns: str) -> None:
+    """Pushes files that were added to a finished run, if it is that of an address."""
+    others = staging.but(patterns)
+    patiently(lambda: push(workdir, wanted=lambda name: not others(name)))
 
 
 def newest_run(root: Path = RUNS) -> Path:

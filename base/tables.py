@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import tabulate
 
+from . import addresses
+
 
 def table(
     headers: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterable[int] = ()
@@ -17,7 +19,7 @@ def table(
     """
     right = set(numbers)
     return tabulate.tabulate(
-        list(rows),
+        [[addresses.shown(cell) for cell in row] for row in rows],
         list(headers),
         tablefmt="simple",
         colalign=["right" if column in right else "left" for column in range(len(headers))],

@@ -34,8 +34,10 @@ class FormatsOptions:
 
     workdir: Path | None = flag(
         None,
-        "Run folder of the trained model (default: the newest finished run in runs).",
+        "Run folder of the trained model, or its address (default: the newest finished run in "
+        "runs).",
         group=_WHAT,
+        remote=True,
     )
     export_dir: Path = flag(Path("exports"), "Root folder of exports.", group=_WHAT)
     model_name: str | None = flag(
@@ -118,7 +120,7 @@ def run(options: FormatsOptions, seconds: float = latency.SECONDS) -> Measured:
     from ..models.run.folder import Run
     from .gate.reference import reference_probabilities
 
-    folder = Run(options.workdir or catalog.newest_run())
+    folder = Run(catalog.fetched(options.workdir or catalog.newest_run()))
     config, model = folder.load()
     dataset = open_run_dataset(config, options.data_dir)
     images, labels = (tensor.numpy() for tensor in load(dataset.split(options.split)))

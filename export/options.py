@@ -82,8 +82,10 @@ class ExportOptions:
 
     workdir: Path | None = flag(
         None,
-        "Run folder of a finished training (default: the newest finished run in runs).",
+        "Run folder of a finished training, or its address (default: the newest finished run in "
+        "runs).",
         group=_WHAT,
+        remote=True,
     )
     export_dir: Path = flag(Path("exports"), "Root folder of exports.", group=_WHAT)
     model_name: str | None = flag(

@@ -51,7 +51,7 @@ def load(options: ExportOptions) -> Source:
     Raises:
       UserError: the run or the dataset cannot be used.
     """
-    folder = Run(options.workdir or catalog.newest_run())
+    folder = Run(catalog.fetched(options.workdir or catalog.newest_run()))
     config, model = folder.load()
     dataset = open_run_dataset(config, options.data_dir, allow_other=False)
     validation = config.dataset.validation_split

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..base import catalog, command, command_flags
+from ..base import addresses, catalog, command, command_flags
 from ..base.errors import UsageError
 from ..base.export_layout import SAVED_MODEL, TFLITE
 from .evaluation.options import EvaluateOptions
@@ -27,9 +27,13 @@ def run(options: EvaluateOptions) -> Result:
             "--dataset goes with --saved_model and --tflite; a run has its own dataset"
         )
     if len(options.workdir) > 1:
-        return runs.evaluate_ensemble([Path(folder) for folder in options.workdir], options)
-    workdir = Path(*options.workdir) if options.workdir else catalog.newest_run()
+        return runs.evaluate_ensemble([_fetched(folder) for folder in options.workdir], options)
+    workdir = _fetched(*options.workdir) if options.workdir else catalog.newest_run()
     return runs.evaluate(workdir, options)
+
+
+def _fetched(workdir: str) -> Path:
+    return catalog.fetched(addresses.local(workdir))
 
 
 COMMAND = command.Command(

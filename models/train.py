@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..base import command, configs, files, progress
+from ..base import addresses, catalog, command, configs, files, progress
 from ..base.command_flags import changed, list_flag, typed
 from ..base.errors import UsageError, UserError
 from ..base.files import JsonObject
@@ -52,7 +52,8 @@ def run(options: TrainOptions) -> Result:
         with tempfile.TemporaryDirectory(prefix="digitline-") as folder:
             # The folder is gone when the result is read.
             return dataclasses.replace(_train(options, Path(folder)), workdir=None)
-    return _train(options, options.workdir)
+    with catalog.written(options.workdir):
+        return _train(options, options.workdir)
 
 
 def _train(options: TrainOptions, workdir: Path | None) -> Result:
@@ -71,7 +72,7 @@ def _train(options: TrainOptions, workdir: Path | None) -> Result:
         name, said = prepared.dataset, prepared.warnings
     dataset = open_dataset(options.data_dir, name)
     folder, selection, config = _place(options, dataset, workdir)
-    if config.init_from and Path(config.init_from).parent == folder.workdir.resolve():
+    if config.init_from and addresses.local(config.init_from).parent == folder.workdir.resolve():
         raise UsageError(f"--init_from={options.init_from} is in --workdir: choose another")
     before = None if options.overwrite else defaults.earlier(folder)
     config, notes = defaults.fitted(config, _changes(options), selection, before)

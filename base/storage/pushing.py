@@ -27,7 +27,7 @@ def push(
     seals: Sequence[str] = (),
     *,
     source: Path | None = None,
-    leave: Sequence[str] = (),
+    wanted: staging.Wanted = staging.everything,
     once: Collection[str] = (),
 ) -> None:
     """Makes an address hold what its mirror does; nothing to do for any other folder.
@@ -35,9 +35,9 @@ def push(
     Args:
       folder: the mirror; hidden files in it stay here.
       seals: patterns of the names, below the folder, of files that are written last, in this
-        order, and removed first.
+        order, and removed before what they stand for changes or goes.
       source: where the files are, if not in the mirror: a copy that does not change meanwhile.
-      leave: patterns of names that stay as they are there.
+      wanted: the part that is pushed, by the names below the folder; the rest is left alone.
       once: names that must not be there yet.
 
     Raises:
@@ -49,7 +49,6 @@ def push(
         return
     source = source or folder
     store, before = Store(address), known.read(folder)
-    wanted = staging.but(leave)
     there = list(filter(wanted, staging.files_in(source)))
     changed = [
         name for name in there if not (name in before and before[name].is_still(source / name))
@@ -61,7 +60,9 @@ def push(
     sealing = sorted(
         (name for name in changed if _rank(name, seals)), key=lambda name: _rank(name, seals)
     )
-    broken = [name for name in (*sealing, *gone) if name in before and _rank(name, seals)]
+    # A seal that is to change goes first, and those that come after it too.
+    first = min((_rank(name, seals) for name in sealing if name in before), default=len(seals) + 1)
+    broken = [name for name in (*sealing, *gone) if name in before and _rank(name, seals) >= first]
     store.remove(sorted(broken, key=lambda name: -_rank(name, seals)))
     known.write(folder, {name: facts for name, facts in before.items() if name not in broken})
     _upload(store, source, [name for name in changed if name not in sealing], states)
@@ -71,7 +72,8 @@ def push(
                 raise TakenError(f"{address}/{name}: somebody else has written it meanwhile")
         else:
             store.upload(source / name, name)
-    store.remove(name for name in gone if name not in broken)
+    left = [name for name in gone if name not in broken]
+    store.remove(sorted(left, key=lambda name: -_rank(name, seals)))
     listed = store.listing()
     after = {name: facts for name, facts in before.items() if name not in gone}
     for name, status in states.items():

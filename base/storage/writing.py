@@ -32,7 +32,9 @@ def owned(folder: Path, doing: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def writing(folder: Path, doing: str, seals: Sequence[str], leave: Sequence[str]) -> Iterator[None]:
+def writing(
+    folder: Path, doing: str, seals: Sequence[str], wanted: staging.Wanted
+) -> Iterator[None]:
     """Lets a process write in a mirror, which is as its address at first, and pushed at the end.
 
     What was written here and did not come there is kept, if nobody else has written there since.
@@ -42,7 +44,7 @@ def writing(folder: Path, doing: str, seals: Sequence[str], leave: Sequence[str]
       folder: the mirror.
       doing: what is done, in words that go before "in".
       seals: as for `push`.
-      leave: as for `push`.
+      wanted: as for `push`.
 
     Raises:
       UserError: another process writes there, or the store does not answer.
@@ -54,8 +56,8 @@ def writing(folder: Path, doing: str, seals: Sequence[str], leave: Sequence[str]
     with lease.held(folder, doing) as held:
         assert held is not None
         with staging.being_written(folder):
-            _take_up(folder, Store(address), leave)
-            session = _Session(folder, held, seals, leave)
+            _take_up(folder, Store(address), wanted)
+            session = _Session(folder, held, seals, wanted)
             _SESSIONS[folder] = session
             try:
                 yield
@@ -84,8 +86,7 @@ def saved(folder: Path) -> None:
         session.offer()
 
 
-def _take_up(folder: Path, store: Store, leave: Sequence[str]) -> None:
-    wanted = staging.but(leave)
+def _take_up(folder: Path, store: Store, wanted: staging.Wanted) -> None:
     listed = staging.visible(store.listing(), wanted)
     before = staging.visible(known.read(folder), wanted)
     same = before.keys() == listed.keys() and all(
@@ -102,9 +103,9 @@ def _take_up(folder: Path, store: Store, leave: Sequence[str]) -> None:
 class _Session:
     """Pushes a mirror in a thread."""
 
-    def __init__(self, folder: Path, held: Lease, seals: Sequence[str], leave: Sequence[str]):
+    def __init__(self, folder: Path, held: Lease, seals: Sequence[str], wanted: staging.Wanted):
         self._folder, self._lease = folder, held
-        self._seals, self._leave = seals, leave
+        self._seals, self._wanted = seals, wanted
         self._thread: threading.Thread | None = None
         self._ending = threading.Event()
         self._error: Exception | None = None
@@ -114,7 +115,7 @@ class _Session:
             raise self._error
         if self._thread is not None and self._thread.is_alive():
             return
-        copy = _copy(self._folder, self._leave)
+        copy = _copy(self._folder, self._wanted)
         self._thread = threading.Thread(target=self._push_copy, args=[copy], name="push")
         self._thread.start()
 
@@ -138,7 +139,7 @@ class _Session:
 
     def _push(self, source: Path) -> None:
         self._lease.check()
-        push(self._folder, self._seals, source=source, leave=self._leave)
+        push(self._folder, self._seals, source=source, wanted=self._wanted)
 
     def _wait(self, seconds: float) -> None:
         if self._ending.wait(seconds):
@@ -152,11 +153,11 @@ class _Ended(Exception):  # noqa: N818 (it is not an error)
 _SESSIONS: dict[Path, _Session] = {}
 
 
-def _copy(folder: Path, leave: Sequence[str]) -> tempfile.TemporaryDirectory[str]:
+def _copy(folder: Path, wanted: staging.Wanted) -> tempfile.TemporaryDirectory[str]:
     """A folder that stays as the mirror is now; a file is the same one, unless it is written on."""
     root = files.ensure_folder(addresses.cache() / "incoming")
     copy = tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=root)
-    for name in filter(staging.but(leave), staging.files_in(folder)):
+    for name in filter(wanted, staging.files_in(folder)):
         source, target = folder / name, Path(copy.name, name)
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.suffix in (".keras", ".index", ".json") or ".data-" in source.name:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ...base import files, progress
+from ...base import catalog, progress
 from ...base.errors import UsageError, UserError
+from ...base.storage.writing import owned
 from ...data.pipeline import salvage
 from ...data.pipeline.batches import evaluation_batches
 from ..run.config import open_run_dataset
@@ -39,8 +40,9 @@ def evaluate(workdir: Path, options: EvaluateOptions) -> Result:
         )
         return Result({"workdir": str(workdir)}, config.model, split, figures)
     try:
-        with files.owned(folder.workdir, "training or evaluating"):
+        with owned(folder.workdir, "training or evaluating"):
             folder.add_evaluation(split.name, figures)
+            catalog.push_part(folder.workdir, catalog.RUN_EVALUATION)
     except (OSError, UserError) as error:
         progress.say(f"note: the figures are not recorded in the run folder: {error}")
     source = {"workdir": str(workdir)}

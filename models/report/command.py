@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from absl.flags import FlagValues
 
-from ...base import catalog, command
+from ...base import addresses, catalog, command
 from ...base.command_flags import flag_values, read
 from ...base.errors import UsageError, UserError
 from . import results
@@ -42,7 +42,9 @@ def run(options: ReportOptions) -> "RunReport | Comparison | ResultsTable":
         from . import compare  # Loads TensorFlow.
 
         return compare.write(
-            [Path(name) for name in options.compare], options.split, options.output
+            [catalog.fetched(addresses.local(name)) for name in options.compare],
+            options.split,
+            options.output,
         )
     if options.results:
         return results.write(options.results_dir, options.readme)
@@ -54,7 +56,7 @@ def _report(options: ReportOptions, workdir: Path) -> "RunReport":
     from ..training import metrics_log
     from . import exports, facts, write
 
-    folder = Run(workdir)
+    folder = Run(catalog.fetched(workdir))
     if options.tensorboard:
         metrics_log.board(folder)  # Is it installed?
     known, board = facts.of_run(folder), None
@@ -70,7 +72,9 @@ def _report(options: ReportOptions, workdir: Path) -> "RunReport":
             f"{name}: the run in {folder.workdir} is not finished: the same digitline train "
             "command again resumes it"
         )
-    return write.write(known, board)
+    written = write.write(known, board)
+    catalog.push_part(workdir, "report.html", "figures/*", "tensorboard/*")
+    return written
 
 
 def _evaluated(options: ReportOptions, known: "Facts") -> "tuple[Facts, Path | None]":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...base import configs, files, progress
+from ...base import addresses, configs, files, progress
 from ...base.charts import Chart
 from ...base.command import command_line
 from ...base.command_flags import list_flag
@@ -134,7 +134,9 @@ def write(workdirs: Sequence[Path], split: str | None, output: Path | None) -> C
         _read(workdir, workdir.name if different else str(workdir), split) for workdir in workdirs
     ]
     runs.sort(key=lambda run: -1.0 if run.accuracy is None else run.accuracy, reverse=True)
-    output = output or workdirs[0].parent / "compare.html"
+    if output is None:  # Beside runs in an object store nobody would look for it.
+        is_remote = addresses.address_of(workdirs[0]) is not None
+        output = Path("compare.html") if is_remote else workdirs[0].parent / "compare.html"
     files.write_text(output, _page(runs))
     return Comparison(runs, output)
 

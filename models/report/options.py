@@ -17,8 +17,9 @@ class ReportOptions:
     workdir: Path | None = flag(
         None,
         "A run: report.html and figures/ are written into its folder (default: the newest finished "
-        "run in runs).",
+        "run in runs). It may be an address.",
         group=_WHAT,
+        remote=True,
     )
     compare: tuple[str, ...] = flag(
         (),
@@ -59,7 +60,9 @@ class ReportOptions:
     )
     max_corrupt_records: int = flags.max_corrupt_records(group=_RUN)
     output: Path | None = flag(
-        None, "The page (default: compare.html beside the first run).", group=_COMPARISON
+        None,
+        "The page (default: compare.html beside the first run, or here if that is an address).",
+        group=_COMPARISON,
     )
     results_dir: Path = flag(
         Path("benchmarks/results"), "Folder of these files, in a checkout.", group=_TABLE

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ...base import progress
+from ...base import catalog, progress
 from ...base.errors import UsageError
 from ...base.tables import short
 from ...base.tf import keras
@@ -18,7 +18,7 @@ def trained_model(place: Path) -> Path:
     Raises:
       UserError: there is none.
     """
-    if place.is_dir():
+    if catalog.fetched(place).is_dir():
         run = Run(place)
         run.load_config()
         run.require_finished()

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from ...base import progress
 from ...base.errors import UserError
+from ...base.storage.writing import saved
 from ...base.tf import keras, tf
 from ...data.pipeline import records
 from ..evaluation.metrics import Evaluation
@@ -209,6 +210,7 @@ class _Loop:
 
     def _save(self) -> None:
         self._state.save(self._step, self._seconds())
+        saved(self._run.workdir)
         self._saved_step, self._saved = self._step, time.monotonic()
 
     def _diverged(self, name: str, loss: float, figures: StepFigures) -> UserError:

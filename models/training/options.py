@@ -74,11 +74,16 @@ class TrainOptions:
         "article: the article's own hyperparameters. best: the same layers, trained better.",
         words=registry.RECIPES,
     )
-    workdir: Path | None = _what(None, "Run folder (default: runs/<dataset>/<model>).")
+    workdir: Path | None = _what(
+        None,
+        "Run folder, or its address, such as s3://bucket/folder (default: runs/<dataset>/<model>).",
+        remote=True,
+    )
     init_from: Path | None = _what(
         None,
         "Begin with the weights of this finished run, or of this .keras file, of the same network. "
         "Where the classes differ the last layer is new.",
+        remote=True,
     )
     seed: int = _what(0, "Seed of the weights and of the order.", at_least=0, at_most=2**31 - 1)
     overwrite: bool = _what(False, "Delete the run in --workdir and train again.")
@@ -97,6 +102,7 @@ class TrainOptions:
         "archive of these (zip, tar). They are prepared first, as digitline prepare does, and "
         "again when they, or the options below, have changed. Where they have no validation "
         "split, a tenth of each class is cut off for it.",
+        remote=True,
     )
     data_dir: Path = flags.data_dir("Data")
     train_split: str | None = _data(

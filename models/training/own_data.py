@@ -7,6 +7,7 @@ from pathlib import Path
 from ...base import command, progress
 from ...base.command_flags import changed
 from ...base.errors import UserError
+from ...base.storage import staging
 from ...data.preparation import kinds
 from ...data.preparation.own_files import OwnFiles
 from ...data.preparation.request import Request
@@ -29,6 +30,8 @@ def prepare(data: Path, data_dir: Path, files: OwnFiles, training: Sequence[str]
       UserError: as `digitline prepare` does; where one of its options would help that `train`
         does not have, says how to prepare the images with it.
     """
+    for source in filter(None, (data, files.source_dir)):
+        staging.stage(source)
     request = _request(data, data_dir, files)
     try:
         try:

@@ -2,9 +2,8 @@
 
 import dataclasses
 import random
-from pathlib import Path
 
-from ...base import progress
+from ...base import addresses, progress
 from ...base.tf import keras, tf
 from .. import registry
 from ..run import weights
@@ -89,7 +88,7 @@ def restore(
     )
     record = checkpoints.restore() or {}
     if config.init_from and not int(step):
-        weights.begin_with(networks.trained, config, Path(config.init_from))
+        weights.begin_with(networks.trained, config, addresses.local(config.init_from))
         networks.restart()
     selected = [variable.value for variable in networks.model.variables]
     validations = Validations(run.checkpoints, selected, record)

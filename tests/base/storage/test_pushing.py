@@ -51,13 +51,19 @@ def test_seals_are_written_last_and_removed_first(folder, s3, requests):
     push(folder, SEALS)
     assert requests == ["-last", "-record.json", "+data", "+record.json", "+last", "-sub/data"]
     assert Store(s3).read("last") == b"other"
+    requests.clear()
+    (folder / "new.json").write_text("new")
+    for name in ("data", "record.json"):
+        (folder / name).unlink()
+    push(folder, SEALS)  # What goes is there until what is new is.
+    assert requests == ["+new.json", "-record.json", "-data"]
 
 
 def test_what_is_left_out_stays_as_it_is(folder, s3):
     Store(s3).write("cache/x", b"theirs")
     (folder / "cache").mkdir()
     (folder / "cache/y").write_text("ours")
-    push(folder, leave=("cache/*",))
+    push(folder, wanted=staging.but(("cache/*",)))
     assert {"cache/x", "data"} <= set(staging.listing(folder))
     assert "cache/y" not in staging.listing(folder)
 
