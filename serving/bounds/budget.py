@@ -71,6 +71,8 @@ class Budget:
 
     def wake(self) -> None:
         """Lets the first one that waits look again, and the one that does not wait."""
+        if not self._waiting:
+            return
         for hold in (next(iter(self._waiting), None), self._first()):
             future = None if hold is None else self._waiting.get(hold)
             if future is not None and not future.done():

@@ -2,8 +2,6 @@
 
 import asyncio
 import collections
-import contextlib
-from collections.abc import Iterator
 
 from ..protocol.status import StatusError
 
@@ -24,24 +22,19 @@ class Interruption:
             self._error = error
             self._task.cancel()
 
-    @contextlib.contextmanager
-    def possible(self) -> Iterator[None]:
-        """While this is entered.
+    def __enter__(self) -> None:
+        """It is possible while this is entered."""
 
-        Raises:
-          StatusError: what it was interrupted with.
-        """
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Raises StatusError: what it was interrupted with."""
+        if self._error is None or kind is not asyncio.CancelledError:
+            return
+        if hasattr(self._task, "uncancel"):  # From Python 3.11 on.
+            self._task.uncancel()  # pyright: ignore
         try:
-            yield
-        except asyncio.CancelledError:
-            if self._error is None:
-                raise
-            if hasattr(self._task, "uncancel"):  # From Python 3.11 on.
-                self._task.uncancel()  # pyright: ignore
-            try:
-                raise self._error from None
-            finally:
-                self._error = None  # Else its traceback would hold it, and what it holds.
+            raise self._error from None
+        finally:
+            self._error = None  # Else its traceback would hold it, and what it holds.
 
 
 class Pace:

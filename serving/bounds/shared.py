@@ -14,6 +14,7 @@ from .worker import Worker
 # of MNIST fit, with a list for each pixel.
 _MEMORY, _FOR_EACH = 32 << 20, 12
 _LARGE, _AT_ONCE = 1 << 20, 2
+_AT_ONCE_ALL = contextlib.nullcontext()
 _SECONDS = 30.0  # To take an answer, where requests have no limit.
 
 
@@ -30,16 +31,18 @@ class Shared:
         self.pace = Pace()
         self.worker = Worker(_MEMORY + _FOR_EACH * limits.body_bytes)
 
-    @contextlib.asynccontextmanager
-    async def turn(self, model: str, size: int, hold: Hold) -> AsyncIterator[None]:
+    def turn(
+        self, model: str, size: int, hold: Hold
+    ) -> contextlib.AbstractAsyncContextManager[None]:
         """Entered while a request is answered whose inputs take `size` bytes of its hold.
 
         Of large ones of a model there are two at once: what a model makes of them is not known
         before, and may take many times as much.
         """
-        if size <= _LARGE:
-            yield
-            return
+        return _AT_ONCE_ALL if size <= _LARGE else self._turn(model, hold)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, model: str, hold: Hold) -> AsyncIterator[None]:
         async with self._turns.setdefault(model, asyncio.Semaphore(_AT_ONCE)):
             with hold.running():
                 yield

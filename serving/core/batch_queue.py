@@ -8,6 +8,7 @@ import math
 import os
 import time
 from collections.abc import Hashable, Mapping, Sequence
+from typing import NamedTuple
 
 import grpc
 import numpy as np
@@ -68,8 +69,7 @@ class Task:
     runs: bool = False
 
 
-@dataclasses.dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """What requests must have in common to wait in one queue.
 
     Attributes:

@@ -6,7 +6,7 @@ predict_util.cc, classifier.cc, regressor.cc).
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -164,7 +164,7 @@ async def _run(
         raise from_exception(error) from error
 
 
-def check_names(signature: Signature, inputs: Iterable[str], wanted: Iterable[str]) -> None:
+def check_names(signature: Signature, inputs: Collection[str], wanted: Sequence[str]) -> None:
     """Compares the names of inputs, and of the outputs that are wanted, with the signature's.
 
     Inputs that have a default may be missing.
@@ -172,6 +172,12 @@ def check_names(signature: Signature, inputs: Iterable[str], wanted: Iterable[st
     Raises:
       StatusError: INVALID_ARGUMENT, in TF Serving's words.
     """
+    if not wanted and len(inputs) == len(signature.inputs):
+        for name in signature.inputs:
+            if name not in inputs:
+                break
+        else:
+            return  # As nearly all do, and quickly.
     sent, expected = set(inputs), set(signature.inputs)
     if sent - expected or expected - sent - signature.defaults.keys():
         raise invalid(

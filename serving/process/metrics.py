@@ -3,6 +3,7 @@
 Latencies are in microseconds, as TF Serving has them.
 """
 
+import bisect
 import contextlib
 import functools
 import re
@@ -28,6 +29,14 @@ _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 prometheus_client.disable_created_metrics()  # Samples that TF Serving does not have.
 
 
+class _Histogram(prometheus_client.Histogram):
+    """The library's looks at all buckets below a value, which takes a few microseconds."""
+
+    def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
+        self._sum.inc(amount)
+        self._buckets[bisect.bisect_left(self._upper_bounds, amount)].inc(1)
+
+
 class Metrics:
     """The metrics of one server. Safe to call from any thread."""
 
@@ -42,8 +51,8 @@ class Metrics:
 
         counter = functools.partial(self._made, prometheus_client.Counter)
         gauge = functools.partial(self._made, prometheus_client.Gauge)
-        latency = functools.partial(self._made, prometheus_client.Histogram, buckets=_LATENCY)
-        rows = functools.partial(self._made, prometheus_client.Histogram, buckets=_ROWS)
+        latency = functools.partial(self._made, _Histogram, buckets=_LATENCY)
+        rows = functools.partial(self._made, _Histogram, buckets=_ROWS)
         self._requests = counter(
             "request_count", "The total number of requests.", "model_name", "status"
         )

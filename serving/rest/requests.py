@@ -129,7 +129,7 @@ async def _arriving(
     interruption = Interruption()
     timer = _Timer(interruption, effort)
     try:
-        with interruption.possible():
+        with interruption:
             while chunk := await content.readany():
                 size += len(chunk)
                 if size > limit:

@@ -200,8 +200,7 @@ class Services(grpc.GenericRpcHandler):
 
     def _follow(self, size: int, hold: Hold, context: grpc.aio.ServicerContext) -> None:
         """Counts an answer until its client has taken it, who is cut off where he does not."""
-        task = asyncio.current_task()
-        if task is None or size < _LARGE:
+        if size < _LARGE or (task := asyncio.current_task()) is None:
             return
         peer, loop = context.peer(), asyncio.get_running_loop()
 

@@ -65,7 +65,7 @@ class Coming:
             self._before = self._taken()
             self._look_later()
         try:
-            with interruption.possible():
+            with interruption:
                 return await context.read()
         finally:
             del self._since[interruption]

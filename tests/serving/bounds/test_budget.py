@@ -90,7 +90,7 @@ def test_whose_models_run_go_before_those_who_wait_for_them():
 
 def test_an_interruption_ends_only_what_it_is_for():
     async def waits(interruption, seen):
-        with interruption.possible():
+        with interruption:
             await asyncio.sleep(5)
 
     async def work():
