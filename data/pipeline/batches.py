@@ -57,6 +57,8 @@ class Batching:
       cache_dir: the folder of the cache file; needed for `file`.
       shuffle_buffer: with `off`, how many examples the order is drawn from;
         the whole split is shuffled where it fits in.
+      rows: of each batch, those that are made here: the first, and the one after the last; None
+        for all. The rest, which other workers make, is neither parsed nor augmented.
     """
 
     batch_size: int
@@ -66,12 +68,23 @@ class Batching:
     cache: str = "memory"
     cache_dir: Path | None = None
     shuffle_buffer: int = 10_000
+    rows: tuple[int, int] | None = None
 
     def __post_init__(self):
         if self.cache not in CACHES:
             raise ValueError(f"Expected cache to be one of {CACHES}. Received: {self.cache!r}")
         if self.cache == "file" and self.cache_dir is None:
             raise ValueError("Expected cache_dir with cache='file'. Received: None")
+        first, end = self.rows_here
+        if not 0 <= first < end <= self.batch_size:
+            raise ValueError(
+                f"Expected rows of a batch of {self.batch_size} images. Received: {self.rows}"
+            )
+
+    @property
+    def rows_here(self) -> tuple[int, int]:
+        """`rows`, written out."""
+        return self.rows or (0, self.batch_size)
 
 
 def training_batches(
@@ -85,7 +98,8 @@ def training_batches(
       start_step: the first batch is the one of this step.
 
     Returns:
-      Batches of (float32 [batch_size, height, width, C], int64 [batch_size]).
+      Batches of (float32 [n, height, width, C], int64 [n]), n being `batch_size`, or the number of
+      the rows that are made here.
 
     Raises:
       DataError: a split is damaged.
@@ -140,12 +154,14 @@ def _picked(splits: list[Split], batching: Batching, start_step: int) -> _Stream
     ranges = [shards.indices(split.shards) for split in splits]
     index_in_split = tf.constant(np.concatenate(ranges), tf.int64)
     pick = _order(splits, labels, batching)
-    batch_size = batching.batch_size
+    first, end = batching.rows_here
+    steps, rows = np.arange(_STEPS)[:, np.newaxis], np.arange(first, end)
+    places = tf.constant((steps * batching.batch_size + rows).ravel(), tf.int64)
 
     @tf.autograph.experimental.do_not_convert  # No Python control flow; it takes its time.
     def picked(step: tf.Tensor) -> tf.data.Dataset:
-        position = step * batch_size + tf.range(_STEPS * batch_size, dtype=tf.int64)
-        epoch, index = (tf.reshape(numbers, [_STEPS, batch_size]) for numbers in pick(position))
+        position = step * batching.batch_size + places
+        epoch, index = (tf.reshape(numbers, [_STEPS, end - first]) for numbers in pick(position))
         return tf.data.Dataset.from_tensor_slices((epoch, index))
 
     def batch(epoch: tf.Tensor, index: tf.Tensor) -> _Batch:
@@ -179,8 +195,11 @@ def _streamed(split: Split, batching: Batching, start_step: int) -> _Stream:
         stream = stream.shuffle(batching.shuffle_buffer, epoch_seed, reshuffle_each_iteration=False)
         return stream.map(lambda index, record: (number, index, record))
 
+    first, end = batching.rows_here
+
     def decode(epochs: tf.Tensor, indices: tf.Tensor, serialized: tf.Tensor) -> _Batch:
-        return *records.parse(split.dataset, serialized), epochs, indices
+        images, labels = records.parse(split.dataset, serialized[first:end])
+        return images, labels, epochs[first:end], indices[first:end]
 
     first_epoch, skip = divmod(start_step * batching.batch_size, split.examples)
     numbers = tf.data.Dataset.range(first_epoch + 1, _FOREVER)

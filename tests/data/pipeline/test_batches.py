@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import shutil
 
 import numpy as np
@@ -94,6 +95,23 @@ def test_a_stream_from_a_step_is_the_rest_of_the_whole_one(cache, dataset, tmp_p
         for expected, found in zip(whole[start:], rest, strict=True):
             np.testing.assert_array_equal(found[0], expected[0])
             np.testing.assert_array_equal(found[1], expected[1])
+
+
+@pytest.mark.parametrize("cache", CACHES)
+def test_the_rows_of_three_workers_are_the_whole_batch(cache, dataset, tmp_path):
+    given = {"cache": cache, "start_step": 17, "augment": Augment(shift=2.0, rotate=10.0)}
+    whole = batches(dataset, 4, tmp_path, **given)
+    ends = (0, 21, 42, 64)
+    parts = [batches(dataset, 4, tmp_path, rows=rows, **given) for rows in itertools.pairwise(ends)]
+    for batch, *shares in zip(whole, *parts, strict=True):
+        for expected, *found in zip(batch, *shares, strict=True):
+            np.testing.assert_array_equal(np.concatenate(found), expected)
+
+
+@pytest.mark.parametrize("rows", [(0, 65), (-1, 4), (4, 4)])
+def test_rows_are_of_the_batch(rows):
+    with pytest.raises(ValueError, match=r"Expected rows of a batch of 64 images. Received: \("):
+        Batching(batch_size=64, seed=0, rows=rows)
 
 
 @pytest.mark.parametrize("cache", CACHES)
