@@ -13,6 +13,7 @@ Test accuracy, mean and range of 3 seeds, and training time on 2 cores:
 from ..base import command
 from ..base.tf import keras
 from .recipe import Recipe, best
+from .training.layers import dropout
 
 NAME = "cnn"
 ARTICLE_ACCURACY = "99.00 %"
@@ -39,10 +40,10 @@ def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
     x = layers.Conv2D(32, 3, activation="relu", name="conv1")(inputs)
     x = layers.Conv2D(64, 3, activation="relu", name="conv2")(x)
     x = layers.MaxPooling2D(2, name="pool")(x)
-    x = layers.Dropout(0.25, name="dropout1")(x)
+    x = dropout(0.25, name="dropout1")(x)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(128, activation="relu", name="hidden")(x)
-    x = layers.Dropout(0.5, name="dropout2")(x)
+    x = dropout(0.5, name="dropout2")(x)
     return keras.Model(inputs, layers.Dense(num_classes, name="logits")(x), name=NAME)
 
 

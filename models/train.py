@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from ..data import prepare
 from . import registry
 from .run.records import TrainingRecord
 from .training import own_data
+from .training.devices import local
+from .training.devices.cluster import Cluster, stated
 from .training.options import FLAGS, TrainOptions, from_flags
 
 if TYPE_CHECKING:  # What loads TensorFlow is imported where it is needed.
@@ -22,6 +25,7 @@ if TYPE_CHECKING:  # What loads TensorFlow is imported where it is needed.
     from .run.config import RunConfig
     from .run.folder import Run
     from .run.records import Figures
+    from .training.devices.strategy import Devices
     from .training.selection import Selection
 
 
@@ -30,7 +34,8 @@ class Result:
     """A finished run.
 
     Attributes:
-      workdir: the run folder; None after a dry run, which leaves none.
+      workdir: the run folder; None after a dry run, which leaves none, and at a worker that is not
+        the chief, which has none.
       reused: whether the run was finished before.
       validation_accuracy: 0 to 1; the loss is in nats.
     """
@@ -44,27 +49,42 @@ class Result:
     validation_accuracy: float
     validation_loss: float
     record: TrainingRecord
+    worker: int = 0
 
 
 def run(options: TrainOptions) -> Result:
     """Trains, resumes, or finds the run finished."""
+    if options.local_workers > 1:
+        alone = dataclasses.replace(options, local_workers=1)
+        return local.run(__name__, alone, options.local_workers)
+    devices = _devices(options)
+    if not devices.workers.is_chief:
+        return _assist(options, devices)
     if options.dry_run:
         with tempfile.TemporaryDirectory(prefix="digitline-") as folder:
             # The folder is gone when the result is read.
-            return dataclasses.replace(_train(options, Path(folder)), workdir=None)
+            return dataclasses.replace(_train(options, Path(folder), devices), workdir=None)
     with catalog.written(options.workdir):
-        return _train(options, options.workdir)
+        return _train(options, options.workdir, devices)
 
 
-def _train(options: TrainOptions, workdir: Path | None) -> Result:
-    # The imports in functions load TensorFlow.
+def _devices(options: TrainOptions) -> "Devices":
+    """What it trains on; refuses what is wrong before anything is prepared."""
+    cluster = stated()
+    _check(options, cluster)
+    # These load TensorFlow, as the imports in other functions do.
     from ..base.tf import tf
+    from .training.devices import strategy
+
+    if options.pipeline.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    return strategy.make(options.settings.strategy, cluster)
+
+
+def _train(options: TrainOptions, workdir: Path | None, devices: "Devices") -> Result:
     from ..data.dataset import open_dataset
     from . import defaults
 
-    _check(options)
-    if options.pipeline.deterministic:
-        tf.config.experimental.enable_op_determinism()
     name, said = options.dataset, ()
     if options.data:
         prepared = own_data.prepare(options.data, options.data_dir, options.files, _typed(options))
@@ -87,10 +107,12 @@ def _train(options: TrainOptions, workdir: Path | None) -> Result:
         reused = folder.finished
         if reused:
             progress.say(f"{folder.workdir} is already finished; --overwrite trains it again")
+            devices.workers.text_of_chief()
         else:
-            _train_and_report(options, folder, config, selection, notes)
+            devices.workers.text_of_chief(json.dumps(config.to_config()))
+            _train_and_report(options, folder, config, selection, devices, notes)
         figures = folder.evaluation_of(split) or _evaluate_again(options, folder, selection)
-    return Result(
+    result = Result(
         workdir=folder.workdir,
         model=options.model,
         recipe=options.recipe,
@@ -101,6 +123,17 @@ def _train(options: TrainOptions, workdir: Path | None) -> Result:
         validation_loss=figures.loss,
         record=folder.load_record(),
     )
+    said_of_it = dataclasses.replace(result, workdir=None)
+    devices.workers.text_of_chief(json.dumps(configs.to_config(said_of_it)))
+    return result
+
+
+def _assist(options: TrainOptions, devices: "Devices") -> Result:
+    """What a worker does that is not the chief."""
+    from .training.devices.assist import assist
+
+    result = configs.from_config(Result, json.loads(assist(options, devices)))
+    return dataclasses.replace(result, worker=devices.workers.index)
 
 
 def _place(
@@ -137,8 +170,8 @@ def _plan(
     return selection, _config(options, dataset, selection)
 
 
-def _check(options: TrainOptions) -> None:
-    """Refuses what is wrong before anything is prepared, by a `UserError`."""
+def _check(options: TrainOptions, cluster: Cluster | None) -> None:
+    """Refuses what is wrong by a `UserError`, at all workers."""
     from .run.weights import trained_model
 
     recipes = registry.get(options.model).RECIPES
@@ -149,7 +182,12 @@ def _check(options: TrainOptions) -> None:
         )
     if options.changes.get("epochs") == 0:
         raise UsageError("--epochs=0 trains nothing")
-    if options.init_from:
+    if options.data and cluster and options.settings.strategy in ("auto", "multi_worker"):
+        raise UsageError(
+            f"--data={options.data}: several workers cannot prepare images together; prepare them "
+            "first with digitline prepare, then train with --dataset"
+        )
+    if options.init_from and not (cluster and cluster.index):  # Only the chief needs it.
         trained_model(options.init_from)
 
 
@@ -210,6 +248,7 @@ def _train_and_report(
     folder: "Run",
     config: "RunConfig",
     selection: "Selection",
+    devices: "Devices",
     notes: Sequence[str],
 ) -> None:
     """Trains to the end, and finishes the run folder.
@@ -219,20 +258,14 @@ def _train_and_report(
     """
     from ..data.pipeline import salvage
     from .training import loop
-    from .training.input import EVALUATION_BATCH
-    from .training.selection import Selection
 
-    if options.dry_run:
-        selection = selection.first_batches(2 * config.recipe.batch_size, 2 * EVALUATION_BATCH)
-    splits = [*selection.trained_on, selection.validation]
-    (training, *mixed, validation), lost = salvage.usable(
-        splits, options.max_corrupt_records, folder.workdir / "salvaged"
-    )
+    salvaged = folder.workdir / "salvaged"
+    selection, lost = selection.usable(options, config.recipe.batch_size, salvaged)
+    training, validation = selection.training, selection.validation
     settings = options.settings
     if options.dry_run or settings.cache_dir is None:  # A dry run leaves no cache either.
         settings = dataclasses.replace(settings, cache_dir=folder.workdir / "cache")
-    selection = Selection(training, tuple(mixed), validation)
-    trained = loop.train(folder, config, selection, settings, notes)
+    trained = loop.train(folder, config, selection, settings, devices, notes)
     folder.add_evaluation(validation.name, trained.evaluation.figures())
     salvage.report(lost)  # Again, where it is not scrolled away.
     record = dataclasses.replace(trained.record, corrupt_records=len(lost))
@@ -266,13 +299,19 @@ def to_json(result: Result) -> JsonObject:
     """The result as JSON: the record's figures are beside the others, without the files'."""
     config = configs.to_config(result)
     del config["record"]["made"]
-    dry_run = {} if result.workdir else {"dry_run": True}
+    dry_run = {} if result.workdir or result.worker else {"dry_run": True}
     return {**dry_run, **config, **config.pop("record")}
 
 
 def text(result: Result) -> str:
     """The result for a person."""
     record = result.record
+    if result.worker:
+        return (
+            f"worker {result.worker}: {result.model} on {result.dataset} is trained, validation "
+            f"accuracy {result.validation_accuracy:.2%}; the run folder is where worker 0, the "
+            "chief, has it"
+        )
     if result.workdir is None:
         return (
             f"dry run: {result.model} ({record.parameters:,} parameters) trains on "

@@ -1,5 +1,6 @@
-"""What the loop trains and validates on: the devices, and the batches."""
+"""What the loop trains and validates on."""
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
@@ -7,21 +8,22 @@ from pathlib import Path
 
 from ...base.tf import keras, tf
 from ...data.dataset import Split
+from ...data.pipeline import records
 from ...data.pipeline.augment import Augment
 from ...data.pipeline.batches import Batching, evaluation_batches, training_batches
-from ...data.pipeline.records import images_at_once
 from ..evaluation.metrics import Evaluation, evaluator
 from ..run.config import RunConfig
+from .devices import rows
 from .steps import Batch
 
 EVALUATION_BATCH = 500
-
-
-def local_strategy() -> tf.distribute.Strategy:
-    """All local GPUs where there is more than one, else TensorFlow's default device."""
-    if len(tf.config.list_physical_devices("GPU")) > 1:
-        return tf.distribute.MirroredStrategy()
-    return tf.distribute.get_strategy()
+# What damaged records can end in; running out of memory, for one, cannot.
+_DATA_ERRORS = (
+    tf.errors.DataLossError,
+    tf.errors.InvalidArgumentError,
+    tf.errors.NotFoundError,
+    tf.errors.OutOfRangeError,
+)
 
 
 def run_batches(
@@ -31,7 +33,13 @@ def run_batches(
     cache_dir: Path | None,
     start_step: int,
 ) -> Iterator[Batch]:
-    """The batches of a run from `start_step` on, each cut among the strategy's replicas."""
+    """The batches of a run from `start_step` on, each cut among the strategy's replicas.
+
+    A worker reads only the rows of its own replicas.
+
+    Raises:
+      UsageError: there are fewer images in a batch than replicas.
+    """
     names = (field.name for field in dataclasses.fields(Augment))
     augment = Augment(**{name: getattr(config.recipe, f"augment_{name}") for name in names})
     batching = Batching(
@@ -43,16 +51,35 @@ def run_batches(
         cache_dir=cache_dir,
         shuffle_buffer=config.pipeline.shuffle_buffer or 1,
     )
-    batches = training_batches(splits, config.preprocess, batching, start_step)
-    # The stream is the same for every worker.
-    options = tf.data.Options()
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return iter(strategy.experimental_distribute_dataset(batches.with_options(options)))
+
+    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        replicas = context.num_replicas_in_sync // context.num_input_pipelines
+        first = context.input_pipeline_id * replicas
+        places = rows.bounds(batching.batch_size, context.num_replicas_in_sync)
+        places = places[first : first + replicas + 1]
+        own = dataclasses.replace(batching, rows=(places[0], places[-1]))
+        batches = training_batches(splits, config.preprocess, own, start_step)
+        # Else TensorFlow asks all workers before each step whether there is one.
+        endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+        return rows.cut(batches, places).apply(endless)
+
+    return iter(strategy.distribute_datasets_from_function(of_worker))
+
+
+@contextlib.contextmanager
+def naming_damage(splits: Sequence[Split]) -> Iterator[None]:
+    """While the block lasts, what a damaged record ends in is a `DataError` that names it."""
+    try:
+        yield
+    except _DATA_ERRORS as error:
+        for damage in filter(None, map(records.diagnose, splits)):
+            raise damage from error
+        raise
 
 
 def validation_batches(config: RunConfig, validation: Split) -> Iterator[Batch]:
     """What a run is validated on, preprocessed: see `evaluation_batches`."""
-    batch_size = images_at_once(config.preprocess.image_shape, EVALUATION_BATCH)
+    batch_size = records.images_at_once(config.preprocess.image_shape, EVALUATION_BATCH)
     return evaluation_batches(validation, config.preprocess, batch_size)
 
 

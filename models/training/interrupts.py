@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ...base.errors import UserError
 
-_NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
 class Stopped(UserError):  # noqa: N818 (it is not an error)
@@ -36,7 +36,7 @@ class Interrupts:
 
     def __enter__(self) -> "Interrupts":
         if threading.current_thread() is threading.main_thread():  # Python allows it only there.
-            for number in _NAMES:
+            for number in SIGNALS:
                 # What the caller has ignored stays so: Ctrl-C, of a script's background job.
                 if signal.getsignal(number) != signal.SIG_IGN:
                     before = signal.signal(number, self._note)
@@ -55,4 +55,4 @@ class Interrupts:
     @property
     def name(self) -> str:
         """Of the signal that came."""
-        return _NAMES[signal.Signals(self.number)] if self.number else ""
+        return SIGNALS[signal.Signals(self.number)] if self.number else ""

@@ -1,9 +1,12 @@
-"""Batch normalization that trains fast, and whose statistics are right after few steps.
+"""Layers that train fast, and on several devices as on one; statistics right after few steps.
 
 Keras 3's layer computes the statistics and the output by a dozen elementwise
 operations; TensorFlow has one fused operation for them, about four times as fast
 on a CPU. Only the network that is trained has the fused layer: the model that is
 saved is built of Keras's own layers, so that any Keras opens it.
+
+Where several replicas share a batch, the statistics are those of the whole batch, and dropout
+gives an image the mask that it has on one device.
 
 What the layer normalizes with outside of training are moving averages over the steps, which begin
 at mean 0 and variance 1: until these are forgotten, `PopulationStatistics` computes them anew from
@@ -22,18 +25,32 @@ from ...base.tf import keras, tf
 from ...data.dataset import Split
 from ...data.pipeline import records, statistics
 from ...data.pipeline.preprocess import Preprocess
+from .devices import rows
 
-_FUSED = contextvars.ContextVar("fused", default=False)
+# Images in a batch of the networks that are built to be trained; 0 for others.
+_TRAINED_BATCH = contextvars.ContextVar("batch", default=0)
 
 
 @contextlib.contextmanager
-def fused() -> Iterator[None]:
-    """While the block lasts, networks are built of fused layers."""
-    token = _FUSED.set(True)
+def for_training(batch_size: int) -> Iterator[None]:
+    """While the block lasts, networks are built of the layers that train best."""
+    token = _TRAINED_BATCH.set(batch_size)
     try:
         yield
     finally:
-        _FUSED.reset(token)
+        _TRAINED_BATCH.reset(token)
+
+
+def dropout(rate: float, **options: Any) -> keras.layers.Layer:
+    """Dropout whose masks do not depend on the devices, where networks are built for training.
+
+    N. Srivastava and others, "Dropout: a simple way to prevent neural networks from
+    overfitting", JMLR 15, 2014.
+    """
+    batch_size = _TRAINED_BATCH.get()
+    if batch_size:
+        return SharedDropout(rate, batch_size, **options)
+    return keras.layers.Dropout(rate, **options)
 
 
 def batch_norm(**options: Any) -> keras.layers.Layer:
@@ -42,8 +59,32 @@ def batch_norm(**options: Any) -> keras.layers.Layer:
     S. Ioffe, C. Szegedy, "Batch normalization: accelerating deep network training by
     reducing internal covariate shift", ICML 2015.
     """
-    kind = FusedBatchNorm if _FUSED.get() else keras.layers.BatchNormalization
+    kind = FusedBatchNorm if _TRAINED_BATCH.get() else keras.layers.BatchNormalization
     return kind(**options)
+
+
+def _replicas() -> int:
+    """How many replicas share the batch; 1 outside of a strategy."""
+    context = tf.distribute.get_replica_context()
+    return context.num_replicas_in_sync if context else 1
+
+
+class SharedDropout(keras.layers.Dropout):
+    """Keras's layer; a replica takes its rows of the mask of the whole batch."""
+
+    def __init__(self, rate: float, batch_size: int, **options: Any):
+        super().__init__(rate, **options)
+        self._batch_size = batch_size
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Drops values of [N, …], N being the replica's rows."""
+        if not training or _replicas() == 1:
+            return super().call(inputs, training=training)
+        whole = tf.ones([self._batch_size, *inputs.shape[1:]], inputs.dtype)
+        mask: Any = super().call(whole, training=True)
+        places = tf.constant(rows.bounds(self._batch_size, _replicas()))
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return inputs * mask[places[replica] : places[replica + 1]]
 
 
 class FusedBatchNorm(keras.layers.BatchNormalization):
@@ -51,22 +92,54 @@ class FusedBatchNorm(keras.layers.BatchNormalization):
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Normalizes [N, H, W, C] over all but the channels; other ranks as Keras does."""
-        if not training or inputs.shape.rank != 4:
+        is_shared, rank = _replicas() > 1, inputs.shape.rank
+        if not training or (rank != 4 and not is_shared):
             return super().call(inputs, training=training, mask=mask)
         channels = inputs.shape[-1]
         scale = tf.cast(self.gamma, tf.float32) if self.scale else tf.ones([channels])
         offset = tf.cast(self.beta, tf.float32) if self.center else tf.zeros([channels])
-        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+        normalize = self._normalized_over_replicas if is_shared else self._normalized
+        outputs, mean, variance = normalize(inputs, scale, offset)
+        moments: Any = ((self.moving_mean, mean), (self.moving_variance, variance))
+        for moving, now in moments:
+            moving.assign(moving - (moving - now) * (1.0 - self.momentum))
+        return outputs
+
+    def _normalized(
+        self, inputs: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        """The output, and the batch's mean and variance."""
+        return tf.compat.v1.nn.fused_batch_norm(
             tf.cast(inputs, self.compute_dtype),
             scale,
             offset,
             epsilon=self.epsilon,
             is_training=True,
         )[:3]
-        moments: Any = ((self.moving_mean, mean), (self.moving_variance, variance))
-        for moving, now in moments:
-            moving.assign(moving - (moving - now) * (1.0 - self.momentum))
-        return outputs
+
+    def _normalized_over_replicas(
+        self, inputs: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        """The same over the batches of all replicas, which may differ in size: one sum of all."""
+        # Sums of squares far from the mean cancel: they are taken from where it was lately, the
+        # same point on all replicas.
+        start = tf.stop_gradient(tf.cast(self.moving_mean, tf.float32))
+        values = tf.cast(inputs, tf.float32) - start
+        axes = list(range(values.shape.rank - 1))
+        channels = values.shape[-1]
+        number = tf.cast(tf.size(values) // channels, tf.float32)
+        own = [tf.reduce_sum(values, axes), tf.reduce_sum(tf.square(values), axes), [number]]
+        everywhere = tf.distribute.get_replica_context().all_reduce(
+            tf.distribute.ReduceOp.SUM, tf.concat(own, 0)
+        )
+        total, squares, numbers = tf.split(everywhere, [channels, channels, 1])
+        mean = total / numbers
+        variance = tf.maximum(squares / numbers - tf.square(mean), 0.0)
+        factor = scale * tf.math.rsqrt(variance + self.epsilon)
+        outputs = tf.cast((values - mean) * factor + offset, self.compute_dtype)
+        if len(axes) == 3:  # What the fused operation gives is corrected for the mean's own error.
+            variance *= numbers / tf.maximum(numbers - 1.0, 1.0)
+        return outputs, start + mean, variance
 
 
 # Images that the statistics are computed from, in batches that are mixed.

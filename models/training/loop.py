@@ -2,7 +2,8 @@
 
 A step's batch is a pure function of (seed, step), and a checkpoint holds the
 weights, the optimizer and the step; so a run that is killed and resumed ends
-in the same weights as one that was not.
+in the same weights as one that was not. Of several workers the chief runs this loop, and the others
+do the steps that it says (`devices/assist.py`).
 """
 
 import dataclasses
@@ -14,12 +15,12 @@ from ...base import progress
 from ...base.errors import UserError
 from ...base.storage.writing import saved
 from ...base.tf import keras, tf
-from ...data.pipeline import records
 from ..evaluation.metrics import Evaluation
 from ..run.config import RunConfig
 from ..run.folder import Run
 from ..run.records import MetricsRow, TrainingRecord
-from .input import local_strategy, run_batches, validator
+from .devices.strategy import Devices
+from .input import naming_damage, run_batches, validator
 from .interrupts import Interrupts, Stopped
 from .layers import PopulationStatistics
 from .metrics_log import MetricsLog, Tally, say_header
@@ -27,20 +28,13 @@ from .optimizer import make_schedule
 from .options import Settings
 from .plan import Plan
 from .selection import Selection
-from .state import new_networks, restore
+from .state import new_variables, restore
 from .steps import StepFigures, step_function
 
 # A graph call is to take this long, so that a signal is heard soon; it does the number of steps
 # that take as long, by the call before. Weights do not depend on how steps are cut into calls.
 _CALL_S = 0.5
 _FIRST_STEPS, _MOST_STEPS = 5, 1000
-# What damaged records can end in; running out of memory, for one, cannot.
-_DATA_ERRORS = (
-    tf.errors.DataLossError,
-    tf.errors.InvalidArgumentError,
-    tf.errors.NotFoundError,
-    tf.errors.OutOfRangeError,
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +51,7 @@ def train(
     config: RunConfig,
     selection: Selection,
     settings: Settings,
+    devices: Devices,
     notes: Sequence[str] = (),
 ) -> Trained:
     """Trains a run, whose folder the caller holds, to its end; from its last checkpoint if any.
@@ -68,7 +63,7 @@ def train(
       Stopped: a signal came; the state is saved.
       UserError: the loss is not finite, or the data are damaged.
     """
-    return _Loop(run, config, selection, settings, notes).train()
+    return _Loop(run, config, selection, settings, devices, notes).train()
 
 
 class _Loop:
@@ -80,23 +75,25 @@ class _Loop:
         config: RunConfig,
         selection: Selection,
         settings: Settings,
+        devices: Devices,
         notes: Sequence[str],
     ):
         self._run, self._splits = run, selection.trained_on
         self._metrics_log = MetricsLog(run, config.recipe, settings.tensorboard)
         examples = sum(split.examples for split in self._splits)
         self._plan = plan = Plan(config.recipe, settings, examples)
-        strategy = local_strategy()
-        networks = new_networks(config, strategy)
-        say_header(config, selection, plan, networks.model.count_params())
+        self._workers, strategy = devices.workers, devices.strategy
+        variables = new_variables(config, plan, strategy)
+        parameters = variables.networks.model.count_params()
+        say_header(config, selection, plan, parameters, devices)
         for note in notes:
             progress.say(note)
-        self._state = state = restore(run, config, plan, strategy, networks)
+        self._state = state = restore(run, config, plan, variables, self._workers)
         self._batches = run_batches(
             strategy, config, self._splits, settings.cache_dir, state.first_step
         )
         self._run_steps = step_function(
-            strategy, state.networks, state.optimizer, config.recipe, len(config.label_names)
+            strategy, state.networks, variables.optimizer, config.recipe, len(config.label_names)
         )
         self._validate = validator(config, selection.validation, state.networks.model)
         self._statistics = PopulationStatistics(
@@ -118,8 +115,8 @@ class _Loop:
         total, size = self._plan.total_steps, self._plan.recipe.batch_size
         bar = progress.Progress(self._run.workdir.name, total * size, self._step * size)
         with Interrupts() as interrupts, bar:
-            while self._step < total and not self._ended_by and not interrupts.number:
-                figures = self._call()
+            while (orders := self._workers.agree_on(self._steps_to_do(), interrupts)).steps:
+                figures = self._call(orders.steps)
                 note = f"loss {self._tally.loss:.4f}, accuracy {self._tally.accuracy:.2%}"
                 bar.advance(int(figures.steps) * size, note)
                 self._ended_by = self._time_is_up()
@@ -129,7 +126,7 @@ class _Loop:
                     self._save()
             if self._step > self._saved_step:
                 self._save()
-            if interrupts.number and self._step < total and not self._ended_by:
+            if orders.stopped and interrupts.number:
                 raise Stopped(
                     f"{interrupts.name} at step {self._step:,} of {total:,}: the state is saved in "
                     f"{self._run.workdir}; the same command resumes there",
@@ -137,16 +134,17 @@ class _Loop:
                 )
         return self._result()
 
-    def _call(self) -> StepFigures:
-        """Some steps: up to the next one that is logged, and no longer than `_CALL_S`."""
-        count = min(self._steps_per_call, self._plan.next_stop(self._step) - self._step)
+    def _steps_to_do(self) -> int:
+        """Up to the next step that is logged, and no longer than `_CALL_S`; 0 at the end."""
+        if self._step >= self._plan.total_steps or self._ended_by:
+            return 0
+        return min(self._steps_per_call, self._plan.next_stop(self._step) - self._step)
+
+    def _call(self, count: int) -> StepFigures:
+        """Some steps."""
         begun = time.monotonic()
-        try:
+        with naming_damage(self._splits), self._workers.present():
             figures = self._run_steps(self._batches, tf.constant(count, tf.int64))
-        except _DATA_ERRORS as error:
-            for damage in filter(None, map(records.diagnose, self._splits)):
-                raise damage from error
-            raise
         seconds = time.monotonic() - begun
         self._step += int(figures.steps)
         self._tally.add(figures, seconds)

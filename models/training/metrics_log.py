@@ -1,7 +1,6 @@
 """What a run reports while it trains: `metrics.jsonl`, TensorBoard, standard error."""
 
 import dataclasses
-import os
 from pathlib import Path
 
 from ...base import progress
@@ -13,6 +12,7 @@ from ..recipe import Recipe
 from ..run.config import RunConfig
 from ..run.folder import Run
 from ..run.records import MetricsRow
+from .devices.strategy import Devices
 from .plan import Plan
 from .selection import Selection
 from .steps import StepFigures
@@ -77,7 +77,9 @@ class MetricsLog:
             )
 
 
-def say_header(config: RunConfig, selection: Selection, plan: Plan, parameters: int) -> None:
+def say_header(
+    config: RunConfig, selection: Selection, plan: Plan, parameters: int, devices: Devices
+) -> None:
     """Says what is trained on what, before the first step."""
     training, validation = selection.training, selection.validation
     names, prepared = ", ".join(config.label_names), config.preprocess
@@ -101,17 +103,9 @@ def say_header(config: RunConfig, selection: Selection, plan: Plan, parameters: 
         "network": f"{config.model}, {parameters:,} parameters",
         "recipe": f"{config.recipe_name}{changed}",
         "steps": f"{plan.total_steps:,} of {recipe.batch_size} images, {recipe.epochs:g} epochs",
-        "device": _device(),
+        "device": devices.describe(recipe.batch_size),
     }
     progress.say("\n".join(f"{name:<9}{line}" for name, line in lines.items()))
-
-
-def _device() -> str:
-    names = [
-        str(tf.config.experimental.get_device_details(device).get("device_name", device.name))
-        for device in tf.config.list_physical_devices("GPU")
-    ]
-    return ", ".join(names) or f"CPU, {os.cpu_count()} cores"
 
 
 def board(run: Run) -> Path:

@@ -1,7 +1,7 @@
 """The network that is trained, and the model that comes of it.
 
 They are one and the same, unless the recipe averages the weights, or the network
-trains in bfloat16 or with fused layers: then the model is a second build, in
+trains in bfloat16 or with layers of ours: then the model is a second build, in
 float32 and of Keras's own layers, whose variables follow the network's.
 """
 
@@ -23,17 +23,19 @@ class Networks:
       model: float32, to be evaluated and saved.
       pairs: variables of `model` and those of `trained` that they follow.
       ema_decay: decay of the moving average; 0 to follow at once.
+      is_saved: whether checkpoints hold the model's variables too.
     """
 
     trained: keras.Model
     model: keras.Model
     pairs: tuple[tuple[keras.Variable, keras.Variable], ...]
     ema_decay: float
+    is_saved: bool
 
     @property
     def variables(self) -> list[tf.Variable]:
         """All variables, for checkpoints; dropout's state too."""
-        own = self.model.variables if self.model is not self.trained else []
+        own = self.model.variables if self.is_saved else []
         return [variable.value for variable in (*self.trained.variables, *own)]
 
     def restart(self) -> None:
@@ -63,20 +65,21 @@ class Networks:
 
 def make(build: Callable[[], keras.Model], recipe: Recipe) -> Networks:
     """Builds what the recipe needs; the averages begin at the first weights."""
-    with _computing_in(recipe.dtype), layers.fused():
+    with _computing_in(recipe.dtype), layers.for_training(recipe.batch_size):
         trained = build()
-    is_plain = recipe.dtype == "float32" and not any(
+    # A model that only has other layers of dropout is a copy, which its checkpoints never held.
+    is_saved = bool(recipe.dtype != "float32" or recipe.ema_decay) or any(
         isinstance(layer, layers.FusedBatchNorm) for layer in trained.layers
     )
-    if is_plain and not recipe.ema_decay:
-        return Networks(trained, trained, (), 0.0)
+    if not is_saved and not any(isinstance(each, layers.SharedDropout) for each in trained.layers):
+        return Networks(trained, trained, (), 0.0, is_saved)
     model = build()
     pairs = tuple(
         (own, followed)
         for own, followed in zip(model.variables, trained.variables, strict=True)
         if own.dtype == "float32"  # Not the state of random numbers.
     )
-    networks = Networks(trained, model, pairs, recipe.ema_decay)
+    networks = Networks(trained, model, pairs, recipe.ema_decay, is_saved)
     networks.restart()
     return networks
 

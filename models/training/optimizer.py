@@ -1,6 +1,6 @@
 """A recipe's optimizer and its learning rate by step."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ...base.tf import keras, tf
@@ -28,9 +28,9 @@ def make_optimizer(
         "global_clipnorm": recipe.clip_norm or None,
     }
     if recipe.optimizer == "sgd":
-        optimizer = keras.optimizers.SGD(momentum=recipe.momentum, nesterov=True, **common)
+        optimizer = SGD(momentum=recipe.momentum, nesterov=True, **common)
     elif recipe.optimizer == "rmsprop":
-        optimizer = keras.optimizers.RMSprop(**common)
+        optimizer = RMSprop(**common)
     elif recipe.optimizer == "adamw" and recipe.weight_decay:
         optimizer = AdamW(**common)
     else:  # AdamW without decay is Adam.
@@ -90,7 +90,19 @@ class WarmUp(Schedule):
         return cls(**{**config, "after": _schedules.deserialize(config["after"])})
 
 
-class _FusedUpdate:
+class _OfSums:
+    """Takes gradients that are summed over all replicas already.
+
+    Keras clips each replica's own gradients and sums them after that, which gives others.
+    """
+
+    def _all_reduce_sum_gradients(
+        self, grads_and_vars: Iterable[tuple[tf.Tensor, tf.Variable]]
+    ) -> list[tuple[tf.Tensor, tf.Variable]]:
+        return list(grads_and_vars)
+
+
+class _FusedUpdate(_OfSums):
     """Each variable's update in one kernel of TensorFlow.
 
     Keras writes an update as a dozen small ops, each of which goes over all weights once: a fifth
@@ -117,6 +129,14 @@ class _FusedUpdate:
             epsilon=self.epsilon,
             grad=gradient,
         )
+
+
+class SGD(_OfSums, keras.optimizers.SGD):
+    """Stochastic gradient descent."""
+
+
+class RMSprop(_OfSums, keras.optimizers.RMSprop):
+    """RMSprop."""
 
 
 class Adam(_FusedUpdate, keras.optimizers.Adam):

@@ -19,6 +19,8 @@ from ...data.preparation.own_files import OwnFiles
 from .. import registry
 from ..recipe import PipelineConfig, Recipe
 
+STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
+
 _what = partial(command_flags.flag, group="What to train")
 _data = partial(command_flags.flag, group="Data")
 _how = partial(command_flags.flag, group="How it runs")
@@ -51,6 +53,14 @@ class Settings:
         0.0,
         "End the run after this many minutes of training, over all its sessions; 0 for no limit.",
         at_least=0.0,
+    )
+    strategy: str = _how(
+        "auto",
+        "Where the steps run: one, the first device; mirrored, all GPUs of this machine (where "
+        "there are none, all its logical CPU devices); multi_worker, all workers of the cluster "
+        "that TF_CONFIG, Slurm or an indexed Job of Kubernetes states; tpu. auto: multi_worker "
+        "where a cluster is stated, else mirrored where there are several GPUs, else one.",
+        words=STRATEGIES,
     )
     tensorboard: bool = _how(
         False,
@@ -130,6 +140,12 @@ class TrainOptions:
         False,
         "Try everything with two batches in a temporary folder; leaves nothing but the dataset "
         "that --data prepares.",
+    )
+
+    local_workers: int = _how(
+        1,
+        "Start this many workers on this machine, for trials of --strategy=multi_worker.",
+        at_least=1,
     )
 
     changes: Mapping[str, float | str] = dataclasses.field(default_factory=dict)

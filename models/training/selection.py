@@ -2,13 +2,16 @@
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 
 from ...base.errors import UsageError
 from ...data import shards
 from ...data.dataset import Dataset, Split, open_dataset
 from ...data.inspection import split_classes
+from ...data.pipeline import salvage
 from ..recipe import PipelineConfig
 from ..run.config import DatasetConfig, MixConfig
+from .input import EVALUATION_BATCH
 from .options import TrainOptions
 
 
@@ -47,6 +50,27 @@ class Selection:
                 for split in self.mixed
             ),
         )
+
+    def usable(
+        self, options: TrainOptions, batch_size: int, folder: Path
+    ) -> tuple["Selection", list[str]]:
+        """What is read of it: without damaged records, of a dry run only the first batches.
+
+        Args:
+          folder: of the copies of damaged shards.
+
+        Returns:
+          That, and a line for each damaged record.
+
+        Raises:
+          DataError: more are damaged than may be.
+        """
+        selection = self.first_batches(2 * batch_size, 2 * EVALUATION_BATCH)
+        selection = selection if options.dry_run else self
+        (training, *mixed, validation), lost = salvage.usable(
+            [*selection.trained_on, selection.validation], options.max_corrupt_records, folder
+        )
+        return Selection(training, tuple(mixed), validation), lost
 
     def first_batches(self, training: int, validation: int) -> "Selection":
         """Only the first images of each split."""

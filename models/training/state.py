@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+from collections.abc import Sequence
 
 from ...base import addresses, progress
 from ...base.tf import keras, tf
@@ -10,7 +11,8 @@ from ..run import weights
 from ..run.config import RunConfig
 from ..run.folder import Run
 from . import network
-from .checkpoints import Checkpoints
+from .checkpoints import Checkpoints, Trackable
+from .devices.workers import Workers
 from .optimizer import make_optimizer
 from .plan import Plan
 from .validations import Validations
@@ -20,31 +22,65 @@ _MAX_WEIGHTS = 100_000_000
 
 
 @dataclasses.dataclass(frozen=True)
-class State:
-    """What a step changes, and where it is saved; `first_step` steps are done already."""
+class Variables:
+    """What a step changes, and how far a run is: its step, and its seconds of training."""
 
     networks: network.Networks
     optimizer: keras.optimizers.Optimizer
+    step: tf.Variable
+    seconds: tf.Variable
+
+    def tracked(self) -> dict[str, Trackable]:
+        """By the names that they have in checkpoints.
+
+        All by their order: tracking the model itself would leave out the state of dropout's
+        random numbers.
+        """
+        optimizer = [variable.value for variable in self.optimizer.variables]
+        return {
+            "networks": self.networks.variables,
+            "optimizer": optimizer,
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+
+    def take_over(self, workers: Workers) -> None:
+        """Gives them the chief's values, at all workers."""
+        tracked = self.tracked().values()
+        workers.take_over([each for part in tracked for each in _listed(part)])
+
+
+def _listed(part: Trackable) -> Sequence[tf.Variable]:
+    return part if isinstance(part, Sequence) else [part]
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """The variables of a run, and where they are saved; `first_step` steps are done already."""
+
+    variables: Variables
     validations: Validations
     first_step: int
-    _step: tf.Variable
-    _seconds: tf.Variable
     _checkpoints: Checkpoints
+
+    @property
+    def networks(self) -> network.Networks:
+        return self.variables.networks
 
     @property
     def seconds(self) -> float:
         """Of training, up to the last checkpoint."""
-        return float(self._seconds)
+        return float(self.variables.seconds)
 
     def save(self, step: int, seconds: float) -> None:
         """Writes a checkpoint."""
-        self._step.assign(step)
-        self._seconds.assign(seconds)
+        self.variables.step.assign(step)
+        self.variables.seconds.assign(seconds)
         self._checkpoints.save(step, self.validations.record())
 
 
-def new_networks(config: RunConfig, strategy: tf.distribute.Strategy) -> network.Networks:
-    """The networks of a run, with new weights.
+def new_variables(config: RunConfig, plan: Plan, strategy: tf.distribute.Strategy) -> Variables:
+    """Those of a run's first step, with new weights.
 
     Raises:
       UsageError: the network cannot take images of that size.
@@ -54,48 +90,38 @@ def new_networks(config: RunConfig, strategy: tf.distribute.Strategy) -> network
     # TensorFlow's global seed is left alone: tf.data would mix it into the order.
     random.seed(config.seed)
     with strategy.scope():
-        return network.make(lambda: _build(config), config.recipe)
+        networks = network.make(lambda: _build(config), config.recipe)
+        trained = networks.trained.trainable_variables
+        optimizer = make_optimizer(config.recipe, plan.total_steps, plan.examples, trained)
+    step = tf.Variable(tf.constant(0, tf.int64), trainable=False, name="step")
+    seconds = tf.Variable(tf.constant(0.0, tf.float64), trainable=False, name="seconds")
+    return Variables(networks, optimizer, step, seconds)
 
 
 def restore(
-    run: Run,
-    config: RunConfig,
-    plan: Plan,
-    strategy: tf.distribute.Strategy,
-    networks: network.Networks,
+    run: Run, config: RunConfig, plan: Plan, variables: Variables, workers: Workers
 ) -> State:
-    """The state of a run at its last checkpoint; of the new networks if there is none.
+    """The state of a run at its last checkpoint; at its first step if there is none.
 
     Raises:
       UsageError: the network cannot take the weights that it is to begin with.
       UserError: all checkpoints are damaged.
     """
-    with strategy.scope():
-        variables = networks.trained.trainable_variables
-        optimizer = make_optimizer(config.recipe, plan.total_steps, plan.examples, variables)
-    step = tf.Variable(tf.constant(0, tf.int64), trainable=False, name="step")
-    seconds = tf.Variable(tf.constant(0.0, tf.float64), trainable=False, name="seconds")
-    # All variables by their order: tracking the model itself would leave out the
-    # state of dropout's random numbers.
     checkpoints = Checkpoints(
-        run.checkpoints,
-        "ckpt",
-        plan.settings.keep_checkpoints,
-        networks=networks.variables,
-        optimizer=[variable.value for variable in optimizer.variables],
-        step=step,
-        seconds=seconds,
+        run.checkpoints, "ckpt", plan.settings.keep_checkpoints, **variables.tracked()
     )
     record = checkpoints.restore() or {}
-    if config.init_from and not int(step):
+    networks, step = variables.networks, int(variables.step)
+    if config.init_from and not step:
         weights.begin_with(networks.trained, config, addresses.local(config.init_from))
         networks.restart()
+    variables.take_over(workers)
     selected = [variable.value for variable in networks.model.variables]
     validations = Validations(run.checkpoints, selected, record)
-    if int(step):
-        progress.say(f"resuming {run.workdir} at step {int(step):,} of {plan.total_steps:,}")
-    run.rewind_metrics(int(step))
-    return State(networks, optimizer, validations, int(step), step, seconds, checkpoints)
+    if step:
+        progress.say(f"resuming {run.workdir} at step {step:,} of {plan.total_steps:,}")
+    run.rewind_metrics(step)
+    return State(variables, validations, step, checkpoints)
 
 
 def _require_exportable(config: RunConfig) -> None:

@@ -1,7 +1,7 @@
 """Optimizer steps as one graph function."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...base.tf import keras, tf
 from ..recipe import Recipe
@@ -37,33 +37,25 @@ def step_function(
 
     It ends early, after the step, where the loss is not finite.
     """
-    smoothing, network = recipe.label_smoothing, networks.trained
-    variables = network.trainable_variables
+    replicas, variables = strategy.num_replicas_in_sync, networks.trained.trainable_variables
+    gradients_of = _gradient_function(networks.trained, recipe, num_classes, replicas)
 
     def replica_step(
         images: tf.Tensor, labels: tf.Tensor, is_last: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        targets = tf.one_hot(labels, num_classes) * (1.0 - smoothing) + smoothing / num_classes
-        with tf.GradientTape() as tape:
-            logits = tf.cast(network(images, training=True), tf.float32)
-            losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
-            # Over the global batch, since replicas' gradients are summed.
-            loss = tf.reduce_sum(losses) / recipe.batch_size
-            penalties = tf.add_n([tf.zeros([]), *network.losses])  # Of regularizers, if any.
-            loss += penalties / strategy.num_replicas_in_sync
-        gradients = tape.gradient(loss, variables)
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        gradients, figures = gradients_of(images, labels)
+        if replicas > 1:  # All in one message.
+            context = tf.distribute.get_replica_context()
+            *gradients, figures = context.all_reduce(
+                tf.distribute.ReduceOp.SUM, [*gradients, figures]
+            )
         step = tf.cast(optimizer.iterations, tf.int64)
         optimizer.apply(gradients, variables)
         networks.follow(step)
-        right = tf.reduce_sum(tf.cast(tf.equal(tf.argmax(logits, axis=-1), labels), tf.float32))
-        # Logged once in a while: not worth computing at each step. (Of several
-        # replicas' gradients, the sum of their norms, which is at least the norm.)
-        is_logged = tf.logical_or(is_last, tf.logical_not(tf.math.is_finite(loss)))
+        # Logged once in a while: not worth computing at each step.
+        is_logged = tf.logical_or(is_last, tf.logical_not(tf.math.is_finite(figures[0])))
         norm = tf.cond(is_logged, lambda: tf.linalg.global_norm(gradients), lambda: tf.zeros([]))
-        return loss, right / recipe.batch_size, norm
-
-    def total(value: tf.Tensor) -> tf.Tensor:
-        return strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
+        return figures, norm
 
     @tf.function
     def run_steps(iterator: Iterator[Batch], count: tf.Tensor) -> StepFigures:
@@ -72,11 +64,37 @@ def step_function(
         while done < count and tf.math.is_finite(loss):
             images, labels = next(iterator)
             is_last = tf.equal(done, count - 1)
-            figures = strategy.run(replica_step, (images, labels, is_last))
-            loss += total(figures[0])
-            accuracy += total(figures[1])
-            norm = total(figures[2])
+            results = strategy.run(replica_step, (images, labels, is_last))
+            # The same on each replica.
+            figures, norm = (strategy.experimental_local_results(each)[0] for each in results)
+            loss += figures[0]
+            accuracy += figures[1]
             done += 1
         return StepFigures(done, loss, accuracy, norm)
 
     return run_steps
+
+
+def _gradient_function(
+    network: keras.Model, recipe: Recipe, num_classes: int, replicas: int
+) -> Callable[[tf.Tensor, tf.Tensor], tuple[list[tf.Tensor], tf.Tensor]]:
+    """A function of a replica's images and labels.
+
+    It gives the replica's part of the gradients, and of the batch's mean loss and accuracy
+    (float32 [2]): the sums over all replicas are those of the whole batch.
+    """
+    smoothing = recipe.label_smoothing
+
+    def gradients_of(images: tf.Tensor, labels: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
+        targets = tf.one_hot(labels, num_classes) * (1.0 - smoothing) + smoothing / num_classes
+        with tf.GradientTape() as tape:
+            logits = tf.cast(network(images, training=True), tf.float32)
+            losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
+            loss = tf.reduce_sum(losses) / recipe.batch_size
+            penalties = tf.add_n([tf.zeros([]), *network.losses])  # Of regularizers, if any.
+            loss += penalties / replicas
+        gradients: Any = tape.gradient(loss, network.trainable_variables)
+        right = tf.reduce_sum(tf.cast(tf.equal(tf.argmax(logits, axis=-1), labels), tf.float32))
+        return gradients, tf.stack([loss, right / recipe.batch_size])
+
+    return gradients_of

@@ -14,7 +14,7 @@ from support import DATASET
 def test_fused_does_what_keras_does(options):
     images = np.random.default_rng(0).normal(3, 2, (64, 7, 5, 4)).astype(np.float32)
     plain = layers.batch_norm(**options)
-    with layers.fused():
+    with layers.for_training(4):
         fast = layers.batch_norm(**options)
     assert type(plain) is keras.layers.BatchNormalization
     assert type(fast) is layers.FusedBatchNorm
@@ -37,7 +37,7 @@ def test_fused_does_what_keras_does(options):
 
 
 def test_other_ranks_are_keras_own():
-    with layers.fused():
+    with layers.for_training(4):
         layer = layers.batch_norm()
     rows = np.random.default_rng(0).normal(3, 2, (64, 4)).astype(np.float32)
     outputs = layer(rows, training=True).numpy()

@@ -150,15 +150,17 @@ import sys, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from digitline.models import train
-from digitline.models.training import loop
-loop.local_strategy = lambda: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 from digitline.base import command
 command.main(train.COMMAND, ["digitline train", *sys.argv[1:]])
 """
 
 
 def test_two_replicas_train_as_one(quick, data_dir, tmp_path):
-    done = python(MIRRORED, *quick_arguments(data_dir, tmp_path / "run"), cwd=tmp_path)
+    done = python(
+        MIRRORED,
+        *quick_arguments(data_dir, tmp_path / "run", "--strategy=mirrored"),
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     replicas = type(quick)(workdir=tmp_path / "run")
     for one, other in zip(quick.weights, replicas.weights, strict=True):

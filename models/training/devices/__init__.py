@@ -1,0 +1,1 @@
+"""The devices and processes that a training is shared out among."""

@@ -1,0 +1,120 @@
+"""The strategy of a training: on which devices it runs, and who sums their gradients."""
+
+import dataclasses
+import itertools
+import os
+
+from ....base import progress
+from ....base.errors import UsageError, UserError, first_line
+from ....base.tf import tf
+from . import rows
+from .cluster import Cluster
+from .workers import Workers
+
+
+@dataclasses.dataclass(frozen=True)
+class Devices:
+    """What a run is shared out among.
+
+    Attributes:
+      name: of the strategy: `one`, `mirrored`, `multi_worker` or `tpu`.
+      workers: the processes; each has as many replicas of the network.
+      where: the workers in words.
+    """
+
+    name: str
+    strategy: tf.distribute.Strategy
+    workers: Workers
+    where: str = ""
+
+    def describe(self, batch_size: int) -> str:
+        """What a person reads of it."""
+        replicas = self.strategy.num_replicas_in_sync
+        if replicas == 1:
+            return _hardware()
+        ends = rows.bounds(batch_size, replicas)
+        sizes = sorted({end - start for start, end in itertools.pairwise(ends)})
+        images = " or ".join(map(str, sizes))
+        each = replicas // self.workers.count
+        devices = f"{each} devices" if each > 1 else "1 device"
+        of_each = f"{self.where}, {devices} each" if self.where else devices
+        return f"{of_each} ({_hardware()}), {images} images of a batch on a device ({self.name})"
+
+
+def make(name: str, cluster: Cluster | None) -> Devices:
+    """The devices to train on; before TensorFlow has done anything else, where there is a cluster.
+
+    Args:
+      name: a strategy; `auto` is the one that uses what is there.
+      cluster: the one that the environment states.
+
+    Raises:
+      UsageError: what it needs is not here.
+      UserError: the cluster cannot be joined.
+    """
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    if name == "auto":
+        name = "multi_worker" if cluster else "mirrored" if gpus > 1 else "one"
+    if name == "multi_worker":
+        return _join(cluster)
+    if cluster:
+        progress.say(
+            f"{cluster.stated_by} states {len(cluster.workers)} workers: --strategy={name} leaves "
+            "them alone, and this process trains by itself"
+        )
+    if name == "mirrored":
+        kind = "GPU" if gpus else "CPU"
+        devices = [device.name for device in tf.config.list_logical_devices(kind)]
+        strategy = tf.distribute.MirroredStrategy(devices)
+    else:
+        strategy = _tpu() if name == "tpu" else tf.distribute.get_strategy()
+    return Devices(name, strategy, Workers(strategy))
+
+
+def _join(cluster: Cluster | None) -> Devices:
+    if cluster is None:
+        raise UsageError(
+            "--strategy=multi_worker: nothing here states more than one worker; set TF_CONFIG, "
+            "start it by srun, or as an indexed Job of Kubernetes with DIGITLINE_WORKERS and "
+            "DIGITLINE_SERVICE; --local_workers=2 starts two on this machine"
+        )
+    count, index = len(cluster.workers), cluster.index
+    progress.say(
+        f"worker {index} of {count} ({cluster.stated_by}) at {cluster.workers[index]}: waits for "
+        f"the others; the chief is at {cluster.workers[0]}"
+    )
+    os.environ["TF_CONFIG"] = cluster.tf_config
+    try:
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+        raise UserError(
+            f"worker {index} of {count} cannot join the others at {cluster.workers[index]}: "
+            f"{first_line(error)}"
+        ) from error
+    return Devices(
+        "multi_worker",
+        strategy,
+        Workers(strategy, count, index),
+        f"{count} workers by {cluster.stated_by}",
+    )
+
+
+def _tpu() -> tf.distribute.Strategy:
+    name = os.environ.get("TPU_NAME", "local")
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(name)
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        return tf.distribute.TPUStrategy(resolver)
+    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+        raise UsageError(
+            f"--strategy=tpu: no TPU answers here (TPU_NAME={name}: {first_line(error)})"
+        ) from error
+
+
+def _hardware() -> str:
+    names = [
+        str(tf.config.experimental.get_device_details(device).get("device_name", device.name))
+        for device in tf.config.list_physical_devices("GPU")
+    ]
+    return ", ".join(names) or f"CPU, {os.cpu_count()} cores"

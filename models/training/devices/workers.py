@@ -1,0 +1,116 @@
+"""What the workers of a cluster tell one another while they train: sums, orders, state.
+
+The first worker, the chief, decides all that depends on time, on validations or on the disk, and
+tells the others; each of them tells the signals that it got. Everything goes through the
+strategy's own sums over all workers, so that it comes in the same order everywhere.
+"""
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ....base.errors import UserError, first_line
+from ....base.tf import tf
+from ..interrupts import SIGNALS, Interrupts
+
+# What a sum over all workers ends in where one of them is gone.
+_LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InternalError,
+)
+_TASK = re.compile(r"/job:worker/(?:replica:\d+/)?task:(\d+)")
+
+
+class Orders(NamedTuple):
+    """How many steps all workers do next; with none, whether a signal stopped them."""
+
+    steps: int
+    stopped: bool
+
+
+class Workers:
+    """One worker among those of a cluster; a process on its own is a cluster of one.
+
+    Args:
+      strategy: of the cluster.
+      count: how many workers there are.
+      index: of this one; 0 is the chief.
+    """
+
+    def __init__(self, strategy: tf.distribute.Strategy, count: int = 1, index: int = 0):
+        self.count, self.index = count, index
+        self._sum = tf.function(
+            lambda values: strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None),
+            reduce_retracing=True,
+        )
+
+    @property
+    def is_chief(self) -> bool:
+        return self.index == 0
+
+    def agree_on(self, steps: int, interrupts: Interrupts) -> Orders:
+        """What all do next: as many steps as the chief says; none once a signal came anywhere.
+
+        Args:
+          steps: what the chief says; 0 at the end.
+          interrupts: of this worker; a signal that came elsewhere is noted.
+        """
+        came = [float(interrupts.number == number) for number in SIGNALS]
+        said = self._total(np.array([steps if self.is_chief else 0, *came]))
+        for number, times in zip(SIGNALS, said[1:], strict=True):
+            if times and interrupts.number is None:
+                interrupts.number = number
+        stopped = said[0] > 0 and any(said[1:])
+        return Orders(0 if stopped else int(said[0]), stopped)
+
+    def text_of_chief(self, text: str = "") -> str:
+        """What the chief says, at all workers."""
+        said = np.frombuffer(text.encode(), np.uint8) if self.is_chief else np.zeros(0, np.uint8)
+        length = int(self._total(np.array([len(said)]))[0])
+        content = said if self.is_chief else np.zeros(length)
+        return self._total(content.astype(np.int64)).astype(np.uint8).tobytes().decode()
+
+    def take_over(self, variables: Sequence[tf.Variable]) -> None:
+        """Gives the variables the values that they have at the chief, exactly."""
+        if self.count == 1:
+            return
+        for kind in {variable.dtype for variable in variables}:
+            same = [variable for variable in variables if variable.dtype == kind]
+            wide = kind.as_numpy_dtype if kind.is_floating else np.int64
+            # Zeros but for the chief's: the sum is the chief's.
+            flat = np.concatenate([variable.numpy().ravel() for variable in same]).astype(wide)
+            flat = self._total(flat if self.is_chief else np.zeros_like(flat))
+            ends = np.cumsum([tf.size(variable) for variable in same])
+            for variable, value in zip(same, np.split(flat, ends[:-1]), strict=True):
+                variable.assign(tf.cast(tf.reshape(value, variable.shape), kind))
+
+    def _total(self, values: np.ndarray) -> np.ndarray:
+        """The sum over all workers."""
+        if self.count == 1:
+            return values
+        with self.present():
+            return self._sum(tf.constant(values)).numpy()
+
+    @contextlib.contextmanager
+    def present(self) -> Iterator[None]:
+        """While the block lasts, a worker that is gone is a `UserError` that names it."""
+        try:
+            yield
+        except _LOST as error:
+            if self.count == 1:
+                raise
+            task = _TASK.search(str(error))
+            who = f"worker {task[1]}" if task else "a worker"
+            chief = ", the chief," if task and task[1] == "0" else ""
+            raise UserError(
+                f"{who}{chief} of {self.count} has ended or cannot be reached "
+                f"({first_line(error)}): worker {self.index} ends too; the same command on all "
+                "workers goes on from the last checkpoint"
+            ) from error
