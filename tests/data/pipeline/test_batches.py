@@ -104,8 +104,10 @@ def test_the_rows_of_three_workers_are_the_whole_batch(cache, dataset, tmp_path)
     ends = (0, 21, 42, 64)
     parts = [batches(dataset, 4, tmp_path, rows=rows, **given) for rows in itertools.pairwise(ends)]
     for batch, *shares in zip(whole, *parts, strict=True):
-        for expected, *found in zip(batch, *shares, strict=True):
-            np.testing.assert_array_equal(np.concatenate(found), expected)
+        images, labels = (np.concatenate(share) for share in zip(*shares, strict=True))
+        np.testing.assert_array_equal(labels, batch[1])
+        # Sines at the end of an array are rounded otherwise than those within.
+        np.testing.assert_allclose(images, batch[0], atol=1e-4)
 
 
 @pytest.mark.parametrize("rows", [(0, 65), (-1, 4), (4, 4)])
