@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import ctypes
 import functools
 import gc
+import os
 import sys
 from collections.abc import Callable
 
@@ -29,6 +31,9 @@ from .trials import Trials
 _SWITCH_INTERVAL_S = 0.0005
 # Objects made between two collections of garbage; a request is a thousand or more.
 _COLLECT_AFTER = 100_000
+# What glibc calls its limit on arenas. It has eight for each core, and gives the end of none but
+# the first back to the system: large requests would leave as many pieces.
+_ARENA_MAX = -8
 
 
 async def serve_until_signal(options: ServeOptions, trials: Trials) -> int:
@@ -58,6 +63,9 @@ def tune() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # Of glibc.
+    if mallopt is not None:
+        mallopt(_ARENA_MAX, max(os.cpu_count() or 1, 2))
 
 
 def settle(options: ServeOptions) -> None:

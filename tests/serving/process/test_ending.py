@@ -15,11 +15,10 @@ import time
 import grpc
 import numpy as np
 import pytest
-from served import serving
+from served import serving, wait
 from tensorflow_serving.apis import (
     get_model_status_pb2,
     predict_pb2,
-    prediction_service_pb2_grpc,
 )
 
 from digitline.base.tf import tf
@@ -27,6 +26,8 @@ from digitline.serving.core import inference
 from digitline.serving.prediction.model import BOXED
 
 _STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
+_PREDICT = "/tensorflow.serving.PredictionService/Predict"
+_EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 # What does not end, after a signal or before it.
 _HANGS = {
     "a library that holds the lock": "threading.Thread(target=ctypes.PyDLL(None).sleep, "
@@ -138,6 +139,27 @@ def test_a_burst_over_the_limit_is_refused_as_that(folder):
         assert set(codes) <= {"OK", "RESOURCE_EXHAUSTED"}, codes
 
 
+def test_one_connection_leaves_calls_for_others(folder, monkeypatch):
+    async def predict(*_):
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(inference, "predict", predict)
+    flags = (f"--model_base_path={folder}", "--max_concurrent_requests=4")
+    flags += ("--shutdown_grace_seconds=0.1",)
+    own = [("grpc.use_local_subchannel_pool", 1)]
+    with serving(*flags) as server, contextlib.ExitStack() as stack:
+        address = f"127.0.0.1:{server.port}"
+        crowd, other = [stack.enter_context(grpc.insecure_channel(address, own)) for _ in range(2)]
+        call = crowd.unary_unary(_PREDICT)
+        running = [call.future(_request(), timeout=30) for _ in range(4)]
+        wait(lambda: any(each.done() for each in running))
+        assert [each.code() for each in running if each.done()] == [_EXHAUSTED]
+        with pytest.raises(grpc.RpcError, match="More than 3 calls of one connection at once"):
+            call(_request(), timeout=30)
+        status = other.unary_unary(_STATUS)
+        assert status(b"\x0a\x09\x0a\x07default", timeout=30)
+
+
 def test_calls_that_run_past_the_grace_are_told_so(folder, monkeypatch):
     async def predict(*_):
         await asyncio.sleep(60)
@@ -145,11 +167,7 @@ def test_calls_that_run_past_the_grace_are_told_so(folder, monkeypatch):
     monkeypatch.setattr(inference, "predict", predict)
     flags = (f"--model_base_path={folder}", "--shutdown_grace_seconds=0.3")
     with serving(*flags) as server, server.channel() as channel:
-        request = predict_pb2.PredictRequest()
-        request.model_spec.name = "default"
-        request.inputs["images"].CopyFrom(tf.make_tensor_proto(np.zeros([1, 28, 28, 1], np.uint8)))
-        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        running = stub.Predict.future(request, timeout=30)
+        running = channel.unary_unary(_PREDICT).future(_request(), timeout=30)
         with socket.create_connection(("127.0.0.1", server.rest)) as connection:
             body = json.dumps({"instances": [[[[0]] * 28] * 28]}).encode()
             head = f"POST /v1/models/default:predict HTTP/1.1\r\nContent-Length: {len(body)}"
@@ -158,3 +176,10 @@ def test_calls_that_run_past_the_grace_are_told_so(folder, monkeypatch):
             server.close()
             assert b" 503 " in connection.makefile("rb").readline()
         assert running.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def _request():
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "default"
+    request.inputs["images"].CopyFrom(tf.make_tensor_proto(np.zeros([1, 28, 28, 1], np.uint8)))
+    return request.SerializeToString()
