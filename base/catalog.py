@@ -96,7 +96,7 @@ def exports(root: Path = EXPORTS) -> list[ExportFolder]:
 
     Of an address, they are fetched.
     """
-    _fetch(root, staging.everything)
+    fetch_exports(root)
     return [
         _export(folder, export_format)
         for export_format in export_layout.FORMATS
@@ -196,6 +196,11 @@ def exports_of(workdir: Path, export_dir: Path = EXPORTS) -> list[ExportFolder]:
         for version in made
         if (version.name, version.version) == (newest.name, newest.version)
     ]
+
+
+def fetch_exports(root: Path) -> None:
+    """Brings the versions in a folder of exports here, if it is an address."""
+    _fetch(root, lambda name: not name.startswith("."))
 
 
 def _fetch(root: Path, wanted: staging.Wanted) -> None:

@@ -33,6 +33,9 @@ C_HEADER_FILE = "model_int8.h"
 ONNX_FILE = "model.onnx"
 MANIFEST = "manifest.json"
 
+# In an object store, beside a version whose manifest is not there yet.
+UNFINISHED = ".digitline-unfinished"
+
 # The models in a version's folder, by format; and what people call them.
 MODEL_FILES = {SAVED_MODEL: f"{SAVED_MODEL_FILE}*", TFLITE: "*.tflite", ONNX: "*.onnx"}
 TITLES = {SAVED_MODEL: "a SavedModel", TFLITE: "TFLite files", ONNX: "an ONNX file"}

@@ -39,7 +39,9 @@ class FormatsOptions:
         group=_WHAT,
         remote=True,
     )
-    export_dir: Path = flag(Path("exports"), "Root folder of exports.", group=_WHAT)
+    export_dir: Path = flag(
+        Path("exports"), "Root folder of exports, or its address.", group=_WHAT, remote=True
+    )
     model_name: str | None = flag(
         None, "Name that it was published under (default: the network's).", group=_WHAT
     )
@@ -125,6 +127,7 @@ def run(options: FormatsOptions, seconds: float = latency.SECONDS) -> Measured:
     dataset = open_run_dataset(config, options.data_dir)
     images, labels = (tensor.numpy() for tensor in load(dataset.split(options.split)))
     name = options.model_name or config.model
+    catalog.fetch_exports(options.export_dir)
     version = _version(options, name)
     reference = reference_probabilities(model, config.preprocess, images)
     trained = _Subject(latency.KERAS, "Keras", folder.model)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from ..base import catalog, command, configs, export_layout, files
+from ..base import addresses, catalog, command, configs, export_layout
 from ..base.command_flags import flag_values, read
 from ..base.errors import UsageError
 from ..base.files import JsonObject
+from ..base.storage import staging
+from ..base.storage.writing import owned
 from ..base.tables import table
 from .gate.verifier import Verifier
 from .options import ExportOptions
-from .publication import check, versions
+from .publication import check, remote, versions
 from .publication.check import Checked
 from .publication.versions import RolledBack
 from .runtimes.ran import Ran, matrix
@@ -28,17 +31,24 @@ Result: TypeAlias = "Exported | RolledBack | Checked"
 def run(options: ExportOptions) -> Result:
     """Exports, or what --verify_only or --rollback ask for instead."""
     if options.verify_only:
+        staging.stage(options.verify_only)
         return check.check(options.verify_only)
     if options.rollback:
-        if not options.export_dir.is_dir():
-            raise UsageError(f"--export_dir={options.export_dir}: no such folder")
-        with files.owned(options.export_dir, "exporting"):
-            return versions.roll_back(options.export_dir, options.model_name or "")
+        return _roll_back(options.export_dir, options.model_name or "")
     options = dataclasses.replace(options, workdir=options.workdir or catalog.newest_run())
     with Verifier() as verifier:  # It loads TensorFlow while this process does.
         from . import stages
 
         return stages.export(options, verifier)
+
+
+def _roll_back(export_dir: Path, name: str) -> RolledBack:
+    if not export_dir.is_dir() and addresses.address_of(export_dir) is None:
+        raise UsageError(f"--export_dir={export_dir}: no such folder")
+    with owned(export_dir, "exporting", lambda: remote.fetch(export_dir, name, whole=True)):
+        rolled_back = versions.roll_back(export_dir, name)
+        remote.push_changes(export_dir, name)
+        return rolled_back
 
 
 def text(result: Result) -> str:

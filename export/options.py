@@ -87,7 +87,12 @@ class ExportOptions:
         group=_WHAT,
         remote=True,
     )
-    export_dir: Path = flag(Path("exports"), "Root folder of exports.", group=_WHAT)
+    export_dir: Path = flag(
+        Path("exports"),
+        "Root folder of exports, or its address, such as s3://bucket/folder.",
+        group=_WHAT,
+        remote=True,
+    )
     model_name: str | None = flag(
         None, "Name to publish under (default: the network's name).", group=_WHAT
     )
@@ -199,6 +204,7 @@ class ExportOptions:
         "Instead of an export: check all versions in this folder: their files against their "
         "manifests, and that labels and records of pictures agree, inside files and beside them.",
         group=_AFTER,
+        remote=True,
     )
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..base import export_layout, manifests, progress
+from ..base.storage import staging
 from ..models.evaluation.metrics import of_probabilities
 from .formats import onnx, table
 from .formats.artifact import Format
@@ -28,7 +29,7 @@ from .gate.messages import (
 )
 from .gate.verifier import Verifier
 from .options import ExportOptions
-from .publication import card, manifest, publish, samples, versions, warmup
+from .publication import card, manifest, publish, remote, samples, versions, warmup
 from .publication.manifest import Answers, Version
 from .runtimes import catalog
 from .runtimes.ran import Ran
@@ -78,7 +79,7 @@ def export(options: ExportOptions, verifier: Verifier) -> Exported:
     source = load(options)
     options = dataclasses.replace(options, split=source.compared.split.name)
     name = source.trained.name
-    with publish.staging(options.export_dir) as staged:
+    with publish.staging(options.export_dir, lambda: _fetch(options, name)) as staged:
         number = options.version or publish.next_version(options.export_dir, name)
         names = list(dict.fromkeys(options.formats))
         targets = publish.targets(options.export_dir, name, number, names)
@@ -117,6 +118,7 @@ def export(options: ExportOptions, verifier: Verifier) -> Exported:
         deleted = []
         if options.keep_versions:
             deleted = versions.keep_newest(options.export_dir, name, options.keep_versions)
+            remote.push_changes(options.export_dir, name)
     return Exported(
         model_name=name,
         version=number,
@@ -133,12 +135,20 @@ def export(options: ExportOptions, verifier: Verifier) -> Exported:
     )
 
 
-def _begin(options: ExportOptions, name: str, staged: Path) -> Begin:
-    beat = None
+def _fetch(options: ExportOptions, name: str) -> None:
+    """Brings what is needed of an export folder in an object store."""
+    remote.fetch(options.export_dir, name, whole=bool(options.keep_versions))
     if options.must_beat:
-        beat = export_layout.version_folder(
-            options.export_dir, export_layout.SAVED_MODEL, name, options.must_beat
-        )
+        staging.stage(_beaten(options, name))
+
+
+def _beaten(options: ExportOptions, name: str) -> Path:
+    number = options.must_beat or 0
+    return export_layout.version_folder(options.export_dir, export_layout.SAVED_MODEL, name, number)
+
+
+def _begin(options: ExportOptions, name: str, staged: Path) -> Begin:
+    beat = _beaten(options, name) if options.must_beat else None
     return Begin(options, staged / _ANSWERS, beat)
 
 

@@ -22,6 +22,7 @@ from ..base.errors import UserError, first_line
 from ..base.export_layout import DEFAULT_SIGNATURE
 from ..base.files import JsonObject
 from ..base.quiet import quiet_stderr
+from . import remote
 from .description import Description, describe
 from .trials import check_one, is_due
 
@@ -156,7 +157,7 @@ def open_saved_model(path: Path, verify: bool = True, trial: str = manifests.NEV
     Raises:
       UserError: there is no SavedModel, or not one with the signature, or not as published.
     """
-    folder = _version_folder(path)
+    folder = _version_folder(remote.saved_model(path))
     _examine(folder, verify, trial)
     model = SavedModel(folder)
     _require_signature(model.signatures, folder)
@@ -185,7 +186,7 @@ def open_tflite(path: Path, verify: bool = True, trial: str = manifests.NEVER) -
     Raises:
       UserError: it is not a TFLite file, or not one with the signature, or not as published.
     """
-    _examine(path, verify, trial)
+    _examine(remote.tflite(path), verify, trial)
     opened = interpreter(path)
     with _one_line(path, "not a TFLite file that loads"):
         _require_signature(opened.get_signature_list(), path)

@@ -42,7 +42,11 @@ class ServeOptions:
     ssl_config_file: str = _ports("", "Text-format SSLConfig: TLS on the gRPC port.")
 
     model_name: str = _models("default", "Name of the model.")
-    model_base_path: str = _models("", "Folder whose numbered folders are the model's versions.")
+    model_base_path: str = _models(
+        "",
+        "Folder whose numbered folders are the model's versions, or its address, such as "
+        "s3://bucket/exports/saved_model/NAME.",
+    )
     model_config_file: str = _models(
         "",
         "Text-format ModelServerConfig: several models, version policies, labels. Instead of "

@@ -12,6 +12,7 @@ from pathlib import Path
 from absl import logging
 from aiohttp import web
 
+from ..base import addresses
 from ..base.errors import printable, printable_lines
 from .core import config
 from .core.executor import in_own_thread
@@ -26,7 +27,7 @@ _SILENCE_S = 60  # Between two complaints of the same.
 
 def say(text: str) -> None:
     """Shows a text to whoever started the server."""
-    print(text, file=sys.stderr, flush=True)
+    print(addresses.shown(text), file=sys.stderr, flush=True)
 
 
 class LogFormat(logging.PythonFormatter):
@@ -39,7 +40,7 @@ class LogFormat(logging.PythonFormatter):
         """The lines of a message."""
         record = copy.copy(record)
         record.msg, record.args = printable(record.getMessage()), None
-        return printable_lines(super().format(record))
+        return addresses.shown(printable_lines(super().format(record)))
 
 
 def routes(

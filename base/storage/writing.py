@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from .. import addresses, files, progress
@@ -18,15 +18,21 @@ from .store import Store
 
 
 @contextlib.contextmanager
-def owned(folder: Path, doing: str) -> Iterator[None]:
+def owned(folder: Path, doing: str, first: Callable[[], None] = lambda: None) -> Iterator[None]:
     """As `files.owned`; in an object store, against processes of other machines too.
 
     A mirror is not staged by others meanwhile.
+
+    Args:
+      folder: to hold.
+      doing: what is done, in words that go before "in".
+      first: done when it is held, where it is a mirror: fetches what is needed.
     """
     with lease.held(folder, doing), files.owned(folder, doing):
         if addresses.address_of(folder) is None:
             yield
             return
+        first()
         with staging.being_written(folder):
             yield
 

@@ -8,12 +8,14 @@ renamed into place.
 import contextlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ...base import export_layout, files, manifests
-from ...base.errors import UserError, VerificationError
+from ...base.errors import UserError
 from ...base.manifests import File
+from ...base.storage.writing import owned
+from . import remote
 
 _STAGING = ".staging"
 # Below the export folder: what was rolled back, as <format>/<model_name>/<version>.
@@ -21,16 +23,20 @@ ROLLED_BACK = ".rolled_back"
 
 
 @contextlib.contextmanager
-def staging(export_dir: Path) -> Iterator[Path]:
+def staging(export_dir: Path, fetch: Callable[[], None] = lambda: None) -> Iterator[Path]:
     """Gives an empty folder to make a version in; removes it whatever happens.
 
     What a killed export left there is removed first. The export folder is held
     against other exports until the block ends.
 
+    Args:
+      export_dir: the root folder of exports.
+      fetch: in an object store, brings what is needed of it, when it is held.
+
     Raises:
       UserError: another process exports there, or the folder is not writable.
     """
-    with files.owned(export_dir, "exporting"):
+    with owned(export_dir, "exporting", fetch):
         files.remove_leftovers(export_dir, _STAGING)
         folder = export_dir / _STAGING
         folder.mkdir()
@@ -89,7 +95,8 @@ def publish(
     Everything is on disk before the first rename. The SavedModel comes last:
     it is the one that servers watch. If a rename fails, or a file is not what was
     verified, those before it are taken back; a kill between two leaves a version of
-    one format, whole and verified, and the next export takes the next number.
+    one format, whole and verified, and the next export takes the next number. In an
+    object store, each follows its folder here, in the same order (see `remote`).
 
     Args:
       staged: the folder of the folders.
@@ -98,6 +105,7 @@ def publish(
 
     Raises:
       VerificationError: a file has changed since.
+      UserError: of an object store, as `remote.publish`.
     """
     for name, target in targets.items():
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +118,8 @@ def publish(
             renamed.append(name)
             files.sync(targets[name].parent)
         manifests.require_unchanged(targets, verified)
-    except (OSError, VerificationError):
+        remote.publish({name: targets[name] for name in renamed})
+    except (OSError, UserError):
         for name in reversed(renamed):
             os.rename(targets[name], staged / name)
         raise

@@ -22,9 +22,9 @@ class EvaluateOptions:
         "with commas between them, are evaluated as an ensemble: the mean of their probabilities.",
     )
     saved_model: Path | None = _what(
-        None, "Folder of a SavedModel, or of its versions: the newest counts."
+        None, "Folder of a SavedModel, or of its versions: the newest counts.", remote=True
     )
-    tflite: Path | None = _what(None, "TFLite file.")
+    tflite: Path | None = _what(None, "TFLite file.", remote=True)
     verify: bool = _what(
         True, "Refuse an export of digitline whose files are not those in its manifest."
     )

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...base import export_layout, files
+from ...base import catalog, export_layout, files
 from ...base.errors import UsageError, UserError
 from ...base.files import JsonObject
 
@@ -41,6 +41,7 @@ def of_run(export_dir: Path, recorded: JsonObject, benchmark: Path | None) -> tu
       recorded: the run's config.json.
       benchmark: what `digitline benchmark formats --json` printed.
     """
+    catalog.fetch_exports(export_dir)
     if not export_dir.is_dir():
         raise UsageError(f"--export_dir={export_dir} is not a folder")
     timed = _timed(benchmark) if benchmark else {}

@@ -44,7 +44,7 @@ class ReportOptions:
         remote=True,
     )
     export_dir: Path | None = flag(
-        None, "Root folder of exports: those of this run are listed.", group=_RUN
+        None, "Root folder of exports: those of this run are listed.", group=_RUN, remote=True
     )
     benchmark: Path | None = flag(
         None,

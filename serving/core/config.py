@@ -10,6 +10,7 @@ from pathlib import Path
 from absl import logging
 from google.protobuf import text_format
 
+from ...base import addresses
 from ...base.errors import UserError
 from ..protocol import messages
 
@@ -45,7 +46,7 @@ class ModelConfig:
     """One model.
 
     Attributes:
-      base_path: the folder of its versions, absolute.
+      base_path: the folder of its versions, absolute; of an address, its mirror.
       policy: which of them to serve.
       labels: version by label.
       platform: `tensorflow`, or `tflite` to take only the TFLite file of each version.
@@ -136,11 +137,7 @@ def _policy(config: messages.ModelConfig) -> Policy:
 def _base_path(path: str, name: str) -> Path:
     if not path:
         raise UserError(f"Model {name} has no base path")
-    if "://" in path:
-        raise UserError(
-            f"Model {name}: base path {path} is not on this machine's file system; mount it"
-        )
     try:
-        return Path(path).expanduser().absolute()
-    except RuntimeError as error:  # There is no such user.
+        return addresses.local(path).expanduser().absolute()
+    except (UserError, RuntimeError) as error:  # There is no such user.
         raise UserError(f"Model {name}: base path {path}: {error}") from error

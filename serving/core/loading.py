@@ -7,7 +7,7 @@ from pathlib import Path
 
 import grpc
 
-from ...base import export_layout, manifests
+from ...base import addresses, export_layout, manifests
 from ...base.errors import UserError
 from ...base.export_layout import EXTRA, TFLITE_FILE, WARMUP_FILE
 from ..flags import ServeOptions
@@ -60,6 +60,8 @@ def check(folder: Path, platform: str, options: ServeOptions, trials: Trials | N
 def awaits_trial(models: Iterable[ModelConfig], options: ServeOptions) -> bool:
     """Whether there seems to be a SavedModel that is tried before it is served."""
     for model in models:
+        if addresses.address_of(model.base_path) is not None:
+            continue  # Its versions are not here yet.
         for folder in versions.wanted(model).versions.values():
             is_ours = options.verify and export_layout.manifest_of(folder).is_file()
             if (

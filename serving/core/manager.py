@@ -4,6 +4,7 @@ A version that appears is loaded and warmed up beside the one that answers. In o
 step it then takes over, and the old one is unloaded when its last request is done.
 """
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import grpc
 from absl import logging
 
+from ...base.errors import UserError
+from .. import remote
 from ..flags import ServeOptions
 from ..protocol.models import VersionStatus
 from ..protocol.status import StatusError, invalid
@@ -81,7 +84,7 @@ class Manager(Served):
                 known = {(name, model.config.base_path) for name, model in self.models.items()}
             for config in configs:
                 name, path = config.name, config.base_path
-                if (name, path) not in known and not path.is_dir():
+                if (name, path) not in known and not _is_there(path):
                     raise invalid(f"Could not find base path {path} for servable {name}")
             with self.lock:
                 awaited = self._install(configs)
@@ -153,11 +156,24 @@ class Manager(Served):
                     for version in model.versions.values()
                     if version.tried is not None
                 ]
+            for folder in broken:
+                with contextlib.suppress(UserError):  # It is tried again at the next look.
+                    remote.refresh(folder)
             fingerprints = {folder: loading.fingerprint(folder) for folder in broken}
             with self.lock:
+                used = list(model.versions)
                 # A folder that is empty or away for a while must not stop the service.
                 if listing.versions and not model.dropped:
                     self._swapper.aspire(model, listing.versions, fingerprints)
+            if listing.versions:
+                remote.tidy(model.config.base_path, used)
+
+
+def _is_there(base_path: Path) -> bool:
+    try:
+        return remote.is_there(base_path)
+    except UserError as error:  # Of an object store.
+        raise invalid(str(error)) from error
 
 
 # What a new configuration must satisfy, in TF Serving's words (its source, server_core.cc).

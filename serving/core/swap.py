@@ -10,6 +10,7 @@ from pathlib import Path
 import grpc
 from absl import logging
 
+from ...base.storage import staging
 from ..flags import ServeOptions
 from ..protocol.models import State, VersionStatus
 from ..protocol.status import StatusError, from_exception
@@ -123,8 +124,10 @@ class Swapper:
                 self._end(version)
                 return
             self._set(version, State.LOADING)
-        tried, started = loading.fingerprint(version.folder), time.monotonic()
+        tried, started = (), time.monotonic()
         try:
+            staging.stage(version.folder)
+            tried = loading.fingerprint(version.folder)
             lease = self._leased(version, tried)
         except Exception as error:
             status = from_exception(error)

@@ -5,7 +5,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from ...base import addresses
+from ...base.errors import UserError
 from ...base.export_layout import SAVED_MODEL_FILE, TFLITE_FILE
+from .. import remote
 from .config import TFLITE, All, Latest, ModelConfig, Policy
 
 SAVED_MODEL_FILES = (SAVED_MODEL_FILE, f"{SAVED_MODEL_FILE}txt")
@@ -26,6 +29,8 @@ def wanted(model: ModelConfig) -> Listing:
     """The versions that a model should have; none, and a note, where there are none."""
     try:
         listing = select(find(model.base_path, model.platform), model.policy)
+    except UserError as error:  # Of an object store.
+        return Listing({}, (str(error),))
     except OSError as error:
         return Listing({}, (f"Could not find base path {model.base_path}: {error.strerror}",))
     if listing.versions:
@@ -41,7 +46,8 @@ def find(base_path: Path, platform: str) -> Listing:
     """Lists the versions of a model.
 
     A version is a folder whose name is a number, leading zeros allowed, and that
-    holds a model's file; one that is still being written has none yet.
+    holds a model's file; one that is still being written has none yet. In an object
+    store, its manifest is there too, or it has settled (see `remote`).
 
     Args:
       base_path: the folder of versions.
@@ -49,24 +55,33 @@ def find(base_path: Path, platform: str) -> Listing:
 
     Raises:
       OSError: the folder is missing or cannot be read.
+      StoreError: an object store does not answer.
     """
     files = (TFLITE_FILE,) if platform == TFLITE else (*SAVED_MODEL_FILES, TFLITE_FILE)
     folders: dict[int, Path] = {}
     notes = []
+    objects = None
+    if addresses.address_of(base_path) is not None:
+        objects = remote.versions(base_path)
     # "1" comes before "001", so that the same one is taken each time.
-    for path in sorted(base_path.iterdir(), key=lambda path: (len(path.name), path.name)):
+    paths = base_path.iterdir() if objects is None else objects
+    for path in sorted(paths, key=lambda path: (len(path.name), path.name)):
         if not _NUMBER.fullmatch(path.name) or int(path.name) > _LARGEST:
             continue
         number = int(path.name)
         try:
-            if not path.is_dir():
+            if objects is not None:
+                is_version = not objects[path].isdisjoint(files)
+            elif path.is_dir():
+                is_version = any((path / file).is_file() for file in files)
+            else:
                 continue
-            is_version = any((path / file).is_file() for file in files)
         except OSError as error:  # It must not hide the others.
             notes.append(f"{path}: {error.strerror}")
             continue
         if not is_version:
-            notes.append(f"{path} is not a version (yet): it has none of {', '.join(files)}")
+            lacks = "it is not complete, or" if objects is not None else "it"
+            notes.append(f"{path} is not a version (yet): {lacks} has none of {', '.join(files)}")
         elif number in folders:
             notes.append(
                 f"Duplicate version directories detected. Version {number} will be loaded from "

@@ -5,8 +5,10 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ...base import progress
+from ...base import addresses, progress
+from ...base.errors import UserError
 from ...base.pictures import decode
+from ...base.storage import staging
 from .arrays import ArrayFile
 from .csv_rows import CsvRows
 from .files import PictureFiles
@@ -49,6 +51,14 @@ def _rows(path: Path) -> Source | None:
 
 def _paths(arguments: Sequence[str], errors: list[str]) -> Iterator[Path]:
     for argument in arguments:
+        if addresses.is_address(argument):
+            try:
+                place = addresses.local(argument)
+                staging.stage(place)
+            except UserError as error:
+                errors.append(str(error))
+                continue
+            argument = str(place)
         matches = [argument]
         if not os.path.lexists(argument) and glob.has_magic(argument):
             matches = sorted(glob.glob(argument, recursive=True))

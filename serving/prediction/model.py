@@ -127,7 +127,7 @@ def _opened(options: PredictOptions) -> Classifier:
     if workdir is None:
         progress.say("the model in the box answers, of MNIST's digits")
         return artifacts.open_tflite(BOXED / export_layout.TFLITE_FILE)
-    path = _artifact(catalog.exports_of(workdir, options.export_dir))
+    path = _artifact(catalog.exports_of(catalog.fetched(workdir), options.export_dir))
     progress.say(f"{path} answers, the newest export of {workdir}")
     opener = artifacts.open_saved_model if path.is_dir() else artifacts.open_tflite
     return opener(path, options.verify, options.trial)

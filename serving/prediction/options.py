@@ -28,14 +28,25 @@ class PredictOptions:
     """
 
     saved_model: Path | None = flag(
-        None, "Folder of a SavedModel, or of its versions: the newest counts.", group=_MODEL
+        None,
+        "Folder of a SavedModel, or of its versions: the newest counts.",
+        group=_MODEL,
+        remote=True,
     )
     tflite: Path | None = flag(
-        None, "TFLite file; labels.txt beside it or inside names the classes.", group=_MODEL
+        None,
+        "TFLite file; labels.txt beside it or inside names the classes.",
+        group=_MODEL,
+        remote=True,
     )
-    workdir: Path | None = flag(None, "Run folder: its newest export answers.", group=_MODEL)
+    workdir: Path | None = flag(
+        None, "Run folder: its newest export answers.", group=_MODEL, remote=True
+    )
     export_dir: Path = flag(
-        catalog.EXPORTS, "Root folder of exports, where those of a run are.", group=_MODEL
+        catalog.EXPORTS,
+        "Root folder of exports, where those of a run are.",
+        group=_MODEL,
+        remote=True,
     )
     verify: bool = flag(
         True,

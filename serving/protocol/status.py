@@ -2,6 +2,7 @@
 
 import grpc
 
+from ...base import addresses
 from ...base.errors import first_line
 
 CODES: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
@@ -37,9 +38,9 @@ class StatusError(Exception):
     """
 
     def __init__(self, code: grpc.StatusCode, message: str, http_status: int | None = None):
-        super().__init__(message)
+        self.message = addresses.shown(message)
+        super().__init__(self.message)
         self.code = code
-        self.message = message
         self.http_status = HTTP_STATUS[code] if http_status is None else http_status
 
     def __str__(self) -> str:

@@ -90,8 +90,8 @@ def test_names_the_file_and_the_line_of_a_malformed_config():
         ("model_config_list { config { base_path: '/m' } }", "has no name"),
         ("model_config_list { config { name: 'm' } }", "Model m has no base path"),
         (
-            "model_config_list { config { name: 'm' base_path: 's3://b/m' } }",
-            "not on this machine's file system",
+            "model_config_list { config { name: 'm' base_path: 's3:/b/m' } }",
+            "an address has two slashes: s3://b/m",
         ),
         (
             "model_config_list { config { name: 'm' base_path: '/m' model_platform: 'onnx' } }",
