@@ -19,6 +19,7 @@ from distributed.cli import dask_scheduler, dask_worker
 import digitline
 from digitline.base import command_flags
 from digitline.cli import main
+from digitline.models.training.devices import cluster
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -270,7 +271,13 @@ def test_the_server_answers_where_it_is_asked(folder):
         )
 
 
-def test_workers_find_each_other():
+def worker(values, hostname, monkeypatch):
+    """The cluster as digitline reads it in the pod of worker 1."""
+    monkeypatch.setattr(cluster.socket, "gethostname", lambda: hostname)
+    return cluster.stated({**values, "JOB_COMPLETION_INDEX": "1"})
+
+
+def test_workers_find_each_other(monkeypatch):
     (job,) = of_kind("train", "Job").values()
     (service,) = of_kind("train", "Service").values()
     spec, pod = job["spec"], job["spec"]["template"]["spec"]
@@ -281,6 +288,27 @@ def test_workers_find_each_other():
     # Names are given before the pods are ready: they wait for each other.
     assert service["spec"]["clusterIP"] == "None"
     assert service["spec"]["publishNotReadyAddresses"] is True
+    # An indexed job calls its pods so.
+    stated = worker(values, f"{job['metadata']['name']}-1", monkeypatch)
+    assert (stated.workers, stated.index) == (("train-0.train:2222", "train-1.train:2222"), 1)
+    (port,) = pod["containers"][0]["ports"]
+    assert port["containerPort"] == 2222
+
+
+def test_workers_of_a_trainjob_find_each_other(monkeypatch):
+    (job,), (runtime,) = (
+        of_kind("kubeflow", kind).values() for kind in ("TrainJob", "TrainingRuntime")
+    )
+    ((node,),) = (runtime["spec"]["template"]["spec"]["replicatedJobs"],)
+    (container,) = node["template"]["spec"]["template"]["spec"]["containers"]
+    service = next(each for each in container["env"] if each["name"] == "DIGITLINE_SERVICE")
+    # The JobSet is called as the TrainJob is, and its headless service as the JobSet.
+    assert "jobset-name" in service["valueFrom"]["fieldRef"]["fieldPath"]
+    name = job["metadata"]["name"]
+    values = environment("kubeflow", container, job["spec"]["trainer"]["env"])
+    stated = worker({**values, "DIGITLINE_SERVICE": name}, f"{name}-node-0-1", monkeypatch)
+    assert stated.workers[0] == "train-kubeflow-node-0-0.train-kubeflow:2222"
+    assert len(stated.workers) == job["spec"]["trainer"]["numNodes"]
 
 
 def test_paths_are_in_one_place_on_a_volume_or_in_a_bucket():
