@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
@@ -98,15 +98,17 @@ def is_within(path: Path, folder: Path) -> bool:
 def sha256(path: Path) -> str:
     """The digest of a file's content, 64 hex digits."""
     digest = hashlib.sha256()
-    add_to(digest, path)
+    add_to((digest,), path)
     return digest.hexdigest()
 
 
-def add_to(digest: "hashlib._Hash", path: Path) -> None:
-    """Adds a file's content to a digest."""
+def add_to(digests: Iterable["hashlib._Hash"], path: Path) -> None:
+    """Adds a file's content to some digests; it is read once."""
+    digests = tuple(digests)
     with open(path, "rb") as file:
         while part := file.read(_PART_BYTES):
-            digest.update(part)
+            for digest in digests:
+                digest.update(part)
 
 
 def sync(path: Path) -> None:

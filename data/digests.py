@@ -42,11 +42,17 @@ def of_dataset(dataset: Dataset) -> tuple[SplitDigest, ...]:
     for name in dataset.split_names:
         paths = _paths(dataset, name)
         if all(path.is_file() for path in paths):
-            shards = (
-                ShardDigest(path.name, path.stat().st_size, files.sha256(path)) for path in paths
-            )
-            found.append(SplitDigest(name, _joint(paths), tuple(shards)))
+            found.append(_of_split(name, paths))
     return tuple(found)
+
+
+def _of_split(name: str, paths: Sequence[Path]) -> SplitDigest:
+    joint, shards = hashlib.sha256(), []
+    for path in paths:
+        own = hashlib.sha256()
+        files.add_to((joint, own), path)
+        shards.append(ShardDigest(path.name, path.stat().st_size, own.hexdigest()))
+    return SplitDigest(name, joint.hexdigest(), tuple(shards))
 
 
 def changed(splits: Sequence[Split], before: Sequence[SplitDigest]) -> Iterator[tuple[Path, str]]:
@@ -65,7 +71,10 @@ def changed(splits: Sequence[Split], before: Sequence[SplitDigest]) -> Iterator[
             for path, shard in zip(paths, digest.shards, strict=True):
                 if path in read and path.is_file() and (cause := _difference(path, shard)):
                     yield path, cause
-        elif all(path.is_file() for path in paths) and _joint(paths) != digest.sha256:
+        elif (
+            all(path.is_file() for path in paths)
+            and _of_split(digest.name, paths).sha256 != digest.sha256
+        ):
             yield dataset.directory, f"other records in {digest.name}"
 
 
@@ -79,10 +88,3 @@ def _difference(path: Path, shard: ShardDigest) -> str | None:
 
 def _paths(dataset: Dataset, name: str) -> list[Path]:
     return [Path(shard.path) for shard in dataset.split(name).shards]
-
-
-def _joint(paths: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in paths:
-        files.add_to(digest, path)
-    return digest.hexdigest()

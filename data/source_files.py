@@ -7,9 +7,12 @@ the metadata names.
 
 from __future__ import annotations
 
+import bisect
+import collections
 import dataclasses
 import os
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:  # Workers import this file, and must not load TensorFlow.
 # The key of the folder in the metadata.
 _ROOT = "files_root"
 _END = b"\0"
+# Of a list, this much is read at a time.
+_PART_BYTES = 1 << 20
 
 
 def entry(path: Path, name: bytes) -> bytes:
@@ -88,23 +93,42 @@ def sample(split: Split, count: int) -> list[SourceFile] | None:
     if root is None or any(shard.path not in starts for shard in split.shards):
         return None
     number = min(count, split.examples)
-    wanted = {position * split.examples // number for position in range(number)}
-    found: list[SourceFile] = []
-    lists: dict[Path, list[bytes]] = {}
+    wanted = [position * split.examples // number for position in range(number)]
+    # By list, from the number of an entry to the index of its image in the split.
+    by_list: dict[Path, dict[int, int]] = collections.defaultdict(dict)
     position = 0
     for shard in split.shards:
         path, start = starts[shard.path]
-        if path not in lists:
-            if not path.is_file():
-                return None
-            lists[path] = path.read_bytes().split(_END)
-        for index in sorted(wanted & {*range(position, position + len(shard.numbers))}):
-            number = start + shard.numbers[index - position]
-            text, _, name = lists[path][number].partition(b"\t")
-            size, time = map(int, text.split())
-            found.append(SourceFile(index, addresses.local(root) / os.fsdecode(name), size, time))
-        position += len(shard.numbers)
-    return found
+        end = position + len(shard.numbers)
+        for index in wanted[bisect.bisect_left(wanted, position) : bisect.bisect_left(wanted, end)]:
+            by_list[path][start + shard.numbers[index - position]] = index
+        position = end
+    if not all(path.is_file() for path in by_list):
+        return None
+    found = [
+        _source_file(Path(root), indices[number], content)
+        for path, indices in by_list.items()
+        for number, content in _entries(path, sorted(indices))
+    ]
+    return sorted(found, key=lambda file: file.index)
+
+
+def _source_file(root: Path, index: int, content: bytes) -> SourceFile:
+    text, _, name = content.partition(b"\t")
+    size, time = map(int, text.split())
+    return SourceFile(index, root / os.fsdecode(name), size, time)
+
+
+def _entries(path: Path, numbers: list[int]) -> Iterator[tuple[int, bytes]]:
+    """Entries of a list by their numbers, ascending; there may be millions of others."""
+    start, rest, left = 0, b"", collections.deque(numbers)
+    with open(path, "rb") as file:
+        while left and (part := file.read(_PART_BYTES)):
+            *entries, rest = (rest + part).split(_END)
+            while left and left[0] < start + len(entries):
+                number = left.popleft()
+                yield number, entries[number - start]
+            start += len(entries)
 
 
 def _starts(dataset: Dataset) -> dict[str, tuple[Path, int]]:
@@ -122,5 +146,6 @@ def join(parts: Iterable[Path], target: Path) -> None:
     """Puts the lists of the shards of a split together, in order, and removes them."""
     with open(target, "wb") as file:
         for part in parts:
-            file.write(part.read_bytes())
+            with open(part, "rb") as content:
+                shutil.copyfileobj(content, file)
             part.unlink()

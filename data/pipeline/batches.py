@@ -25,7 +25,7 @@ from ...base.errors import UsageError
 from ...base.tf import tf
 from .. import shards
 from ..dataset import Split
-from . import cache_file, order, records
+from . import cache_file, order, records, tensors
 from .augment import Augment
 from .preprocess import Preprocess
 
@@ -149,8 +149,7 @@ def _picked(splits: list[Split], batching: Batching, start_step: int) -> _Stream
     if batching.cache_dir is not None and batching.cache == "file":
         images, labels = cache_file.load(splits, batching.cache_dir)
     else:
-        loaded = zip(*map(records.load, splits), strict=True)
-        images, labels = (tf.concat(tensors, 0) for tensors in loaded)
+        images, labels = records.load(*splits)
     ranges = [shards.indices(split.shards) for split in splits]
     index_in_split = tf.constant(np.concatenate(ranges), tf.int64)
     pick = _order(splits, labels, batching)
@@ -172,14 +171,16 @@ def _picked(splits: list[Split], batching: Batching, start_step: int) -> _Stream
             tf.gather(index_in_split, index),
         )
 
-    return tf.data.Dataset.range(start_step, _FOREVER, _STEPS).flat_map(picked), batch
+    stream = tf.data.Dataset.range(start_step, _FOREVER, _STEPS).flat_map(picked)
+    return stream.with_options(tensors.AS_IT_IS), batch
 
 
 def _order(splits: list[Split], labels: tf.Tensor, batching: Batching) -> order.Order:
     """Which image comes when, as indices into all splits, one after another."""
     if batching.balance_classes:
         classes = labels.numpy()
-        groups = [np.flatnonzero(classes == label) for label in np.unique(classes)]
+        _, sizes = np.unique(classes, return_counts=True)
+        groups = np.split(np.argsort(classes, kind="stable"), np.cumsum(sizes)[:-1])
         return order.mixed(groups, [1.0] * len(groups), batching.seed)
     if len(splits) > 1:
         sizes = [split.examples for split in splits]

@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from ...base import files, progress
-from ...base.errors import first_line
 from ...base.tf import tf
 from ..dataset import Split
-from . import records
+from . import records, tensors
 
 
 def load(splits: Sequence[Split], cache_dir: Path) -> tuple[tf.Tensor, tf.Tensor]:
@@ -34,15 +33,8 @@ def load(splits: Sequence[Split], cache_dir: Path) -> tuple[tf.Tensor, tf.Tensor
     num_pixels = int(np.prod(shape))
     if not path.exists() or path.stat().st_size != num_pixels + 8 * shape[0]:
         _write(path, splits)
-    try:
-        with tf.device("CPU"):
-            images = tf.raw_ops.ImmutableConst(
-                dtype=tf.uint8, shape=shape, memory_region_name=str(path)
-            )
-    except tf.errors.OpError as error:
-        raise OSError(f"{path}: cannot be mapped into memory: {first_line(error)}") from error
     labels = np.fromfile(path, "<i8", shape[0], offset=num_pixels)
-    return images, tf.constant(labels, tf.int64)
+    return tensors.of(tensors.mapped(path, shape)), tf.constant(labels, tf.int64)
 
 
 def _key(splits: Sequence[Split]) -> str:

@@ -13,6 +13,7 @@ from ...base.errors import DataError, UsageError, first_line
 from ...base.tf import tf
 from ..dataset import Dataset, Split
 from ..shards import Shard
+from . import tensors
 
 # Large enough to amortize the cost of an op, small enough for a core's cache.
 _READ_BATCH = 1024
@@ -41,7 +42,7 @@ def parse(dataset: Dataset, records: tf.Tensor) -> tuple[tf.Tensor, Any]:
     height, width, channels = dataset.image_shape
     if dataset.encoding == "raw":
         pixels = tf.io.decode_raw(features["image"], tf.uint8)
-        images = tf.reshape(pixels, [-1, height, width, channels])
+        images = tf.reshape(pixels, [tf.shape(records)[0], height, width, channels])
     else:
         images = tf.map_fn(
             lambda content: tf.io.decode_image(content, channels, expand_animations=False),
@@ -105,21 +106,32 @@ def decoded(
         )
 
 
-def load(split: Split) -> tuple[tf.Tensor, tf.Tensor]:
-    """Reads a whole split into memory: images uint8 [N, H, W, C] and labels int64 [N].
+def load(*splits: Split) -> tuple[tf.Tensor, tf.Tensor]:
+    """Reads whole splits of one shape into memory: images uint8 [N, H, W, C] and labels int64 [N].
 
-    The order is that on disk, and errors are those of `decoded`.
+    They lie one after another, each in its order on disk; errors are those of `decoded`.
     """
-    require_images(split)
-    readers = min(_READERS, -(-split.examples // _READ_BATCH))
+    for split in splits:
+        require_images(split)
+    total = sum(split.examples for split in splits)
+    images = tensors.empty((total, *splits[0].dataset.image_shape))
+    labels = np.empty(total, np.int64)
 
-    def read(index: int) -> list[tuple[tf.Tensor, tf.Tensor]]:
-        return list(decoded(split.of_worker(index, readers)))
+    def read(part: Split, start: int) -> None:
+        for pixels, numbers in decoded(part):
+            end = start + len(numbers)
+            images[start:end], labels[start:end] = pixels.numpy(), numbers.numpy()
+            start = end
 
-    with concurrent.futures.ThreadPoolExecutor(readers) as pool:
-        batches = itertools.chain.from_iterable(pool.map(read, range(readers)))
-        images, labels = zip(*batches, strict=True)
-    return tf.concat(images, 0), tf.concat(labels, 0)
+    start = 0
+    for split in splits:
+        readers = min(_READERS, -(-split.examples // _READ_BATCH))
+        parts = [split.of_worker(index, readers) for index in range(readers)]
+        starts = itertools.accumulate((part.examples for part in parts[:-1]), initial=start)
+        with concurrent.futures.ThreadPoolExecutor(readers) as pool:
+            list(pool.map(read, parts, starts))
+        start += split.examples
+    return tensors.of(images), tf.constant(labels)
 
 
 def images_at_once(image_shape: tuple[int, int, int], most: int) -> int:

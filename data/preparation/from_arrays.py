@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from ..dataset import FINGERPRINT, PICTURES, Dataset
 from ..sources import fetch, known
 from ..sources.arrays import npz
 from ..sources.raw import RawDataset, RawSplit
-from ..sources.slices import NUM_SHARDS
+from ..sources.slices import NUM_SHARDS, num_slices
 from ..sources.stratify import SPLITS, Cut
 from . import by_tfds, dataset_writer, folder
 from .executors.local import LocalExecutor
@@ -109,6 +110,8 @@ def _making(request: Request) -> contextlib.AbstractContextManager[Path]:
 
 def _cut(train: RawSplit, label_names: tuple[str, ...], cut: Cut) -> dict[str, RawSplit]:
     """The training split, cut into splits; those without images are left out."""
+    if not (cut.validation or cut.test):
+        return {"train": train}
     numbers = np.zeros(len(train.labels), np.int8)
     for label, name in enumerate(label_names):
         rows = np.flatnonzero(train.labels == label)
@@ -136,8 +139,9 @@ def _write(raw: RawDataset, request: Request, root: Path, metadata: JsonObject) 
     Raises:
       UsageError: there are fewer images than shards.
     """
+    sizes = [len(split.labels) for split in raw.splits.values()]
     num_shards = request.num_shards or min(
-        NUM_SHARDS, *(len(split.labels) for split in raw.splits.values())
+        num_slices(max(sizes), math.prod(raw.image_shape)), *sizes
     )
     for name, split in raw.splits.items():
         if num_shards > len(split.images):

@@ -118,8 +118,8 @@ class Request(OwnFiles, _What):
     data_dir: Path = flags.data_dir(_WHERE)
     num_shards: int | None = flag(
         None,
-        "Number of TFRecord files of each split (default: 8; of large image folders and "
-        "CSV files more, so that none is over 256 MB).",
+        "Number of TFRecord files of each split (default: 8; of large splits more, so that none is "
+        "much over 256 MB).",
         group=_WHERE,
         at_least=1,
     )

@@ -31,6 +31,9 @@ from .stratify import SPLITS, Cut
 
 # The split, in a slice's list, of what names no picture.
 _DAMAGED = b"damaged"
+# Names of pictures kept before they go to the slices' lists: to open a thousand lists for each of a
+# thousand classes takes minutes.
+_BUFFERED = 100_000
 # Pictures that differ in size become the largest of these squares that is no larger than most of
 # them; so do pictures that are all larger than this.
 _SQUARES, _LARGEST = (28, 32, 48, 64), 512
@@ -113,9 +116,16 @@ def plan_list(layout: PictureList, options: ReadOptions) -> FolderSource:
     """Deals pictures out, and finds their size; else as `plan`."""
     root = layout.root
     cut = options.cut(set(layout.folders))
-    total = sum(len(layout.names("train", label)) for label in layout.label_names)
+    totals = {
+        split: sum(len(layout.names(split, label)) for label in layout.label_names)
+        for split in layout.folders
+    }
+    total = totals["train"]
     height, width = options.image_size or _first_size(layout)
-    num_slices = options.num_slices(total, height * width * (options.channels or 3))
+    image_bytes = height * width * (options.channels or 3)
+    num_slices = options.num_slices(max(totals.values()), image_bytes)
+    if options.num_shards is None:
+        num_slices = min(num_slices, total)
     if num_slices > total:
         raise UsageError(f"--num_shards={num_slices} is more than the {total:,} pictures")
     _deal(layout, cut, options.folder, num_slices)
@@ -156,8 +166,9 @@ def _first_size(layout: PictureList) -> tuple[int, int]:
 def _deal(layout: PictureList, cut: Cut, folder: Path, num_slices: int) -> None:
     """Writes the list of each slice; each split's pictures go to the slices in turn."""
     dealt: collections.Counter[str] = collections.Counter()
+    entries: dict[int, list[bytes]] = collections.defaultdict(list)
+    written = 0
     for number, label in enumerate(layout.label_names):
-        entries: dict[int, list[bytes]] = collections.defaultdict(list)
         for folder_split in layout.folders:
             names = layout.names(folder_split, label)
             splits = [folder_split] * len(names)
@@ -168,8 +179,11 @@ def _deal(layout: PictureList, cut: Cut, folder: Path, num_slices: int) -> None:
                 entry = f"{split}\t{number}\t".encode() + os.fsencode(name) + b"\0"
                 entries[dealt[split] % num_slices].append(entry)
                 dealt[split] += 1
-        for index, lines in entries.items():
-            _append(folder, index, lines)
+        if dealt.total() - written > _BUFFERED or label == layout.label_names[-1]:
+            for index, lines in entries.items():
+                _append(folder, index, lines)
+            entries.clear()
+            written = dealt.total()
     if layout.damaged:
         lines = (_DAMAGED + b"\t-1\t" + os.fsencode(cause) + b"\0" for cause in layout.damaged)
         _append(folder, 0, lines)

@@ -41,7 +41,8 @@ class RawDataset:
         digest = hashlib.sha256(" ".join(self.label_names).encode())
         for name, split in sorted(self.splits.items()):
             digest.update(f"{name} {split.images.shape}".encode())
-            digest.update(split.images.tobytes() + split.labels.tobytes())
+            for values in (split.images, split.labels):  # Without a copy: they may be gigabytes.
+                digest.update(np.ascontiguousarray(values).data)
         return digest.hexdigest()[:16]
 
     @property

@@ -87,6 +87,12 @@ class Source(Protocol):
         ...
 
 
+def num_slices(images: int, image_bytes: int) -> int:
+    """How many slices images of this size are cut into, unless a user says it."""
+    by_size = -(-images * image_bytes // _SHARD_BYTES)
+    return max(1, min(images, max(NUM_SHARDS, by_size)))
+
+
 class Executor(Protocol):
     """Runs a function on each slice, here or on other machines."""
 
@@ -129,5 +135,4 @@ class ReadOptions:
 
     def num_slices(self, images: int, image_bytes: int) -> int:
         """The number of slices for this many images of this size."""
-        by_size = -(-images * image_bytes // _SHARD_BYTES)
-        return self.num_shards or max(1, min(images, max(NUM_SHARDS, by_size)))
+        return self.num_shards or num_slices(images, image_bytes)
