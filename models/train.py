@@ -58,6 +58,11 @@ def run(options: TrainOptions) -> Result:
         alone = dataclasses.replace(options, local_workers=1)
         return local.run(__name__, alone, options.local_workers)
     devices = _devices(options)
+    with devices.workers.present():
+        return _run_on(devices, options)
+
+
+def _run_on(devices: "Devices", options: TrainOptions) -> Result:
     if not devices.workers.is_chief:
         return _assist(options, devices)
     if options.dry_run:

@@ -93,7 +93,7 @@ class _Loop:
             strategy, config, self._splits, settings.cache_dir, state.first_step
         )
         self._run_steps = step_function(
-            strategy, state.networks, variables.optimizer, config.recipe, len(config.label_names)
+            devices, variables, config.recipe, len(config.label_names), settings.xla
         )
         self._validate = validator(config, selection.validation, state.networks.model)
         self._statistics = PopulationStatistics(
@@ -143,7 +143,7 @@ class _Loop:
     def _call(self, count: int) -> StepFigures:
         """Some steps."""
         begun = time.monotonic()
-        with naming_damage(self._splits), self._workers.present():
+        with naming_damage(self._splits):
             figures = self._run_steps(self._batches, tf.constant(count, tf.int64))
         seconds = time.monotonic() - begun
         self._step += int(figures.steps)

@@ -62,6 +62,11 @@ class Settings:
         "where a cluster is stated, else mirrored where there are several GPUs, else one.",
         words=STRATEGIES,
     )
+    xla: bool = _how(
+        False,
+        "Compile the steps with XLA. On a GPU they may be faster; on a processor convolutions are "
+        "slower.",
+    )
     tensorboard: bool = _how(
         False,
         "Write scalars for TensorBoard, into <workdir>/tensorboard; with --report, at the end, the "

@@ -3,9 +3,12 @@
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from ...base.errors import UsageError
 from ...base.tf import keras, tf
 from ..recipe import Recipe
-from .network import Networks
+from .devices.strategy import Devices
+from .layers import FusedBatchNorm
+from .state import Variables
 
 # Images float32 [N, H, W, C], preprocessed, and labels int64 [N].
 Batch = tuple[tf.Tensor, tf.Tensor]
@@ -27,18 +30,28 @@ class StepFigures(NamedTuple):
 
 
 def step_function(
-    strategy: tf.distribute.Strategy,
-    networks: Networks,
-    optimizer: keras.optimizers.Optimizer,
-    recipe: Recipe,
-    num_classes: int,
+    devices: Devices, variables: Variables, recipe: Recipe, num_classes: int, xla: bool
 ) -> Callable[[Iterator[Batch], tf.Tensor], StepFigures]:
     """A graph function of (iterator, count) that does up to `count` steps.
 
     It ends early, after the step, where the loss is not finite.
+
+    Args:
+      xla: compiles each replica's gradients.
+
+    Raises:
+      UsageError: XLA cannot compile the network for several devices.
     """
-    replicas, variables = strategy.num_replicas_in_sync, networks.trained.trainable_variables
+    strategy, networks, optimizer = devices.strategy, variables.networks, variables.optimizer
+    replicas, weights = strategy.num_replicas_in_sync, networks.trained.trainable_variables
     gradients_of = _gradient_function(networks.trained, recipe, num_classes, replicas)
+    if xla:
+        if replicas > 1 and any(isinstance(x, FusedBatchNorm) for x in networks.trained.layers):
+            raise UsageError(
+                f"--xla cannot compile {networks.trained.name} for {replicas} devices, which sum "
+                "within the network for batch normalization: leave out --xla"
+            )
+        gradients_of = tf.function(gradients_of, jit_compile=True, autograph=False)
 
     def replica_step(
         images: tf.Tensor, labels: tf.Tensor, is_last: tf.Tensor
@@ -50,7 +63,7 @@ def step_function(
                 tf.distribute.ReduceOp.SUM, [*gradients, figures]
             )
         step = tf.cast(optimizer.iterations, tf.int64)
-        optimizer.apply(gradients, variables)
+        optimizer.apply(gradients, weights)
         networks.follow(step)
         # Logged once in a while: not worth computing at each step.
         is_logged = tf.logical_or(is_last, tf.logical_not(tf.math.is_finite(figures[0])))

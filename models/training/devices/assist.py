@@ -76,13 +76,12 @@ def _do_steps(
     step = int(variables.step)
     cache_dir = options.settings.cache_dir or folder
     batches = run_batches(strategy, config, splits, cache_dir, step)
-    run_steps = step_function(
-        strategy, variables.networks, variables.optimizer, config.recipe, len(config.label_names)
-    )
+    num_classes, xla = len(config.label_names), options.settings.xla
+    run_steps = step_function(devices, variables, config.recipe, num_classes, xla)
     progress.say(f"device   {devices.describe(config.recipe.batch_size)}")
     with Interrupts() as interrupts:
         while (orders := workers.agree_on(0, interrupts)).steps:
-            with naming_damage(splits), workers.present():
+            with naming_damage(splits):
                 figures = run_steps(batches, tf.constant(orders.steps, tf.int64))
             step += int(figures.steps)
             if not math.isfinite(float(figures.loss)):

@@ -22,7 +22,7 @@ from typing import Any
 from absl import logging
 
 from ....base import progress
-from ....base.errors import UserError, how_ended
+from ....base.errors import UsageError, UserError, how_ended
 from ..interrupts import Interrupts, Stopped
 
 # Once one has ended badly, the others notice it in ten seconds; after this they are killed.
@@ -110,9 +110,8 @@ class _Worker:
             if stopped_by:
                 raise Stopped(message, stopped_by)
             where = f"worker {self.index} of {number}: " if self.index else ""
-            raised = UserError(f"{where}{message}", details)
-            raised.exit_code = code
-            raise raised
+            kind = UsageError if code == UsageError.exit_code else UserError
+            raise kind(f"{where}{message}", details)
         printed = ""
         if self.process.returncode > 0:  # A traceback, of which the last lines say most.
             printed = self._log.read_text(encoding="utf-8", errors="replace")[-_LAST:].strip()

@@ -16,15 +16,8 @@ from ....base.errors import UserError, first_line
 from ....base.tf import tf
 from ..interrupts import SIGNALS, Interrupts
 
-# What a sum over all workers ends in where one of them is gone.
-_LOST = (
-    tf.errors.UnavailableError,
-    tf.errors.AbortedError,
-    tf.errors.CancelledError,
-    tf.errors.DeadlineExceededError,
-    tf.errors.FailedPreconditionError,
-    tf.errors.InternalError,
-)
+# What TensorFlow says where a worker is gone: of a sum over all workers, or of its heartbeat.
+_LOST = re.compile(r"collective|coordination|heartbeat|/job:worker|remote host", re.IGNORECASE)
 _TASK = re.compile(r"/job:worker/(?:replica:\d+/)?task:(\d+)")
 
 
@@ -47,8 +40,7 @@ class Workers:
     def __init__(self, strategy: tf.distribute.Strategy, count: int = 1, index: int = 0):
         self.count, self.index = count, index
         self._sum = tf.function(
-            lambda values: strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None),
-            reduce_retracing=True,
+            lambda values: strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
         )
 
     @property
@@ -92,25 +84,26 @@ class Workers:
                 variable.assign(tf.cast(tf.reshape(value, variable.shape), kind))
 
     def _total(self, values: np.ndarray) -> np.ndarray:
-        """The sum over all workers."""
+        """The sum over all workers: [n] of numbers."""
         if self.count == 1:
             return values
-        with self.present():
-            return self._sum(tf.constant(values)).numpy()
+        of_any_length = tf.TensorSpec([None], tf.as_dtype(values.dtype))
+        return self._sum.get_concrete_function(of_any_length)(tf.constant(values)).numpy()
 
     @contextlib.contextmanager
     def present(self) -> Iterator[None]:
         """While the block lasts, a worker that is gone is a `UserError` that names it."""
         try:
             yield
-        except _LOST as error:
-            if self.count == 1:
+        except tf.errors.OpError as error:
+            if self.count == 1 or not _LOST.search(str(error)):
                 raise
             task = _TASK.search(str(error))
-            who = f"worker {task[1]}" if task else "a worker"
-            chief = ", the chief," if task and task[1] == "0" else ""
+            number = task[1] if task else ""
+            chief = " (the chief)" if number == "0" else ""
+            who = f"worker {number}{chief}" if number else "a worker"
             raise UserError(
-                f"{who}{chief} of {self.count} has ended or cannot be reached "
-                f"({first_line(error)}): worker {self.index} ends too; the same command on all "
-                "workers goes on from the last checkpoint"
+                f"{who} of {self.count} has ended or cannot be reached ({first_line(error)}): "
+                f"worker {self.index} ends too; the same command on all workers goes on from the "
+                "last checkpoint"
             ) from error

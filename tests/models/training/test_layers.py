@@ -7,7 +7,7 @@ from digitline.data.pipeline import records
 from digitline.data.pipeline.preprocess import Preprocess
 from digitline.models.training import layers
 
-from support import DATASET
+from support import DATASET, python
 
 
 @pytest.mark.parametrize("options", [{}, {"scale": False}, {"center": False, "momentum": 0.8}])
@@ -79,3 +79,59 @@ def test_moving_averages_stay_where_they_have_forgotten_their_first_values(norma
     assert not population.are_needed(500)
     population.put(step=500)
     np.testing.assert_array_equal(moving(model)[0], [0] * 4)
+
+
+# Layers on three devices, which have 3, 3 and 4 of ten images, and on one.
+REPLICAS = """
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 3)
+import numpy as np
+from digitline.base.tf import keras
+from digitline.models.training import layers
+from digitline.models.training.devices import rows
+
+random = np.random.default_rng(0)
+images = tf.constant(random.normal(3.0, 2.0, [10, 5, 6, 4]), tf.float32)
+weights = tf.constant(random.normal(size=images.shape), tf.float32)
+strategy = tf.distribute.MirroredStrategy([f"CPU:{number}" for number in range(3)])
+places = tf.constant(rows.bounds(10, 3))
+
+def networks():
+    keras.utils.set_random_seed(0)
+    with layers.for_training(10):
+        inputs = keras.Input([5, 6, 4])
+        normalized = layers.batch_norm()(inputs)
+        flat = keras.layers.Flatten()(normalized)
+        return keras.Model(inputs, [normalized, layers.dropout(0.5)(layers.batch_norm()(flat))])
+
+def figures(network, images, weights):
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        outputs = network(images, training=True)
+        loss = tf.reduce_sum(outputs[0] ** 2 * weights) + tf.reduce_sum(outputs[1] ** 2)
+    return *outputs, tape.gradient(loss, images)
+
+one = networks()
+expected = [*figures(one, images, weights), *one.non_trainable_variables]
+with strategy.scope():
+    many = networks()
+
+@tf.function
+def on_all():
+    def on_one():
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        here = slice(places[replica], places[replica + 1])
+        return figures(many, images[here], weights[here])
+    return strategy.run(on_one)
+
+parts = [tf.concat(strategy.experimental_local_results(part), 0) for part in on_all()]
+for found, wanted in zip([*parts, *many.non_trainable_variables], expected, strict=True):
+    np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4)
+assert 0.3 < np.mean(expected[1] == 0) < 0.7
+"""
+
+
+def test_replicas_of_several_sizes_share_statistics_and_masks(tmp_path):
+    done = python(REPLICAS, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr

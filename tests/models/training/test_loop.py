@@ -144,24 +144,28 @@ def test_tensorboard_says_what_to_install_or_writes(train_here, tmp_path):
         assert list((tmp_path / "run" / "tensorboard").glob("events.out.tfevents*"))
 
 
-# Two logical processors stand for two GPUs.
+# Three logical processors stand for three GPUs.
 MIRRORED = """
 import sys, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 3)
 from digitline.models import train
 from digitline.base import command
 command.main(train.COMMAND, ["digitline train", *sys.argv[1:]])
 """
 
 
-def test_two_replicas_train_as_one(quick, data_dir, tmp_path):
-    done = python(
-        MIRRORED,
-        *quick_arguments(data_dir, tmp_path / "run", "--strategy=mirrored"),
-        cwd=tmp_path,
-    )
+def test_three_replicas_train_as_one(unbroken, all_options, data_dir, tmp_path):
+    arguments = quick_arguments(data_dir, tmp_path / "run", *all_options, "--strategy=mirrored")
+    done = python(MIRRORED, *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    replicas = type(quick)(workdir=tmp_path / "run")
-    for one, other in zip(quick.weights, replicas.weights, strict=True):
-        assert abs(one - other).max() < 1e-3
+    assert ", 33 or 34 images of a batch on a device (mirrored)" in done.stderr
+    replicas = type(unbroken)(workdir=tmp_path / "run")
+    for one, other in zip(unbroken.weights, replicas.weights, strict=True):
+        assert abs(one - other).max() < 1e-4
+
+
+def test_xla_trains_as_without(quick, train_here):
+    compiled = train_here("run", "--xla")
+    for one, other in zip(quick.weights, compiled.weights, strict=True):
+        assert abs(one - other).max() < 1e-4
