@@ -173,7 +173,7 @@ def _data(model: Model, workers: JsonObject, memory: JsonObject, options: Option
         )
     headers = (
         "images, 28x28", "GB of TFRecords", "shards", "minutes to list a folder",
-        "core hours to prepare pictures", "rows of CSV", f"an epoch of `{_DRAWN}`",
+        "core hours: pictures prepared", "rows of CSV prepared", f"an epoch of `{_DRAWN}`",
         "workers to hold all in memory", "USD to prepare, and for 10 epochs", "USD a month to keep",
     )  # fmt: skip
     return _table(headers, rows)

@@ -6,10 +6,9 @@
 Each worker is a process with one core of its own, as long as there are cores: worker i runs on core
 i modulo their number. Steps are those of `digitline train` with the network's best recipe, as its
 metrics.jsonl has them; of those after the first third the quarter counts that was disturbed the
-least by other work on the machine, and of sums the fastest run. Networks that are not measured keep
-their figures. A sum is one over all workers of as many bytes, as TensorFlow's collectives make it
-over the loopback interface.
-benchmarks/scaling.py makes a model of more workers out of these figures.
+least by other work on the machine. A sum is one over all workers of as many bytes, as TensorFlow's
+collectives make it over the loopback interface. Where an earlier run was faster, its figures stay:
+without its file all is measured anew. benchmarks/scaling.py makes a model of more workers of it.
 """
 
 import dataclasses
@@ -34,6 +33,7 @@ from digitline.models import registry
 import figures
 from figures import WHAT, DatasetOptions
 
+_OF_A_STEP = ("model", "batch", "workers")
 # Bytes of the sums: a number, and about the gradients of softmax, lenet5, sharp, cnn, and more.
 _SIZES = (4, 1 << 15, 1 << 18, 1 << 21, 1 << 23, 1 << 25)
 _SUMS, _FILES = 20, 50_000
@@ -92,9 +92,9 @@ def run(options: Options) -> JsonObject:
     path = options.output or figures.RESULTS / "workers.json"
     before = files.read_json(path) if path.exists() else {"steps": [], "several": [], "sums": []}
     measured = {
-        "steps": _renewed(before["steps"], steps),
-        "several": _renewed(before["several"], several),
-        "sums": _fastest([*before["sums"], *sums]),
+        "steps": _fastest([*before["steps"], *steps], "step_ms", *_OF_A_STEP),
+        "several": _fastest([*before["several"], *several], "step_ms", *_OF_A_STEP),
+        "sums": _fastest([*before["sums"], *sums], "ms", "workers", "bytes"),
         "names_per_s": round(_names_per_s()),
         "dataset": {
             "images": sum(dataset.split(name).examples for name in dataset.split_names),
@@ -104,18 +104,14 @@ def run(options: Options) -> JsonObject:
     return figures.write("workers", options, ("tensorflow", "keras"), measured)
 
 
-def _renewed(before: list[JsonObject], rows: list[JsonObject]) -> list[JsonObject]:
-    """The rows of networks that were not measured this time, and the new ones."""
-    names = {row["model"] for row in rows}
-    return [row for row in before if row["model"] not in names] + rows
-
-
-def _fastest(sums: list[JsonObject]) -> list[JsonObject]:
-    """Of the rows of the same sum, the one of the least time."""
-    by_sum: dict[tuple[int, int], JsonObject] = {}
-    for row in sorted(sums, key=lambda row: -row["ms"]):
-        by_sum[row["workers"], row["bytes"]] = row
-    return [by_sum[key] for key in sorted(by_sum)]
+def _fastest(rows: list[JsonObject], figure: str, *names: str) -> list[JsonObject]:
+    """Of the rows that have the same values of these names, the one with the least figure."""
+    best: dict[tuple[object, ...], JsonObject] = {}
+    for row in rows:
+        key = tuple(row[name] for name in names)
+        if key not in best or row[figure] < best[key][figure]:
+            best[key] = row
+    return list(best.values())
 
 
 def _trained(model: str, batch: int, workers: int, options: Options) -> JsonObject:
