@@ -178,6 +178,18 @@ def hold(path: Path, trouble: str) -> IO[str]:
     return lock
 
 
+@contextlib.contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Lets in one process after another; all at once where the file system locks no folders."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def remove_leftovers(folder: Path, pattern: str) -> int:
     """Deletes what a killed run left behind in `folder`; returns how many entries."""
     leftovers = list(folder.glob(pattern))

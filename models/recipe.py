@@ -7,7 +7,7 @@ from ..base import command_flags
 
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
 SCHEDULES = ("constant", "cosine", "one_cycle", "step")
-DTYPES = ("float32", "bfloat16")
+DTYPES = ("float32", "bfloat16", "float64")
 
 _data = partial(command_flags.flag, group="Data")
 _how = partial(command_flags.flag, group="How it runs")
@@ -63,7 +63,8 @@ class Recipe:
     )
     dtype: str = _flag(
         "float32",
-        "What the network computes in while it is trained; weights and exports are float32.",
+        "What the network computes in while it is trained; the trained model is float32. float64 "
+        "is slow, and tells rounding from other differences between two runs.",
         words=DTYPES,
     )
     patience: float = _amount(

@@ -31,10 +31,18 @@ def load(splits: Sequence[Split], cache_dir: Path) -> tuple[tf.Tensor, tf.Tensor
     path = cache_dir / f"{splits[0].dataset.name.replace('/', '-')}-{_key(splits)}.cache"
     shape = (sum(split.examples for split in splits), *splits[0].dataset.image_shape)
     num_pixels = int(np.prod(shape))
-    if not path.exists() or path.stat().st_size != num_pixels + 8 * shape[0]:
-        _write(path, splits)
+    size = num_pixels + 8 * shape[0]
+    if not _is_whole(path, size):
+        files.ensure_folder(cache_dir)
+        with files.one_at_a_time(cache_dir):  # Workers may share the folder.
+            if not _is_whole(path, size):
+                _write(path, splits)
     labels = np.fromfile(path, "<i8", shape[0], offset=num_pixels)
     return tensors.of(tensors.mapped(path, shape)), tf.constant(labels, tf.int64)
+
+
+def _is_whole(path: Path, size: int) -> bool:
+    return path.exists() and path.stat().st_size == size
 
 
 def _key(splits: Sequence[Split]) -> str:
@@ -54,7 +62,6 @@ def _records(numbers: range | tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _write(path: Path, splits: Sequence[Split]) -> None:
-    files.ensure_folder(path.parent)
     cut = path.exists()  # By somebody else: we only rename whole files.
     if files.remove_leftovers(path.parent, f"{files.TEMPORARY}*-{path.name}") or cut:
         progress.say(f"the cache {path} was left incomplete; building it again")

@@ -95,10 +95,11 @@ class FusedBatchNorm(keras.layers.BatchNormalization):
         is_shared, rank = _replicas() > 1, inputs.shape.rank
         if not training or (rank != 4 and not is_shared):
             return super().call(inputs, training=training, mask=mask)
-        channels = inputs.shape[-1]
-        scale = tf.cast(self.gamma, tf.float32) if self.scale else tf.ones([channels])
-        offset = tf.cast(self.beta, tf.float32) if self.center else tf.zeros([channels])
-        normalize = self._normalized_over_replicas if is_shared else self._normalized
+        channels, dtype = inputs.shape[-1], self.variable_dtype
+        scale = tf.convert_to_tensor(self.gamma) if self.scale else tf.ones([channels], dtype)
+        offset = tf.convert_to_tensor(self.beta) if self.center else tf.zeros([channels], dtype)
+        is_fused = not is_shared and dtype == "float32"  # There is no such operation for float64.
+        normalize = self._normalized if is_fused else self._normalized_over_replicas
         outputs, mean, variance = normalize(inputs, scale, offset)
         moments: Any = ((self.moving_mean, mean), (self.moving_variance, variance))
         for moving, now in moments:
@@ -123,16 +124,17 @@ class FusedBatchNorm(keras.layers.BatchNormalization):
         """The same over the batches of all replicas, which may differ in size: one sum of all."""
         # Sums of squares far from the mean cancel: they are taken from where it was lately, the
         # same point on all replicas.
-        start = tf.stop_gradient(tf.cast(self.moving_mean, tf.float32))
-        values = tf.cast(inputs, tf.float32) - start
+        start = tf.stop_gradient(tf.convert_to_tensor(self.moving_mean))
+        values = tf.cast(inputs, start.dtype) - start
         axes = list(range(values.shape.rank - 1))
         channels = values.shape[-1]
-        number = tf.cast(tf.size(values) // channels, tf.float32)
+        number = tf.cast(tf.size(values) // channels, start.dtype)
         own = [tf.reduce_sum(values, axes), tf.reduce_sum(tf.square(values), axes), [number]]
-        everywhere = tf.distribute.get_replica_context().all_reduce(
-            tf.distribute.ReduceOp.SUM, tf.concat(own, 0)
-        )
-        total, squares, numbers = tf.split(everywhere, [channels, channels, 1])
+        sums = tf.concat(own, 0)
+        if _replicas() > 1:
+            context = tf.distribute.get_replica_context()
+            sums = context.all_reduce(tf.distribute.ReduceOp.SUM, sums)
+        total, squares, numbers = tf.split(sums, [channels, channels, 1])
         mean = total / numbers
         variance = tf.maximum(squares / numbers - tf.square(mean), 0.0)
         factor = scale * tf.math.rsqrt(variance + self.epsilon)

@@ -1,7 +1,7 @@
 """The network that is trained, and the model that comes of it.
 
 They are one and the same, unless the recipe averages the weights, or the network
-trains in bfloat16 or with layers of ours: then the model is a second build, in
+trains in another type or with layers of ours: then the model is a second build, in
 float32 and of Keras's own layers, whose variables follow the network's.
 """
 
@@ -54,7 +54,8 @@ class Networks:
         steps = tf.cast(step, tf.float32)
         decay = tf.minimum(self.ema_decay, (1.0 + steps) / (10.0 + steps))
         for own, followed in self.pairs:
-            own.assign(own - (own - followed) * (1.0 - decay))
+            now = tf.cast(followed.value, own.dtype)
+            own.assign(own - (own - now) * (1.0 - decay))
 
     def catch_up(self) -> None:
         """Before an evaluation: a model that is not an average takes the weights over."""
@@ -87,8 +88,7 @@ def make(build: Callable[[], keras.Model], recipe: Recipe) -> Networks:
 @contextlib.contextmanager
 def _computing_in(dtype: str) -> Iterator[None]:
     before = keras.config.dtype_policy()
-    if dtype == "bfloat16":
-        keras.config.set_dtype_policy("mixed_bfloat16")
+    keras.config.set_dtype_policy("mixed_bfloat16" if dtype == "bfloat16" else dtype)
     try:
         yield
     finally:

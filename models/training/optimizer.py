@@ -116,14 +116,14 @@ class _FusedUpdate(_OfSums):
     ) -> None:
         """One variable's update, in place."""
         index = self._get_variable_index(variable)
-        step = tf.cast(self.iterations.value, tf.float32) + 1.0
+        step = tf.cast(self.iterations.value, gradient.dtype) + 1.0
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].handle,
             v=self._velocities[index].handle,
-            beta1_power=tf.pow(self.beta_1, step),
-            beta2_power=tf.pow(self.beta_2, step),
-            lr=tf.cast(learning_rate, tf.float32),
+            beta1_power=tf.pow(tf.constant(self.beta_1, gradient.dtype), step),
+            beta2_power=tf.pow(tf.constant(self.beta_2, gradient.dtype), step),
+            lr=tf.cast(learning_rate, gradient.dtype),
             beta1=self.beta_1,
             beta2=self.beta_2,
             epsilon=self.epsilon,

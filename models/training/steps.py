@@ -65,9 +65,14 @@ def step_function(
         step = tf.cast(optimizer.iterations, tf.int64)
         optimizer.apply(gradients, weights)
         networks.follow(step)
+        figures = tf.cast(figures, tf.float32)
         # Logged once in a while: not worth computing at each step.
         is_logged = tf.logical_or(is_last, tf.logical_not(tf.math.is_finite(figures[0])))
-        norm = tf.cond(is_logged, lambda: tf.linalg.global_norm(gradients), lambda: tf.zeros([]))
+        norm = tf.cond(
+            is_logged,
+            lambda: tf.cast(tf.linalg.global_norm(gradients), tf.float32),
+            lambda: tf.zeros([]),
+        )
         return figures, norm
 
     @tf.function
@@ -94,20 +99,21 @@ def _gradient_function(
     """A function of a replica's images and labels.
 
     It gives the replica's part of the gradients, and of the batch's mean loss and accuracy
-    (float32 [2]): the sums over all replicas are those of the whole batch.
+    (of their type, [2]): the sums over all replicas are those of the whole batch.
     """
-    smoothing = recipe.label_smoothing
+    smoothing, dtype = recipe.label_smoothing, network.trainable_variables[0].dtype
 
     def gradients_of(images: tf.Tensor, labels: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
-        targets = tf.one_hot(labels, num_classes) * (1.0 - smoothing) + smoothing / num_classes
+        targets = tf.one_hot(labels, num_classes, dtype=dtype)
+        targets = targets * (1.0 - smoothing) + smoothing / num_classes
         with tf.GradientTape() as tape:
-            logits = tf.cast(network(images, training=True), tf.float32)
+            logits = tf.cast(network(images, training=True), dtype)
             losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
             loss = tf.reduce_sum(losses) / recipe.batch_size
-            penalties = tf.add_n([tf.zeros([]), *network.losses])  # Of regularizers, if any.
+            penalties = tf.add_n([tf.zeros([], dtype), *network.losses])  # Of regularizers, if any.
             loss += penalties / replicas
         gradients: Any = tape.gradient(loss, network.trainable_variables)
-        right = tf.reduce_sum(tf.cast(tf.equal(tf.argmax(logits, axis=-1), labels), tf.float32))
+        right = tf.reduce_sum(tf.cast(tf.equal(tf.argmax(logits, axis=-1), labels), dtype))
         return gradients, tf.stack([loss, right / recipe.batch_size])
 
     return gradients_of

@@ -165,6 +165,12 @@ def test_three_replicas_train_as_one(unbroken, all_options, data_dir, tmp_path):
         assert abs(one - other).max() < 1e-4
 
 
+def test_float64_trains_and_leaves_a_model_of_float32(train_here):
+    run = train_here("run", "--dtype=float64")
+    assert run.result["validation_accuracy"] > 0.6
+    assert {str(weights.dtype) for weights in run.weights} == {"float32"}
+
+
 def test_xla_trains_as_without(quick, train_here):
     compiled = train_here("run", "--xla")
     for one, other in zip(quick.weights, compiled.weights, strict=True):
