@@ -62,13 +62,17 @@ class Augment:
         """Whether it changes anything."""
         return any(dataclasses.astuple(self))
 
-    def __call__(self, images: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
+    def __call__(
+        self, images: tf.Tensor, keys: tf.Tensor, others: tuple[int, int] = (0, 0)
+    ) -> tf.Tensor:
         """Changes a batch of images.
 
         Args:
           images: uint8 or float32 [N, H, W, C], 0 to 255; what moves in from outside, and what is
             erased, has the colour of the image's border.
           keys: int64 [N, 3]: seed, epoch, index in the split.
+          others: how many images of the batch come before and after these, at other workers. They
+            count because sines are rounded by the place in the batch.
 
         Returns:
           float32 [N, H, W, C], 0 to 255.
@@ -84,19 +88,20 @@ class Augment:
         # What is changed below is the difference from the border's colour, which is then 0: what
         # comes from outside.
         border = _border(images)
-        images = self._moved(images - border, affine, grid)
+        matrices = self._matrices(images, tf.pad(affine, [others, (0, 0)]))
+        images = self._moved(images - border, matrices[others[0] :][: tf.shape(images)[0]], grid)
         if self.erase:
             images = self._erased(images, erase)
         return images + border
 
-    def _moved(self, images: tf.Tensor, affine: tf.Tensor, grid: tf.Tensor) -> tf.Tensor:
+    def _moved(self, images: tf.Tensor, matrices: tf.Tensor, grid: tf.Tensor) -> tf.Tensor:
         """Elastic and affine changes; outside of the images all is 0."""
         if self.elastic:
-            return _warp(images, self._matrices(images, affine), self.elastic * grid)
+            return _warp(images, matrices, self.elastic * grid)
         if self.shift or self.rotate or self.scale or self.shear:
             return tf.raw_ops.ImageProjectiveTransformV3(
                 images=images,
-                transforms=self._matrices(images, affine),
+                transforms=matrices,
                 output_shape=tf.shape(images)[1:3],
                 fill_value=0.0,
                 interpolation="BILINEAR",

@@ -117,14 +117,15 @@ def training_batches(
         stream, decode = _streamed(splits[0], batching, start_step)
     else:
         stream, decode = _picked(splits, batching, start_step)
-    augment = batching.augment
+    augment, (first, end) = batching.augment, batching.rows_here
+    others = (first, batching.batch_size - end)
 
     @tf.autograph.experimental.do_not_convert  # No Python control flow; it takes its time.
     def prepare(*element: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images, labels, epochs, indices = decode(*element)
         if augment.active:
             seeds = tf.fill(tf.shape(indices), tf.constant(batching.seed, tf.int64))
-            images = augment(images, tf.stack([seeds, epochs, indices], axis=1))
+            images = augment(images, tf.stack([seeds, epochs, indices], axis=1), others)
         return preprocess(images), labels
 
     return stream.map(prepare, tf.data.AUTOTUNE, deterministic=True).prefetch(_PREFETCH)
