@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..base import catalog, export_layout, manifests, progress
+from ..base import addresses, catalog, export_layout, manifests, progress
 from ..base.errors import DataError, UsageError, UserError
 
 if TYPE_CHECKING:  # Pillow, and the runtimes of artifacts, take their time to load.
@@ -73,7 +73,7 @@ def load(path: str | os.PathLike[str], *, digits: bool | None = None) -> Loaded:
 
     Args:
       path: a run folder, whose trained model it is; a TFLite file; the folder of a SavedModel or
-        TFLite file, or of their versions: the newest counts.
+        TFLite file, or of their versions: the newest counts. Or the address of one of these.
       digits: whether each picture holds one digit that is to be found, as MNIST's are; by default
         pictures are taken as the training images were made.
 
@@ -82,9 +82,15 @@ def load(path: str | os.PathLike[str], *, digits: bool | None = None) -> Loaded:
     """
     from ..serving.prediction.model import of_classifier
 
-    classifier = _opened(Path(path).expanduser())
+    classifier = _opened(_fetched(addresses.local(path).expanduser()))
     model = of_classifier(classifier, digits)
     return Loaded(model.name, model.labels, classifier.image_shape, model.threshold, model)
+
+
+def _fetched(path: Path) -> Path:
+    """The mirror of an address, with all that belongs to it; any other path as it is."""
+    catalog.fetched(path.parent if path.suffix in (".keras", ".tflite") else path)
+    return path
 
 
 def _opened(path: Path) -> Classifier:

@@ -59,6 +59,15 @@ def local(text: str | os.PathLike[str]) -> Path:
     return _mirrors().joinpath(scheme, *parts)
 
 
+def of_variable(name: str, default: str) -> Path:
+    """The path that a variable of the environment states; raises as `local`."""
+    text = os.environ.get(name) or default
+    try:
+        return local(text).expanduser()
+    except UsageError as error:
+        raise UsageError(f"{name}={text}: {error}") from None
+
+
 def address_of(path: Path) -> str | None:
     """The address that a path is the mirror of; None of any other path."""
     prefix = f"{_mirrors()}{os.sep}"

@@ -128,7 +128,11 @@ def start(module: str, argv: list[str] | None = None, **defaults: str) -> NoRetu
       defaults: flags whose default is another here.
     """
     package = __name__.rpartition(".base.")[0]
-    command = importlib.import_module(f"{package}.{module}").COMMAND
+    try:
+        command = importlib.import_module(f"{package}.{module}").COMMAND
+    except UserError as error:  # A variable of the environment is wrong.
+        print(f"{program()}: error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
     for name, default in defaults.items():
         command.flags.set_default(name, default)
     main(command, argv)

@@ -150,7 +150,10 @@ def read(options: type[T], values: FlagValues, **more: Any) -> T:
     for field, kind in _flag_fields(options):
         value = values[field.name].value
         if kind is Path and value is not None:
-            value = path(field, value)
+            try:
+                value = path(field, value)
+            except ValueError as error:
+                raise UsageError(f"--{field.name}={value}: {error}") from None
         elif isinstance(value, list):
             value = tuple(value)
         stated[field.name] = value
@@ -161,14 +164,14 @@ def path(field: dataclasses.Field[Any], value: str) -> Path:
     """The path that a flag states; of an address, its mirror.
 
     Raises:
-      UsageError: it is an address, and the flag takes none; or not a right one.
+      ValueError: it is an address, and the flag takes none; or not a right one.
     """
+    if addresses.is_address(value) and not field.metadata["remote"]:
+        raise ValueError("a file or folder of this machine was expected, not an address")
     try:
-        if addresses.is_address(value) and not field.metadata["remote"]:
-            raise UsageError("a file or folder of this machine was expected, not an address")
         return addresses.local(value)
     except UsageError as error:
-        raise UsageError(f"--{field.name}={value}: {error}") from None
+        raise ValueError(str(error)) from None
 
 
 def changed(options: Any) -> list[str]:

@@ -1,13 +1,12 @@
 """Flags that several commands share."""
 
-import os
 from typing import Any
 
 from ..base import addresses
 from ..base.command_flags import flag
 
 # Where prepared datasets lie unless a flag says otherwise; the variable is TFDS's own.
-DATA_DIR = addresses.local(os.environ.get("TFDS_DATA_DIR") or "datasets").expanduser()
+DATA_DIR = addresses.of_variable("TFDS_DATA_DIR", "datasets")
 
 
 def max_corrupt_records(group: str) -> Any:

@@ -10,6 +10,7 @@ import re
 import sys
 from pathlib import Path
 
+from ..base import addresses
 from ..base.command_flags import flag, flag_values
 from ..base.errors import UsageError
 from ..base.manifests import AUTO, TRIAL_HELP, TRIALS
@@ -226,6 +227,16 @@ class ServeOptions:
                 "which model? --model_base_path=exports/saved_model/NAME --model_name=NAME, or "
                 "--model_config_file=FILE"
             )
+        files = (
+            *("model_config_file", "batching_parameters_file", "ssl_config_file"),
+            *("monitoring_config_file", "access_log", "grpc_socket_path"),
+        )
+        for name in files:
+            if addresses.is_address(getattr(self, name)):
+                raise UsageError(
+                    f"--{name}={getattr(self, name)}: a file of this machine was expected, not an "
+                    "address"
+                )
         if self.batching_parameters_file and not self.enable_batching:
             raise UsageError("--batching_parameters_file needs --enable_batching")
         if not (self.port or self.rest_api_port or self.grpc_socket_path):

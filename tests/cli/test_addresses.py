@@ -7,8 +7,9 @@ import sys
 import pytest
 
 from digitline.base import addresses, command_flags
-from digitline.base.errors import UsageError
 from digitline.cli.main import COMMANDS
+
+from support import digitline
 
 
 def path_flags():
@@ -36,12 +37,22 @@ def test_a_flag_takes_an_address_or_refuses_it(name):
     if field.metadata["remote"]:
         path = command_flags.path(field, "s3://bucket/x")
         assert addresses.address_of(path) == "s3://bucket/x"
-        with pytest.raises(UsageError, match="two slashes"):
+        with pytest.raises(ValueError, match="two slashes"):
             command_flags.path(field, "s3:/bucket/x")
     else:
         for typed in ("s3://bucket/x", "s3:/bucket/x"):
-            with pytest.raises(UsageError, match="of this machine was expected, not an address"):
+            with pytest.raises(ValueError, match="of this machine was expected, not an address"):
                 command_flags.path(field, typed)
+
+
+@pytest.mark.parametrize("flag", ["workdir", "output_dir"])
+def test_it_is_one_line_of_the_command(flag, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = "train" if flag == "workdir" else "inspect"
+    refused = digitline(command, f"--{flag}=s3:/bucket/x")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert f"--{flag}=s3:/bucket/x: " in refused.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_folders_of_the_line_take_addresses():

@@ -150,6 +150,28 @@ except UserError as error:
 
 
 @pytest.mark.long
+def test_of_two_processes_one_fetches(folder, s3, s3_server):
+    reads = []
+    with stores.Faults(s3_server) as faults:
+
+        def answer(method, path):
+            if method == "GET" and path.endswith(".txt"):
+                reads.append(path.rpartition("/")[2])
+                return 1.0
+            return None
+
+        faults.answer = answer
+        environment = {**os.environ, **stores.environment(faults.endpoint)}
+        command = [sys.executable, "-c", PULL, s3]
+        both = [
+            subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+            for _ in range(2)
+        ]
+        assert [json.loads(process.communicate(timeout=100)[0]) for process in both] == [ALL, ALL]
+    assert sorted(reads) == ["a.txt", "b.txt", "c.txt"]
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("fault", ["500", "cut", 2.0])
 def test_faults_on_the_way(fault, folder, s3, s3_server, tmp_path):
     """Once, and the fetch goes on; for good, and it is one line and nothing half."""
