@@ -1,7 +1,7 @@
 """Pictures of digits as people draw, print and photograph them: a test set of 28 kinds.
 
 Digits are strokes, traced from MNIST's images (so that hands differ as people's do), or glyphs of
-fonts that Debian ships (fonts-dejavu-core, fonts-liberation). They are drawn with a pen on a
+four fonts. They are drawn with a pen on a
 paper, lit, and photographed. The part `develop` is for choosing, its strokes are of MNIST's
 training images; the part `once` is read once, for the reported figure: its strokes are of the
 test images. Beside them lie pictures without a digit that can be told: blank, two digits, none.
@@ -11,20 +11,20 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from digitline.base.errors import UserError
-
 # Drawn at this many pixels of the shorter side, then brought to the size of the picture.
 SIDE = 480
+# Files that come with matplotlib; Debian ships them as fonts-dejavu and fonts-stix.
 FONTS = {
-    "sans": "dejavu/DejaVuSans.ttf",
-    "serif": "dejavu/DejaVuSerif.ttf",
-    "narrow": "liberation/LiberationSansNarrow-Regular.ttf",
-    "typewriter": "liberation/LiberationMono-Bold.ttf",
+    "sans": "DejaVuSans.ttf",
+    "serif": "DejaVuSerif.ttf",
+    "typewriter": "DejaVuSansMono-Bold.ttf",
+    "times": "STIXGeneral.ttf",
 }
-_FONT_FOLDER = Path("/usr/share/fonts/truetype")
+_FONT_FOLDER = Path(matplotlib.get_data_path(), "fonts", "ttf")
 
 # Lines of (x, y) from the upper left, float64 [N, 2]; the digit's longer side is 1.
 Strokes = Sequence[np.ndarray]
@@ -255,10 +255,7 @@ def _drawn(
 
 
 def _glyph(digit: int, file: str, size: float) -> Image.Image:
-    try:
-        font = ImageFont.truetype(str(_FONT_FOLDER / file), int(size * 1.37))
-    except OSError as error:
-        raise UserError(f"{file}: {error}; Debian: fonts-dejavu-core, fonts-liberation") from None
+    font = ImageFont.truetype(str(_FONT_FOLDER / file), int(size * 1.37))
     left, top, right, bottom = font.getbbox(str(digit))
     mask = Image.new("L", (int(right - left) + 8, int(bottom - top) + 8))
     ImageDraw.Draw(mask).text((4 - left, 4 - top), str(digit), 255, font)
