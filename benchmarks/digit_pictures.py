@@ -1,10 +1,10 @@
-"""Pictures of digits as people draw, print and photograph them: a test set of 28 kinds.
+"""Pictures of digits as people draw, print and photograph them: a test set of 31 kinds.
 
 Digits are strokes, traced from MNIST's images (so that hands differ as people's do), or glyphs of
-four fonts. They are drawn with a pen on a
-paper, lit, and photographed. The part `develop` is for choosing, its strokes are of MNIST's
-training images; the part `once` is read once, for the reported figure: its strokes are of the
-test images. Beside them lie pictures without a digit that can be told: blank, two digits, none.
+four fonts. They are drawn with a pen on a paper, lit, and photographed. The part `develop` is for
+choosing: its strokes are of MNIST's training images. The part `once` is read once, for the
+reported figure: its strokes are of the test images. Beside them are pictures in which no single
+digit can be told: blank, two digits, none.
 """
 
 import dataclasses
