@@ -42,6 +42,7 @@ class Options(figures.CommonOptions):
     busy: float = _assumed(0.6, "Share of a server's cores in use, for peaks.", at_least=0.01)
     memory_gb: float = _assumed(16.0, "GB of a worker's memory for images.", at_least=0.1)
     core_hour: float = _assumed(0.05, "USD for an hour of a core with 4 GB.", at_least=0)
+    million_objects: float = _assumed(5.0, "USD to write a million objects there.", at_least=0)
     gb_month: float = _assumed(0.025, "USD for 1 GB in a bucket for a month.", at_least=0)
 
 
@@ -156,6 +157,7 @@ def _data(model: Model, workers: JsonObject, memory: JsonObject, options: Option
     rows = []
     for images in (6e4, 6e5, 6e6, 1e8):
         prepare_h = images / rates["image_folder"] / _HOUR
+        photographs_h = prepare_h + images * workers["photograph_ms"] / 1e3 / _HOUR
         epoch_h = images / options.batch * step / _HOUR
         rows.append(
             (
@@ -164,16 +166,17 @@ def _data(model: Model, workers: JsonObject, memory: JsonObject, options: Option
                 f"{max(8, math.ceil(images * record / (256 << 20))):,}",
                 _short(images / workers["names_per_s"] / 60),
                 _short(prepare_h),
+                _short(photographs_h),
                 _short(images / rates["csv"] / _HOUR),
                 _short(epoch_h),
-                _short(math.ceil(images * 784 / 1e9 / options.memory_gb)),
+                f"{math.ceil(images * 784 / 1e9 / options.memory_gb):,}",
                 _short((prepare_h + 10 * epoch_h) * options.core_hour),
                 _short(images * record / 1e9 * options.gb_month),
             )
         )
     headers = (
         "images, 28x28", "GB of TFRecords", "shards", "minutes to list a folder",
-        "core hours: pictures prepared", "rows of CSV prepared", f"an epoch of `{_DRAWN}`",
+        "core hours: pictures prepared", "photographs", "rows of CSV", f"an epoch of `{_DRAWN}`",
         "workers to hold all in memory", "USD to prepare, and for 10 epochs", "USD a month to keep",
     )  # fmt: skip
     return _table(headers, rows)
@@ -217,6 +220,11 @@ def _limits(model: Model, input_rate: float, costs: Mapping[str, float], options
             "images held in memory by one worker",
             f"{options.memory_gb * 1e9 / 784:,.0f}",
             f"{options.memory_gb:g} GB; then `--cache=file`, `--cache=off`",
+        ),
+        (
+            "10⁸ pictures in a bucket, an object each",
+            f"{100 * options.million_objects:,.0f} USD to write them",
+            "requests, not bytes; put them into archives or CSV files",
         ),
         *(
             (

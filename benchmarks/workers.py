@@ -12,6 +12,7 @@ without its file all is measured anew. benchmarks/scaling.py makes a model of mo
 """
 
 import dataclasses
+import io
 import json
 import os
 import socket
@@ -21,6 +22,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import numpy as np
+from PIL import Image
 
 from digitline.base import command, files, progress
 from digitline.base.command_flags import flag
@@ -36,7 +40,7 @@ from figures import WHAT, DatasetOptions
 _OF_A_STEP = ("model", "batch", "workers")
 # Bytes of the sums: a number, and about the gradients of softmax, lenet5, sharp, cnn, and more.
 _SIZES = (4, 1 << 15, 1 << 18, 1 << 21, 1 << 23, 1 << 25)
-_SUMS, _FILES = 20, 50_000
+_SUMS, _FILES, _PHOTOGRAPHS = 20, 50_000, 200
 _MINUTES = 0.4  # Of a training, at most.
 _SUMS_SCRIPT = """
 import json, sys, time
@@ -96,6 +100,7 @@ def run(options: Options) -> JsonObject:
         "several": _fastest([*before["several"], *several], "step_ms", *_OF_A_STEP),
         "sums": _fastest([*before["sums"], *sums], "ms", "workers", "bytes"),
         "names_per_s": round(_names_per_s()),
+        "photograph_ms": round(_photograph_ms(), 2),
         "dataset": {
             "images": sum(dataset.split(name).examples for name in dataset.split_names),
             "bytes": sum(path.stat().st_size for path in dataset.directory.glob("*.tfrecord*")),
@@ -165,6 +170,17 @@ def _names_per_s() -> float:
         with os.scandir(folder) as entries:
             count = sum(entry.stat().st_size == 0 for entry in entries)
         return count / (time.perf_counter() - begun)
+
+
+def _photograph_ms() -> float:
+    """Processor time to decode a JPEG of 500x375 pixels, of about 60 kB, and to make it 64x64."""
+    noise = np.random.default_rng(0).integers(0, 256, (47, 63, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).resize((500, 375)).save(file, "JPEG", quality=90)
+    begun = time.process_time()
+    for _ in range(_PHOTOGRAPHS):
+        np.asarray(Image.open(file).convert("RGB").resize((64, 64)))
+    return (time.process_time() - begun) / _PHOTOGRAPHS * 1e3
 
 
 def _together(words: list[str], workers: int) -> str:
