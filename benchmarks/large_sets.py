@@ -6,8 +6,8 @@ Generates images of 28x28 and writes them as `digitline prepare` writes those of
 folders, in a temporary folder of 5 GB for 6,000,000 images; then takes training batches of 128
 from it, by `--cache=file` (another 5 GB on disk) and by `--cache=memory`. Each part is a process
 of its own, whose memory is sampled: all that is resident, and that without mapped files. With
-`--cgroup`, `--cache=file` is measured again in that control group, whose memory is limited to less
-than the file, of which nothing is in memory at first. The figures go to
+`--cgroup`, `--cache=file` and `--cache=off` are measured too in that control group, whose memory is
+limited to less than the files, of which nothing is in memory at first. The figures go to
 benchmarks/results/large-sets.json.
 """
 
@@ -75,11 +75,12 @@ def run(options: Options) -> JsonObject:
             rows.append({"cache": cache, **_measured(call)})
         if options.cgroup:
             limit = int((options.cgroup / "memory.limit_in_bytes").read_text()) >> 20
-            progress.say(f"training batches, --cache=file, with {limit:,} MB of memory")
-            (path,) = (folder / "cache").glob("*.cache")
-            _forget(path)
-            call = f"stream(Path({str(folder)!r}), 'file', {options.seconds})"
-            rows.append({"cache": "file", "limit_mb": limit, **_measured(call, options.cgroup)})
+            progress.say(f"training batches with {limit:,} MB of memory")
+            for path in (*(folder / "cache").iterdir(), *folder.glob("*/*/*.tfrecord-*")):
+                _forget(path)
+            for cache in ("file", "off"):
+                call = f"stream(Path({str(folder)!r}), {cache!r}, {options.seconds})"
+                rows.append({"cache": cache, "limit_mb": limit, **_measured(call, options.cgroup)})
         result["stream"] = rows
     packages = ("numpy", "tensorflow", "tensorflow-datasets")
     return figures.write("large-sets", options, packages, result)

@@ -12,6 +12,7 @@ from typing import NoReturn
 COMMANDS = {
     "prepare": ("data.prepare", "raw images to sharded TFRecords"),
     "inspect": ("data.inspect", "counts, balance, leakage and a sheet of samples of a dataset"),
+    "data_service": ("data.data_service", "workers that make training batches for train"),
     "train": ("models.train", "a prepared dataset to a trained model in a run folder"),
     "evaluate": ("models.evaluate", "a trained model's accuracy on a split"),
     "export": ("export.exporter", "a trained model to a verified SavedModel and TFLite file"),
@@ -33,7 +34,7 @@ _SCRIPTS = ("pipeline", "serving")
 def usage() -> str:
     """The text of `digitline --help`."""
     lines = ["usage: digitline <command> [--flag=value …]", "", "commands:"]
-    lines += [f"  {name:<12}{summary}" for name, (_, summary) in COMMANDS.items()]
+    lines += [f"  {name:<14}{summary}" for name, (_, summary) in COMMANDS.items()]
     lines += ["", "digitline <command> --help lists a command's flags; digitline --version"]
     return "\n".join(lines)
 

@@ -25,7 +25,7 @@ from ...base.errors import UsageError
 from ...base.tf import tf
 from .. import shards
 from ..dataset import Split
-from . import cache_file, order, records, tensors
+from . import cache_file, order, records, served, tensors
 from .augment import Augment
 from .preprocess import Preprocess
 
@@ -57,6 +57,8 @@ class Batching:
       cache_dir: the folder of the cache file; needed for `file`.
       shuffle_buffer: with `off`, how many examples the order is drawn from;
         the whole split is shuffled where it fits in.
+      service: the address of a data service whose workers make the batches (not with `off`).
+        They see `cache_dir` under the same path.
       rows: of each batch, those that are made here: the first, and the one after the last; None
         for all. The rest, which other workers make, is neither parsed nor augmented.
     """
@@ -69,12 +71,13 @@ class Batching:
     cache_dir: Path | None = None
     shuffle_buffer: int = 10_000
     rows: tuple[int, int] | None = None
+    service: str | None = None
 
     def __post_init__(self):
         if self.cache not in CACHES:
             raise ValueError(f"Expected cache to be one of {CACHES}. Received: {self.cache!r}")
-        if self.cache == "file" and self.cache_dir is None:
-            raise ValueError("Expected cache_dir with cache='file'. Received: None")
+        if (self.cache == "file" or self.service) and self.cache_dir is None:
+            raise ValueError("Expected cache_dir with cache='file' or service. Received: None")
         first, end = self.rows_here
         if not 0 <= first < end <= self.batch_size:
             raise ValueError(
@@ -113,6 +116,11 @@ def training_batches(
         )
     for split in splits:
         records.require_images(split)
+    if batching.cache == "off" and batching.service:
+        raise UsageError(
+            "a data service makes the batch of each step by itself, which a stream of TFRecords "
+            "does not allow: use --cache=memory or --cache=file, not off"
+        )
     if batching.cache == "off":
         stream, decode = _streamed(splits[0], batching, start_step)
     else:
@@ -128,6 +136,14 @@ def training_batches(
             images = augment(images, tf.stack([seeds, epochs, indices], axis=1), others)
         return preprocess(images), labels
 
+    if batching.service:
+
+        def numbered(step: int) -> tf.data.Dataset:
+            steps = tf.data.Dataset.range(step, _FOREVER)
+            made = steps.map(lambda step: (step, *prepare(step)), tf.data.AUTOTUNE, True)
+            return made.prefetch(_PREFETCH)
+
+        return served.in_order(numbered, batching.service, start_step)
     return stream.map(prepare, tf.data.AUTOTUNE, deterministic=True).prefetch(_PREFETCH)
 
 
@@ -147,10 +163,7 @@ def evaluation_batches(
 
 def _picked(splits: list[Split], batching: Batching, start_step: int) -> _Stream:
     """Epochs and indices of each batch; the images are held in memory or in a file."""
-    if batching.cache_dir is not None and batching.cache == "file":
-        images, labels = cache_file.load(splits, batching.cache_dir)
-    else:
-        images, labels = records.load(*splits)
+    images, labels = _held(splits, batching)
     ranges = [shards.indices(split.shards) for split in splits]
     index_in_split = tf.constant(np.concatenate(ranges), tf.int64)
     pick = _order(splits, labels, batching)
@@ -166,14 +179,32 @@ def _picked(splits: list[Split], batching: Batching, start_step: int) -> _Stream
 
     def batch(epoch: tf.Tensor, index: tf.Tensor) -> _Batch:
         return (
-            tf.gather(images, index),
+            tf.gather(images(), index),
             tf.gather(labels, index),
             epoch,
             tf.gather(index_in_split, index),
         )
 
+    if batching.service:
+
+        def of_step(step: tf.Tensor) -> _Batch:
+            return batch(*pick(step * batching.batch_size + places[: end - first]))
+
+        return tf.data.Dataset.range(start_step, _FOREVER), of_step
     stream = tf.data.Dataset.range(start_step, _FOREVER, _STEPS).flat_map(picked)
     return stream.with_options(tensors.AS_IT_IS), batch
+
+
+def _held(splits: list[Split], batching: Batching) -> tuple[Callable[[], tf.Tensor], tf.Tensor]:
+    """The images uint8 [N, H, W, C], for a graph that is run here or by a service; the labels."""
+    if batching.cache_dir is not None and batching.service:
+        path = cache_file.write(splits, batching.cache_dir)
+        return lambda: cache_file.images_in_graph(splits, path), cache_file.labels(splits, path)
+    if batching.cache_dir is not None and batching.cache == "file":
+        images, labels = cache_file.load(splits, batching.cache_dir)
+    else:
+        images, labels = records.load(*splits)
+    return lambda: images, labels
 
 
 def _order(splits: list[Split], labels: tf.Tensor, batching: Batching) -> order.Order:

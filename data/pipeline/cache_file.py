@@ -7,6 +7,7 @@ cache files need a lock that outlives a kill, and hang on a full disk.
 
 import hashlib
 import itertools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,17 +29,39 @@ def load(splits: Sequence[Split], cache_dir: Path) -> tuple[tf.Tensor, tf.Tensor
       DataError, UsageError: as `records.decoded`.
       OSError: the disk is full or not writable, or the file cannot be mapped.
     """
+    path, shape = write(splits, cache_dir), _shape(splits)
+    return tensors.of(tensors.mapped(path, shape)), labels(splits, path)
+
+
+def write(splits: Sequence[Split], cache_dir: Path) -> Path:
+    """The cache file of some splits, written now unless it is there; else as `load`."""
     path = cache_dir / f"{splits[0].dataset.name.replace('/', '-')}-{_key(splits)}.cache"
-    shape = (sum(split.examples for split in splits), *splits[0].dataset.image_shape)
-    num_pixels = int(np.prod(shape))
-    size = num_pixels + 8 * shape[0]
+    shape = _shape(splits)
+    size = math.prod(shape) + 8 * shape[0]
     if not _is_whole(path, size):
         files.ensure_folder(cache_dir)
         with files.one_at_a_time(cache_dir):  # Workers may share the folder.
             if not _is_whole(path, size):
                 _write(path, splits)
-    labels = np.fromfile(path, "<i8", shape[0], offset=num_pixels)
-    return tensors.of(tensors.mapped(path, shape)), tf.constant(labels, tf.int64)
+    return path
+
+
+def labels(splits: Sequence[Split], path: Path) -> tf.Tensor:
+    """The labels in the cache file of some splits: int64 [N]."""
+    shape = _shape(splits)
+    return tf.constant(np.fromfile(path, "<i8", shape[0], offset=math.prod(shape)), tf.int64)
+
+
+def images_in_graph(splits: Sequence[Split], path: Path) -> tf.Tensor:
+    """The images uint8 [N, H, W, C], by an op that finds the file where the graph is run."""
+    with tf.device("CPU"):
+        return tf.raw_ops.ImmutableConst(
+            dtype=tf.uint8, shape=_shape(splits), memory_region_name=str(path.resolve())
+        )
+
+
+def _shape(splits: Sequence[Split]) -> tuple[int, ...]:
+    return (sum(split.examples for split in splits), *splits[0].dataset.image_shape)
 
 
 def _is_whole(path: Path, size: int) -> bool:
@@ -65,9 +88,9 @@ def _write(path: Path, splits: Sequence[Split]) -> None:
     cut = path.exists()  # By somebody else: we only rename whole files.
     if files.remove_leftovers(path.parent, f"{files.TEMPORARY}*-{path.name}") or cut:
         progress.say(f"the cache {path} was left incomplete; building it again")
-    labels = []
+    numbers_of_batches = []
     with files.replacing(path) as temporary, open(temporary, "wb") as file:
         for images, numbers in itertools.chain.from_iterable(map(records.decoded, splits)):
             file.write(images.numpy().tobytes())
-            labels.append(numbers.numpy().astype("<i8"))
-        file.write(np.concatenate(labels).tobytes())
+            numbers_of_batches.append(numbers.numpy().astype("<i8"))
+        file.write(np.concatenate(numbers_of_batches).tobytes())

@@ -4,16 +4,16 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 from ...base.tf import keras, tf
 from ...data.dataset import Split
-from ...data.pipeline import records
+from ...data.pipeline import records, served
 from ...data.pipeline.augment import Augment
 from ...data.pipeline.batches import Batching, evaluation_batches, training_batches
 from ..evaluation.metrics import Evaluation, evaluator
 from ..run.config import RunConfig
 from .devices import rows
+from .options import Settings
 from .steps import Batch
 
 EVALUATION_BATCH = 500
@@ -30,7 +30,7 @@ def run_batches(
     strategy: tf.distribute.Strategy,
     config: RunConfig,
     splits: Sequence[Split],
-    cache_dir: Path | None,
+    settings: Settings,
     start_step: int,
 ) -> Iterator[Batch]:
     """The batches of a run from `start_step` on, each cut among the strategy's replicas.
@@ -48,7 +48,8 @@ def run_batches(
         augment=augment,
         balance_classes=config.pipeline.balance_classes,
         cache=config.pipeline.cache,
-        cache_dir=cache_dir,
+        cache_dir=settings.cache_dir,
+        service=settings.data_service,
         shuffle_buffer=config.pipeline.shuffle_buffer or 1,
     )
 
@@ -68,10 +69,15 @@ def run_batches(
 
 @contextlib.contextmanager
 def naming_damage(splits: Sequence[Split]) -> Iterator[None]:
-    """While the block lasts, what a damaged record ends in is a `DataError` that names it."""
+    """While the block lasts, what a damaged record ends in is a `DataError` that names it.
+
+    What goes wrong with a data service is a `UserError`.
+    """
     try:
         yield
-    except _DATA_ERRORS as error:
+    except (*_DATA_ERRORS, tf.errors.UnknownError) as error:
+        if trouble := served.trouble(error):
+            raise trouble from error
         for damage in filter(None, map(records.diagnose, splits)):
             raise damage from error
         raise

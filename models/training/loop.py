@@ -89,9 +89,7 @@ class _Loop:
         for note in notes:
             progress.say(note)
         self._state = state = restore(run, config, plan, variables, self._workers)
-        self._batches = run_batches(
-            strategy, config, self._splits, settings.cache_dir, state.first_step
-        )
+        self._batches = run_batches(strategy, config, self._splits, settings, state.first_step)
         self._run_steps = step_function(
             devices, variables, config.recipe, len(config.label_names), settings.xla
         )

@@ -73,6 +73,11 @@ class Settings:
         "confusion matrix, the misclassified images and the projector's data too.",
     )
     cache_dir: Path | None = _data(None, "Folder of the cache file (default: <workdir>/cache).")
+    data_service: str | None = _data(
+        None,
+        "grpc://HOST:PORT of a data service (digitline data_service) that makes the training "
+        "batches. Its workers must see the cache file under the same path.",
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ It needs no run folder and decides nothing. What the run is, where it stands, wh
 came of it, it hears from the chief.
 """
 
+import dataclasses
 import json
 import math
 import tempfile
@@ -74,8 +75,10 @@ def _do_steps(
     variables = new_variables(config, plan, strategy)
     variables.take_over(workers)
     step = int(variables.step)
-    cache_dir = options.settings.cache_dir or folder
-    batches = run_batches(strategy, config, splits, cache_dir, step)
+    settings = options.settings
+    if settings.cache_dir is None:
+        settings = dataclasses.replace(settings, cache_dir=folder)
+    batches = run_batches(strategy, config, splits, settings, step)
     num_classes, xla = len(config.label_names), options.settings.xla
     run_steps = step_function(devices, variables, config.recipe, num_classes, xla)
     progress.say(f"device   {devices.describe(config.recipe.batch_size)}")

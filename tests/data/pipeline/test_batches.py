@@ -146,7 +146,7 @@ def test_evaluation_sees_every_image_once_whatever_the_batch(batch_size, dataset
 
 def test_an_interrupted_cache_file_is_built_again(dataset, tmp_path, capsys):
     expected = keys(batches(dataset, 40, tmp_path / "whole", "file"))
-    (whole,) = (tmp_path / "whole").iterdir()
+    (whole,) = (tmp_path / "whole").glob("*.cache")
     cut = tmp_path / "cut" / f"{files.TEMPORARY}7-{whole.name}"  # What a kill leaves.
     cut.parent.mkdir()
     cut.write_bytes(whole.read_bytes()[:1000])
@@ -299,7 +299,7 @@ def test_a_file_gives_what_memory_gives(more, dataset, tmp_path):
 
 def test_a_cut_cache_file_is_built_again(dataset, tmp_path, capsys):
     expected = keys(batches(dataset, 20, tmp_path, "file"))
-    (path,) = tmp_path.iterdir()
+    (path,) = tmp_path.glob("*.cache")
     with open(path, "r+b") as file:
         file.truncate(100_000)
     np.testing.assert_array_equal(keys(batches(dataset, 20, tmp_path, "file")), expected)

@@ -1,0 +1,173 @@
+"""Training batches made by TensorFlow's data service, in their order.
+
+The service deals the numbers of the steps out to its workers, each to one of them, and gives what
+they make as it comes. Here the batches are put in order again, and those that went with a worker
+that died are asked for once more. So what is trained on is the same as without a service.
+"""
+
+import queue
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from ...base import progress
+from ...base.errors import UsageError, UserError, first_line
+from ...base.tf import tf
+
+_ADDRESS = re.compile(r"grpc://(?P<host>\[[^\]]+\]|[^:/]+):(?P<port>\d+)")
+# An error in a graph is text: ours begins with this.
+_MARK = "the data service at"
+# In seconds: how long the service may take to be there at first; after how much silence that is
+# said, and after how much the run ends.
+_START_S, _SAID_S, _SILENCE_S = 60.0, 10.0, 600.0
+# A batch is lost where others have waited for it as long, or are as large.
+_LOST_S, _LOST_BYTES = 60.0, 512 << 20
+# Errors one after another, without a batch.
+_ATTEMPTS = 5
+_QUEUED = 8
+
+
+class _Numbered(NamedTuple):
+    """The batch of a step."""
+
+    step: int
+    images: Any
+    labels: Any
+
+
+def in_order(
+    batches_from: Callable[[int], tf.data.Dataset], address: str, start_step: int
+) -> tf.data.Dataset:
+    """The batches of all steps from `start_step` on, in order, as the service makes them.
+
+    Args:
+      batches_from: from a step to the dataset of (step, images, labels) from it on, one after
+        another; each from its number alone.
+      address: of the service, `grpc://host:port`.
+
+    Raises:
+      UsageError: it is no such address.
+      UserError: nobody answers there.
+    """
+    _wait_for(address)
+    spec: Any = batches_from(start_step).element_spec
+
+    def batches() -> Iterator[tuple[Any, Any]]:
+        step, attempts = start_step, 0
+        while True:
+            try:
+                for images, labels in _from(batches_from(step), address, step):
+                    yield images, labels
+                    step, attempts = step + 1, 0
+            except tf.errors.OpError as error:
+                attempts += 1
+                if attempts == _ATTEMPTS:
+                    raise UserError(f"{_MARK} {address}: {first_line(error)}") from error
+                progress.say(f"{_MARK} {address}: {first_line(error)}; asking again")
+                time.sleep(attempts)
+            else:
+                progress.say(f"{_MARK} {address} has lost step {step:,}: asking again from there")
+
+    return tf.data.Dataset.from_generator(batches, output_signature=spec[1:]).prefetch(2)
+
+
+def trouble(error: Exception) -> UserError | None:
+    """What went wrong with the service, if it was that."""
+    found = re.search(rf"{_MARK} .*", str(error))
+    return UserError(found[0].strip()) if found else None
+
+
+def _from(dataset: tf.data.Dataset, address: str, step: int) -> Iterator[tuple[Any, Any]]:
+    """The batches from `step` on; ends where one is lost.
+
+    Raises:
+      OpError: the service's.
+      UserError: it is silent for too long.
+    """
+    service = tf.data.experimental.service
+    distributed = dataset.apply(
+        service.distribute(service.ShardingPolicy.DYNAMIC, address, compression=None)
+    )
+    arrivals: queue.Queue[_Numbered | Exception] = queue.Queue(_QUEUED)
+    is_over = threading.Event()
+    threading.Thread(target=_fetch, args=(distributed, arrivals, is_over), daemon=True).start()
+    waiting: dict[int, _Numbered] = {}
+    size, since = 0, time.monotonic()
+    try:
+        while True:
+            batch = _next(arrivals, address)
+            if isinstance(batch, Exception):
+                raise batch
+            size = size or batch.images.nbytes
+            waiting[batch.step] = batch
+            while step in waiting:
+                batch = waiting.pop(step)
+                yield batch.images, batch.labels
+                step, since = step + 1, time.monotonic()
+            if len(waiting) * size > _LOST_BYTES or time.monotonic() - since > _LOST_S:
+                return
+    finally:
+        is_over.set()
+
+
+def _fetch(
+    dataset: tf.data.Dataset,
+    arrivals: "queue.Queue[_Numbered | Exception]",
+    is_over: threading.Event,
+) -> None:
+    def put(item: _Numbered | Exception) -> None:
+        while not is_over.is_set():
+            try:
+                arrivals.put(item, timeout=1)
+                return
+            except queue.Full:
+                pass
+
+    try:
+        for step, images, labels in dataset:
+            put(_Numbered(int(step), images.numpy(), labels.numpy()))
+            if is_over.is_set():
+                return
+    except Exception as error:  # For who waits.
+        put(error)
+
+
+def _next(arrivals: "queue.Queue[_Numbered | Exception]", address: str) -> _Numbered | Exception:
+    silent = 0.0
+    while silent < _SILENCE_S:
+        try:
+            return arrivals.get(timeout=_SAID_S)
+        except queue.Empty:
+            silent += _SAID_S
+            if silent == _SAID_S:
+                progress.say(
+                    f"{_MARK} {address} has been silent for {_SAID_S:.0f} s: waiting for it"
+                )
+    raise UserError(
+        f"{_MARK} {address} has been silent for {progress.duration(_SILENCE_S)}; when it is back, "
+        "the same command resumes"
+    )
+
+
+def _wait_for(address: str) -> None:
+    match = _ADDRESS.fullmatch(address)
+    if not match:
+        raise UsageError(f"--data_service={address}: expected grpc://HOST:PORT")
+    place, start, is_said = (match["host"].strip("[]"), int(match["port"])), time.monotonic(), False
+    while True:
+        try:
+            socket.create_connection(place, timeout=5).close()
+            return
+        except (OSError, OverflowError) as error:
+            if time.monotonic() - start > _START_S:
+                raise UserError(
+                    f"{_MARK} {address} does not answer ({error}): start it with digitline "
+                    "data_service"
+                ) from None
+            if not is_said:
+                progress.say(f"{_MARK} {address} does not answer yet ({error}): waiting for it")
+                is_said = True
+            time.sleep(0.5)
