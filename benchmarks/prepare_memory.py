@@ -39,8 +39,12 @@ class Options(CommonOptions):
     counts: tuple[str, ...] = flag(("60000", "600000"), "Numbers of images.", group=WHAT)
     kinds: tuple[str, ...] = flag(_KINDS, "What to prepare.", group=WHAT, words=_KINDS)
     beam_runner: str | None = flag(
-        None, "Runner of Beam, such as FnApiRunner (default: processes without Beam).", group=WHAT
+        None,
+        "Runner of Beam, such as dask (default: processes without Beam). Workers that it does not "
+        "start itself are not in the memory.",
+        group=WHAT,
     )
+    beam_options: str = flag("", "Flags for the runner, as of prepare.", group=WHAT)
     size: int = flag(14, "Height and width of an image.", group=WHAT, at_least=4)
 
 
@@ -66,7 +70,9 @@ def _measure(kind: str, count: int, options: Options) -> JsonObject:
         write(source, count, options.size)
         words = [sys.executable, "-m", "digitline.cli", "prepare", "--json", "--name=many"]
         words += [f"--dataset={kind}", f"--{flag_name}={source}", f"--data_dir={folder}/datasets"]
-        words += [f"--beam_runner={options.beam_runner}"] if options.beam_runner else []
+        if options.beam_runner:
+            words.append(f"--beam_runner={options.beam_runner}")
+            words.append(f"--beam_options={options.beam_options}")
         with tempfile.TemporaryFile() as out:
             start = time.monotonic()
             process = subprocess.Popen(words, stdout=out, stderr=subprocess.DEVNULL)

@@ -43,8 +43,8 @@ def mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray:
         pages = mmap.mmap(file.fileno(), math.prod(shape), access=mmap.ACCESS_COPY)
     if len(pages) > _memory_bytes() and hasattr(mmap, "MADV_RANDOM"):
         progress.say(
-            f"{path} ({len(pages) / 1e9:.1f} GB) is larger than memory: images are read from the "
-            "disk one by one; --cache=off reads in sequence"
+            f"{path} ({len(pages) / 1e9:.1f} GB) is larger than memory: images are read as they "
+            "come, at the disk's pace"
         )
         pages.madvise(mmap.MADV_RANDOM)  # Else 32 pages are read, and lost again, for each image.
     return np.frombuffer(pages, np.uint8).reshape(shape)
