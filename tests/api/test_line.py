@@ -128,9 +128,12 @@ def test_an_interrupted_training_goes_on(data_dir, tmp_path, monkeypatch):
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(Run, "log_metrics", interrupted)
+    # Tests that are started in the background inherit that it is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     asked = {**QUICK, "data_dir": data_dir, "workdir": tmp_path / "run", "log_steps": 4}
     with pytest.raises(KeyboardInterrupt, match="the state is saved"):
         digitline.train(**asked)
+    signal.signal(signal.SIGINT, before)
     assert digitline.train(**asked).record.resumed_from == 4
 
 
