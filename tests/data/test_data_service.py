@@ -135,6 +135,7 @@ def test_a_cache_file_that_the_workers_do_not_see_is_named(dataset, service, tmp
     assert path.name in str(served.trouble(raised.value))
 
 
+@pytest.mark.long
 def test_sigterm_ends_it(service):
     service[0].terminate()
     assert service[0].wait(20) == 0

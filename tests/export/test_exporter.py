@@ -142,6 +142,7 @@ def test_a_quantizer_that_does_harm_is_refused(well_trained, tmp_path, monkeypat
     assert published(tmp_path) == []
 
 
+@pytest.mark.long
 def test_damaged_training_images_may_be_left_out_of_the_calibration(
     well_trained, data_dir, tmp_path
 ):

@@ -90,6 +90,7 @@ def test_another_trainer_is_refused(s3, data_dir):
     assert names(s3) == set()
 
 
+@pytest.mark.long
 def test_a_store_that_is_away_for_long_ends_the_training(s3, data_dir, monkeypatch):
     def away(*_):
         raise StoreError("cannot be written: away")

@@ -263,6 +263,7 @@ def test_damaged_records_may_be_left_out(cache, data_dir, tmp_path, capsys):
     assert capsys.readouterr().err.count(f"skipped {shard}, record ") == 4  # Before and after.
 
 
+@pytest.mark.long
 def test_every_command_leaves_damaged_records_out(data_dir, tmp_path, capfd):
     data = shutil.copytree(data_dir, tmp_path / "data")
     # In the training and in the validation part of the training shard.

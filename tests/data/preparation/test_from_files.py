@@ -62,6 +62,7 @@ def test_plain_tfds_reads_it(csv, tmp_path):
     assert builder.info.metadata["origin"] == f"CSV {csv}"
 
 
+@pytest.mark.long
 def test_a_cluster_writes_the_same_bytes_as_processes_and_as_one(
     csv, picture_folder, tmp_path, monkeypatch
 ):

@@ -49,7 +49,7 @@ ATTACKS = {
     attacks.unread_on_both: ("closed", ""),
 }
 # A fraction of the attack, and only of one of each kind; `make gate` runs them whole.
-SHORT = (attacks.packed_examples, attacks.filled_tensor, attacks.honest_rest, attacks.idle)
+SHORT = (attacks.filled_tensor, attacks.honest_rest)
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,7 @@ def test_a_large_split_is_thinned_evenly_and_sprites_shrink(
     assert shown(facts, dataset, tmp_path).vectors.shape == (2, 84)
 
 
+@pytest.mark.long
 def test_a_new_report_replaces_the_old_one(trained, facts, dataset, tmp_path):
     found = shown(facts, dataset, tmp_path)
     before, curves = contents(found.folder), found.folder / "events.out.tfevents.1.curves.v2"

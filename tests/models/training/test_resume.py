@@ -50,7 +50,10 @@ def test_a_run_killed_at_any_moment(kills, unbroken, data_dir, tmp_path, all_opt
     assert steps[-1] == unbroken.result["steps"]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.long)],
+)
 def test_a_signal_saves_the_state(
     number, code, unbroken, train_here, tmp_path, all_options, stop_at_row, capsys
 ):
