@@ -2,8 +2,8 @@
 
 A fenced block of `sh` or `python` is run, page by page, in a folder that looks as `make quickstart`
 leaves it, with 1,500 images. `make test` runs four pages, trains for no more than 100 steps and
-exports only one TFLite file; `make gate` runs every command as it is written. A comment before a block says what
-else becomes of it:
+exports only one TFLite file; `make gate` runs every command as it is written. A comment before a
+block says what else becomes of it:
 
   <!-- long -->                 run by `make gate` only
   <!-- serves: … -->            started, and stopped at the end of the page
