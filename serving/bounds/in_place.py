@@ -16,12 +16,9 @@ Call = Callable[[Mapping[str, np.ndarray], Sequence[str]], list[np.ndarray]]
 # may depend on values.
 Compile = Callable[[str], Call | None]
 
-# Processor time of a call that is quick: a thread and the way back cost the event loop as much.
-_QUICK_S = 0.0003
-# Seconds that a call takes at most if it may be quick, first by threads and then on one; and on the
-# event loop. They are several times as many, since a call waits for the processor too.
-_MAYBE_S, _ON_ONE_S, _LONG_S = 0.05, 0.003, 0.005
-_LOOKED_AT = 16  # Calls on one thread. The quickest is what the model takes.
+# Seconds of the event loop that a thread and the way back take; and more than a quick call does.
+_QUICK_S, _LONG_S = 0.0003, 0.005
+_LOOKED_AT = 16  # Calls by threads. The quickest is what the model takes when it waits for nothing.
 _MOST_BYTES = 32 << 10
 _MOST_KINDS = 64  # Shapes that a hostile client makes up have no end.
 
@@ -37,40 +34,16 @@ class Kind:
         """Nothing is known of them yet."""
         self.call: Call | None = None
         self._signature, self._compiled = signature, compiled
-        self._tried: Call | None = None  # What may be done in place, as threads do it.
-        self._is_quick = True  # As far as is known.
-        self._begin()
+        self._least, self._left = math.inf, float(_LOOKED_AT)
 
-    def _begin(self) -> None:
-        self._work = self._seconds = math.inf
-        self._left = _LOOKED_AT
-
-    def by_thread(
-        self, call: Call, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
-    ) -> list[np.ndarray]:
-        """Does a call in a thread; by `call`, or as it is done in place, to see how long it takes.
-
-        Processor time counts: on a busy machine all calls take long.
-        """
-        tried = self._tried if self._is_quick else None
-        worked, started = time.thread_time(), time.perf_counter()
-        result = (tried or call)(inputs, outputs)
-        seconds = time.perf_counter() - started
-        if tried is not None:
-            self._look(tried, time.thread_time() - worked, seconds)
-        elif self._is_quick and seconds < _MAYBE_S:
-            self._tried = self._compiled(self._signature)  # It takes its time.
-            self._is_quick = self._tried is not None
-        return result
-
-    def _look(self, tried: Call, work: float, seconds: float) -> None:
-        self._work, self._seconds = min(self._work, work), min(self._seconds, seconds)
+    def tell(self, seconds: float) -> None:
+        """What a call by a thread took; in that thread. May take long."""
+        self._least = min(self._least, seconds)
         self._left -= 1
         if self._left <= 0:
-            self._is_quick = self._work < _QUICK_S
-            if self._is_quick and self._seconds < _ON_ONE_S:
-                self.call = tried
-            self._begin()
+            if self._least < _QUICK_S:
+                self.call = self._compiled(self._signature)
+            self._least, self._left = math.inf, _LOOKED_AT
 
     def run(
         self, call: Call, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
@@ -83,7 +56,7 @@ class Kind:
             if time.perf_counter() - started > _LONG_S:
                 self.call = None
                 if time.thread_time() - worked > _LONG_S:  # Else it waited for the processor.
-                    self._is_quick = False
+                    self._left = math.inf
 
 
 class Kinds:

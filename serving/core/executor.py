@@ -8,7 +8,6 @@ Between two pieces other requests have their turn.
 import asyncio
 import concurrent.futures
 import dataclasses
-import functools
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,7 +18,7 @@ import grpc
 import numpy as np
 from absl import logging
 
-from ..bounds.in_place import Kinds
+from ..bounds.in_place import Kind, Kinds
 from ..bounds.limits import check_rows
 from ..protocol.status import StatusError
 from .servable import Servable
@@ -61,11 +60,7 @@ def direct(servable: Servable, pool: concurrent.futures.Executor) -> Run:
         kind = kinds.of(signature, inputs)
         if kind is not None and kind.call is not None:
             return kind.run(kind.call, inputs, outputs)
-        by_threads = functools.partial(servable.run, signature)
-        if kind is None:
-            call = pool.submit(by_threads, inputs, outputs)
-        else:
-            call = pool.submit(kind.by_thread, by_threads, inputs, outputs)
+        call = pool.submit(_timed, kind, servable.run, signature, inputs, outputs)
         try:
             return await asyncio.wrap_future(call)
         except asyncio.CancelledError:
@@ -76,6 +71,15 @@ def direct(servable: Servable, pool: concurrent.futures.Executor) -> Run:
             raise
 
     return run
+
+
+def _timed(kind: Kind | None, run: Callable[..., T], *arguments: object) -> T:
+    """In a thread."""
+    start = time.perf_counter()
+    result = run(*arguments)
+    if kind is not None:
+        kind.tell(time.perf_counter() - start)
+    return result
 
 
 def timed(run: Run, observe: Callable[[str, str, float], None]) -> RequestRun:
