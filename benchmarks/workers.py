@@ -15,7 +15,6 @@ import dataclasses
 import io
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -33,6 +32,7 @@ from digitline.base.files import JsonObject
 from digitline.base.tables import table
 from digitline.data.dataset import open_dataset
 from digitline.models import registry
+from digitline.models.training.devices import local
 
 import figures
 from figures import WHAT, DatasetOptions
@@ -189,7 +189,7 @@ def _together(words: list[str], workers: int) -> str:
     Raises:
       UserError: one fails.
     """
-    hosts = [f"127.0.0.1:{_free_port()}" for _ in range(workers)]
+    hosts = [f"127.0.0.1:{port}" for port in local.free_ports(workers)]
     processes = []
     with tempfile.TemporaryDirectory(prefix="digitline-") as folder:
         for index in range(workers):
@@ -218,12 +218,6 @@ def _together(words: list[str], workers: int) -> str:
             last = Path(folder, f"{failed}.log").read_text().splitlines()[-3:]
             raise UserError(f"worker {failed} of {workers} ended with {codes[failed]}: {last}")
     return printed
-
-
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
 
 
 def text(result: JsonObject) -> str:

@@ -21,11 +21,7 @@ import pytest
 from digitline.base import command_flags
 from digitline.serving.flags import FLAGS, ServeOptions
 
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from support import free_port
 
 
 class Server:

@@ -12,6 +12,8 @@ import time
 import urllib.error
 import urllib.request
 
+from support import free_port
+
 
 def environment(endpoint):
     """What names a store to those who use it."""
@@ -21,12 +23,6 @@ def environment(endpoint):
         "AWS_SECRET_ACCESS_KEY": "anything",
         "AWS_DEFAULT_REGION": "us-east-1",
     }
-
-
-def free_port():
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return bound.getsockname()[1]
 
 
 @contextlib.contextmanager

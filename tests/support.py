@@ -2,6 +2,7 @@
 
 import contextlib
 import resource
+import socket
 import struct
 import subprocess
 import sys
@@ -127,3 +128,10 @@ def flip(path, place=5000):
     content = bytearray(path.read_bytes())
     content[place] ^= 1
     path.write_bytes(content)
+
+
+def free_port():
+    """A port of this machine on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -119,13 +119,14 @@ def bring(folder: Path, store: Store, listed: Mapping[str, Object], wanted: Want
     after = {name: facts for name, facts in before.items() if not wanted(name) or name in listed}
     if not missing and not superfluous and after == before:
         return
-    with _incoming() as incoming:
-        _fetch(store, missing, incoming)
+    with incoming() as temporary:
+        come = Path(temporary)
+        _fetch(store, missing, come)
         for name in superfluous:
             (folder / name).unlink(missing_ok=True)
         _remove_empty(folder, superfluous)
         for name, facts in missing.items():
-            after[name] = _put(incoming / name, folder / name, facts)
+            after[name] = _put(come / name, folder / name, facts)
     known.write(folder, after)
 
 
@@ -189,15 +190,13 @@ def _remove_empty(folder: Path, names: list[str]) -> None:
             parent = parent.parent
 
 
-@contextlib.contextmanager
-def _incoming() -> Iterator[Path]:
+def incoming() -> tempfile.TemporaryDirectory[str]:
     """A folder beside the mirrors, in the same file system; those of killed processes go."""
     root = files.ensure_folder(addresses.cache() / "incoming")
     for folder in root.iterdir():
         if folder.name.partition("-")[0].isdecimal() and not _lives(folder.name):
             shutil.rmtree(folder, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=root) as folder:
-        yield Path(folder)
+    return tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=root)
 
 
 def _lives(name: str) -> bool:

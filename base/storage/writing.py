@@ -161,8 +161,7 @@ _SESSIONS: dict[Path, _Session] = {}
 
 def _copy(folder: Path, wanted: staging.Wanted) -> tempfile.TemporaryDirectory[str]:
     """A folder that stays as the mirror is now; a file is the same one, unless it is written on."""
-    root = files.ensure_folder(addresses.cache() / "incoming")
-    copy = tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=root)
+    copy = staging.incoming()
     for name in filter(wanted, staging.files_in(folder)):
         source, target = folder / name, Path(copy.name, name)
         target.parent.mkdir(parents=True, exist_ok=True)

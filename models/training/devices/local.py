@@ -124,7 +124,7 @@ class _Worker:
 
 @contextlib.contextmanager
 def _started(module: str, options: object, number: int, folder: Path) -> Iterator[list[_Worker]]:
-    hosts = [f"127.0.0.1:{port}" for port in _free_ports(number)]
+    hosts = [f"127.0.0.1:{port}" for port in free_ports(number)]
     workers: list[_Worker] = []
     try:
         for index in range(number):
@@ -137,7 +137,8 @@ def _started(module: str, options: object, number: int, folder: Path) -> Iterato
             worker.is_running()
 
 
-def _free_ports(number: int) -> list[int]:
+def free_ports(number: int) -> list[int]:
+    """Ports of this machine on which nobody listens, as far as can be told."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
         for each in sockets:

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ import pytest
 
 from digitline.base.errors import UsageError
 from digitline.models import train
+from digitline.models.training.devices import local
 
 from support import call, quick_arguments
 
@@ -62,18 +62,8 @@ def test_three_follow_one_over_200_steps(train_here, all_options):
     assert_follows(train_here("three", *flags, "--local_workers=3"), one, 1e-3)
 
 
-def free_ports(number):
-    sockets = [socket.socket() for _ in range(number)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
 def start(number, arguments):
-    hosts = [f"127.0.0.1:{port}" for port in free_ports(number)]
+    hosts = [f"127.0.0.1:{port}" for port in local.free_ports(number)]
     for index in range(number):
         config = {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": index}}
         yield subprocess.Popen(
