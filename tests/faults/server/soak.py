@@ -1,4 +1,4 @@
-"""A server under a mixed load at 60 % of what it can do, and all attacks once a minute.
+"""A server under a mixed load at 60 % of what it can do, with all attacks once a minute.
 
   SOAK_SECONDS=600 python tests/faults/server/soak.py [--num_servers=2 …]
 
@@ -6,9 +6,12 @@ Prints failed requests, times and memory by minute; ends with status 1 if a requ
 crowd failed, or a swap was late. Writes benchmarks/results/soak.json and soak.png. The environment
 states SOAK_SECONDS (default: 3600), SOAK_SCALE, the size of the attacks (default: 0.2; 1 is whole,
 more than two cores bear beside the load), and SOAK_NAME, of the files. Other arguments are flags of
-`digitline serve`. Attackers, and what makes versions, give way to the server and the crowd: they
-stand for other machines, and what they take to make megabytes of attacks is not the server's. What
-they ask of it is judged as before.
+`digitline serve`.
+
+What the server can do is measured for a minute of attacks: attackers, the trials of versions and
+the crowd share its processors. Attackers, and what makes versions, give way to the server and the
+crowd: they stand for other machines, and what they take to make megabytes of attacks is not the
+server's. What they ask of it is judged as before.
 """
 
 import contextlib
@@ -36,7 +39,7 @@ from soak_events import Events  # noqa: E402
 from digitline.base import files  # noqa: E402
 
 RESULTS = HERE.parents[2] / "benchmarks" / "results"
-_SHARE, _CAPACITY_S, _LOOK_S = 0.6, 15, 2
+_SHARE, _UNDISTURBED_S, _ATTACKED_S, _LOOK_S = 0.6, 15, 60, 2
 _NICE = 10  # Of attackers.
 
 
@@ -70,22 +73,41 @@ def load(server, rate, seconds):
     return subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, text=True)
 
 
+def capacity(server, seconds):
+    """Requests answered in a second, 16 at once."""
+    out, _ = load(server, 0, seconds).communicate()
+    return json.loads(out)["answered"] / seconds
+
+
+def attacked(events, seconds):
+    """Starts a thread of attackers, which gives way, as all threads that it starts."""
+
+    def run():
+        os.nice(_NICE)
+        events.run(seconds)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
 def soaked(folder, seconds, scale, flags):
     """The figures."""
     config = hostile_models.save(folder)
     flags = (f"--model_config_file={config}", "--trial=auto", *flags)
     with serving_process(folder, *flags) as server:
         idle = resident(server.process.pid) >> 20
-        out, _ = load(server, 0, _CAPACITY_S).communicate()
-        capacity = json.loads(out)["answered"] / _CAPACITY_S
-        rate = _SHARE * capacity
-        print(f"idle {idle} MB; capacity {capacity:.0f} requests/s; load {rate:.0f}", flush=True)
+        undisturbed = capacity(server, _UNDISTURBED_S)
+        events = Events(server, folder, scale)
+        attacking = attacked(events, _ATTACKED_S)
+        beside_attacks = capacity(server, _ATTACKED_S)
+        attacking.join()
+        rate = _SHARE * beside_attacks
+        print(f"idle {idle} MB; capacity {undisturbed:.0f} requests/s, with attacks "
+              f"{beside_attacks:.0f}; load {rate:.0f}", flush=True)  # fmt: skip
         crowd, watch = load(server, rate, seconds), Watch(server.process.pid)
         watch.start()
-        os.nice(_NICE)  # This thread, and those that it starts from now on.
-        events = Events(server, folder, scale)
-        attacking = threading.Thread(target=events.run, args=[seconds - 30])
-        attacking.start()
+        attacking = attacked(events, seconds - 30)
         minutes = []
         for line in crowd.stdout:
             minutes.append(json.loads(line) | watch.told())
@@ -98,7 +120,8 @@ def soaked(folder, seconds, scale, flags):
         return {
             "idle_mb": idle,
             "after_mb": after,
-            "capacity_per_s": round(capacity),
+            "capacity_per_s": round(undisturbed),
+            "capacity_with_attacks_per_s": round(beside_attacks),
             "rate_per_s": round(rate),
             "minutes": minutes,
             "events": {name: dict(codes) for name, codes in sorted(events.outcomes.items())},

@@ -49,8 +49,8 @@ class Events:
         ]  # fmt: skip
 
     def run(self, seconds):
-        """Until the time is over."""
-        begun, jobs = self._begun, []
+        """So long; returns when what began by then is over."""
+        begun, jobs = time.monotonic(), []
         for number in range(int(seconds * len(self._all) / 60)):
             time.sleep(max(0, begun + number * 60 / len(self._all) - time.monotonic()))
             jobs.append(self._pool.submit(self._one, self._all[number % len(self._all)]))
