@@ -157,7 +157,8 @@ class PopulationStatistics:
     "Averaging weights leads to wider optima and better generalization", UAI 2018.
 
     Args:
-      model: of Keras's own layers; one without batch normalization is left alone.
+      model: of Keras's own layers; one without batch normalization is left alone, and so are
+        layers of it that are not trained: these normalize with what they have in training too.
       splits: the training images; a sample is read when it is first needed.
       preprocess: from them to the network's input.
     """
@@ -167,7 +168,7 @@ class PopulationStatistics:
         momentum = {
             id(variable): layer.momentum
             for layer in model.layers
-            if isinstance(layer, keras.layers.BatchNormalization)
+            if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
             for variable in (layer.moving_mean, layer.moving_variance)
         }
         # Each variable that is not trained, with its momentum if it is a moving average.

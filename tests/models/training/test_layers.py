@@ -135,3 +135,12 @@ assert 0.3 < np.mean(expected[1] == 0) < 0.7
 def test_replicas_of_several_sizes_share_statistics_and_masks(tmp_path):
     done = python(REPLICAS, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def test_statistics_of_layers_that_are_not_trained_stay(normalized):
+    model, _, _ = normalized
+    model.get_layer("norm").trainable = False
+    population = layers.PopulationStatistics(model, [], Preprocess.as_is((28, 28, 1), 0.1, 0.3))
+    assert not population.are_needed(20)
+    population.put(step=20)
+    np.testing.assert_array_equal(moving(model), [[0] * 4, [1] * 4])
