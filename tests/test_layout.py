@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from digitline.models import registry
+
 ROOT = Path(__file__).parent.parent
 # A floor, and what it stands on. `serving.artifacts` opens what `models` evaluates and `export`
 # verifies; `serving.description` reads what lies beside it.
@@ -97,7 +99,10 @@ def test_no_circle_of_folders(floor):
     "folder", sorted({path.parent.relative_to(ROOT).as_posix() for path in FILES})
 )
 def test_a_folder_holds_4_to_15_files(folder):
+    """Networks do not count: one looks for a network by its name."""
     files = [path for path in (ROOT / folder).iterdir() if path.is_file()]
+    if folder == "models":
+        files = [path for path in files if path.stem not in registry.NAMES]
     assert 4 <= len(files) <= 15 + 1, [path.name for path in files]  # And __init__.py.
 
 
