@@ -1,0 +1,1 @@
+"""Weights that others trained: fetched, read without running anything, given to a network."""
