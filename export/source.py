@@ -11,6 +11,7 @@ from ..data.pipeline import salvage
 from ..data.pipeline.records import load as load_images
 from ..models.run.config import RunConfig, open_run_dataset
 from ..models.run.folder import Run
+from ..models.run.records import Robustness
 from .functions import TrainedModel
 from .options import ExportOptions
 
@@ -35,6 +36,7 @@ class Source:
       compared: the images of --split.
       validation: those of the run's validation split.
       calibration: training images, evenly spaced, uint8 [n, H, W, C]; None without an int8 file.
+      robustness: what was measured on corrupted images, by split.
     """
 
     config: RunConfig
@@ -43,6 +45,7 @@ class Source:
     compared: Images
     validation: Images
     calibration: np.ndarray | None
+    robustness: dict[str, Robustness]
 
 
 def load(options: ExportOptions) -> Source:
@@ -79,4 +82,5 @@ def load(options: ExportOptions) -> Source:
         name=options.model_name or config.model,
     )
     run = files.read_json(folder.config)
-    return Source(config, run, trained, compared, validation, calibration)
+    robustness = folder.robustness()
+    return Source(config, run, trained, compared, validation, calibration, robustness)

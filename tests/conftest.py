@@ -87,11 +87,17 @@ def trained(data_dir, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def well_trained(data_dir, tmp_path_factory):
-    """The same, trained for longer: sure enough of its answers to be quantized."""
-    from digitline.models import train
+    """The same, trained for longer: sure enough of its answers to be quantized.
+
+    It was evaluated on corrupted images too.
+    """
+    from digitline.models import evaluate, train
 
     def make(folder):
-        return call(train.COMMAND, train_arguments(data_dir, folder / "lenet5", "--epochs=15"))
+        workdir = folder / "lenet5"
+        result = call(train.COMMAND, train_arguments(data_dir, workdir, "--epochs=15"))
+        flags = [f"--workdir={workdir}", "--split=test[:30]", "--corruptions"]
+        return {**result, "corruptions": call(evaluate.COMMAND, flags)["corruptions"]}
 
     folder, result = once(tmp_path_factory, "well_trained", make)
     return SimpleNamespace(workdir=folder / "lenet5", result=result)

@@ -87,7 +87,7 @@ class Augment:
             images = _restroke(images, self.stroke * stroke)
         # What is changed below is the difference from the border's colour, which is then 0: what
         # comes from outside.
-        border = _border(images)
+        border = border_colour(images)
         matrices = self._matrices(images, tf.pad(affine, [others, (0, 0)]))
         images = self._moved(images - border, matrices[others[0] :][: tf.shape(images)[0]], grid)
         if self.erase:
@@ -142,7 +142,7 @@ class Augment:
         return tf.where(hole, 0.0, images)
 
 
-def _border(images: tf.Tensor) -> tf.Tensor:
+def border_colour(images: tf.Tensor) -> tf.Tensor:
     """The colour of each image's border: the median of its outermost pixels.
 
     Unlike a mean, it stays the paper's colour where a few strokes touch the border. A number of

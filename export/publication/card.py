@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ...base import export_layout, files, manifests
 from ...models.evaluation.metrics import wilson_interval
+from ...models.evaluation.result import CORRUPTIONS_HEAD, corruption_rows
 from ..formats.artifact import Artifact
 from ..runtimes.ran import matrix
 from ..signatures import Signature
@@ -30,6 +31,7 @@ def write(version: Version, artifacts: Sequence[Artifact], folder: Path) -> None
         evaluation=evaluation,
         interval=wilson_interval(evaluation.correct, evaluation.examples),
         by_class=list(zip(config.label_names, evaluation.by_class(), strict=True)),
+        corruptions=(CORRUPTIONS_HEAD, corruption_rows),
         signatures=titles,
         runtimes=matrix(version.runs),
         files=manifests.digests(folder),

@@ -118,6 +118,10 @@ class Version:
             "pictures": configs.to_config(self.source.config.pictures),
             "figures": {name: figures[name] for name in _FIGURES},
             "certainty": configs.to_config(self.answers.certainty),
+            "robustness": {
+                split: configs.to_config(robustness)
+                for split, robustness in self.source.robustness.items()
+            },
             "verified_on": {
                 "split": self.split,
                 "comparisons": [comparison.to_json() for comparison in self.comparisons],

@@ -1,5 +1,6 @@
 """Evaluates an exported model: a SavedModel or a TFLite file, ours or another's."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from ...data.dataset import Dataset, Split, open_dataset
 from ...data.pipeline import salvage
 from ...data.pipeline.records import decoded
 from ...serving.artifacts import OPENERS, Classifier
+from . import robustness
 from .metrics import Evaluation, of_probabilities
 from .options import EvaluateOptions
 from .result import Result
@@ -27,6 +29,7 @@ def evaluate(kind: str, path: Path, options: EvaluateOptions) -> Result:
     splits = [dataset.split(dataset.reported_split(options.split))]
     with salvage.sound(splits, options.max_corrupt_records) as ((split,), lost):
         figures = _evaluated(classifier, split).figures(len(lost))
+        figures = robustness.added(figures, split, partial(_probabilities, classifier), options)
     name = str(classifier.path)
     return Result({kind: name}, name, split, figures)
 
@@ -50,11 +53,8 @@ def _evaluated(classifier: Classifier, split: Split) -> Evaluation:
     labels, probabilities = [], []
     with progress.Progress(f"evaluating on {split.name}", split.examples) as bar:
         for images, numbers in decoded(split):
-            outputs = classifier.run(images.numpy())
-            if "probabilities" not in outputs:
-                raise UserError(f"{classifier.path}: it gives {sorted(outputs)}, no probabilities")
             labels.append(numbers.numpy())
-            probabilities.append(outputs["probabilities"])
+            probabilities.append(_probabilities(classifier, images.numpy()))
             bar.advance(len(labels[-1]))
     known, classes = probabilities[0].shape[1], split.dataset.num_classes
     if known != classes:
@@ -62,3 +62,10 @@ def _evaluated(classifier: Classifier, split: Split) -> Evaluation:
             f"{classifier.path} knows {known} classes, {split.dataset.name} has {classes}"
         )
     return of_probabilities(np.concatenate(labels), np.concatenate(probabilities))
+
+
+def _probabilities(classifier: Classifier, images: np.ndarray) -> np.ndarray:
+    outputs = classifier.run(images)
+    if "probabilities" not in outputs:
+        raise UserError(f"{classifier.path}: it gives {sorted(outputs)}, no probabilities")
+    return outputs["probabilities"]

@@ -35,6 +35,14 @@ class EvaluateOptions:
         "validation split). Choose between models on the validation split; the test split is for "
         "the figure that you report.",
     )
+    corruptions: bool = _data(
+        False,
+        "Also the accuracy on the images corrupted in 15 ways at five strengths (noise, blur, "
+        "turns, light, lines, JPEG): 75 more passes over the split.",
+    )
+    corruption_seed: int = _data(
+        0, "With --corruptions: seed of what is random in them.", at_least=0
+    )
     dataset: str | None = _data(
         None,
         "With --saved_model and --tflite: name of a prepared dataset (default: the one that the "

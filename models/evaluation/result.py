@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ...base import command
 from ...base.files import JsonObject
 from ...base.tables import short, table
-from ..run.records import ClassFigures, Figures
+from ..run.records import ClassFigures, Figures, Robustness
 
 if TYPE_CHECKING:  # At run time it loads TensorFlow.
     from ...data.dataset import Split
@@ -20,6 +20,7 @@ _WIDTH = 120
 _NAME = 14
 # Longer names are for the rows; columns have numbers then.
 _HEAD = 5
+CORRUPTIONS_HEAD = ("corruption", "strength 1", "2", "3", "4", "5", "mean")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +76,8 @@ def text(result: Result) -> str:
         rest = f" and {more:,} more (--json)" if more > 0 else ""
         listed = ", ".join(map(str, wrong[:_LISTED]))
         lines += ["", f"misclassified, by index in {split.name}: {listed}{rest}"]
+    if figures.corruptions:
+        lines += ["", *_corruptions(figures.corruptions)]
     if "workdir" in result.source:
         words = [f"--workdir={result.source['workdir']}"]
         words += [f"--data_dir={result.data_dir}"] if result.data_dir else []
@@ -89,6 +92,24 @@ def _class_table(label_names: Sequence[str], rows: Sequence[ClassFigures]) -> st
         shown = ("-" if share is None else f"{share:.2%}" for share in shares)
         cells.append((short(name, 60), f"{row.images:,}", *shown))
     return table(("class", "images", "precision", "recall", "F1"), cells, range(1, 5))
+
+
+def _corruptions(robustness: Robustness) -> list[str]:
+    relative = robustness.relative_accuracy
+    of_clean = "" if relative is None else f", {relative:.2%} of that on the images as they are"
+    return [
+        f"accuracy on corrupted images, the mean: {robustness.accuracy:.2%}{of_clean}",
+        "",
+        table(CORRUPTIONS_HEAD, corruption_rows(robustness), range(1, len(CORRUPTIONS_HEAD))),
+    ]
+
+
+def corruption_rows(robustness: Robustness) -> list[tuple[str, ...]]:
+    """Under `CORRUPTIONS_HEAD`: a row for each corruption, and one of the means."""
+    rows = [(row.name, (*row.accuracies, row.mean)) for row in robustness.by_corruption]
+    columns = zip(*(shares for _, shares in rows), strict=True)
+    rows.append(("mean", tuple(sum(column) / len(rows) for column in columns)))
+    return [(name, *(f"{share:.2%}" for share in shares)) for name, shares in rows]
 
 
 def confusion_matrix(label_names: Sequence[str], matrix: Sequence[Sequence[int]]) -> list[str]:

@@ -1,6 +1,6 @@
 """Evaluates the model of a run, or the models of several as an ensemble."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +8,12 @@ import numpy as np
 from ...base import catalog, progress
 from ...base.errors import UsageError, UserError
 from ...base.storage.writing import owned
+from ...base.tf import keras, tf
 from ...data.pipeline import salvage
 from ...data.pipeline.batches import evaluation_batches
-from ..run.config import open_run_dataset
+from ..run.config import RunConfig, open_run_dataset
 from ..run.folder import Run
+from . import robustness
 from .metrics import evaluator, of_probabilities
 from .options import EvaluateOptions
 from .result import Result
@@ -34,6 +36,7 @@ def evaluate(workdir: Path, options: EvaluateOptions) -> Result:
             folder.require_same_data(splits, lost)
         batches = evaluation_batches(split, config.preprocess, options.batch_size)
         figures = evaluator(model)(batches).figures(len(lost))
+        figures = robustness.added(figures, split, answers([(config, model)]), options)
     if not is_same:
         progress.say(
             "note: the figures are of other images: they are not recorded in the run folder"
@@ -77,12 +80,29 @@ def evaluate_ensemble(workdirs: Sequence[Path], options: EvaluateOptions) -> Res
             evaluator(model)(evaluation_batches(split, member.preprocess, options.batch_size))
             for member, model in members
         ]
-    mean = np.mean([evaluation.probabilities for evaluation in evaluations], axis=0)
+        mean = np.mean([evaluation.probabilities for evaluation in evaluations], axis=0)
+        figures = of_probabilities(evaluations[0].labels, mean).figures(len(lost))
+        figures = robustness.added(figures, split, answers(members), options)
     names = ", ".join(sorted({member.model for member, _ in members}))
     return Result(
         {"workdirs": list(map(str, workdirs))},
         f"ensemble of {len(workdirs)} ({names})",
         split,
-        of_probabilities(evaluations[0].labels, mean).figures(len(lost)),
+        figures,
         [evaluation.accuracy for evaluation in evaluations],
     )
+
+
+def answers(members: Sequence[tuple[RunConfig, keras.Model]]) -> Callable[[np.ndarray], np.ndarray]:
+    """The models of some runs as one function of raw images: the mean of their probabilities.
+
+    Returns:
+      A function from uint8 [N, H, W, C] to float32 [N, K]; its graph is traced once.
+    """
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def mean(images: tf.Tensor) -> tf.Tensor:
+        logits = (model(config.preprocess(images), training=False) for config, model in members)
+        return tf.reduce_mean([tf.nn.softmax(each) for each in logits], axis=0)
+
+    return lambda images: mean(tf.constant(images)).numpy()

@@ -18,7 +18,7 @@ from ...data.pipeline.records import decoded
 from ..evaluation.metrics import Evaluation, evaluator
 from ..run.config import RunConfig
 from ..run.folder import Run
-from ..run.records import TrainingRecord
+from ..run.records import Robustness, TrainingRecord
 from ..training.selection import training_split
 from .exports import Artifact
 
@@ -78,6 +78,7 @@ class Facts:
       rows: of metrics.jsonl.
       record, model, result: None while the run is unfinished.
       exports: the artifacts that were made of the run.
+      robustness: what `evaluate --corruptions` measured, by split.
       notes: what is missing, and why.
     """
 
@@ -89,6 +90,7 @@ class Facts:
     model: keras.Model | None = None
     result: Result | None = None
     exports: tuple[Artifact, ...] = ()
+    robustness: dict[str, Robustness] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -102,7 +104,8 @@ def of_run(run: Run) -> Facts:
     recorded = files.read_json(run.config)
     rows = metrics(run)
     if run.finished:
-        return Facts(run, config, recorded, rows, run.load_record())
+        record, robustness = run.load_record(), run.robustness()
+        return Facts(run, config, recorded, rows, record, robustness=robustness)
     last = f"step {rows[-1]['step']:,}" if rows else "the first logged step"
     note = (
         f"The run is not finished: it has reached {last}. Only its curves are here; the same "

@@ -14,6 +14,7 @@ from ...base.charts import Chart, png_file, tiled, uri
 from ...base.tables import short
 from ...data.inspection.charts import thumbnail
 from ..evaluation.metrics import wilson_interval
+from ..evaluation.result import CORRUPTIONS_HEAD, corruption_rows
 from . import network
 from .facts import Facts, Result
 from .figures import MATRIX
@@ -64,6 +65,7 @@ def report(facts: Facts, drawn: dict[str, Chart]) -> str:
         "Data": result,
         "Training": True,
         "Result": result,
+        "Robustness": facts.robustness,
         "Inside": facts.model,
         "Artifacts": facts.exports,
         "Provenance": True,
@@ -84,6 +86,7 @@ def report(facts: Facts, drawn: dict[str, Chart]) -> str:
         interval=_interval(result) if result else "",
         matrix_classes=MATRIX,
         classes=_classes(result, config.label_names) if result else [],
+        corruptions=(CORRUPTIONS_HEAD, corruption_rows),
         layers=_layers(facts),
         artifacts=_artifacts(facts),
         provenance=_provenance(facts),

@@ -25,6 +25,9 @@ def of_run(facts: Facts) -> list[str]:
     lines += ["", *curves(facts.rows)]
     if facts.result is not None:
         lines += ["", *result(facts.result.split, facts.result.evaluation, config.label_names)]
+    for split, robustness in facts.robustness.items():
+        words = f"accuracy on corrupted images of {split} {robustness.accuracy:.2%}, the mean of"
+        lines += ["", f"{words} {len(robustness.by_corruption)} corruptions (the page has each)"]
     return lines
 
 

@@ -5,7 +5,7 @@ import re
 import shlex
 from pathlib import Path
 
-from ...base import files, progress
+from ...base import configs, files, progress
 from ...base.command import command_line
 from ...base.errors import first_line
 from ...base.tf import keras
@@ -54,6 +54,10 @@ class RunReport:
             "tensorboard": self.board and str(self.board),
             "notes": list(facts.notes),
             **evaluated,
+            "robustness": {
+                split: configs.to_config(robustness)
+                for split, robustness in facts.robustness.items()
+            },
             "artifacts": [dataclasses.asdict(artifact) for artifact in facts.exports],
         }
 

@@ -27,7 +27,7 @@ from ...data.dataset import Dataset, Split
 from . import made
 from .config import RunConfig, is_ours
 from .longer import Reached, lengthened
-from .records import Figures, MetricsRow, TrainingRecord
+from .records import Figures, MetricsRow, Robustness, TrainingRecord
 
 
 class Run:
@@ -165,7 +165,13 @@ class Run:
             raise
 
     def add_evaluation(self, split: str, figures: Figures) -> None:
-        """Writes the figures of a split into `evaluation.json`, beside those of others."""
+        """Writes the figures of a split into `evaluation.json`, beside those of others.
+
+        What was measured before on corrupted images stays, where the clean ones are the same.
+        """
+        before = self.evaluation_of(split)
+        if before and figures.corruptions is None and before.misclassified == figures.misclassified:
+            figures = dataclasses.replace(figures, corruptions=before.corruptions)
         files.write_json(self.evaluation, {**self._evaluations(), split: figures.to_config()})
 
     def evaluation_of(self, split: str) -> Figures | None:
@@ -174,6 +180,15 @@ class Run:
             return configs.from_config(Figures, self._evaluations()[split])
         except (KeyError, DataError):  # Earlier versions had fewer figures.
             return None
+
+    def robustness(self) -> dict[str, Robustness]:
+        """What was measured on corrupted images, by split."""
+        known = {split: self.evaluation_of(split) for split in self._evaluations()}
+        return {
+            split: figures.corruptions
+            for split, figures in known.items()
+            if figures and figures.corruptions
+        }
 
     def _evaluations(self) -> JsonObject:
         return files.read_json(self.evaluation) if self.evaluation.exists() else {}

@@ -102,6 +102,34 @@ class ClassFigures:
 
 
 @dataclasses.dataclass(frozen=True)
+class UnderCorruption:
+    """Accuracies on a split whose images were corrupted in one way, by strength from 1 to 5."""
+
+    name: str
+    accuracies: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        return sum(self.accuracies) / len(self.accuracies)
+
+
+@dataclasses.dataclass(frozen=True)
+class Robustness:
+    """Accuracies on corrupted images of a split, 0 to 1.
+
+    Attributes:
+      seed: of the corruptions.
+      accuracy: the mean over all corruptions and strengths.
+      relative_accuracy: `accuracy` divided by that on the clean images; None where that is 0.
+    """
+
+    seed: int
+    accuracy: float
+    relative_accuracy: float | None
+    by_corruption: tuple[UnderCorruption, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Figures:
     """A model's figures on a split, as evaluation.json has them by split.
 
@@ -113,6 +141,7 @@ class Figures:
       confusion: [K][K], images by true class (row) and predicted class.
       misclassified: indices in the split, from 0, ascending.
       corrupt_records: damaged records that were left out.
+      corruptions: the same model on corrupted images, where that was measured.
     """
 
     accuracy: float
@@ -125,10 +154,12 @@ class Figures:
     confusion: tuple[tuple[int, ...], ...]
     misclassified: tuple[int, ...]
     corrupt_records: int = 0
+    corruptions: Robustness | None = None
 
     def to_config(self) -> JsonObject:
-        """As JSON holds it; `corrupt_records` only where there are some."""
+        """As JSON holds it; `corrupt_records` and `corruptions` only where there are some."""
         config = configs.to_config(self)
-        if not self.corrupt_records:
-            del config["corrupt_records"]
+        for name in ("corrupt_records", "corruptions"):
+            if not config[name]:
+                del config[name]
         return config

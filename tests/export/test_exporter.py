@@ -80,6 +80,17 @@ def test_manifest_describes_the_files(exported):
     }
 
 
+def test_the_card_says_how_robust_the_model_is(well_trained, exported):
+    measured = well_trained.result["corruptions"]
+    card = (exported.tflite.parent / "MODEL_CARD.md").read_text()
+    assert "On images of `test[:30]` that were corrupted" in card
+    assert f"mean accuracy {measured['accuracy']:.2%}." in card
+    assert len(re.findall(r"^\| \w+ \|(?: [\d.]+% \|){6}$", card, re.M)) == 16
+    row = measured["by_corruption"][0]
+    shares = " | ".join(f"{share:.2%}" for share in row["accuracies"])
+    assert f"\n| {row['name']} | {shares} | " in card
+
+
 def test_the_card_says_what_was_verified(exported):
     card = (exported.tflite.parent / "MODEL_CARD.md").read_text()
     assert "| TFLite float32 | `serving_default` | 9" in card

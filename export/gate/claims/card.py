@@ -1,13 +1,14 @@
 """The model card, held against the manifest beside it, which was checked just before."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ....base import export_layout, files, manifests
 from ....base.errors import VerificationError
 from ....base.files import JsonObject
 
-# Lines of the head of a table. It has three tables, and one of runtimes where there are some.
+# Lines of the head of a table. It has three tables, one of runtimes where there are some, and one
+# of corruptions for each split that was corrupted.
 _HEAD, _TABLES = 2, 3
 
 
@@ -22,7 +23,8 @@ def require(folder: Path) -> None:
     manifest = files.read_json(export_layout.manifest_of(folder))
     rows = list(_rows(folder, manifest))
     text_left = text
-    heads = _HEAD * (_TABLES + bool(manifest["verified_on"]["runtimes"]))
+    tables = _TABLES + bool(manifest["verified_on"]["runtimes"]) + len(manifest["robustness"])
+    heads = _HEAD * tables
     for words in (*_sentences(manifest), *rows):
         if words not in text:
             raise VerificationError(
@@ -55,6 +57,9 @@ def _sentences(manifest: JsonObject) -> Iterator[str]:
         f"{figures['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%}), loss "
         f"{figures['loss']:.4f}, calibration error {figures['calibration_error']:.2%}."
     )
+    for split, robustness in manifest["robustness"].items():
+        yield f"On images of `{split}` that were corrupted "
+        yield f": mean accuracy {robustness['accuracy']:.2%}. Of the trained model, "
     if made["calibration"]:
         images, split = made["calibration"]["images"], made["calibration"]["of"]
         yield f"Ranges of int8: from {images:,} images of `{split}`."
@@ -88,6 +93,8 @@ def _rows(folder: Path, manifest: JsonObject) -> Iterator[str]:
         # In a table a line ends a cell.
         cell = name.replace("|", "\\|")
         yield f"\n| {cell} | {row['images']:,} | {' | '.join(shown)} |\n"
+    for robustness in manifest["robustness"].values():
+        yield from _corruptions(robustness["by_corruption"])
     for row in manifest["verified_on"]["comparisons"]:
         yield (
             f"\n| {row['artifact']} | `{row['signature']}` | {row['accuracy']:.2%} | "
@@ -105,3 +112,16 @@ def _rows(folder: Path, manifest: JsonObject) -> Iterator[str]:
     for name, file in manifests.digests(folder).items():
         if name not in export_layout.DESCRIPTIONS:
             yield f"\n| `{name}` | {file.bytes:,} |\n"
+
+
+def _corruptions(rows: list[JsonObject]) -> Iterator[str]:
+    """By corruption the accuracies and their mean; last, the means of the columns."""
+    shares = [[*row["accuracies"], _mean(row["accuracies"])] for row in rows]
+    names = [*(row["name"] for row in rows), "mean"]
+    means = [_mean(column) for column in zip(*shares, strict=True)]
+    for name, row in zip(names, [*shares, means], strict=True):
+        yield f"\n| {name} | {' | '.join(f'{share:.2%}' for share in row)} |\n"
+
+
+def _mean(shares: Sequence[float]) -> float:
+    return sum(shares) / len(shares)

@@ -116,6 +116,9 @@ def _expected(folder: Path, artifacts: Sequence[Artifact], known: Known) -> Json
         "labels": source.config.label_names,
         "pictures": configs.to_config(source.config.pictures),
         "run": source.run,
+        "robustness": {
+            split: configs.to_config(robustness) for split, robustness in source.robustness.items()
+        },
         "made": {
             "split": options.split,
             "dark_on_light": options.dark_on_light,

@@ -1,11 +1,16 @@
 import json
 import re
+import shutil
 
+import numpy as np
 import pytest
 
+from digitline.base import configs
 from digitline.base.errors import UsageError, UserError
 from digitline.data.pipeline.batches import evaluation_batches
+from digitline.data.pipeline.records import load
 from digitline.models import evaluate
+from digitline.models.evaluation.corruptions import CORRUPTIONS, corrupted
 from digitline.models.evaluation.metrics import evaluator
 from digitline.models.run.folder import Run
 
@@ -86,3 +91,31 @@ def test_a_damaged_model_is_named(trained, tmp_path):
             run.training_record.write_text(json.dumps(recorded))
             with pytest.raises(UserError, match=rf"model\.keras:? {message}"):
                 call(evaluate.COMMAND, [f"--workdir={tmp_path}"])
+
+
+def test_corruptions_are_told_and_recorded(well_trained, exported, tmp_path):
+    found = well_trained.result["corruptions"]
+    shares = np.array([row["accuracies"] for row in found["by_corruption"]])
+    assert shares.shape == (15, 5)
+    assert found["accuracy"] == pytest.approx(shares.mean())
+    assert 0.3 < found["relative_accuracy"] < 1
+    assert shares[:, 0].mean() > shares[:, 4].mean() + 0.1
+    # An artifact, which sees them in other batches, has the same.
+    options = evaluate.EvaluateOptions(
+        tflite=exported.tflite, split="test[:30]", corruptions=True, batch_size=16
+    )
+    result = evaluate.run(options)
+    assert evaluate.COMMAND.to_json(result)["corruptions"] == found
+    text = evaluate.COMMAND.text(result)
+    assert f"accuracy on corrupted images, the mean: {found['accuracy']:.2%}" in text
+    assert re.search(r"corruption +strength 1 +2 +3 +4 +5 +mean", text)
+    # One of them by hand.
+    config, model = Run(well_trained.workdir).load()
+    images, labels = (value.numpy() for value in load(result.split))
+    changed = config.preprocess(corrupted(images, "shear", 4, np.arange(30)))
+    right = model.predict(changed, verbose=0).argmax(1) == labels
+    assert dict(zip(CORRUPTIONS, shares[:, 3], strict=True))["shear"] == right.mean()
+    # A later evaluation without them leaves them in the record.
+    workdir = shutil.copytree(well_trained.workdir, tmp_path / "run")
+    call(evaluate.COMMAND, [f"--workdir={workdir}", "--split=test[:30]"])
+    assert configs.to_config(Run(workdir).robustness()["test[:30]"]) == found

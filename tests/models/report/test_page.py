@@ -217,6 +217,21 @@ def test_only_exports_of_the_run_are_listed(copied, tmp_path, monkeypatch):
         reported(copied, "--benchmark=timed.json")
 
 
+def test_what_was_measured_on_corrupted_images_is_shown(well_trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(run_figures, "of_run", lambda facts: {})  # They take their time.
+    result = reported(shutil.copytree(well_trained.workdir, tmp_path / "run"))
+    assert result.robustness == {"test[:30]": well_trained.result["corruptions"]}
+    mean = f"{well_trained.result['corruptions']['accuracy']:.2%}"
+    assert f"accuracy on corrupted images of test[:30] {mean}" in result.text
+    section = re.search(r'<section id="robustness">.*?</section>', result.html, re.DOTALL)
+    assert section
+    assert section[0].count("<tr>") == 17  # The head, 15 corruptions and the means.
+    row = well_trained.result["corruptions"]["by_corruption"][4]
+    cells = "".join(f"<td>{share:.2%}</td>" for share in row["accuracies"])
+    assert f"<td>{row['name']}</td>{cells}" in section[0]
+    assert section[0].count(mean) == 1
+
+
 def test_in_a_browser(seen):
     """The script runs under the page's own policy; a phone needs no sideways scrolling."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs: pip install playwright")
