@@ -42,6 +42,7 @@ boxed: $(VENV)/.installed
 	rm -rf exports/boxed
 	$(BIN)/digitline prepare
 	$(BIN)/digitline train --model=tiny --workdir=runs/boxed
+	$(BIN)/digitline evaluate --workdir=runs/boxed --corruptions
 	$(BIN)/digitline export --workdir=runs/boxed --export_dir=exports/boxed --formats=tflite \
 	  --tflite_variants=float32 --min_accuracy=0.99
 	cp $(addprefix $(BOXED)/, model.tflite labels.txt pictures.json MODEL_CARD.md) serving/boxed

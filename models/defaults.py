@@ -126,12 +126,13 @@ def _unfit(config: RunConfig, shows_things: bool) -> str:
 def augmentation(recipe: Recipe, dataset: Dataset) -> dict[str, float]:
     """What a recipe chosen on MNIST's 28x28 pixels is on images of this dataset."""
     side = min(dataset.image_shape[:2])
-    elastic = recipe.augment_elastic * side / min(MNIST_SHAPE[:2])
+    ratio = side / min(MNIST_SHAPE[:2])
     of_things = {"augment_flip": True, "augment_rotate": max(_ROTATE, recipe.augment_rotate)}
     return {
         "augment_shift": round(_SHIFT * side, 1),
         "augment_scale": max(_SCALE, recipe.augment_scale),
-        "augment_elastic": round(elastic, 1),
+        "augment_elastic": round(recipe.augment_elastic * ratio, 1),
+        "augment_blur": round(recipe.augment_blur * ratio, 1),
         **(of_things if _shows_things(dataset) else {}),
     }
 

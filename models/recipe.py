@@ -98,6 +98,22 @@ class Recipe:
         at_most=0.9,
     )
     augment_flip: bool = _flag(False, "Mirror half of the images, left to right.")
+    augment_blur: float = _amount(
+        0.0,
+        "Random blur of half of the images: a pixel is spread by up to this many to each side.",
+        at_most=100.0,
+    )
+    augment_contrast: float = _share(
+        0.0,
+        "Random loss of contrast in half of the images, up to this share of black to white; what "
+        "is left of it lies anywhere between.",
+        at_most=0.9,
+    )
+    augment_noise: float = _share(
+        0.0,
+        "Random noise in half of the images: a pixel is changed by up to this share of black to "
+        "white.",
+    )
 
     @property
     def depends_on_length(self) -> bool:

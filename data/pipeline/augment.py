@@ -12,13 +12,15 @@ import dataclasses
 import math
 
 from ...base.tf import tf
+from . import photometric
 from .order import uniform
 
 # Elastic displacements are drawn on a grid of this many points a side and
 # interpolated: as smooth as Simard's Gaussian of 4 pixels on 28x28 images.
 _GRID = 5
 # Random numbers of an image: two for the shift, one each for rotation, scale and
-# shear, four for the rectangle; then those of the grid, and one each for the strokes and the flip.
+# shear, four for the rectangle; then those of the grid, one each for the strokes and the flip, and
+# those of photometric changes. New ones are drawn last: the others stay what they were.
 _AFFINE, _ERASE = 5, 4
 # Of each side of an image, at most this many pixels tell the border's colour.
 _BORDER_PIXELS = 32
@@ -27,6 +29,8 @@ _BORDER_PIXELS = 32
 @dataclasses.dataclass(frozen=True)
 class Augment:
     """How far images are changed; each is drawn evenly from minus to plus its amount.
+
+    Blur, contrast and noise leave an image alone where that is below 0: half of all.
 
     Attributes:
       shift: in pixels, in both directions.
@@ -37,6 +41,9 @@ class Augment:
       erase: the largest side of the erased rectangle, as a share of the image's side.
       stroke: how far bright strokes are widened or thinned: 1 is by a pixel on each side.
       flip: whether half of the images are mirrored, left to right.
+      blur: how far a pixel is spread to each side, in pixels.
+      contrast: the share of black to white that is lost; the rest lies anywhere between them.
+      noise: the largest change of a pixel, as a share of black to white.
     """
 
     shift: float = 0.0
@@ -47,11 +54,14 @@ class Augment:
     erase: float = 0.0
     stroke: float = 0.0
     flip: bool = False
+    blur: float = 0.0
+    contrast: float = 0.0
+    noise: float = 0.0
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            limit = 1.0 if field.name in ("scale", "erase", "stroke") else math.inf
+            limit = 1.0 if field.name in ("scale", "erase", "stroke", "contrast") else math.inf
             if not 0 <= value < limit:
                 raise ValueError(
                     f"Expected 0 <= {field.name} < {limit:g}. Received: {field.name}={value}"
@@ -78,8 +88,9 @@ class Augment:
           float32 [N, H, W, C], 0 to 255.
         """
         images = tf.cast(images, tf.float32)
-        numbers = 2.0 * uniform(keys, _AFFINE + _ERASE + 2 * _GRID * _GRID + 2) - 1.0
-        affine, erase, grid, stroke, flip = tf.split(numbers, [_AFFINE, _ERASE, -1, 1, 1], axis=1)
+        sizes = [_AFFINE, _ERASE, 2 * _GRID * _GRID, 1, 1, photometric.NUMBERS]
+        numbers = 2.0 * uniform(keys, sum(sizes)) - 1.0
+        affine, erase, grid, stroke, flip, light = tf.split(numbers, sizes, axis=1)
         if self.flip:
             is_flipped = flip[:, :, tf.newaxis, tf.newaxis] < 0.0
             images = tf.where(is_flipped, images[:, :, ::-1], images)
@@ -92,7 +103,15 @@ class Augment:
         images = self._moved(images - border, matrices[others[0] :][: tf.shape(images)[0]], grid)
         if self.erase:
             images = self._erased(images, erase)
-        return images + border
+        blur, lost, noise, level = tf.unstack(light, axis=1)
+        if self.blur:
+            images = photometric.blurred(images, self.blur * tf.nn.relu(blur), self.blur)
+        images += border
+        if self.contrast:
+            images = photometric.faded(images, self.contrast * tf.nn.relu(lost), (level + 1) / 2)
+        if self.noise:
+            images = photometric.noisy(images, self.noise * tf.nn.relu(noise), keys)
+        return images
 
     def _moved(self, images: tf.Tensor, matrices: tf.Tensor, grid: tf.Tensor) -> tf.Tensor:
         """Elastic and affine changes; outside of the images all is 0."""

@@ -102,7 +102,7 @@ def _permuted(
     return tf.raw_ops.RandomIndexShuffle(index=index, seed=keys, max_index=last, rounds=_ROUNDS)
 
 
-def uniform(keys: tf.Tensor, numbers: int) -> tf.Tensor:
+def uniform(keys: tf.Tensor, numbers: int | tf.Tensor) -> tf.Tensor:
     """Random numbers, each a pure function of its example's key and its place.
 
     TensorFlow's stateless ops take one seed for a whole batch, so that an
@@ -120,7 +120,7 @@ def uniform(keys: tf.Tensor, numbers: int) -> tf.Tensor:
     state = tf.zeros([tf.shape(keys)[0]], tf.uint64)
     for part in tf.unstack(tf.bitcast(keys, tf.uint64), axis=1):
         state = _mix(state + part)
-    place = tf.range(numbers, dtype=tf.int64)
+    place = tf.range(tf.cast(numbers, tf.int64))
     drawn = _mix(state[:, tf.newaxis] + tf.bitcast(place, tf.uint64)[tf.newaxis])
     # The upper 24 bits: all that float32 tells apart.
     return tf.cast(tf.bitcast(tf.bitwise.right_shift(drawn, _u64(40)), tf.int64), tf.float32) / (

@@ -122,7 +122,9 @@ def test_a_run_of_the_last_release_goes_on_as_it_is_and_longer(train_own, tmp_pa
     old = dataclasses.replace(
         run.load_config(), recipe=recipe, preprocess=preprocess, recorded_pictures=None
     ).to_config()
-    del old["recipe"]["augment_flip"], old["recorded_pictures"], old["init_sha256"]
+    for name in ("flip", "blur", "contrast", "noise"):
+        del old["recipe"][f"augment_{name}"]
+    del old["recorded_pictures"], old["init_sha256"]
     run.config.write_text(json.dumps(old))
     resumed = [f"--data={tmp_path / 'own.npz'}", f"--data_dir={tmp_path}", "--model=lenet5"]
     again = call(train.COMMAND, [*resumed, "--noreport", "--max_steps=1"])

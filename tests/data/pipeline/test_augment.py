@@ -32,10 +32,28 @@ def test_depends_only_on_seed_epoch_and_index(images):
         assert (changed > 1).mean() > 0.9
 
 
+def test_photometric_changes_are_the_same_bits_in_whatever_batch(images):
+    augment = Augment(blur=1.2, contrast=0.6, noise=0.3)
+    whole = augment(images, keys(60)).numpy()
+    for part in (slice(57, 60), slice(3, 10), slice(0, 1)):
+        found = augment(images[part], keys(60)[part]).numpy()
+        np.testing.assert_array_equal(found, whole[part])
+
+
+def test_recipes_of_earlier_releases_keep_their_images():
+    """Runs are resumed by later versions: new random numbers come after the old ones."""
+    dot = np.zeros((3, 28, 28, 1), np.uint8)
+    dot[:, 9:12, 6:10] = 255
+    for augment in (ALL, dataclasses.replace(ALL, erase=0.0, flip=True)):
+        found = centre(augment(dot, keys(3, seed=5, epoch=2)).numpy())
+        np.testing.assert_allclose(np.transpose(found), EARLIER[augment.flip], atol=0.01)
+
+
 @pytest.mark.parametrize(
     "augment",
     [Augment(shift=2), Augment(rotate=15), Augment(scale=0.2), Augment(shear=10),
-     Augment(elastic=1.5), Augment(erase=0.4), Augment(stroke=0.6), ALL],
+     Augment(elastic=1.5), Augment(erase=0.4), Augment(stroke=0.6), Augment(blur=1.2),
+     Augment(noise=0.3), Augment(blur=1.2, noise=0.1, stroke=0.5), ALL],
 )  # fmt: skip
 def test_each_changes_images_and_keeps_them_images(augment, images):
     found = augment(images, keys(60)).numpy()
@@ -62,6 +80,13 @@ def test_flips_half_of_the_images_and_the_same_ones_each_time(images):
     )
     both = dataclasses.replace(ALL, flip=True)(images, keys(60))
     np.testing.assert_array_equal(both, flipped_first)
+
+
+# The centres of mass, y and x, of the dots below.
+EARLIER = {
+    False: [[9.61, 5.92], [9.85, 8.1], [8.44, 7.64]],
+    True: [[8.63, 20.25], [9.66, 7.94], [12.58, 21.46]],
+}
 
 
 def centre(found):
@@ -154,7 +179,9 @@ def test_on_a_black_border_all_stays_black(images):
     assert ALL(padded, keys(60)).numpy()[:, [0, -1]].max() == 0
 
 
-@pytest.mark.parametrize("wrong", [{"shift": -1}, {"scale": 1.0}, {"erase": 2}])
+@pytest.mark.parametrize(
+    "wrong", [{"shift": -1}, {"scale": 1.0}, {"erase": 2}, {"contrast": 1.0}, {"blur": -0.1}]
+)
 def test_rejects_amounts_out_of_range(wrong):
     with pytest.raises(ValueError, match="Expected 0 <= "):
         Augment(**wrong)
@@ -167,3 +194,52 @@ def test_strokes_get_wider_and_thinner_by_a_pixel_at_most():
     assert width.min() == pytest.approx(3 - 2 * 0.8, abs=0.05)
     assert width.max() == pytest.approx(3 + 2 * 0.8, abs=0.05)
     assert width.mean() == pytest.approx(3, abs=0.15)
+
+
+def test_blur_keeps_the_ink_and_spreads_it_as_far_as_it_says():
+    dot = np.zeros((2000, 21, 21, 1), np.float32)
+    dot[:, 10, 10] = 255
+    found = Augment(blur=2.5)(dot, keys(2000)).numpy()[..., 0]
+    np.testing.assert_allclose(found.sum((1, 2)), 255, rtol=1e-4)
+    np.testing.assert_allclose(found, np.transpose(found, (0, 2, 1)), atol=1e-4)
+    widths = (found[:, 10] > 1e-3).sum(1)
+    # Not spread; by up to 1, up to 2 and up to 2.5 pixels.
+    for width, share in ((1, 0.5), (3, 0.2), (5, 0.2), (7, 0.1)):
+        assert (widths == width).mean() == pytest.approx(share, abs=0.05)
+    assert found[:, 10, 10].max() > 250
+
+
+def test_lost_contrast_leaves_black_and_white_in_order_and_in_range(images):
+    whole = images.astype(float)
+    found = Augment(contrast=0.6)(images, keys(60)).numpy()
+    low, high = found.min((1, 2, 3)), found.max((1, 2, 3))
+    assert low.min() >= 0
+    assert high.max() <= 255 + 1e-3
+    kept = (high - low) / np.ptp(whole, (1, 2, 3))
+    assert kept.min() == pytest.approx(0.4, abs=0.05)
+    assert 20 < (kept == 1).sum() < 40
+    assert low.max() > 80
+    # Nothing else is changed: each image is the old one, on another scale.
+    np.testing.assert_allclose(
+        found, whole * kept[:, None, None, None] + low[:, None, None, None], atol=0.1
+    )
+    both = dataclasses.replace(ALL, contrast=0.6)(images, keys(60))
+    np.testing.assert_array_equal(both.shape, images.shape)
+    moved = ALL(images, keys(60)).numpy()
+    np.testing.assert_allclose(
+        both, moved * kept[:, None, None, None] + low[:, None, None, None], atol=0.3
+    )
+
+
+def test_noise_is_even_and_each_images_own():
+    grey = np.full((100, 28, 28, 1), 128, np.uint8)
+    found = Augment(noise=0.4)(grey, keys(100)).numpy() - 128.0
+    largest = np.abs(found).max((1, 2, 3)) / 255
+    assert largest.max() == pytest.approx(0.4, abs=0.02)
+    is_changed = largest > 0
+    assert 35 < is_changed.sum() < 65
+    assert largest[is_changed].min() < 0.03
+    assert abs(found.mean()) < 0.5
+    alike = np.corrcoef(found[is_changed].reshape(is_changed.sum(), -1))
+    assert np.abs(alike - np.eye(len(alike))).max() < 0.2
+    assert Augment(noise=0.9)(grey, keys(100)).numpy().min() == 0
