@@ -8,7 +8,7 @@ from ...base.charts import BLUE, VERMILION, Chart
 from ...base.tf import tf
 from ...data.inspection import charts
 from ...data.inspection.charts import Captioned
-from . import figures, network
+from . import figures, network, robustness
 from .facts import Facts, Mistake, Result
 from .figures import Series
 
@@ -25,6 +25,7 @@ def of_run(facts: Facts) -> dict[str, Chart]:
     if facts.result is not None:
         drawn |= _data(facts, facts.result)
         drawn |= _result(facts.config.label_names, facts.result)
+        drawn |= _robustness(facts, facts.result)
         drawn |= _network(facts, facts.result)
     return drawn
 
@@ -87,6 +88,14 @@ def _result(names: Sequence[str], result: Result) -> dict[str, Chart]:
         title = f"The {len(worst)} worst of {len(result.mistakes):,} mistakes: true → predicted"
         drawn["mistakes"] = charts.sheet(title, worst)
     return drawn
+
+
+def _robustness(facts: Facts, result: Result) -> dict[str, Chart]:
+    pairs = enumerate(facts.robustness.items(), start=1) if result.samples else ()
+    return {
+        f"corruptions-{number}": robustness.sheet(split, measured, result.samples[0].image)
+        for number, (split, measured) in pairs
+    }
 
 
 def captioned(names: Sequence[str], mistakes: Sequence[Mistake]) -> list[Captioned]:

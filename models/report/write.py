@@ -19,7 +19,7 @@ PAGE, FIGURES = "report.html", "figures"
 # Figures that some report has; the folder may hold others' files.
 _OURS = re.compile(
     r"(labels-(training|evaluated)|samples|seen|loss|accuracy|learning_rate|images_per_s"
-    r"|confusion(-rates)?|calibration|mistakes|(kernels|activations)-\d+)\.(png|svg)"
+    r"|confusion(-rates)?|calibration|mistakes|(kernels|activations|corruptions)-\d+)\.(png|svg)"
 )
 
 
