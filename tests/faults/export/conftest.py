@@ -7,7 +7,7 @@ from faults.export.planting import Bench
 
 from digitline.data import prepare
 from digitline.export.options import ExportOptions
-from digitline.models import train
+from digitline.models import evaluate, train
 
 from support import call, quick_arguments
 
@@ -21,6 +21,8 @@ _DEVICES = {
 
 def _digits(data_dir, folder):
     call(train.COMMAND, quick_arguments(data_dir, folder / "run", "--epochs=6"))
+    flags = [f"--workdir={folder / 'run'}", "--split=test[:12]", "--corruptions"]
+    call(evaluate.COMMAND, flags)
     return ExportOptions(workdir=folder / "run", split="test[:60]", samples=3, **_DEVICES)
 
 
