@@ -106,10 +106,11 @@ def _corruptions(robustness: Robustness) -> list[str]:
 
 def corruption_rows(robustness: Robustness) -> list[tuple[str, ...]]:
     """Under `CORRUPTIONS_HEAD`: a row for each corruption, and one of the means."""
-    rows = [(row.name, (*row.accuracies, row.mean)) for row in robustness.by_corruption]
-    columns = zip(*(shares for _, shares in rows), strict=True)
-    rows.append(("mean", tuple(sum(column) / len(rows) for column in columns)))
-    return [(name, *(f"{share:.2%}" for share in shares)) for name, shares in rows]
+    rows = [(*row.accuracies, row.mean) for row in robustness.by_corruption]
+    means = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
+    names = [*(row.name for row in robustness.by_corruption), "mean"]
+    pairs = zip(names, [*rows, means], strict=True)
+    return [(name, *(f"{share:.2%}" for share in shares)) for name, shares in pairs]
 
 
 def confusion_matrix(label_names: Sequence[str], matrix: Sequence[Sequence[int]]) -> list[str]:
