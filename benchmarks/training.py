@@ -25,7 +25,7 @@ from digitline.base.tf import keras
 from digitline.data.dataset import Dataset, open_dataset
 from digitline.data.pipeline.records import load
 from digitline.models import registry, train
-from digitline.models.training.optimizer import make_optimizer
+from digitline.models.training.network.optimizer import make_optimizer
 
 import figures
 from figures import WHAT, DatasetOptions

@@ -215,7 +215,7 @@ def text(inspection: Inspection) -> str:
     lines += ["", *(f"drawn   {path}" for path in inspection.files)]
     if not inspection.errors:
         root = dataset.directory.parents[1 + dataset.name.count("/")]
-        lines.append(f"next: {next_steps.train(dataset.name, root, dataset.image_shape)}")
+        lines.append(f"next: {next_steps.train(dataset.name, root)}")
     return "\n".join(lines)
 
 

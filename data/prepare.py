@@ -159,7 +159,7 @@ def summary(result: Prepared) -> str:
 
 def text(result: Prepared) -> str:
     """The result for a person, and how to go on."""
-    train = next_steps.train(result.dataset, result.data_dir, result.image_shape)
+    train = next_steps.train(result.dataset, result.data_dir)
     return f"{summary(result)}\nnext: {train}"
 
 

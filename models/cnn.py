@@ -13,7 +13,7 @@ Test accuracy, mean and range of 3 seeds, and training time on 2 cores:
 from ..base import command
 from ..base.tf import keras
 from .recipe import Recipe, best
-from .training.layers import dropout
+from .training.network.layers import dropout
 
 NAME = "cnn"
 ARTICLE_ACCURACY = "99.00 %"

@@ -32,6 +32,8 @@ _LEAST_STEPS, _MNIST_EXAMPLES = 1000, 55_000
 # Pictures of things, which are mirrored and turned, take longer: of the drawings as below, lenet5
 # is right about 53 % of 1,920 others after 1,000 steps, 57 % after 2,000, 59 % after 3,000.
 _LEAST_STEPS_ON_THINGS = 2000
+# What a pretrained body says of an image is nearly the class already.
+_LEAST_STEPS_OF_A_HEAD = 500
 # An epoch has at least this many batches, unless they would be smaller than the smallest.
 _BATCHES, _SMALLEST_BATCH = 16, 8
 # The network to name where another one shrinks images, or is not made for pictures of things.
@@ -78,21 +80,27 @@ def fitted(
     recipe, dataset = config.recipe, selection.training.dataset
     if before is not None and before.is_of_last_release:
         return before.resumed_with(config), []
-    shows_things = _shows_things(dataset)
-    is_turned = shows_things and config.recipe_name == "best"
+    are_things = shows_things(dataset)
+    is_turned = are_things and config.recipe_name == "best"
     least = _LEAST_STEPS_ON_THINGS if is_turned else _LEAST_STEPS
+    if registry.is_pretrained(config.model):
+        least = _LEAST_STEPS_OF_A_HEAD
     examples = sum(split.examples for split in selection.trained_on)
     sized = _sized(config, flags, examples, least, before)
-    notes = [_unfit(config, shows_things)]
+    notes = [_unfit(config, are_things)]
     if sized != recipe:
         notes.append(_explained(recipe, sized, selection))
     fitting, preprocess = sized, config.preprocess
     if config.recipe_name == "best" and not is_like_mnist(dataset.name, dataset.image_shape):
-        if before is not None and before.dataset == config.dataset:
+        if registry.is_pretrained(config.model):  # Its body knows pixels as they were then.
+            mean, std = recipe.mean, recipe.std
+        elif before is not None and before.dataset == config.dataset:
             mean, std = before.recipe.mean, before.recipe.std
         else:
             mean, std = statistics.mean_and_deviation(selection.training)
-        found = {"mean": mean, "std": std, **augmentation(recipe, dataset)}
+        found = {"mean": mean, "std": std}
+        if _sees_changed_images(config):
+            found |= augmentation(recipe, dataset)
         fitting = dataclasses.replace(sized, **{k: v for k, v in found.items() if k not in flags})
         notes.append(_turns(recipe, fitting))
         preprocess = dataclasses.replace(preprocess, mean=fitting.mean, std=fitting.std)
@@ -100,19 +108,35 @@ def fitted(
     return fitted_config, list(filter(None, notes)) if before is None else []
 
 
-def _unfit(config: RunConfig, shows_things: bool) -> str:
+def _sees_changed_images(config: RunConfig) -> bool:
+    """Whether it is trained on more than each image as it is."""
+    recipe = config.recipe
+    is_head_only = registry.is_pretrained(config.model) and not recipe.fine_tune_epochs
+    return not is_head_only or recipe.views > 1
+
+
+def _unfit(config: RunConfig, are_things: bool) -> str:
     """Why another network suits the images better; empty if none does.
 
     One without convolutions knows things only where it has seen them; and one that looks at a
     quarter of the pixels or less loses what is small.
     """
-    if shows_things and config.model in _WITHOUT_CONVOLUTIONS:
+    if are_things and config.model in _WITHOUT_CONVOLUTIONS:
         return (
             f"note: {config.model} has no convolutions and is not made for pictures of things, "
             f"which may lie anywhere in them; --model={_FOR_PICTURES} is"
         )
     preprocess = config.preprocess
     height, width, _ = preprocess.image_shape
+    if registry.is_pretrained(config.model):
+        if 4 * height * width > preprocess.height * preprocess.width:
+            return ""
+        size = f"{preprocess.height}x{preprocess.width}"
+        return (
+            f"note: {config.model} looks at {size} pixels, and the images are {height}x{width}: "
+            f"where the pictures are larger, it knows more of them prepared with "
+            f"--image_size={size}"
+        )
     is_cut = preprocess.resizing == "crop"
     if is_cut or 4 * preprocess.height * preprocess.width > height * width:
         return ""
@@ -133,11 +157,11 @@ def augmentation(recipe: Recipe, dataset: Dataset) -> dict[str, float]:
         "augment_scale": max(_SCALE, recipe.augment_scale),
         "augment_elastic": round(recipe.augment_elastic * ratio, 1),
         "augment_blur": round(recipe.augment_blur * ratio, 1),
-        **(of_things if _shows_things(dataset) else {}),
+        **(of_things if shows_things(dataset) else {}),
     }
 
 
-def _shows_things(dataset: Dataset) -> bool:
+def shows_things(dataset: Dataset) -> bool:
     """Whether images stay of their class when they are mirrored, as far as can be told.
 
     They are in colour, or were picture files; and no class is called as characters are (`7`, `b`,

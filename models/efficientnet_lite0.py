@@ -5,6 +5,13 @@ ICML 2019, in the Lite form that its authors made for TFLite: without squeeze-an
 ReLU6. The count is that of the body, on which the classes' own layer stands; pretrained/ has
 its weights, and how they came.
 
+  digitline train --data=FOLDER                                  # --model=auto chooses it
+  digitline train --data=FOLDER --model=efficientnet_lite0 --views=4 --fine_tune_epochs=3
+
+The body stays as it is while the head is trained on its features, which are computed once; then,
+with --fine_tune_epochs, all is trained. On 800 pictures 224x224 the first takes less than a minute
+of 2 cores.
+
 Batch normalization keeps the statistics that it comes with, as in Keras's guide to fine-tuning:
 its layers are not trainable.
 """
@@ -15,7 +22,7 @@ from ..base import command
 from ..base.tf import keras
 from . import registry
 from .recipe import Recipe
-from .training.layers import dropout
+from .training.network.layers import dropout
 
 NAME = "efficientnet_lite0"
 ARTICLE_ACCURACY = "none"

@@ -12,6 +12,7 @@ DTYPES = ("float32", "bfloat16", "float64")
 _data = partial(command_flags.flag, group="Data")
 _how = partial(command_flags.flag, group="How it runs")
 _flag = partial(command_flags.flag, group="Recipe (each flag's default is the recipe's own value)")
+_pretrained = partial(command_flags.flag, group="Recipe of a pretrained network")
 _amount = partial(_flag, at_least=0.0)
 _share = partial(_amount, at_most=1.0)
 
@@ -58,6 +59,21 @@ class Recipe:
     )
     batch_size: int = _flag(64, "Images in a step.", at_least=1)
     epochs: float = _amount(5.0, "Passes over the training split; fractions are fine.")
+    views: int = _pretrained(
+        1,
+        "How many views of each image the head is trained on: the image itself, and changed ones, "
+        "as the --augment_ flags say. The frozen body's features of each are computed once.",
+        at_least=1,
+    )
+    fine_tune_epochs: float = _pretrained(
+        0.0,
+        "After --epochs of the head, train the whole network for this many epochs, on images that "
+        "are changed anew each time.",
+        at_least=0.0,
+    )
+    fine_tune_learning_rate: float = _pretrained(
+        1e-4, "The peak of the learning rate in those epochs.", at_least=0.0
+    )
     max_steps: int = _flag(
         0, "End after this many steps, whatever --epochs says; 0 for no limit.", at_least=0
     )
@@ -120,9 +136,24 @@ class Recipe:
         """Whether the learning rate of a step depends on how many steps there are in all."""
         return self.schedule in ("cosine", "one_cycle") or self.warmup > 0
 
+    @property
+    def all_epochs(self) -> float:
+        """Passes over the training split in all."""
+        return self.epochs + self.fine_tune_epochs
+
     def total_steps(self, examples: int) -> int:
         """Optimizer steps of a whole run over a split of that many examples."""
-        steps = max(1, round(self.epochs * examples / self.batch_size))
+        fine_tuning = round(self.fine_tune_epochs * examples / self.batch_size)
+        return self._at_most(self._first_steps(examples) + fine_tuning)
+
+    def head_steps(self, examples: int) -> int:
+        """Those of them before a pretrained network is trained as a whole."""
+        return self._at_most(self._first_steps(examples))
+
+    def _first_steps(self, examples: int) -> int:
+        return max(1, round(self.epochs * examples / self.batch_size))
+
+    def _at_most(self, steps: int) -> int:
         return min(steps, self.max_steps) if self.max_steps else steps
 
 

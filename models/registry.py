@@ -26,8 +26,10 @@ NAMES = (
     "swift",
     "tiny",
     "sharp",
+    "efficientnet_lite0",
 )
 RECIPES = ("best", "article")
+_PRETRAINED = ("efficientnet_lite0",)
 
 # (height, width, channels).
 ImageShape = tuple[int, int, int]
@@ -63,6 +65,11 @@ def get(name: str) -> Network:
     return cast(Network, importlib.import_module(f".{name}", __package__))
 
 
+def is_pretrained(name: str) -> bool:
+    """Whether a network's body begins with weights that were trained on other images."""
+    return name in _PRETRAINED
+
+
 def preprocess(network: Network, image_shape: ImageShape, recipe: Recipe) -> "Preprocess":
     """From images of this shape to the network's input.
 
@@ -78,7 +85,11 @@ def preprocess(network: Network, image_shape: ImageShape, recipe: Recipe) -> "Pr
         return Preprocess.as_is(image_shape, recipe.mean, recipe.std, recipe.crop)
     if recipe.crop:
         raise UsageError(f"--crop={recipe.crop}: {network.NAME} takes only one size of images")
-    return Preprocess.to_size(image_shape, *network.INPUT_SIZE, recipe.mean, recipe.std)
+    height, width = network.INPUT_SIZE
+    if is_pretrained(network.NAME) and image_shape[:2] != network.INPUT_SIZE:
+        # It knows things in the size of its own images, not small ones amid black.
+        return Preprocess(image_shape, height, width, "average", recipe.mean, recipe.std)
+    return Preprocess.to_size(image_shape, height, width, recipe.mean, recipe.std)
 
 
 def cannot_take(name: str, image_shape: ImageShape, crop: int, why: str) -> UsageError:

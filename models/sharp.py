@@ -18,7 +18,7 @@ from typing import Any
 from ..base import command
 from ..base.tf import keras
 from .recipe import best
-from .training.layers import batch_norm
+from .training.network.layers import batch_norm
 
 NAME = "sharp"
 ARTICLE_ACCURACY = "ours"

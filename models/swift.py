@@ -15,7 +15,7 @@ Test accuracy, mean and range of 5 seeds, and training time on 2 cores:
 from ..base import command
 from ..base.tf import keras
 from .recipe import Recipe
-from .training.layers import batch_norm
+from .training.network.layers import batch_norm
 
 NAME = "swift"
 ARTICLE_ACCURACY = "ours"

@@ -15,7 +15,7 @@ Test accuracy, mean and range of 3 seeds, and training time on 2 cores:
 from ..base import command
 from ..base.tf import keras
 from .recipe import best
-from .training.layers import batch_norm
+from .training.network.layers import batch_norm
 
 NAME = "tiny"
 ARTICLE_ACCURACY = "ours"

@@ -13,11 +13,11 @@ from ..base.command_flags import changed, list_flag, typed
 from ..base.errors import UsageError, UserError
 from ..base.files import JsonObject
 from ..data import prepare
-from . import registry
+from . import choice, registry
 from .run.records import TrainingRecord
-from .training import own_data
+from .training import checks, own_data
 from .training.devices import local
-from .training.devices.cluster import Cluster, stated
+from .training.devices.cluster import stated
 from .training.options import FLAGS, TrainOptions, from_flags
 
 if TYPE_CHECKING:  # What loads TensorFlow is imported where it is needed.
@@ -76,7 +76,7 @@ def _run_on(devices: "Devices", options: TrainOptions) -> Result:
 def _devices(options: TrainOptions) -> "Devices":
     """What it trains on; refuses what is wrong before anything is prepared."""
     cluster = stated()
-    _check(options, cluster)
+    checks.before_anything(options, cluster)
     # These load TensorFlow, as the imports in other functions do.
     from ..base.tf import tf
     from .training.devices import strategy
@@ -92,10 +92,18 @@ def _train(options: TrainOptions, workdir: Path | None, devices: "Devices") -> R
 
     name, said = options.dataset, ()
     if options.data:
-        prepared = own_data.prepare(options.data, options.data_dir, options.files, _typed(options))
+        prepared = own_data.prepare(
+            options.data,
+            options.data_dir,
+            options.files,
+            _typed(options),
+            choice.largest_square(options),
+        )
         progress.say(prepare.summary(prepared))
         name, said = prepared.dataset, prepared.warnings
     dataset = open_dataset(options.data_dir, name)
+    options = choice.with_network(options, dataset)
+    checks.require_recipe(options)
     folder, selection, config = _place(options, dataset, workdir)
     if config.init_from and addresses.local(config.init_from).parent == folder.workdir.resolve():
         raise UsageError(f"--init_from={options.init_from} is in --workdir: choose another")
@@ -119,7 +127,7 @@ def _train(options: TrainOptions, workdir: Path | None, devices: "Devices") -> R
         figures = folder.evaluation_of(split) or _evaluate_again(options, folder, selection)
     result = Result(
         workdir=folder.workdir,
-        model=options.model,
+        model=config.model,
         recipe=options.recipe,
         dataset=dataset.name,
         reused=reused,
@@ -173,27 +181,6 @@ def _plan(
     recorded = before.dataset if before and before.dataset.name == dataset.name else None
     selection = select(options, dataset, recorded)
     return selection, _config(options, dataset, selection)
-
-
-def _check(options: TrainOptions, cluster: Cluster | None) -> None:
-    """Refuses what is wrong by a `UserError`, at all workers."""
-    from .run.weights import trained_model
-
-    recipes = registry.get(options.model).RECIPES
-    if options.recipe not in recipes:
-        raise UsageError(
-            f"--recipe={options.recipe}: {options.model} has no {options.recipe} recipe; choose "
-            f"from: {', '.join(recipes)}"
-        )
-    if options.changes.get("epochs") == 0:
-        raise UsageError("--epochs=0 trains nothing")
-    if options.data and cluster and options.settings.strategy in ("auto", "multi_worker"):
-        raise UsageError(
-            f"--data={options.data}: several workers cannot prepare images together; prepare them "
-            "first with digitline prepare, then train with --dataset"
-        )
-    if options.init_from and not (cluster and cluster.index):  # Only the chief needs it.
-        trained_model(options.init_from)
 
 
 def _typed(options: TrainOptions) -> list[str]:

@@ -33,7 +33,7 @@ CACHES = ("memory", "file", "off")
 
 # Batches prepared ahead. A fixed number: auto-tuning takes its time to find
 # one, and short runs would be over before.
-_PREFETCH = 8
+PREFETCH = 8
 # The order is computed for this many steps at a time: its ops cost as much for few as for many.
 _STEPS = 32
 # Any number of steps: the consumer stops, not the stream.
@@ -141,10 +141,10 @@ def training_batches(
         def numbered(step: int) -> tf.data.Dataset:
             steps = tf.data.Dataset.range(step, _FOREVER)
             made = steps.map(lambda step: (step, *prepare(step)), tf.data.AUTOTUNE, True)
-            return made.prefetch(_PREFETCH)
+            return made.prefetch(PREFETCH)
 
         return served.in_order(numbered, batching.service, start_step)
-    return stream.map(prepare, tf.data.AUTOTUNE, deterministic=True).prefetch(_PREFETCH)
+    return stream.map(prepare, tf.data.AUTOTUNE, deterministic=True).prefetch(PREFETCH)
 
 
 def evaluation_batches(
@@ -164,18 +164,7 @@ def evaluation_batches(
 def _picked(splits: list[Split], batching: Batching, start_step: int) -> _Stream:
     """Epochs and indices of each batch; the images are held in memory or in a file."""
     images, labels = _held(splits, batching)
-    ranges = [shards.indices(split.shards) for split in splits]
-    index_in_split = tf.constant(np.concatenate(ranges), tf.int64)
-    pick = _order(splits, labels, batching)
-    first, end = batching.rows_here
-    steps, rows = np.arange(_STEPS)[:, np.newaxis], np.arange(first, end)
-    places = tf.constant((steps * batching.batch_size + rows).ravel(), tf.int64)
-
-    @tf.autograph.experimental.do_not_convert  # No Python control flow; it takes its time.
-    def picked(step: tf.Tensor) -> tf.data.Dataset:
-        position = step * batching.batch_size + places
-        epoch, index = (tf.reshape(numbers, [_STEPS, end - first]) for numbers in pick(position))
-        return tf.data.Dataset.from_tensor_slices((epoch, index))
+    index_in_split = numbers_in_splits(splits)
 
     def batch(epoch: tf.Tensor, index: tf.Tensor) -> _Batch:
         return (
@@ -186,13 +175,44 @@ def _picked(splits: list[Split], batching: Batching, start_step: int) -> _Stream
         )
 
     if batching.service:
+        pick, (first, end) = _order(splits, labels, batching), batching.rows_here
+        rows = tf.range(first, end, dtype=tf.int64)
 
         def of_step(step: tf.Tensor) -> _Batch:
-            return batch(*pick(step * batching.batch_size + places[: end - first]))
+            return batch(*pick(step * batching.batch_size + rows))
 
         return tf.data.Dataset.range(start_step, _FOREVER), of_step
-    stream = tf.data.Dataset.range(start_step, _FOREVER, _STEPS).flat_map(picked)
-    return stream.with_options(tensors.AS_IT_IS), batch
+    return picked(splits, labels, batching, start_step), batch
+
+
+def numbers_in_splits(splits: Sequence[Split]) -> tf.Tensor:
+    """The index of each image in its split, of all splits one after another: int64 [N]."""
+    ranges = [shards.indices(split.shards) for split in splits]
+    return tf.constant(np.concatenate(ranges), tf.int64)
+
+
+def picked(
+    splits: Sequence[Split], labels: tf.Tensor, batching: Batching, start_step: int
+) -> tf.data.Dataset:
+    """Which images are in which batch: an endless stream of epochs and indices, int64 [n] each.
+
+    Args:
+      splits: what the indices count through, one after another.
+      labels: of all of them, int64 [N].
+      start_step: the first element is of the batch of this step.
+    """
+    pick, (first, end) = _order(splits, labels, batching), batching.rows_here
+    steps, rows = np.arange(_STEPS)[:, np.newaxis], np.arange(first, end)
+    places = tf.constant((steps * batching.batch_size + rows).ravel(), tf.int64)
+
+    @tf.autograph.experimental.do_not_convert  # No Python control flow; it takes its time.
+    def some(step: tf.Tensor) -> tf.data.Dataset:
+        position = step * batching.batch_size + places
+        epoch, index = (tf.reshape(numbers, [_STEPS, end - first]) for numbers in pick(position))
+        return tf.data.Dataset.from_tensor_slices((epoch, index))
+
+    stream = tf.data.Dataset.range(start_step, _FOREVER, _STEPS).flat_map(some)
+    return stream.with_options(tensors.AS_IT_IS)
 
 
 def _held(splits: list[Split], batching: Batching) -> tuple[Callable[[], tf.Tensor], tf.Tensor]:
@@ -207,7 +227,7 @@ def _held(splits: list[Split], batching: Batching) -> tuple[Callable[[], tf.Tens
     return lambda: images, labels
 
 
-def _order(splits: list[Split], labels: tf.Tensor, batching: Batching) -> order.Order:
+def _order(splits: Sequence[Split], labels: tf.Tensor, batching: Batching) -> order.Order:
     """Which image comes when, as indices into all splits, one after another."""
     if batching.balance_classes:
         classes = labels.numpy()

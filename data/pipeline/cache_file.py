@@ -35,13 +35,13 @@ def load(splits: Sequence[Split], cache_dir: Path) -> tuple[tf.Tensor, tf.Tensor
 
 def write(splits: Sequence[Split], cache_dir: Path) -> Path:
     """The cache file of some splits, written now unless it is there; else as `load`."""
-    path = cache_dir / f"{splits[0].dataset.name.replace('/', '-')}-{_key(splits)}.cache"
+    path = cache_dir / f"{splits[0].dataset.name.replace('/', '-')}-{key(splits)}.cache"
     shape = _shape(splits)
     size = math.prod(shape) + 8 * shape[0]
-    if not _is_whole(path, size):
+    if not is_whole(path, size):
         files.ensure_folder(cache_dir)
         with files.one_at_a_time(cache_dir):  # Workers may share the folder.
-            if not _is_whole(path, size):
+            if not is_whole(path, size):
                 _write(path, splits)
     return path
 
@@ -64,12 +64,13 @@ def _shape(splits: Sequence[Split]) -> tuple[int, ...]:
     return (sum(split.examples for split in splits), *splits[0].dataset.image_shape)
 
 
-def _is_whole(path: Path, size: int) -> bool:
+def is_whole(path: Path, size: int) -> bool:
+    """Whether a file is there, and was not cut."""
     return path.exists() and path.stat().st_size == size
 
 
-def _key(splits: Sequence[Split]) -> str:
-    """Tells the content from another."""
+def key(splits: Sequence[Split], made: object = None) -> str:
+    """Tells the content from another, and what was `made` of it."""
     content = [
         (
             split.dataset.fingerprint,
@@ -77,7 +78,7 @@ def _key(splits: Sequence[Split]) -> str:
         )
         for split in splits
     ]
-    return hashlib.sha256(f"{content}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{content}{made or ''}".encode()).hexdigest()[:16]
 
 
 def _records(numbers: range | tuple[int, ...]) -> tuple[int, ...]:

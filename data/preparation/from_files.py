@@ -81,6 +81,7 @@ def _source(request: Request, place: Path, executor: Executor, plan: Path) -> So
         executor=executor,
         folder=plan,
         label_column=request.label_column,
+        largest_square=request.largest_square,
     )
     if request.pictures_of_table:
         return file_table.plan(place, request.pictures_of_table, options)

@@ -11,6 +11,7 @@ from ...base.files import JsonObject
 from ...base.pictures.config import PictureConfig, unrecorded
 from .. import flags
 from ..sources import known
+from ..sources.slices import LARGEST_SQUARE
 from ..sources.stratify import Cut
 from . import archives
 from .own_files import FILES_GROUP, OwnFiles
@@ -90,6 +91,8 @@ class Request(OwnFiles, _What):
       asked_by: the command.
       unpacked: where the content is of a place that is an archive.
       unpacked_pictures: the folder of the pictures that it names, if it is a table.
+      largest_square: the side of the images that large pictures of several sizes become; where it
+        is not the usual one, the dataset is named by it.
     """
 
     source_dir: Path | None = flag(
@@ -128,6 +131,7 @@ class Request(OwnFiles, _What):
     asked_by: str = "prepare"
     unpacked: Path | None = None
     unpacked_pictures: Path | None = None
+    largest_square: int = LARGEST_SQUARE
 
     @property
     def kind(self) -> str:
@@ -167,7 +171,9 @@ class Request(OwnFiles, _What):
         if self.kind == RESIZED:
             size = "x".join(map(str, self.size or ()))
             return f"{self.dataset.replace('/', '_')}_{size}"
-        return name_of(self.place, self.kind)
+        name = name_of(self.place, self.kind)
+        usual = self.largest_square == LARGEST_SQUARE
+        return name if usual else f"{name}_{self.largest_square}"
 
     @property
     def known_dataset(self) -> known.KnownDataset | None:
@@ -201,6 +207,7 @@ class Request(OwnFiles, _What):
             "label_column": self.label_column,
             ASKED_BY: self.asked_by,
             FILES: state(self.kind, self.place, self.source_dir),
+            **({"largest_square": side} if (side := self.largest_square) != LARGEST_SQUARE else {}),
             **({"pictures": addresses.shown(str(pictures.resolve()))} if pictures else {}),
         }
 

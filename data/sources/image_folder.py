@@ -34,9 +34,9 @@ _DAMAGED = b"damaged"
 # Names of pictures kept before they go to the slices' lists: to open a thousand lists for each of a
 # thousand classes takes minutes.
 _BUFFERED = 100_000
-# Pictures that differ in size become the largest of these squares that is no larger than most of
-# them; so do pictures that are all larger than this.
-_SQUARES, _LARGEST = (28, 32, 48, 64), 512
+# Pictures that differ in size become the largest of these squares, or of the options' largest, that
+# is no larger than most of them; so do pictures that are all larger than this.
+_SQUARES, _LARGEST = (28, 32, 48), 512
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +121,7 @@ def plan_list(layout: PictureList, options: ReadOptions) -> FolderSource:
         for split in layout.folders
     }
     total = totals["train"]
-    height, width = options.image_size or _first_size(layout)
+    height, width = options.image_size or _first_size(layout, options.largest_square)
     image_bytes = height * width * (options.channels or 3)
     num_slices = options.num_slices(max(totals.values()), image_bytes)
     if options.num_shards is None:
@@ -148,7 +148,7 @@ def plan_list(layout: PictureList, options: ReadOptions) -> FolderSource:
     )
 
 
-def _first_size(layout: PictureList) -> tuple[int, int]:
+def _first_size(layout: PictureList, largest_square: int) -> tuple[int, int]:
     """Of the first picture that has a header, or what larger ones become."""
     trouble = None
     for label in layout.label_names:
@@ -158,8 +158,8 @@ def _first_size(layout: PictureList) -> tuple[int, int]:
             except DataError as error:
                 trouble = trouble or error
             else:
-                square = _SQUARES[-1], _SQUARES[-1]
-                return (height, width) if max(height, width) <= _LARGEST else square
+                is_kept = max(height, width) <= _LARGEST
+                return (height, width) if is_kept else (largest_square, largest_square)
     raise trouble or DataError(f"{layout.root}: no picture in it")
 
 
@@ -216,7 +216,8 @@ def _proposed_size(
     before = itertools.accumulate(count for _, count in sides)
     half = counts.total() / 2
     median = next(side for (side, _), sum_ in zip(sides, before, strict=True) if sum_ >= half)
-    side = max((square for square in _SQUARES if square <= median), default=median)
+    squares = (*_SQUARES, options.largest_square)
+    side = max((square for square in squares if square <= median), default=median)
     side = _SQUARES[0] if options.digits else side
     how = "the digit found" if options.digits else f"--fit={options.fit}"
     seen = f"are {largest}" if len(sizes) == 1 else f"are {smallest} to {largest}"

@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 # There are at least this many slices, and more where a shard would be larger than this.
 NUM_SHARDS, _SHARD_BYTES = 8, 256 << 20
+# Large pictures that differ in size become squares of at most this many pixels a side.
+LARGEST_SQUARE = 64
 # Of what is left out, this many of each kind are named, and said; all are counted.
 _NAMED, _SAID = 20, 3
 
@@ -117,6 +119,7 @@ class ReadOptions:
       executor: runs a first pass over the slices.
       folder: a place for files that all workers see.
       label_column: of a table, its name or number; None: it is found.
+      largest_square: the side of the images that large pictures become.
     """
 
     image_size: tuple[int, int] | None
@@ -128,6 +131,7 @@ class ReadOptions:
     executor: Executor
     folder: Path
     label_column: str | None = None
+    largest_square: int = LARGEST_SQUARE
 
     def pictures(self, image_shape: tuple[int, int, int]) -> PictureConfig:
         """How pictures become images of this shape."""

@@ -15,21 +15,23 @@ from ...base import progress
 from ...base.errors import UserError
 from ...base.storage.writing import saved
 from ...base.tf import keras, tf
+from .. import registry
 from ..evaluation.metrics import Evaluation
 from ..run.config import RunConfig
 from ..run.folder import Run
 from ..run.records import MetricsRow, TrainingRecord
 from .devices.strategy import Devices
-from .input import naming_damage, run_batches, validator
+from .input import Validators
 from .interrupts import Interrupts, Stopped
-from .layers import PopulationStatistics
 from .metrics_log import MetricsLog, Tally, say_header
-from .optimizer import make_schedule
+from .network.layers import PopulationStatistics
+from .network.optimizer import make_schedule
 from .options import Settings
 from .plan import Plan
 from .selection import Selection
+from .stages import Stages
 from .state import new_variables, restore
-from .steps import StepFigures, step_function
+from .steps import StepFigures
 
 # A graph call is to take this long, so that a signal is heard soon; it does the number of steps
 # that take as long, by the call before. Weights do not depend on how steps are cut into calls.
@@ -81,23 +83,23 @@ class _Loop:
         self._run, self._splits = run, selection.trained_on
         self._metrics_log = MetricsLog(run, config.recipe, settings.tensorboard)
         examples = sum(split.examples for split in self._splits)
-        self._plan = plan = Plan(config.recipe, settings, examples)
-        self._workers, strategy = devices.workers, devices.strategy
-        variables = new_variables(config, plan, strategy)
+        self._plan = plan = Plan(
+            config.recipe, settings, examples, registry.is_pretrained(config.model)
+        )
+        self._workers = devices.workers
+        variables = new_variables(config, plan, devices.strategy)
         parameters = variables.networks.model.count_params()
         say_header(config, selection, plan, parameters, devices)
         for note in notes:
             progress.say(note)
         self._state = state = restore(run, config, plan, variables, self._workers)
-        self._batches = run_batches(strategy, config, self._splits, settings, state.first_step)
-        self._run_steps = step_function(
-            devices, variables, config.recipe, len(config.label_names), settings.xla
+        self._stages = Stages(
+            config, plan, self._splits, settings, devices, variables, state.first_step
         )
-        self._validate = validator(config, selection.validation, state.networks.model)
+        self._validators = Validators(config, selection.validation, state.networks.model, settings)
         self._statistics = PopulationStatistics(
             state.networks.model, self._splits, config.preprocess
         )
-        self._schedule = make_schedule(plan.recipe, plan.total_steps, plan.examples)
         self._step = self._saved_step = state.first_step
         self._tally = Tally()
         self._last_row: MetricsRow | None = None
@@ -141,8 +143,7 @@ class _Loop:
     def _call(self, count: int) -> StepFigures:
         """Some steps."""
         begun = time.monotonic()
-        with naming_damage(self._splits):
-            figures = self._run_steps(self._batches, tf.constant(count, tf.int64))
+        figures = self._stages.do(self._step, count)
         seconds = time.monotonic() - begun
         self._step += int(figures.steps)
         self._tally.add(figures, seconds)
@@ -181,10 +182,16 @@ class _Loop:
         self._metrics_log.write(row)
         self._last_row, self._tally = row, Tally()
 
+    def _validate(self) -> Evaluation:
+        """The evaluation of the model as it is."""
+        return self._validators.after(self._plan.stage(max(self._step - 1, 0)))()
+
     def _rate(self) -> float:
         """The learning rate of the last step."""
-        schedule = self._schedule
-        return float(schedule(self._step - 1)) if callable(schedule) else schedule
+        stage = self._plan.stage(self._step - 1)
+        steps = stage.end - stage.first
+        schedule = make_schedule(stage.recipe, steps, self._plan.examples)
+        return float(schedule(self._step - 1 - stage.first)) if callable(schedule) else schedule
 
     def _weight_norm(self) -> float:
         variables = self._state.networks.trained.trainable_variables

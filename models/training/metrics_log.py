@@ -68,9 +68,10 @@ class MetricsLog:
             self._writer.flush()
         if row.validation_loss is not None:
             # The last step may end a little after the last epoch does.
-            epoch = min(row.epoch, self._recipe.epochs)
+            epochs = self._recipe.all_epochs
+            epoch = min(row.epoch, epochs)
             progress.say(
-                f"epoch {epoch:.2f} of {self._recipe.epochs:g}: loss {row.loss:.4f}, "
+                f"epoch {epoch:.2f} of {epochs:g}: loss {row.loss:.4f}, "
                 f"accuracy {row.accuracy:.2%}, validation loss {row.validation_loss:.4f}, "
                 f"validation accuracy {row.validation_accuracy:.2%}, "
                 f"{row.images_per_s:,.0f} images/s"
@@ -102,10 +103,21 @@ def say_header(
         "images": f"{shape}{how}",
         "network": f"{config.model}, {parameters:,} parameters",
         "recipe": f"{config.recipe_name}{changed}",
-        "steps": f"{plan.total_steps:,} of {recipe.batch_size} images, {recipe.epochs:g} epochs",
+        "steps": f"{plan.total_steps:,} of {recipe.batch_size} images, {recipe.all_epochs:g} epochs"
+        + _of_stages(plan),
         "device": devices.describe(recipe.batch_size),
     }
     progress.say("\n".join(f"{name:<9}{line}" for name, line in lines.items()))
+
+
+def _of_stages(plan: Plan) -> str:
+    """What is trained in which steps, where that is not all in all."""
+    first, *rest = plan.stages
+    if not first.on_features:
+        return ""
+    views = f", {plan.recipe.views} views of each image" if plan.recipe.views > 1 else ""
+    head = f"the head on features of the pretrained body{views}"
+    return f": {head}" + (f"; from step {first.end:,} on the whole network" if rest else "")
 
 
 def board(run: Run) -> Path:

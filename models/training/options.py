@@ -19,6 +19,7 @@ from ...data.preparation.own_files import OwnFiles
 from .. import registry
 from ..recipe import PipelineConfig, Recipe
 
+AUTO = "auto"
 STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
 
 _what = partial(command_flags.flag, group="What to train")
@@ -88,7 +89,13 @@ class TrainOptions:
       changes: fields of the recipe that take another value than the recipe's own.
     """
 
-    model: str = _what("lenet5", "Network to train.", words=registry.NAMES)
+    model: str = _what(
+        AUTO,
+        "Network to train. auto: lenet5 for images like MNIST's and small grey ones; the "
+        "pretrained efficientnet_lite0 for up to 20,000 pictures of things; convnet3 for all "
+        "others. It is said which, and why.",
+        words=(AUTO, *registry.NAMES),
+    )
     recipe: str = _what(
         "best",
         "article: the article's own hyperparameters. best: the same layers, trained better.",

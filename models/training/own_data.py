@@ -10,14 +10,30 @@ from ...base.errors import UserError
 from ...base.storage import staging
 from ...data.preparation import kinds
 from ...data.preparation.own_files import OwnFiles
-from ...data.preparation.request import Request
+from ...data.preparation.request import FILE_TABLE, IMAGE_FOLDER, Request
 from ...data.preparation.source_state import ChangedError
 from ...data.prepare import Prepared, run
+from ...data.sources.slices import LARGEST_SQUARE
 
 _OPTIONS = {field.name for field in dataclasses.fields(OwnFiles)}
 
 
-def prepare(data: Path, data_dir: Path, files: OwnFiles, training: Sequence[str] = ()) -> Prepared:
+def are_pictures(data: Path, files: OwnFiles) -> bool:
+    """Whether people's own images are picture files, which may be large.
+
+    Raises:
+      UserError: they are not images.
+    """
+    return _request(data, Path(), files).kind in (IMAGE_FOLDER, FILE_TABLE)
+
+
+def prepare(
+    data: Path,
+    data_dir: Path,
+    files: OwnFiles,
+    training: Sequence[str] = (),
+    largest_square: int = LARGEST_SQUARE,
+) -> Prepared:
     """Prepares people's own images unless they are unchanged since.
 
     Args:
@@ -25,14 +41,15 @@ def prepare(data: Path, data_dir: Path, files: OwnFiles, training: Sequence[str]
       data_dir: of prepared datasets.
       files: how they are read.
       training: the other flags of `train`, to be typed again.
+      largest_square: the side of what large pictures become, where no flag says it.
 
     Raises:
       UserError: as `digitline prepare` does; where one of its options would help that `train`
         does not have, says how to prepare the images with it.
     """
-    for source in filter(None, (data, files.source_dir)):
-        staging.stage(source)
     request = _request(data, data_dir, files)
+    if files.image_size is None and request.kind in (IMAGE_FOLDER, FILE_TABLE):
+        request = dataclasses.replace(request, largest_square=largest_square)
     try:
         try:
             return run(request)
@@ -53,6 +70,8 @@ def prepare(data: Path, data_dir: Path, files: OwnFiles, training: Sequence[str]
 
 
 def _request(data: Path, data_dir: Path, files: OwnFiles) -> Request:
+    for source in filter(None, (data, files.source_dir)):
+        staging.stage(source)
     place = kinds.find(data, files.source_dir)
     options = {name: getattr(files, name) for name in _OPTIONS} | place._asdict()
     return Request(data_dir=data_dir, asked_by="train", **options)

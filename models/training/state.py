@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from ...base import addresses, progress
 from ...base.tf import keras, tf
 from .. import registry
+from ..pretrained import imagenet, transfer
 from ..run import weights
 from ..run.config import RunConfig
 from ..run.folder import Run
-from . import network
 from .checkpoints import Checkpoints, Trackable
 from .devices.workers import Workers
-from .optimizer import make_optimizer
-from .plan import Plan
+from .network import heads
+from .network.networks import Networks, make_networks
+from .network.optimizer import make_optimizer
+from .plan import Plan, Stage
 from .validations import Validations
 
 # What converting and quantizing take is many times the weights: 100 million need 20 GB.
@@ -22,11 +24,23 @@ _MAX_WEIGHTS = 100_000_000
 
 
 @dataclasses.dataclass(frozen=True)
-class Variables:
-    """What a step changes, and how far a run is: its step, and its seconds of training."""
+class Trainer:
+    """What a stage of a run changes: a network, or the head of one, by an optimizer of its own."""
 
-    networks: network.Networks
+    network: keras.Model
     optimizer: keras.optimizers.Optimizer
+
+
+@dataclasses.dataclass(frozen=True)
+class Variables:
+    """What a step changes, and how far a run is: its step, and its seconds of training.
+
+    Attributes:
+      trainers: of each stage.
+    """
+
+    networks: Networks
+    trainers: tuple[Trainer, ...]
     step: tf.Variable
     seconds: tf.Variable
 
@@ -36,10 +50,14 @@ class Variables:
         All by their order: tracking the model itself would leave out the state of dropout's
         random numbers.
         """
-        optimizer = [variable.value for variable in self.optimizer.variables]
+        names = ("optimizer", "fine_tuning")
+        optimizers = {
+            name: [variable.value for variable in trainer.optimizer.variables]
+            for name, trainer in zip(names, self.trainers, strict=False)
+        }
         return {
             "networks": self.networks.variables,
-            "optimizer": optimizer,
+            **optimizers,
             "step": self.step,
             "seconds": self.seconds,
         }
@@ -64,7 +82,7 @@ class State:
     _checkpoints: Checkpoints
 
     @property
-    def networks(self) -> network.Networks:
+    def networks(self) -> Networks:
         return self.variables.networks
 
     @property
@@ -90,12 +108,17 @@ def new_variables(config: RunConfig, plan: Plan, strategy: tf.distribute.Strateg
     # TensorFlow's global seed is left alone: tf.data would mix it into the order.
     random.seed(config.seed)
     with strategy.scope():
-        networks = network.make(lambda: _build(config), config.recipe)
-        trained = networks.trained.trainable_variables
-        optimizer = make_optimizer(config.recipe, plan.total_steps, plan.examples, trained)
+        networks = make_networks(lambda: _build(config), config.recipe)
+        trainers = tuple(_trainer(networks.trained, stage, plan) for stage in plan.stages)
     step = tf.Variable(tf.constant(0, tf.int64), trainable=False, name="step")
     seconds = tf.Variable(tf.constant(0.0, tf.float64), trainable=False, name="seconds")
-    return Variables(networks, optimizer, step, seconds)
+    return Variables(networks, trainers, step, seconds)
+
+
+def _trainer(trained: keras.Model, stage: Stage, plan: Plan) -> Trainer:
+    part = heads.head_of(trained) if stage.on_features else trained
+    weights, steps = part.trainable_variables, stage.end - stage.first
+    return Trainer(part, make_optimizer(stage.recipe, steps, plan.examples, weights))
 
 
 def restore(
@@ -112,10 +135,14 @@ def restore(
     )
     record = checkpoints.restore() or {}
     networks, step = variables.networks, int(variables.step)
-    if config.init_from and not step:
-        weights.begin_with(networks.trained, config, addresses.local(config.init_from))
+    if not step:
+        if config.init_from:
+            weights.begin_with(networks.trained, config, addresses.local(config.init_from))
+        elif plan.is_pretrained:
+            transfer.put(networks.trained, imagenet.weights())
         networks.restart()
     variables.take_over(workers)
+    networks.catch_up()  # A model that is a copy is not in checkpoints.
     selected = [variable.value for variable in networks.model.variables]
     validations = Validations(run.checkpoints, selected, record)
     if step:

@@ -7,10 +7,11 @@ from ...base.errors import UsageError
 from ...base.tf import keras, tf
 from ..recipe import Recipe
 from .devices.strategy import Devices
-from .layers import FusedBatchNorm
-from .state import Variables
+from .network.layers import FusedBatchNorm
+from .network.networks import Networks
+from .state import Trainer
 
-# Images float32 [N, H, W, C], preprocessed, and labels int64 [N].
+# Images float32 [N, H, W, C], preprocessed, or their features [N, F], and labels int64 [N].
 Batch = tuple[tf.Tensor, tf.Tensor]
 
 
@@ -30,25 +31,31 @@ class StepFigures(NamedTuple):
 
 
 def step_function(
-    devices: Devices, variables: Variables, recipe: Recipe, num_classes: int, xla: bool
+    devices: Devices,
+    networks: Networks,
+    trainer: Trainer,
+    recipe: Recipe,
+    num_classes: int,
+    xla: bool,
 ) -> Callable[[Iterator[Batch], tf.Tensor], StepFigures]:
     """A graph function of (iterator, count) that does up to `count` steps.
 
     It ends early, after the step, where the loss is not finite.
 
     Args:
+      trainer: of the networks' trained one, or of a part of it.
       xla: compiles each replica's gradients.
 
     Raises:
       UsageError: XLA cannot compile the network for several devices.
     """
-    strategy, networks, optimizer = devices.strategy, variables.networks, variables.optimizer
-    replicas, weights = strategy.num_replicas_in_sync, networks.trained.trainable_variables
-    gradients_of = _gradient_function(networks.trained, recipe, num_classes, replicas)
+    strategy, network, optimizer = devices.strategy, trainer.network, trainer.optimizer
+    replicas, weights = strategy.num_replicas_in_sync, network.trainable_variables
+    gradients_of = _gradient_function(network, recipe, num_classes, replicas)
     if xla:
-        if replicas > 1 and any(isinstance(x, FusedBatchNorm) for x in networks.trained.layers):
+        if replicas > 1 and any(isinstance(layer, FusedBatchNorm) for layer in network.layers):
             raise UsageError(
-                f"--xla cannot compile {networks.trained.name} for {replicas} devices, which sum "
+                f"--xla cannot compile {network.name} for {replicas} devices, which sum "
                 "within the network for batch normalization: leave out --xla"
             )
         gradients_of = tf.function(gradients_of, jit_compile=True, autograph=False)

@@ -12,16 +12,15 @@ from pathlib import Path
 
 from ....base import progress
 from ....base.errors import DataError, UserError
-from ....base.tf import tf
 from ....data.dataset import open_dataset
+from ... import registry
 from ...run.config import DatasetConfig, RunConfig
-from ..input import naming_damage, run_batches
 from ..interrupts import Interrupts, Stopped
 from ..options import TrainOptions
 from ..plan import Plan
 from ..selection import Selection, select
+from ..stages import Stages
 from ..state import new_variables
-from ..steps import step_function
 from .strategy import Devices
 
 
@@ -70,22 +69,22 @@ def _do_steps(
     devices: Devices,
     folder: Path,
 ) -> None:
-    workers, splits, strategy = devices.workers, selection.trained_on, devices.strategy
-    plan = Plan(config.recipe, options.settings, sum(split.examples for split in splits))
-    variables = new_variables(config, plan, strategy)
+    workers, splits = devices.workers, selection.trained_on
+    examples = sum(split.examples for split in splits)
+    is_pretrained = registry.is_pretrained(config.model)
+    plan = Plan(config.recipe, options.settings, examples, is_pretrained)
+    variables = new_variables(config, plan, devices.strategy)
     variables.take_over(workers)
+    variables.networks.catch_up()
     step = int(variables.step)
     settings = options.settings
     if settings.cache_dir is None:
         settings = dataclasses.replace(settings, cache_dir=folder)
-    batches = run_batches(strategy, config, splits, settings, step)
-    num_classes, xla = len(config.label_names), options.settings.xla
-    run_steps = step_function(devices, variables, config.recipe, num_classes, xla)
+    stages = Stages(config, plan, splits, settings, devices, variables, step)
     progress.say(f"device   {devices.describe(config.recipe.batch_size)}")
     with Interrupts() as interrupts:
         while (orders := workers.agree_on(0, interrupts)).steps:
-            with naming_damage(splits):
-                figures = run_steps(batches, tf.constant(orders.steps, tf.int64))
+            figures = stages.do(step, orders.steps)
             step += int(figures.steps)
             if not math.isfinite(float(figures.loss)):
                 raise UserError(f"the loss is not finite at step {step:,}: the chief says more")

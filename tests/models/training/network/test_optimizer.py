@@ -4,7 +4,7 @@ import pytest
 from digitline.base.tf import keras, tf
 from digitline.models import recipe as recipes
 from digitline.models.recipe import Recipe
-from digitline.models.training.optimizer import WarmUp, make_optimizer, make_schedule
+from digitline.models.training.network.optimizer import WarmUp, make_optimizer, make_schedule
 
 
 def rates(recipe, steps):

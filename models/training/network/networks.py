@@ -9,8 +9,8 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from ...base.tf import keras, tf
-from ..recipe import Recipe
+from ....base.tf import keras, tf
+from ...recipe import Recipe
 from . import layers
 
 
@@ -64,7 +64,7 @@ class Networks:
                 own.assign(followed.value)
 
 
-def make(build: Callable[[], keras.Model], recipe: Recipe) -> Networks:
+def make_networks(build: Callable[[], keras.Model], recipe: Recipe) -> Networks:
     """Builds what the recipe needs; the averages begin at the first weights."""
     with _computing_in(recipe.dtype), layers.for_training(recipe.batch_size):
         trained = build()

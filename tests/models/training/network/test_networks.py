@@ -3,7 +3,8 @@ import pytest
 
 from digitline.base.tf import keras, tf
 from digitline.models.recipe import Recipe
-from digitline.models.training import layers, network
+from digitline.models.training.network import layers
+from digitline.models.training.network.networks import make_networks
 
 
 def build():
@@ -15,13 +16,13 @@ def build():
 
 
 def test_without_an_average_and_in_float32_there_is_one_network():
-    networks = network.make(build, Recipe())
+    networks = make_networks(build, Recipe())
     assert networks.model is networks.trained
     assert len(networks.variables) == len(networks.trained.variables)
 
 
 def test_the_average_against_numpy():
-    networks = network.make(build, Recipe(ema_decay=0.9))
+    networks = make_networks(build, Recipe(ema_decay=0.9))
     kernel = networks.trained.trainable_variables[2]
     expected = kernel.numpy()
     for step in range(30):
@@ -37,7 +38,7 @@ def test_the_average_against_numpy():
 
 
 def test_computes_in_bfloat16_and_keeps_float32():
-    networks = network.make(build, Recipe(dtype="bfloat16"))
+    networks = make_networks(build, Recipe(dtype="bfloat16"))
     images = np.random.default_rng(0).random((5, 4, 4, 1)).astype(np.float32)
     assert networks.trained(images).dtype == "bfloat16"
     assert networks.trained.trainable_variables[0].dtype == "float32"
@@ -53,7 +54,7 @@ def test_computes_in_bfloat16_and_keeps_float32():
 
 @pytest.mark.parametrize("recipe", [Recipe(ema_decay=0.5), Recipe(dtype="bfloat16", ema_decay=0.9)])
 def test_both_start_at_the_same_weights(recipe):
-    networks = network.make(build, recipe)
+    networks = make_networks(build, recipe)
     assert len(networks.pairs) == len(networks.trained.get_weights())
     for own, followed in networks.pairs:
         np.testing.assert_array_equal(own.numpy(), followed.numpy())
@@ -65,7 +66,7 @@ def test_only_training_has_fused_layers(tmp_path):
         x = layers.batch_norm()(keras.layers.Conv2D(4, 3)(inputs))
         return keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(x)))
 
-    networks = network.make(normalized, Recipe())
+    networks = make_networks(normalized, Recipe())
     assert any(isinstance(layer, layers.FusedBatchNorm) for layer in networks.trained.layers)
     images = np.random.default_rng(0).random((50, 6, 6, 1)).astype(np.float32)
     networks.trained(images, training=True)

@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from ...base.tf import keras, tf
-from ...data.dataset import Split
-from ...data.pipeline import records, statistics
-from ...data.pipeline.preprocess import Preprocess
-from .devices import rows
+from ....base.tf import keras, tf
+from ....data.dataset import Split
+from ....data.pipeline import records, statistics
+from ....data.pipeline.preprocess import Preprocess
+from ..devices import rows
 
 # Images in a batch of the networks that are built to be trained; 0 for others.
 _TRAINED_BATCH = contextvars.ContextVar("batch", default=0)

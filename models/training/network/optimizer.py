@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ...base.tf import keras, tf
-from ..recipe import Recipe
+from ....base.tf import keras, tf
+from ...recipe import Recipe
 
 _schedules = keras.optimizers.schedules
 Schedule = _schedules.LearningRateSchedule

@@ -5,7 +5,7 @@ from digitline.base.tf import keras, tf
 from digitline.data.dataset import open_dataset
 from digitline.data.pipeline import records
 from digitline.data.pipeline.preprocess import Preprocess
-from digitline.models.training import layers
+from digitline.models.training.network import layers
 
 from support import DATASET, python
 
@@ -88,7 +88,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 3)
 import numpy as np
 from digitline.base.tf import keras
-from digitline.models.training import layers
+from digitline.models.training.network import layers
 from digitline.models.training.devices import rows
 
 random = np.random.default_rng(0)
