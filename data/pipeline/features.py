@@ -112,7 +112,9 @@ def training_batches(
 
     @tf.autograph.experimental.do_not_convert  # No Python control flow; it takes its time.
     def batch(epochs: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        rows = tf.gather_nd(features.values, tf.stack([epochs % views, indices], axis=1))
+        rows = tf.gather_nd(
+            features.values, tf.stack([tf.math.floormod(epochs, views), indices], axis=1)
+        )
         return rows, tf.gather(features.labels, indices)
 
     stream = batches.picked(splits, features.labels, batching, start_step)
