@@ -19,6 +19,8 @@ JsonObject: TypeAlias = dict[str, Any]
 
 # How the names of temporary files begin; nobody else's do.
 TEMPORARY = ".digitline-tmp-"
+# What TensorFlow takes for a pattern.
+_PATTERN = "*?[\\"
 # The file in a folder that is locked by the process that writes there.
 _LOCK = ".lock"
 # Of a file that is digested, this many bytes are in memory at once.
@@ -188,6 +190,22 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def literal(path: Path) -> Iterator[Path]:
+    """While the block lasts, a path to the same that TensorFlow takes as it is.
+
+    TensorFlow looks for checkpoints and variables by a pattern: of a path with `*?[` or a backslash
+    in it, it finds others or none, and there is no way to escape them.
+    """
+    if not any(character in str(path) for character in _PATTERN):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder:
+        link = Path(folder, f"linked{path.suffix}")  # Some readers choose by it.
+        link.symlink_to(path.resolve(), target_is_directory=True)
+        yield link
 
 
 def remove_leftovers(folder: Path, pattern: str) -> int:

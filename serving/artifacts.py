@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..base import export_layout, manifests
+from ..base import export_layout, files, manifests
 from ..base.errors import UserError, first_line
 from ..base.export_layout import DEFAULT_SIGNATURE
 from ..base.files import JsonObject
@@ -129,7 +129,8 @@ class SavedModel:
         self._constant = tf.constant
         try:
             # It owns the variables: the signatures do not keep them alive.
-            self._loaded: Any = tf.saved_model.load(str(folder))
+            with files.literal(folder) as place:
+                self._loaded: Any = tf.saved_model.load(str(place))
         except (OSError, ValueError, tf.errors.OpError) as error:
             message = f"{folder}: not a SavedModel that loads: {first_line(error)}"
             raise UserError(message) from error

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...base import export_layout
+from ...base import export_layout, files
 from ...base.errors import UserError, first_line
 from ...base.quiet import quiet_stderr
 from ...base.tf import tf
@@ -123,10 +123,10 @@ def from_saved_model(source: Path, name: str = signatures.SERVING_DEFAULT.name) 
     Raises:
       UserError: it holds an op that TFLite has not; names it.
     """
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(source), signature_keys=[name])
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     try:
-        with quiet_stderr():
+        with files.literal(source) as place, quiet_stderr():
+            converter = tf.lite.TFLiteConverter.from_saved_model(str(place), signature_keys=[name])
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
             return converter.convert()
     except Exception as error:  # The converter raises its own kind, or a bare Exception.
         raise UserError(f"the model cannot be converted to TFLite: {_cause(error)}") from error

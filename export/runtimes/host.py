@@ -1,5 +1,6 @@
 """Starts the processes that runtimes run in, and hears what comes of them."""
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -70,6 +71,15 @@ def has_module(python: Path, module: str) -> bool:
 
 def _run(jobs: Sequence[Job], images: Path, python: Path | None) -> tuple[list[Outcome], str]:
     """The outcomes until the process ended, and how it did."""
+    with contextlib.ExitStack() as links:
+        places = [str(links.enter_context(files.literal(Path(job.path)))) for job in jobs]
+        pairs = zip(jobs, places, strict=True)
+        return _answers(
+            [dataclasses.replace(job, path=place) for job, place in pairs], images, python
+        )
+
+
+def _answers(jobs: Sequence[Job], images: Path, python: Path | None) -> tuple[list[Outcome], str]:
     path = images.with_name(f"request_{next(_NUMBERS)}.json")
     files.write_json(path, {"images": str(images), "jobs": list(map(dataclasses.asdict, jobs))})
     output, log = path.with_suffix(".jsonl"), path.with_suffix(".log")

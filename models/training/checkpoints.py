@@ -72,7 +72,9 @@ class Checkpoints:
     def _read(self, step: int) -> str | None:
         """Restores a checkpoint; returns why that is impossible, if it is."""
         try:
-            self._checkpoint.read(str(self._prefix(step))).assert_existing_objects_matched()
+            with files.literal(self._folder) as folder:
+                prefix = str(folder / self._prefix(step).name)
+                self._checkpoint.read(prefix).assert_existing_objects_matched()
         except (AssertionError, ValueError, tf.errors.OpError) as error:
             return f"does not fit: {first_line(error)}"
         return None

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...base import files
 from ...base.errors import UserError, first_line
 from ...base.tf import tf
 from ..bounds.in_place import Call
@@ -40,9 +41,10 @@ def load(folder: Path, options: ServeOptions) -> Servable:
     with graph.as_default():
         session = tf.compat.v1.Session(graph=graph, config=_session_config(options))
         try:
-            meta_graph = tf.compat.v1.saved_model.load(
-                session, list(options.saved_model_tags), str(folder)
-            )
+            with files.literal(folder) as place:
+                meta_graph = tf.compat.v1.saved_model.load(
+                    session, list(options.saved_model_tags), str(place)
+                )
         except BaseException:
             session.close()
             raise

@@ -7,6 +7,7 @@ import pytest
 
 from digitline.base import files
 from digitline.base.errors import UserError
+from digitline.base.tf import tf
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -22,6 +23,19 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         fail_half_way()
     assert files.read_json(path) == {"old": 1}
     assert os.listdir(tmp_path) == ["value.json"]
+
+
+@pytest.mark.parametrize("name", ["run[1]", "what?", "all*", r"back\\slash", "plain {a} é"])
+def test_literal_leads_to_the_same_by_a_name_without_patterns(name, tmp_path):
+    folder = files.ensure_folder(tmp_path / name)
+    (folder / "file.txt").write_text("here")
+    with files.literal(folder) as place:
+        assert (place / "file.txt").read_text() == "here"
+        assert tf.io.gfile.glob(str(place / "file.txt")) == [str(place / "file.txt")]
+    with files.literal(folder / "file.txt") as place:
+        assert (place.read_text(), place.suffix) == ("here", ".txt")
+    assert (folder / "file.txt").exists()
+    assert place.exists() == (place == folder / "file.txt")
 
 
 def test_read_json_says_which_file_is_wrong(tmp_path):

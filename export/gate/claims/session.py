@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ....base import files
 from ....base.errors import VerificationError, first_line
 from ....base.tf import tf
 from ....serving.artifacts import Outputs
@@ -69,7 +70,8 @@ def _in_session(staged: Staged) -> Iterator[dict[str, Callable[[np.ndarray], Out
     v1: Any = tf.compat.v1
     options = importlib.import_module("tensorflow.core.protobuf.config_pb2").CallableOptions
     with tf.Graph().as_default(), v1.Session() as session:
-        graph = v1.saved_model.load(session, [tf.saved_model.SERVING], str(staged.folder))
+        with files.literal(staged.folder) as place:
+            graph = v1.saved_model.load(session, [tf.saved_model.SERVING], str(place))
 
         @functools.cache
         def callable_of(name: str) -> Callable[[np.ndarray], list[np.ndarray]]:

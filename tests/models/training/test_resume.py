@@ -24,7 +24,7 @@ def interrupt():
 
 @pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.long)])
 def test_a_run_killed_at_any_moment(kills, unbroken, data_dir, tmp_path, all_options, capsys):
-    workdir = tmp_path / "killed"
+    workdir = tmp_path / "killed [1]*?"
     arguments = quick_arguments(data_dir, workdir, *all_options, "--checkpoint_interval_s=0")
     for _ in range(kills):
         metrics, checkpoints = Run(workdir).metrics, Run(workdir).checkpoints
