@@ -117,7 +117,7 @@ def exported(well_trained, tmp_path_factory):
             f"--workdir={well_trained.workdir}",
             f"--export_dir={folder / AWKWARD}",
             # Its own images, of which it is sure: int8 does not turn them.
-            "--split=train[100:]",
+            "--split=train[100:400]",
         ]
         return call(exporter.COMMAND, flags)
 

@@ -210,10 +210,12 @@ def interleaved(shards: tuple[Shard, ...], cycle: int, seed: Any) -> tf.data.Dat
 
 
 def diagnose(split: Split) -> DataError | None:
-    """The first damaged shard and record, found by reading one record at a time."""
+    """The first damaged shard and record; only a damaged shard is read one record at a time."""
     for shard in split.shards:
         if not Path(shard.path).is_file():
             return damage(shard, None, "the file is missing")
+        if is_sound(split.dataset, shard):
+            continue
         number, wanted, end = 0, set(shard.numbers), shard.numbers[-1] + 1
         try:
             for record in _file(shard.path).take(end):
@@ -225,6 +227,21 @@ def diagnose(split: Split) -> DataError | None:
         if number != end:
             return damage(shard, number, "it ends early")
     return None
+
+
+def is_sound(dataset: Dataset, shard: Shard) -> bool:
+    """Whether all its records can be read: a thousand times faster than record by record."""
+
+    @tf.autograph.experimental.do_not_convert  # No Python control flow; it takes its time.
+    def parsed(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return parse(dataset, serialized)  # Images too: what nobody takes is not decoded.
+
+    try:
+        batches = ordered((shard,)).batch(_READ_BATCH).map(parsed)
+        read = sum(len(labels) for _, labels in batches)
+    except tf.errors.OpError:
+        return False
+    return read == len(shard.numbers)
 
 
 def damage(shard: Shard, record: int | None, cause: str) -> DataError:

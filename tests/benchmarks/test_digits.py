@@ -7,7 +7,15 @@ from strokes import strokes_of
 ZERO = [np.array([[0.5 + 0.4 * np.cos(t), 0.5 + 0.5 * np.sin(t)] for t in np.linspace(0, 6.3, 40)])]
 
 
-@pytest.mark.parametrize("name", digit_pictures.KINDS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name, marks=() if name in ("pen", "shadow", "board", "serif") else pytest.mark.long
+        )
+        for name in digit_pictures.KINDS
+    ],
+)
 def test_a_picture_of_each_kind_shows_ink_on_paper(name):
     kind = digit_pictures.KINDS[name]
     picture = digit_pictures.picture(ZERO, 0, kind, np.random.default_rng(0))

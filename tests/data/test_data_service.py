@@ -66,11 +66,11 @@ def assert_equal(batches, expected):
 def test_batches_are_those_without_a_service(dataset, service, tmp_path):
     """From whatever step, and although a worker is killed."""
     split, augment = dataset.split("train"), Augment(shift=2, rotate=10)
-    expected = taken(stream(split, tmp_path, 7, augment=augment), 400)
+    expected = taken(stream(split, tmp_path, 7, augment=augment), 150)
     batches = iter(stream(split, tmp_path, 7, augment=augment, service=service[1]))
-    first = taken(batches, 50)
+    first = taken(batches, 30)
     service[2].kill()
-    rest = taken(batches, 350)
+    rest = taken(batches, 120)
     assert_equal(map(np.concatenate, zip(first, rest, strict=True)), expected)
 
 

@@ -65,7 +65,7 @@ def test_manifest_describes_the_files(exported):
         *[("SavedModel", signature.name) for signature in signatures.SAVED_MODEL],
         *[(f"TFLite {variant.name}", "serving_default") for variant in options.USUAL],
     ]
-    assert all(row["agrees"] and row["examples"] == 1100 for row in rows)
+    assert all(row["agrees"] and row["examples"] == 300 for row in rows)
     beside = json.loads((exported.saved_model / "assets.extra/digitline.json").read_text())
     assert beside["files"]["assets/labels.txt"]["bytes"] == 20
     assert beside["run"] == manifest["run"]

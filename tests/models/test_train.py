@@ -249,7 +249,7 @@ def test_metrics_are_cut_where_they_are_not_rows(tmp_path):
     assert "validation_loss" not in json.loads(run.metrics.read_text().splitlines()[1])
 
 
-@pytest.mark.parametrize("cache", ["memory", "file", "off"])
+@pytest.mark.parametrize("cache", ["memory", "off", pytest.param("file", marks=pytest.mark.long)])
 def test_damaged_records_may_be_left_out(cache, data_dir, tmp_path, capsys):
     shutil.copytree(data_dir, tmp_path / "data")
     shard = damage(tmp_path / "data", "train", 7, 300)

@@ -24,6 +24,10 @@ from support import DATASET
 PREPROCESS = Preprocess((28, 28, 1), 28, 28)
 # Does not divide 1,200: batches span epochs.
 BATCH = 64
+# A file is read as memory is, by `test_a_file_gives_what_memory_gives`.
+STREAM_AND_MEMORY = [
+    pytest.param(cache, marks=pytest.mark.long if cache == "file" else ()) for cache in CACHES
+]
 
 
 def batches(dataset, count, tmp_path, cache="memory", start_step=0, worker=(0, 1), **options):
@@ -65,7 +69,7 @@ def test_every_epoch_holds_every_image_once_in_another_order(cache, dataset, tmp
     assert abs(np.corrcoef(epochs[0], all_keys)[0, 1]) < 0.2
 
 
-@pytest.mark.parametrize("cache", CACHES)
+@pytest.mark.parametrize("cache", STREAM_AND_MEMORY)
 def test_a_part_of_each_class(cache, dataset, tmp_path):
     """Picked records are read as neighbours are: in order, once in each epoch, and resumed."""
     whole, labels = (tensor.numpy() for tensor in load(dataset.split("train")))
@@ -87,17 +91,19 @@ def test_a_part_of_each_class(cache, dataset, tmp_path):
     np.testing.assert_array_equal(next(rest.as_numpy_iterator())[0], found[5][0])
 
 
+# Step 18 is the batch that spans the first two epochs.
+@pytest.mark.parametrize("starts", [(18, 40), pytest.param((1, 19), marks=pytest.mark.long)])
 @pytest.mark.parametrize("cache", CACHES)
-def test_a_stream_from_a_step_is_the_rest_of_the_whole_one(cache, dataset, tmp_path):
+def test_a_stream_from_a_step_is_the_rest_of_the_whole_one(cache, starts, dataset, tmp_path):
     whole = batches(dataset, 45, tmp_path / "a", cache)
-    for start in (1, 18, 19, 40):
+    for start in starts:
         rest = batches(dataset, 45 - start, tmp_path / "b", cache, start_step=start)
         for expected, found in zip(whole[start:], rest, strict=True):
             np.testing.assert_array_equal(found[0], expected[0])
             np.testing.assert_array_equal(found[1], expected[1])
 
 
-@pytest.mark.parametrize("cache", CACHES)
+@pytest.mark.parametrize("cache", STREAM_AND_MEMORY)
 def test_the_rows_of_three_workers_are_the_whole_batch(cache, dataset, tmp_path):
     given = {
         "cache": cache,
@@ -188,7 +194,12 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("name", DAMAGE)
+def damages(*often):
+    """Names of DAMAGE; `make test` tries these, and each kind is one of some test."""
+    return [pytest.param(name, marks=() if name in often else pytest.mark.long) for name in DAMAGE]
+
+
+@pytest.mark.parametrize("name", damages("flipped byte", "cut between records", "missing"))
 def test_a_damaged_shard_is_named_with_its_record(name, damaged):
     dataset, shard = damaged
     damage, where = DAMAGE[name]
@@ -216,7 +227,7 @@ def test_a_record_without_its_features(damaged):
 
 
 def test_worker_parts_are_disjoint_and_complete(dataset, tmp_path, all_keys):
-    for workers in (2, 7):  # More than there are shards, too.
+    for workers in (2, 4):  # More than there are shards, too.
         found = []
         for index in range(workers):
             part = 1200 * (index + 1) // workers - 1200 * index // workers
@@ -306,7 +317,7 @@ def test_a_cut_cache_file_is_built_again(dataset, tmp_path, capsys):
     assert "was left incomplete; building it again" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("cache", CACHES)
+@pytest.mark.parametrize("cache", STREAM_AND_MEMORY)
 def test_augmented_images_are_the_same_on_every_run_and_after_a_resume(cache, dataset, tmp_path):
     augment = Augment(shift=2, rotate=20, elastic=1, flip=True)
     whole = batches(dataset, 40, tmp_path, cache, augment=augment)
@@ -328,8 +339,8 @@ def salvage_of(dataset, max_corrupt, folder):
     [
         ("flipped byte", 1),
         ("flipped length", 393),
-        ("cut in a record", 350),
-        ("cut between records", 350),
+        pytest.param("cut in a record", 350, marks=pytest.mark.long),
+        pytest.param("cut between records", 350, marks=pytest.mark.long),
         ("missing", 400),
     ],
 )
@@ -350,7 +361,7 @@ def test_what_is_left_of_a_damaged_shard(name, count, damaged, tmp_path):
             salvage_of(dataset, count - 1, tmp_path / "salvaged")
 
 
-@pytest.mark.parametrize("name", DAMAGE)
+@pytest.mark.parametrize("name", damages("flipped byte", "cut in a record"))
 def test_damage_in_a_part_of_each_class(name, damaged, tmp_path):
     dataset, shard = damaged
     before = {*dataset.split("train[:10% by class]").shards[1].numbers}

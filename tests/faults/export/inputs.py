@@ -136,7 +136,7 @@ FAULTS = (
     ),
     *(
         Fault(f"MediaPipe: {name}", "tflite_mediapipe", _grey(weights),
-              _ODD.format("TFLite mediapipe, classify_rgb"), changes=_RGB, quick=name == "red")
+              _ODD.format("TFLite mediapipe, classify_rgb"), changes=_RGB)
         for name, weights in (
             ("red", (1, 0, 0)), ("thirds", (1 / 3, 1 / 3, 1 / 3)), ("BGR", (0.114, 0.587, 0.299)),
             ("BT.709", (0.2126, 0.7152, 0.0722)),

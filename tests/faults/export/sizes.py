@@ -167,7 +167,6 @@ FAULTS = (
     Fault(
         "shapes are left to the graph", _SAVED, written(_lax),
         _SHAPE.format("serving_default", "its function", r"\d+, 56, 28, 1\] for \[\?,28,28,1"),
-        quick=True,
     ),
     *(
         Fault(

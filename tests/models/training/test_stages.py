@@ -34,6 +34,7 @@ def arguments(things, workdir, *more):
     ]  # fmt: skip
 
 
+HEAD = ("--epochs=2",)
 TWO_STAGES = ("--epochs=3", "--fine_tune_epochs=2", "--views=2")
 
 
@@ -44,15 +45,21 @@ def whole(things):
     return Run(things / "whole")
 
 
-def test_the_head_learns_first_and_then_the_whole(whole, things):
+@pytest.fixture(scope="module")
+def head(things):
+    """A run of the first stage."""
+    call(train.COMMAND, arguments(things, "head", *HEAD))
+    return Run(things / "head")
+
+
+def test_the_head_learns_first_and_then_the_whole(whole, head, things):
     rows = [json.loads(line) for line in whole.metrics.read_text().splitlines()]
     record = whole.load_record()
     assert record.steps == 9 == rows[-1]["step"]
     assert [row["step"] for row in rows if "validation_loss" in row][-2:] == [6, 9]
     _, model = whole.load()
-    head = call(train.COMMAND, arguments(things, "head", "--epochs=2"))
-    assert head["steps"] == 4
-    _, of_head = Run(things / "head").load()
+    assert head.load_record().steps == 4
+    _, of_head = head.load()
     pretrained = train_nothing(things)
     names = {"stem": (False, True), "block15_project": (False, True), "logits": (True, True)}
     for name, changed in names.items():
@@ -71,14 +78,17 @@ def train_nothing(things):
 
 
 @pytest.mark.parametrize(
-    "step",
+    ("flags", "unbroken", "step", "steps"),
     [
-        pytest.param(4, id="in the first stage"),
-        pytest.param(8, id="in the second", marks=pytest.mark.long),
+        pytest.param(HEAD, "head", 2, 4, id="in the only stage"),
+        pytest.param(TWO_STAGES, "whole", 4, 9, id="in the first stage", marks=pytest.mark.long),
+        pytest.param(TWO_STAGES, "whole", 8, 9, id="in the second", marks=pytest.mark.long),
     ],
 )
-def test_a_stopped_run_resumes_to_the_same_weights(step, whole, things, monkeypatch, capsys):
-    workdir = f"stopped-{step}"
+def test_a_stopped_run_resumes_to_the_same_weights(
+    flags, unbroken, step, steps, things, request, monkeypatch, capsys
+):
+    unbroken, workdir = request.getfixturevalue(unbroken), f"stopped-{step}"
     steps_to_do = loop._Loop._steps_to_do
 
     def some(self):
@@ -88,14 +98,14 @@ def test_a_stopped_run_resumes_to_the_same_weights(step, whole, things, monkeypa
 
     with monkeypatch.context() as patch:
         patch.setattr(loop._Loop, "_steps_to_do", some)
-        stop = ("--checkpoint_interval_s=0", *TWO_STAGES)
+        stop = ("--checkpoint_interval_s=0", *flags)
         with pytest.raises(Stopped):
             perform(train.COMMAND, arguments(things, workdir, *stop))
-    call(train.COMMAND, arguments(things, workdir, *TWO_STAGES))
-    assert f"resuming {things / workdir} at step {step} of 9" in capsys.readouterr().err
+    call(train.COMMAND, arguments(things, workdir, *flags))
+    assert f"resuming {things / workdir} at step {step} of {steps}" in capsys.readouterr().err
     # Of the training and of the validation images; they were not computed again.
     assert len(list((things / workdir / "cache").glob("*.features"))) == 2
-    weights = [run.load()[1].get_weights() for run in (whole, Run(things / workdir))]
+    weights = [run.load()[1].get_weights() for run in (unbroken, Run(things / workdir))]
     for one, other in zip(*weights, strict=True):
         np.testing.assert_array_equal(one, other)
 

@@ -77,11 +77,14 @@ def received(page):
     return np.array(values, np.uint8).reshape(28, 28, 4)[..., 0]
 
 
-def test_ten_digits_drawn_are_recognized_by_both(browser, server, test_images):
+@pytest.mark.parametrize(
+    "digits", [(2, 7, 8), pytest.param(range(10), marks=pytest.mark.long)], ids=["few", "all"]
+)
+def test_digits_drawn_are_recognized_by_both(browser, server, test_images, digits):
     images, labels = test_images
     wrong = []
     with opened(browser, server, "boxed") as page:
-        for digit in range(10):
+        for digit in digits:
             image = images[int((labels == digit).argmax())][..., 0]
             page.click("#clear")
             strokes = [[*stroke[:-1:2], stroke[-1]] for stroke in strokes_of(image)]
@@ -198,7 +201,12 @@ def test_one_engine_and_what_is_missing(browser, server):
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "scheme"), [(360, 740, "dark"), (768, 1000, "light"), (1280, 900, "light")]
+    ("width", "height", "scheme"),
+    [
+        (360, 740, "dark"),
+        pytest.param(768, 1000, "light", marks=pytest.mark.long),
+        (1280, 900, "light"),
+    ],
 )
 def test_it_fits_phones_and_desktops(browser, server, width, height, scheme):
     size = {"width": width, "height": height}

@@ -272,7 +272,8 @@ def test_other_routes(server):
     assert (response.status, response.body) == (200, b"ok")
 
 
-def test_rejects_malformed_requests_by_the_thousand(server):
+@pytest.mark.parametrize("count", [600, pytest.param(2500, marks=pytest.mark.long)])
+def test_rejects_malformed_requests_by_the_thousand(server, count):
     rng = random.Random(0)
     good = json.dumps(
         {"signature_name": "repeat", "instances": [{"count": 1, "text": {"b64": "AP8="}}] * 2}
@@ -295,7 +296,7 @@ def test_rejects_malformed_requests_by_the_thousand(server):
 
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     counts = dict.fromkeys(("answers", "errors"), 0)
-    for _ in range(2500):
+    for _ in range(count):
         connection.request("POST", PREDICT, spoil(good))
         response = connection.getresponse()
         body = response.read()
@@ -306,7 +307,7 @@ def test_rejects_malformed_requests_by_the_thousand(server):
         assert 400 <= response.status < 500, body
         assert list(json.loads(body)) == ["error"]
     connection.close()
-    assert counts["errors"] > 2000
+    assert counts["errors"] > 0.8 * count
     assert post(server, {"inputs": [[1, 2]]}) == {"outputs": [[2.0, 4.0]]}
 
 

@@ -32,7 +32,7 @@ def expected_rates(recipe, steps, examples):
 
 @pytest.mark.parametrize("schedule", recipes.SCHEDULES)
 @pytest.mark.parametrize("warmup", [0.0, 0.05, 0.3, 1.0])
-@pytest.mark.parametrize("steps", [1, 7, 300])
+@pytest.mark.parametrize("steps", [1, 7, 40, pytest.param(300, marks=pytest.mark.long)])
 def test_rate_of_every_step(schedule, warmup, steps):
     recipe = Recipe(
         learning_rate=0.1, schedule=schedule, warmup=warmup, decay_rate=0.5, decay_epochs=1.7
