@@ -111,7 +111,7 @@ def test_a_stopped_run_resumes_to_the_same_weights(
 
 
 def test_says_what_is_trained(things, capsys):
-    call(train.COMMAND, arguments(things, "dry", "--dry_run", *TWO_STAGES))
+    call(train.COMMAND, arguments(things, "dry", "--dry_run", *HEAD, "--views=2"))
     said = capsys.readouterr().err
     assert "the head on features of the pretrained body, 2 views of each image" in said
     assert "looks at 224x224 pixels, and the images are 8x8" in said
