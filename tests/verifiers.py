@@ -73,9 +73,10 @@ class Shared:
             raise
 
     def _answered(self, question, is_error):
-        # An export that did not begin would be answered about the one before it.
-        if is_error is None or (is_error and type(question).__name__ == "Begin"):
+        if is_error is None:
             self.close()
+        elif is_error and type(question).__name__ == "Begin":
+            self.waiting.clear()  # What was asked of an export that did not begin has no answer.
 
     def close(self):
         if self.process is not None:

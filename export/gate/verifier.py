@@ -123,6 +123,7 @@ def _started(lines: Iterator[str]) -> Iterator[Callable[[], object]]:
         question = configs.from_config(QUESTIONS[content.pop("kind")], content)
         try:
             if isinstance(question, Begin):
+                service = None
                 service = Service(question)
                 yield Ready
             elif service:  # Else its beginning failed: that answer is read first.
