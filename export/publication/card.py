@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...base import export_layout, files, manifests
+from ...models import registry
 from ...models.evaluation.metrics import wilson_interval
 from ...models.evaluation.result import CORRUPTIONS_HEAD, corruption_rows
+from ...models.pretrained import imagenet
 from ..formats.artifact import Artifact
 from ..runtimes.ran import matrix
 from ..signatures import Signature
@@ -35,5 +37,6 @@ def write(version: Version, artifacts: Sequence[Artifact], folder: Path) -> None
         signatures=titles,
         runtimes=matrix(version.runs),
         files=manifests.digests(folder),
+        pretrained=imagenet.ORIGIN if registry.is_pretrained(config.model) else "",
     )
     files.write_text(folder / export_layout.CARD, text)

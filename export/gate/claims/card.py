@@ -6,6 +6,8 @@ from pathlib import Path
 from ....base import export_layout, files, manifests
 from ....base.errors import VerificationError
 from ....base.files import JsonObject
+from ....models import registry
+from ....models.pretrained import imagenet
 
 # Lines of the head of a table. It has three tables, one of runtimes where there are some, and one
 # of corruptions for each split that was corrupted.
@@ -68,6 +70,8 @@ def _sentences(manifest: JsonObject) -> Iterator[str]:
         f"`{dataset['fingerprint']}`; trained on `{dataset['train_split']}`, validated on "
         f"`{dataset['validation_split']}`. Recipe `{run['recipe_name']}`: "
     )
+    if registry.is_pretrained(run["model"]):
+        yield f"\n{imagenet.ORIGIN} "
     for ran in manifest["verified_on"]["runtimes"]:
         if ran["refusal"] is not None:
             yield f"- {ran['runtime']} refuses {ran['artifact']}: {ran['refusal']}\n"

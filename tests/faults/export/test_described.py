@@ -11,6 +11,7 @@ from digitline.base.errors import VerificationError
 from digitline.base.manifests import File
 from digitline.export import stages
 from digitline.export.formats import table
+from digitline.export.gate.claims import card
 from digitline.export.gate.messages import Check, CheckDescription, CheckSources
 from digitline.export.options import ExportOptions
 from digitline.export.publication.manifest import Version
@@ -222,3 +223,13 @@ def test_refuses_a_card_that_says_something_else(pattern, described, tmp_path):
         match=r"^MODEL_CARD\.md: (lacks '.*', as it follows|says .* does not|its tables have \d+)",
     ):
         check(described, tmp_path)
+
+
+def test_refuses_a_card_without_the_source_of_pretrained_weights(described, tmp_path):
+    for name in ("MODEL_CARD.md", "manifest.json"):
+        shutil.copy(described[1] / "tflite" / name, tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest["run"]["model"] = "efficientnet_lite0"
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(VerificationError, match="lacks 'Its training began with ImageNet weights"):
+        card.require(tmp_path)
