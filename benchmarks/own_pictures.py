@@ -18,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import keras_tutorial
 import scenes
 
 from digitline.base import command, files, progress
@@ -118,27 +119,7 @@ def _keras(dataset: Dataset, seed: int) -> tuple[float, float, float]:
         load(dataset.split(split)) for split in ("train", "validation", "test")
     )
     keras.utils.set_random_seed(seed)
-    layers = keras.layers
-    network: list[keras.layers.Layer] = [
-        layers.RandomFlip("horizontal"),
-        layers.RandomRotation(0.1),
-        layers.RandomZoom(0.1),
-        layers.Rescaling(1 / 255),
-    ]
-    for filters in (16, 32, 64):
-        network += [
-            layers.Conv2D(filters, 3, padding="same", activation="relu"),
-            layers.MaxPooling2D(),
-        ]
-    network += [
-        layers.Dropout(0.2),
-        layers.Flatten(),
-        layers.Dense(128, activation="relu"),
-        layers.Dense(dataset.num_classes),
-    ]
-    model = keras.Sequential([keras.Input(dataset.image_shape), *network])
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile("adam", loss, metrics=["accuracy"])
+    model = keras_tutorial.network(dataset.image_shape, dataset.num_classes)
     start = time.perf_counter()
     batches = tf.data.Dataset.from_tensor_slices((images, labels))
     batches = batches.shuffle(len(images), seed).batch(32).prefetch(8)

@@ -8,35 +8,21 @@ have to be learnt.
 import math
 from pathlib import Path
 
+import drawn
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
-
-Colour = tuple[int, int, int]
 
 # Drawn larger by this factor, then scaled down.
 _FINER = 2
 
 
 def write(folder: Path, pictures: int, size: int, seed: int) -> None:
-    """Draws JPEG files, the same number of each class, into a folder for each class.
-
-    Args:
-      folder: made if it is not there.
-      pictures: how many in all.
-      size: of the shorter sides, roughly: they differ, as those of photographs do.
-      seed: the same seed gives the same pictures.
-    """
-    for label, name in enumerate(CLASSES):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        for number in range(pictures // len(CLASSES)):
-            generator = np.random.default_rng([seed, label, number])
-            sides = [int(side) for side in generator.integers(size, 2 * size, 2)]
-            _draw(name, sides[0], sides[1], generator).save(
-                folder / name / f"{number:04}.jpg", quality=90
-            )
+    """Draws JPEG files as `drawn.write`; sides are from `size` to twice that."""
+    drawn.write(folder, CLASSES, lambda name, random: _draw(name, size, random), pictures, seed)
 
 
-def _draw(name: str, width: int, height: int, generator: np.random.Generator) -> Image.Image:
+def _draw(name: str, shortest: int, generator: np.random.Generator) -> Image.Image:
+    width, height = (int(length) for length in generator.integers(shortest, 2 * shortest, 2))
     size = (_FINER * width, _FINER * height)
     picture = _background(size, generator)
     for _ in range(generator.integers(2, 7)):
@@ -51,20 +37,7 @@ def _draw(name: str, width: int, height: int, generator: np.random.Generator) ->
     picture.paste(thing, place, thing)
     picture = picture.filter(ImageFilter.GaussianBlur(generator.uniform(0.3, 2.0)))
     picture = picture.resize((width, height), Image.Resampling.LANCZOS)
-    light = generator.uniform(0.6, 1.2) * generator.uniform(0.85, 1.15, 3)
-    grain = generator.normal(0, generator.uniform(2, 12), (height, width, 3))
-    pixels = np.asarray(picture, np.float32) * light + grain
-    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
-
-
-def _colour(hue: float, generator: np.random.Generator) -> Colour:
-    """A colour of about this hue, in any strength and brightness."""
-    strength, value = int(generator.integers(70, 220)), int(generator.integers(90, 240))
-    return (
-        Image.new("HSV", (1, 1), (int(hue % 1 * 255), strength, value))
-        .convert("RGB")
-        .getpixel((0, 0))
-    )  # pyright: ignore[reportReturnType]
+    return drawn.photographed(np.asarray(picture, np.float32), generator)
 
 
 def _background(size: tuple[int, int], generator: np.random.Generator) -> Image.Image:
@@ -81,7 +54,7 @@ def _background(size: tuple[int, int], generator: np.random.Generator) -> Image.
 def _clutter(picture: Image.Image, generator: np.random.Generator) -> None:
     """A line, a box or a disc."""
     draw = ImageDraw.Draw(picture)
-    colour = _colour(generator.uniform(), generator)
+    colour = drawn.colour(generator.uniform(), generator)
     x, y = (int(generator.integers(side)) for side in picture.size)
     extent = int(generator.integers(8, max(picture.size) // 4))
     kind = generator.integers(3)
@@ -112,7 +85,7 @@ def _petal(angle: float, inner: float, outer: float, width: float) -> list[tuple
 def _daisy(draw: ImageDraw.ImageDraw, hue: float, generator: np.random.Generator) -> None:
     """Many narrow petals around a disc."""
     petals = int(generator.integers(11, 20))
-    colour, middle = _colour(hue, generator), _colour(hue + 0.1, generator)
+    colour, middle = drawn.colour(hue, generator), drawn.colour(hue + 0.1, generator)
     for petal in range(petals):
         angle = 2 * math.pi * petal / petals
         draw.polygon(_petal(angle, 50, generator.uniform(215, 250), 20), colour)
@@ -122,18 +95,20 @@ def _daisy(draw: ImageDraw.ImageDraw, hue: float, generator: np.random.Generator
 def _rose(draw: ImageDraw.ImageDraw, hue: float, generator: np.random.Generator) -> None:
     """Broad petals in rings that get smaller."""
     for ring, radius in enumerate((245, 190, 135, 80)):
-        colour = _colour(hue, generator)
+        colour = drawn.colour(hue, generator)
         petals = int(generator.integers(5, 7))
         for petal in range(petals):
             angle = 2 * math.pi * (petal + ring / 2) / petals
             draw.polygon(_petal(angle, 0, radius, radius * 0.5), colour)
-            draw.line(_petal(angle, 0, radius, radius * 0.5), _colour(hue + 0.03, generator), 3)
+            draw.line(
+                _petal(angle, 0, radius, radius * 0.5), drawn.colour(hue + 0.03, generator), 3
+            )
 
 
 def _leaf(draw: ImageDraw.ImageDraw, hue: float, generator: np.random.Generator) -> None:
     """A long leaf with veins."""
     width = generator.uniform(90, 170)
-    colour, vein = _colour(hue, generator), _colour(hue + 0.05, generator)
+    colour, vein = drawn.colour(hue, generator), drawn.colour(hue + 0.05, generator)
     draw.polygon(_petal(0.0, -245, 245, width), colour)
     draw.line([(11, 256), (501, 256)], vein, 8)
     for x in range(70, 440, int(generator.integers(40, 70))):
@@ -143,14 +118,14 @@ def _leaf(draw: ImageDraw.ImageDraw, hue: float, generator: np.random.Generator)
 
 def _fruit(draw: ImageDraw.ImageDraw, hue: float, generator: np.random.Generator) -> None:
     """A shaded ball with a stalk."""
-    colour = np.array(_colour(hue, generator))
+    colour = np.array(drawn.colour(hue, generator))
     flat = generator.uniform(0.75, 1.0)
     for step in range(30):
         share = 1 - step / 30
         shade = tuple(int(value) for value in (colour * (0.45 + 0.6 * (1 - share))).clip(0, 255))
         x, y, radius = 256 - 60 * (1 - share), 270 - 60 * (1 - share), 220 * share
         draw.ellipse([x - radius, y - radius * flat, x + radius, y + radius * flat], shade)
-    draw.line([(256, 270 - 215 * flat), (285, 10)], _colour(0.08, generator), 14)
+    draw.line([(256, 270 - 215 * flat), (285, 10)], drawn.colour(0.08, generator), 14)
 
 
 CLASSES = {"daisy": _daisy, "fruit": _fruit, "leaf": _leaf, "rose": _rose}
