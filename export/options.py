@@ -129,9 +129,10 @@ class ExportOptions:
         group=_TFLITE,
         words=("uint8", "int8"),
     )
-    calibration_images: int = flag(
-        500,
-        "Images that int8's ranges are taken from, evenly spaced over the training split.",
+    calibration_images: int | None = flag(
+        None,
+        "Images that int8's ranges are taken from, evenly spaced over the training split (default: "
+        "500; of images larger than 64x64 fewer, by their pixels, at least 100).",
         group=_TFLITE,
         at_least=1,
     )

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..base import catalog, files
 from ..base.files import JsonObject
-from ..data.dataset import Split
+from ..data.dataset import Dataset, Split
 from ..data.pipeline import salvage
 from ..data.pipeline.records import load as load_images
 from ..models.run.config import RunConfig, open_run_dataset
@@ -48,6 +48,11 @@ class Source:
     robustness: dict[str, Robustness]
 
 
+# Calibration images unless a flag says how many: each pixel of an image is a sample of its own of
+# the values of the first layers.
+_MOST, _LEAST, _PIXELS = 500, 100, 500 * 64 * 64
+
+
 def load(options: ExportOptions) -> Source:
     """Reads the run and the images.
 
@@ -62,7 +67,8 @@ def load(options: ExportOptions) -> Source:
     if options.has_int8:
         names.append(config.dataset.train_split)
     splits = [dataset.split(name) for name in names]
-    read = [*splits[:2], *(split.spread(options.calibration_images) for split in splits[2:])]
+    calibration_images = options.calibration_images or _calibration_images(dataset)
+    read = [*splits[:2], *(split.spread(calibration_images) for split in splits[2:])]
     with salvage.sound(splits, options.max_corrupt_records) as (splits, lost):
         folder.require_same_data(read, lost)
         compared, validation = (
@@ -71,7 +77,7 @@ def load(options: ExportOptions) -> Source:
         )
         calibration = None
         if options.has_int8:  # Of the training split, never of another.
-            calibration = load_images(splits[2].spread(options.calibration_images))[0].numpy()
+            calibration = load_images(splits[2].spread(calibration_images))[0].numpy()
     trained = TrainedModel(
         model,
         config.preprocess,
@@ -84,3 +90,8 @@ def load(options: ExportOptions) -> Source:
     run = files.read_json(folder.config)
     robustness = folder.robustness()
     return Source(config, run, trained, compared, validation, calibration, robustness)
+
+
+def _calibration_images(dataset: Dataset) -> int:
+    height, width, _ = dataset.image_shape
+    return max(_LEAST, min(_MOST, _PIXELS // (height * width)))

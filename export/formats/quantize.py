@@ -7,6 +7,7 @@ Source: https://developers.google.com/edge/litert/quantization.
 
 import contextlib
 import io
+import os
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -76,7 +77,7 @@ def _calibrated(quantizer: Quantizer, content: bytes, images: np.ndarray) -> dic
     recipe.load_quantization_recipe(quantizer.get_quantization_recipe())
     mode = CalibrationMode.CALIBRATION_PROFILER_BASED  # In native code: 20 times as fast.
     with _quiet():
-        calibrator = Calibrator(content, 1, mode, min_max_update)
+        calibrator = Calibrator(content, os.cpu_count() or 1, mode, min_max_update)
         calibrator.calibrate({signature: samples}, recipe)
     found = calibrator.get_model_qsvs()
     # Pixels have a range of their own, whichever of it these images hold: the scale of

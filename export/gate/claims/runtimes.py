@@ -20,8 +20,9 @@ from ..compare import compare
 from ..comparison import require_agreement
 from ..reference import Question, Reference
 
-# Images of the split, evenly spaced, and as many blends.
-_IMAGES = 150
+# Images of the split, evenly spaced, and as many blends; of large ones fewer, by their pixels: some
+# runtimes take a second for one.
+_MOST, _LEAST, _PIXELS = 150, 12, 150 * 64 * 64
 # Processes at once.
 _WORKERS = 2
 _ADAPTERS = f"{process.__name__.rpartition('.')[0]}.adapters"
@@ -132,9 +133,11 @@ class Runs:
 def _question(reference: Reference) -> Question:
     """Images of the split and blends, which have no true class: the model's counts."""
     split, blends = reference.split, reference.blends
-    chosen = np.unique(np.linspace(0, len(split.images) - 1, _IMAGES).astype(int))
+    height, width, _ = reference.trained.image_shape
+    count = max(_LEAST, min(_MOST, _PIXELS // (height * width)))
+    chosen = np.unique(np.linspace(0, len(split.images) - 1, count).astype(int))
     pictures, answers = (
-        np.concatenate([ours[chosen], theirs[:_IMAGES]])
+        np.concatenate([ours[chosen], theirs[:count]])
         for ours, theirs in (
             (split.images, blends.images),
             (split.probabilities, blends.probabilities),
