@@ -20,6 +20,8 @@ from ..run.config import RunConfig
 _FILTERS, _INPUTS = 32, 16
 _COLUMNS = 16
 _MAPS = 8
+# Outputs are shown of at most this many layers: of more, of some, evenly spaced.
+_SHOWN = 32
 # Columns beside the raw image and the network's input: epochs of augmentation.
 _EPOCHS = 4
 _COLORS = ("red", "green", "blue")
@@ -65,18 +67,21 @@ def kernels(model: keras.Model) -> list[Chart]:
 def activations(
     model: keras.Model, inputs: np.ndarray, titles: Sequence[str], raw: Sequence[np.ndarray]
 ) -> list[Chart]:
-    """The outputs of each layer for each of a few images.
+    """The outputs of each layer, of a deep network of some, for each of a few images.
 
     Args:
       inputs: preprocessed images float32 [N, H, W, C].
       raw: the same as the dataset has them.
     """
-    layers_shown = _layers(model)
+    all_layers = _layers(model)
+    indices = np.linspace(0, len(all_layers) - 1, min(_SHOWN, len(all_layers))).astype(int)
+    layers_shown = [all_layers[index] for index in indices]
+    some = f"{_SHOWN} of {len(all_layers)} layers" if len(all_layers) > _SHOWN else ""
     # A list for each layer, also where there is only one.
     network = keras.Model(model.inputs, [[layer.output] for layer in layers_shown])
     outputs = [output.numpy() for (output,) in network(tf.constant(inputs), training=False)]
     return [
-        _activation_chart(title, image, layers_shown, [output[number] for output in outputs])
+        _activation_chart(title, some, image, layers_shown, [output[number] for output in outputs])
         for number, (title, image) in enumerate(zip(titles, raw, strict=True))
     ]
 
@@ -133,15 +138,19 @@ def _kernel_chart(title: str, weights: np.ndarray, of_pixels: bool) -> Chart:
 
 
 def _activation_chart(
-    title: str, image: np.ndarray, shown: Sequence[keras.Layer], outputs: Sequence[np.ndarray]
+    title: str,
+    note: str,
+    image: np.ndarray,
+    shown: Sequence[keras.Layer],
+    outputs: Sequence[np.ndarray],
 ) -> Chart:
     from matplotlib import colormaps
 
     side = 37
     heights = [58 if _is_map(output) else 36 for output in outputs]
-    chart = Chart(WIDTH, 106 + sum(heights) + 22, title)
-    chart.image(10, 28, 64, 64, visible(image))
-    y = 106.0
+    chart = Chart(WIDTH, 112 + sum(heights) + 22, title, note)
+    chart.image(10, 34, 64, 64, visible(image))
+    y = 112.0
     for layer, output, height in zip(shown, outputs, heights, strict=True):
         low, high = float(output.min()), float(output.max())
         size = "×".join(map(str, output.shape))
