@@ -203,7 +203,7 @@ def _test_images(name: str, folder: Path, image_shape: tuple[int, int, int]) -> 
         f"--data_dir={data_dir}",
         "--overwrite",
     )
-    everything = load(open_dataset(data_dir, dataset).split("train+validation"))
+    everything = load(open_dataset(data_dir, dataset).split("train+validation+test"))
     return Images(*(tensor.numpy() for tensor in everything))
 
 
