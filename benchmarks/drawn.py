@@ -45,7 +45,7 @@ def colour(hue: float, generator: np.random.Generator) -> Colour:
 def noise(shape: tuple[int, int], cells: int, generator: np.random.Generator) -> np.ndarray:
     """Smooth noise, float32 `shape`, mean 0 and deviation about 1, from cells x cells values."""
     values = Image.fromarray(generator.normal(size=(cells, cells)).astype(np.float32))
-    return np.asarray(values.resize(shape[::-1], Image.Resampling.BICUBIC))
+    return np.asarray(values.resize((shape[1], shape[0]), Image.Resampling.BICUBIC))
 
 
 def photographed(pixels: np.ndarray, generator: np.random.Generator) -> Image.Image:

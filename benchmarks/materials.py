@@ -20,7 +20,7 @@ def write(folder: Path, pictures: int, size: int, seed: int) -> None:
 
 
 def _draw(name: str, size: int, generator: np.random.Generator) -> Image.Image:
-    height, width = (int(side) for side in generator.integers(size, 1.5 * size, 2))
+    height, width = (int(side) for side in generator.integers(size, 3 * size // 2, 2))
     x, y = _surface(height, width, generator)
     relief = CLASSES[name](x, y, generator)
     relief = relief + 0.15 * _grain(3 * x, 3 * y, generator)

@@ -22,7 +22,7 @@ def write(folder: Path, pictures: int, size: int, seed: int) -> None:
 
 
 def _draw(name: str, size: int, generator: np.random.Generator) -> Image.Image:
-    width, height = (int(side) for side in generator.integers(size, 1.5 * size, 2))
+    width, height = (int(side) for side in generator.integers(size, 3 * size // 2, 2))
     horizon = int(height * generator.uniform(0.3, 0.6))
     picture = _street(width, height, horizon, generator)
     sheet = Image.new("RGBA", (_SIDE, _SIDE))
@@ -41,7 +41,8 @@ def _draw(name: str, size: int, generator: np.random.Generator) -> Image.Image:
 
 def _any_colour(generator: np.random.Generator) -> Colour:
     if generator.uniform() < 0.3:  # Greys, as many vehicles and houses have.
-        return (int(generator.integers(20, 240)),) * 3
+        level = int(generator.integers(20, 240))
+        return level, level, level
     return drawn.colour(generator.uniform(), generator)
 
 

@@ -75,7 +75,7 @@ def activations(
     """
     all_layers = _layers(model)
     indices = np.linspace(0, len(all_layers) - 1, min(_SHOWN, len(all_layers))).astype(int)
-    layers_shown = [all_layers[index] for index in indices]
+    layers_shown = [all_layers[index] for index in map(int, indices)]
     some = f"{_SHOWN} of {len(all_layers)} layers" if len(all_layers) > _SHOWN else ""
     # A list for each layer, also where there is only one.
     network = keras.Model(model.inputs, [[layer.output] for layer in layers_shown])
