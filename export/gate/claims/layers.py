@@ -1,6 +1,7 @@
 """The signature `activations`: every layer of the trained model, and nothing else."""
 
 import collections
+import math
 import re
 
 import numpy as np
@@ -16,6 +17,8 @@ from ..staged import Staged
 # Images of the split that are asked for, and of calls then. How far an output may be off, as a part
 # of the largest of its layer, where that is not less than the least.
 _IMAGES, _NUMBERS, _TOLERANCE, _LEAST = 24, (1, 2, 257), 1e-4, 1e-2
+# Numbers in the outputs of all layers at once, 256 MiB: several copies of them are held.
+_VALUES = 1 << 26
 # Layers that count as part of the one before, and those that give on what they get.
 _ADDED = ("BatchNormalization", "ReLU", "Activation")
 _SILENT = ("InputLayer", "Dropout", "Flatten")
@@ -29,6 +32,9 @@ def require(staged: Staged, reference: Reference) -> None:
     """
     model = reference.trained.model
     images = np.concatenate([reference.split.images[:_IMAGES], reference.awkward.images])
+    most = _images_at_once(model)
+    if most < len(images):
+        images = images[np.linspace(0, len(images) - 1, most).astype(int)]
     outputs = staged.run(ACTIVATIONS.name, images)
     where = f"SavedModel, {ACTIVATIONS.name}"
     names, expected = sorted(outputs), _names(model, [name for name, _ in visible_layers(model)])
@@ -40,7 +46,7 @@ def require(staged: Staged, reference: Reference) -> None:
     for name, (_, value) in zip(expected, outputs_of(reference.trained, images), strict=True):
         _require_equal(f"{where}, {name}", outputs[name], value)
     for number in _NUMBERS:
-        number = images_at_once(reference.trained.image_shape, number)
+        number = min(most, images_at_once(reference.trained.image_shape, number))
         some = staged.run(ACTIVATIONS.name, np.resize(images, (number, *images.shape[1:])))
         for name in expected:
             value = np.resize(outputs[name], (number, *outputs[name].shape[1:]))
@@ -57,6 +63,12 @@ def visible_layers(model: keras.Model) -> list[tuple[str, keras.Layer]]:
         elif kind not in _SILENT:
             layers.append((layer.name, layer))
     return layers
+
+
+def _images_at_once(model: keras.Model) -> int:
+    """Of how many images the outputs of all layers have `_VALUES` numbers; at least 2."""
+    shapes = [layer.output.shape[1:] for _, layer in visible_layers(model)]
+    return max(2, _VALUES // sum(math.prod(shape) for shape in shapes))
 
 
 def outputs_of(trained: TrainedModel, images: np.ndarray) -> list[tuple[str, np.ndarray]]:
