@@ -147,7 +147,7 @@ def _measured(name: str, folder: Path, options: Options) -> JsonObject:
     }
     if not options.keras_times:
         return row
-    dataset = open_run_dataset(config, ours.run.workdir.parents[1] / "datasets", allow_other=False)
+    dataset = open_run_dataset(config, folder / "work" / name / "datasets", allow_other=False)
     splits = (config.dataset.train_split, config.dataset.validation_split)
     train, validation = (
         Images(*(tensor.numpy() for tensor in load(dataset.split(split)))) for split in splits

@@ -3,6 +3,7 @@
 import collections
 import math
 import re
+from typing import Any
 
 import numpy as np
 
@@ -67,8 +68,8 @@ def visible_layers(model: keras.Model) -> list[tuple[str, keras.Layer]]:
 
 def _images_at_once(model: keras.Model) -> int:
     """Of how many images the outputs of all layers have `_VALUES` numbers; at least 2."""
-    shapes = [layer.output.shape[1:] for _, layer in visible_layers(model)]
-    return max(2, _VALUES // sum(math.prod(shape) for shape in shapes))
+    outputs: list[Any] = [layer.output for _, layer in visible_layers(model)]
+    return max(2, _VALUES // sum(math.prod(output.shape[1:]) for output in outputs))
 
 
 def outputs_of(trained: TrainedModel, images: np.ndarray) -> list[tuple[str, np.ndarray]]:
