@@ -33,12 +33,30 @@ class Arrays(Protocol):
     def ravel(self, values: Array, /) -> Array: ...
     def transpose(self, values: Array, /) -> Array: ...
 
-    def take(self, table: Sequence[float], indices: Array, /) -> Array:
-        """The numbers of a table at indices, which are whole numbers in float64."""
+    def sqrt(self, values: Array, /) -> Array: ...
+
+    def take(self, table: Array | Sequence[float], indices: Array, /) -> Array:
+        """The numbers of a table [N] at indices, which are whole numbers in float64."""
         ...
 
-    def spread(self, values: Array, extent: int, /) -> Array:
-        """The largest value [h, w] in a square, of an odd number of pixels, around each pixel."""
+    def sums(self, indices: Array, values: Array, count: Array, /) -> Array:
+        """The sum of the values [N] of each index [N], a whole number in float64: [count]."""
+        ...
+
+    def tops(self, indices: Array, values: Array, count: Array, /) -> Array:
+        """As `sums`, the largest value; without values, any number."""
+        ...
+
+    def settled(self, function: Callable[[Array], Array], values: Array, /) -> Array:
+        """What comes of `values = function(values)` over and over, until nothing changes."""
+        ...
+
+    def framed(self, values: Array, margins: tuple[Array, Array], value: float, /) -> Array:
+        """An array [h, w] with so many rows above and below it, and columns on both sides."""
+        ...
+
+    def doubled(self, values: Array, /) -> Array:
+        """Each value of [h, w] in 2x2 places."""
         ...
 
     def call(self, function: Callable[..., Array], /, *values: Array) -> Array:
@@ -49,8 +67,16 @@ class Arrays(Protocol):
         """A whole number: how long the array is there."""
         ...
 
+    def least(self, size: Array, other: Array, /) -> Array:
+        """The smaller of two whole numbers."""
+        ...
+
     def integer(self, value: Array, /) -> Array:
         """A number to index and to slice with."""
+        ...
+
+    def short(self, values: Array, /) -> Array:
+        """Whole numbers from -2^15 on and below 2^15, as int16: a filter of them is faster."""
         ...
 
     def real(self, value: Array, /) -> Array:
@@ -74,15 +100,37 @@ class NumPy:
     concatenate, ravel = staticmethod(np.concatenate), staticmethod(np.ravel)
     transpose = staticmethod(np.transpose)
     size = staticmethod(lambda values, axis: values.shape[axis])
-    integer = staticmethod(int)
+    integer, least = staticmethod(int), staticmethod(min)
+    short = staticmethod(lambda values: values.astype(np.int16))
     real = staticmethod(lambda value: np.asarray(value, np.float64))
+    sqrt = staticmethod(np.sqrt)
     take = staticmethod(lambda table, indices: np.take(table, indices.astype(int)))
+    doubled = staticmethod(lambda values: np.repeat(np.repeat(values, 2, axis=0), 2, axis=1))
 
     @staticmethod
-    def spread(values: Array, extent: int) -> Array:
-        (height, width), wide = values.shape, np.pad(values, extent // 2, "edge")
-        rows = np.max([wide[step : step + height] for step in range(extent)], axis=0)
-        return np.max([rows[:, step : step + width] for step in range(extent)], axis=0)
+    def sums(indices: Array, values: Array, count: Array) -> Array:
+        return np.bincount(indices.astype(int), values, count)
+
+    @staticmethod
+    def tops(indices: Array, values: Array, count: Array) -> Array:
+        result = np.full(count, -np.inf)
+        np.maximum.at(result, indices.astype(int), values)
+        return result
+
+    @staticmethod
+    def settled(function: Callable[[Array], Array], values: Array) -> Array:
+        while True:
+            following = function(values)
+            if np.array_equal(following, values):
+                return values
+            values = following
+
+    @staticmethod
+    def framed(values: Array, margins: tuple[Array, Array], value: float) -> Array:
+        (rows, columns), (height, width) = margins, values.shape
+        result = np.full((height + 2 * rows, width + 2 * columns), value, values.dtype)
+        result[rows : rows + height, columns : columns + width] = values
+        return result
 
     def call(self, function: Callable[..., Array], /, *values: Array) -> Array:
         return function(self, *values)

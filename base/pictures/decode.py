@@ -103,7 +103,7 @@ def find_digit(picture: PIL.Image.Image, height: int, width: int) -> np.ndarray:
         digit = digits.light_on_dark(NumPy(), np.asarray(picture, np.float64))
     else:
         work_height, work_width = digits.work_size(NumPy(), picture.height, picture.width)
-        small = picture.resize((work_width, work_height), PIL.Image.Resampling.BOX)
+        small = picture.resize((work_width, work_height), PIL.Image.Resampling.BILINEAR)
         digit = digits.find_digit(NumPy(), np.asarray(small, np.float64), height, width)
     return digit.astype(np.uint8)
 

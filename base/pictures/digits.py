@@ -9,31 +9,23 @@ unevenly lit and noisy.
 The same code runs in NumPy and in a SavedModel's graph (`arrays.py`). So no line may depend on
 a value by `if`, and what is summed is whole numbers: in float64 both come to the same bits.
 
-The constants were chosen on training images, put on sheets of several sizes
-with uneven light and noise. Of 1,200 such sheets, of ten kinds, the boxed model
-recognizes 99.0 %; of the kind with the strongest noise 91.7 %.
+Step by step: the paper is told from what is drawn on it (`paper.py`), printed lines are removed
+(`lines.py`), the digit is chosen among what is left (`parts.py`), and brought to MNIST's form
+(`shape.py`).
+
+The constants were chosen on the part `develop` of benchmarks/digits.py.
 """
 
-import functools
-import itertools
-import math
-
-from . import resample
+from . import filters, lines, paper, parts, shape
 from .arrays import Array, Arrays
-from .resample import Resampling
 
-# Shares of the image's side, from MNIST's 20 of 28.
-_BOX_SHARE = 20 / 28
-# Pictures are worked on at this size, in pixels of the longer side; from half of
-# it on they are smoothed by a pixel, against noise.
+# Pictures are worked on at this size, in pixels of the longer side, and smoothed by so many pixels,
+# against noise.
 WORK_SIDE = 256
-# Strokes are thinner than _STROKE of _COARSE_SIDE: what is left without them is paper.
-_COARSE_SIDE, _STROKE = 64, 13
-# Paler than this share of the ink, or than this many standard deviations of the
-# paper's noise, is paper.
-_INK_SHARE, _NOISE_SIGMAS = 0.2, 4.0
-# Of the ink, this share may lie outside the box on each side: specks of noise.
-_SPECKS_SHARE = 0.003
+_SMOOTHING = 1.0
+# Paler than this share of the ink, or than this many standard deviations of the paper's noise, is
+# paper.
+_INK_SHARE, _NOISE_SIGMAS = 0.35, 4.0
 # Less contrast than this, of 255, is a blank picture.
 _MIN_CONTRAST = 24
 
@@ -59,9 +51,13 @@ def light_on_dark(xp: Arrays, levels: Array) -> Array:
 
 
 def work_size(xp: Arrays, height: Array, width: Array) -> tuple[Array, Array]:
-    """The size that a picture is brought to, with Pillow's box filter, before `find_digit`."""
+    """The size that a picture is brought to, by Pillow's bilinear filter, before `find_digit`."""
     longer = xp.maximum(xp.real(height), xp.real(width))
-    return _scaled_size(xp, (height, width), xp.minimum(WORK_SIDE / longer, xp.real(1)), least=1)
+    rows, columns = (
+        xp.integer(xp.maximum(xp.rint(xp.real(side) * (WORK_SIDE / longer)), xp.real(1)))
+        for side in (height, width)
+    )
+    return rows, columns
 
 
 def find_digit(xp: Arrays, levels: Array, height: int, width: int) -> Array:
@@ -74,134 +70,27 @@ def find_digit(xp: Arrays, levels: Array, height: int, width: int) -> Array:
       height, width: of the result.
 
     Returns:
-      float64 [height, width], whole numbers 0 to 255, light on black; all black if nothing
-      is drawn.
+      float64 [height, width], whole numbers 0 to 255, light on black; all black if there is
+      nothing that could be a digit.
     """
-    lifted, noise = _lift_ink(xp, levels)
-    ordered = xp.sort(xp.ravel(lifted))
-    count, strongest = xp.size(ordered, 0), ordered[-1]
-    strong = xp.integer(xp.sum(xp.real(ordered > strongest / 2.0)))
-    full = xp.maximum(ordered[count - 1 - strong // 2], xp.real(1))
-    paper = xp.maximum(_INK_SHARE * full, _NOISE_SIGMAS * noise)
-    ink = xp.rint(xp.minimum(lifted / full, xp.real(1)) * 255.0)
-    ink *= xp.real((lifted >= paper) & (strongest >= _MIN_CONTRAST))
-    specks = xp.where(noise > 1, xp.real(_SPECKS_SHARE), xp.real(0))
-    top, bottom = _span(xp, xp.sum(ink, axis=1), specks)
-    left, right = _span(xp, xp.sum(ink, axis=0), specks)
-    return _centre(xp, ink[top:bottom, left:right], height, width)
+    ink = paper.lift(xp, filters.blurred(xp, levels, _SMOOTHING), WORK_SIDE)
+    full = _contrast(xp, ink.inner)
+    least = xp.maximum(_INK_SHARE * full, _NOISE_SIGMAS * ink.noise)
+    mask = xp.real((ink.levels >= least) & (full >= _MIN_CONTRAST))
+    coarse = lines.removed(xp, parts.coarse(xp, mask), WORK_SIDE // 2)
+    numbers = parts.labels(xp, coarse)
+    drawn = ink.levels * mask
+    inner = parts.coarse(xp, ink.inner * xp.real(ink.inner >= least))
+    every = parts.measured(xp, numbers, parts.coarse(xp, drawn), inner)
+    chosen = parts.of_digit(xp, every, (xp.size(coarse, 0), xp.size(coarse, 1)))
+    digit = shape.cut(xp, drawn * parts.fine(xp, xp.take(chosen, numbers), drawn))
+    full = xp.maximum(_contrast(xp, digit), xp.real(1))
+    digit = xp.rint(xp.minimum(digit / full, xp.real(1)) * 255.0)
+    several = parts.are_several(xp, every, chosen)
+    return shape.as_mnist(xp, digit, several, height, width)
 
 
-def _lift_ink(xp: Arrays, levels: Array) -> tuple[Array, Array]:
-    """What is drawn, without the paper: [h, w] from 0 on, and the paper's noise.
-
-    The paper is what a morphological closing (for dark ink) or opening (for
-    light ink) leaves; the ink is the difference, the larger of the two.
-    """
-    size = xp.size(levels, 0), xp.size(levels, 1)
-    longer = xp.maximum(xp.real(size[0]), xp.real(size[1]))
-    levels = xp.where(longer > WORK_SIDE // 2, xp.call(_blurred, levels, 1.0), levels)
-    coarse_size = _scaled_size(xp, size, _COARSE_SIDE / longer, least=_STROKE)
-    coarse = xp.call(_blurred, _resized(xp, levels, coarse_size, resample.box), 0.7)
-    best, reach = 0.0 * levels, xp.real(0)
-    for sign in (1.0, -1.0):
-        paper = -sign * xp.spread(-xp.spread(sign * coarse, _STROKE), _STROKE)
-        paper = _resized(xp, xp.call(_blurred, paper, 3.0), size, resample.bilinear)
-        ink = sign * (paper - levels)
-        ordered = xp.sort(xp.ravel(ink))
-        count = xp.size(ordered, 0)
-        middle = ordered[count // 2]
-        further = ordered[(count - 1) * 998 // 1000] - middle
-        best = xp.where(further > reach, ink - middle, best)
-        reach = xp.maximum(reach, further)
-    deviations = xp.sort(xp.abs(xp.ravel(best)))
-    # The median absolute deviation, as a standard deviation of normal noise.
-    noise = 1.4826 * deviations[xp.size(deviations, 0) // 2]
-    return xp.maximum(best, xp.real(0)), noise
-
-
-def _scaled_size(
-    xp: Arrays, size: tuple[Array, Array], scale: Array, least: int
-) -> tuple[Array, Array]:
-    height, width = (
-        xp.integer(xp.maximum(xp.rint(xp.real(length) * scale), xp.real(least))) for length in size
-    )
-    return height, width
-
-
-def _resized(xp: Arrays, levels: Array, size: tuple[Array, Array], weights: Resampling) -> Array:
-    narrow = resample.along_rows(xp, levels, weights(xp, xp.size(levels, 1), size[1]))
-    return resample.along_columns(xp, narrow, weights(xp, xp.size(levels, 0), size[0]))
-
-
-def _blurred(xp: Arrays, levels: Array, sigma: float) -> Array:
-    """A Gaussian blur, rounded to whole numbers after each axis."""
-    up_to = _gaussian(sigma)
-    levels = xp.rint(_band(xp, xp.size(levels, 0), up_to) @ levels / up_to[-1])
-    return xp.rint(levels @ xp.transpose(_band(xp, xp.size(levels, 1), up_to)) / up_to[-1])
-
-
-def _band(xp: Arrays, count: Array, up_to: tuple[float, ...]) -> Array:
-    """A filter's weights of each old pixel in each new one, float64 [count, count].
-
-    Beyond the ends, the outermost pixel is repeated: it has the weights of all that lies there.
-
-    Args:
-      up_to: the sum of the filter's weights before each of them, and of all.
-    """
-    reach = len(up_to) // 2 - 1
-    pixels, bounds = xp.arange(count), xp.arange(count + 1)
-    bounds = xp.where(bounds < 1, 0.0 * bounds - len(up_to), bounds)
-    bounds = xp.where(bounds >= xp.real(count), bounds + len(up_to), bounds)
-    steps = bounds[None, :] - pixels[:, None] + reach
-    steps = xp.minimum(xp.maximum(steps, xp.real(0)), xp.real(len(up_to) - 1))
-    sums = xp.take(up_to, steps)
-    return sums[:, 1:] - sums[:, :-1]
-
-
-@functools.cache
-def _gaussian(sigma: float) -> tuple[float, ...]:
-    """The sums of its weights from 0 on; the weights are whole numbers, which add up to 2^16."""
-    reach = math.ceil(3 * sigma)
-    values = [math.exp(-((step / sigma) ** 2) / 2) for step in range(-reach, reach + 1)]
-    weights = [float(round(value / sum(values) * 2**16)) for value in values]
-    weights[reach] += 2**16 - sum(weights)
-    return tuple(itertools.accumulate(weights, initial=0.0))
-
-
-def _span(xp: Arrays, profile: Array, specks: Array) -> tuple[Array, Array]:
-    """The first index with ink and the one after the last, less a share of the ink at each end.
-
-    Where there is no ink, it is all.
-    """
-    total, reached = xp.sum(profile), xp.cumsum(profile)
-    inside = (reached > specks * total) & (reached - profile < (1 - specks) * total)
-    inside &= profile > 0
-    count = xp.real(xp.size(profile, 0))
-    indices = xp.arange(xp.size(profile, 0))
-    first = count - xp.max(xp.where(inside, count - indices, xp.real(0)))
-    last = xp.max(xp.where(inside, indices + 1.0, xp.real(0)))
-    is_blank = last < 1
-    return (
-        xp.integer(xp.where(is_blank, xp.real(0), first)),
-        xp.integer(xp.where(is_blank, count, last)),
-    )
-
-
-def _centre(xp: Arrays, cut: Array, height: int, width: int) -> Array:
-    """Scales ink into the box and puts its centre of mass at the centre."""
-    size = xp.size(cut, 0), xp.size(cut, 1)
-    scale = xp.minimum(
-        height * _BOX_SHARE / xp.real(size[0]), width * _BOX_SHARE / xp.real(size[1])
-    )
-    box = _resized(xp, cut, _scaled_size(xp, size, scale, least=1), resample.bilinear)
-    weight = xp.maximum(xp.sum(box), xp.real(1))
-    # Measured on MNIST: the mean centre of mass is at pixel (14.0, 14.0), not at 13.5,
-    # the middle; half a pixel costs a third of a percent of accuracy.
-    before = []
-    for axis, length in ((0, height), (1, width)):
-        count = xp.size(box, axis)
-        centre = xp.sum(xp.sum(box, axis=1 - axis) * xp.arange(count)) / weight
-        start = xp.rint(length / 2 - centre)
-        latest = length - xp.real(count)
-        before.append(xp.integer(xp.minimum(xp.maximum(start, xp.real(0)), latest)))
-    return xp.margins(box, before, (height, width))
+def _contrast(xp: Arrays, levels: Array) -> Array:
+    """The median of what is more than half of the strongest level."""
+    is_strong = xp.real(levels > xp.max(levels) / 2.0)
+    return filters.quantile(xp, levels, 0.5, is_strong)

@@ -5,39 +5,26 @@ Pillow resizes 8-bit pixels along the rows, rounds them to 8 bits, and then alon
 sum is exact, in whatever order it is made.
 """
 
-from collections.abc import Callable
-from typing import TypeAlias
-
 from .arrays import Array, Arrays
 
-# `bilinear` or `box`.
-Resampling: TypeAlias = Callable[[Arrays, Array, Array], Array]
 _BITS = 22
 
 
 def bilinear(xp: Arrays, size: Array, new_size: Array) -> Array:
     """The weights of each old pixel in each new one, float64 [new_size, size], whole numbers."""
-    return xp.call(_weights, size, new_size, 1.0)
+    return xp.call(_weights, size, new_size)
 
 
-def box(xp: Arrays, size: Array, new_size: Array) -> Array:
-    """As `bilinear`, but that all old pixels within a new one count alike."""
-    return xp.call(_weights, size, new_size, 0.5)
-
-
-def _weights(xp: Arrays, size: Array, new_size: Array, reach: float) -> Array:
-    """Of a triangle that reaches one pixel far to each side, or a box that reaches half a pixel."""
+def _weights(xp: Arrays, size: Array, new_size: Array) -> Array:
+    """Of a triangle that reaches one pixel far to each side."""
     scale = xp.real(size) / xp.real(new_size)
-    stretch = xp.maximum(scale, xp.real(1))  # Of the filter, in old pixels.
+    stretch = xp.maximum(scale, xp.real(1))  # Of the triangle, in old pixels.
     centres = ((xp.arange(new_size) + 0.5) * scale)[:, None]
     indices = xp.arange(size)[None, :]
-    first = xp.floor(xp.maximum(centres - reach * stretch + 0.5, xp.real(0)))
-    beyond = xp.floor(centres + reach * stretch + 0.5)
+    first = xp.floor(xp.maximum(centres - stretch + 0.5, xp.real(0)))
+    beyond = xp.floor(centres + stretch + 0.5)
     distances = (indices - centres + 0.5) * (1.0 / stretch)
-    if reach == 1.0:
-        values = xp.maximum(1.0 - xp.abs(distances), xp.real(0))
-    else:
-        values = xp.real((distances > -0.5) & (distances <= 0.5))
+    values = xp.maximum(1.0 - xp.abs(distances), xp.real(0))
     values *= xp.real((indices >= first) & (indices < beyond))
     weights = values / xp.sum(values, axis=1)[:, None]
     return xp.floor(weights * 2.0**_BITS + 0.5)

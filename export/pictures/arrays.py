@@ -24,18 +24,44 @@ class TensorFlow:
     ravel = staticmethod(lambda values: tf.reshape(values, [-1]))
     size = staticmethod(lambda values, axis: tf.shape(values)[axis])
     integer = staticmethod(lambda value: tf.cast(value, tf.int32))
+    least = staticmethod(tf.minimum)
+    short = staticmethod(lambda values: tf.cast(values, tf.int16))
     real = staticmethod(lambda value: tf.cast(value, tf.float64))
 
-    @staticmethod
-    def take(table: Sequence[float], indices: Array) -> Array:
-        return tf.gather(tf.constant(table, tf.float64), tf.cast(indices, tf.int32))
+    sqrt = staticmethod(tf.sqrt)
 
     @staticmethod
-    def spread(values: Array, extent: int) -> Array:
-        image = values[tf.newaxis, :, :, tf.newaxis]
-        for window in ((extent, 1), (1, extent)):
-            image = tf.nn.max_pool2d(image, window, 1, "SAME")
-        return image[0, :, :, 0]
+    def take(table: Array | Sequence[float], indices: Array) -> Array:
+        return tf.gather(tf.convert_to_tensor(table, tf.float64), tf.cast(indices, tf.int32))
+
+    @staticmethod
+    def sums(indices: Array, values: Array, count: Array) -> Array:
+        return tf.math.unsorted_segment_sum(values, tf.cast(indices, tf.int32), count)
+
+    @staticmethod
+    def tops(indices: Array, values: Array, count: Array) -> Array:
+        return tf.math.unsorted_segment_max(values, tf.cast(indices, tf.int32), count)
+
+    @staticmethod
+    def settled(function: Callable[[Array], Array], values: Array) -> Array:
+        def following(values: Array, _: Array) -> tuple[Array, Array]:
+            result = function(values)
+            return result, tf.reduce_any(tf.not_equal(result, values))
+
+        settled, _ = tf.while_loop(
+            lambda _, is_new: is_new, following, (values, tf.constant(True)), parallel_iterations=1
+        )
+        return settled
+
+    @staticmethod
+    def framed(values: Array, margins: tuple[Array, Array], value: float) -> Array:
+        rows, columns = margins
+        paddings = [[rows, rows], [columns, columns]]
+        return tf.pad(values, paddings, constant_values=tf.constant(value, values.dtype))
+
+    @staticmethod
+    def doubled(values: Array) -> Array:
+        return tf.repeat(tf.repeat(values, 2, axis=0), 2, axis=1)
 
     def call(self, function: Callable[..., Array], /, *values: Array) -> Array:
         return _traced(function)(self, *values)

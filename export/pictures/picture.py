@@ -9,7 +9,6 @@ from typing import Any
 
 from ...base.pictures import digits, resample
 from ...base.pictures.config import PictureConfig
-from ...base.pictures.resample import Resampling
 from ...base.tf import tf
 from .arrays import TensorFlow
 from .decode import decode
@@ -90,17 +89,17 @@ def _digit(pixels: Any, paper: Any, height: int, width: int) -> Any:
 
     def found() -> Any:
         work_size = digits.work_size(_XP, size[0], size[1])
-        small = _resized(pixels, paper, 1, tf.stack(work_size), resample.box)
+        small = _resized(pixels, paper, 1, tf.stack(work_size))
         return digits.find_digit(_XP, _real(small[:, :, 0]), height, width)
 
     digit = tf.cond(tf.reduce_all(tf.equal(size, (height, width))), as_it_is, found)
     return tf.cast(digit, tf.uint8)[:, :, tf.newaxis]
 
 
-def _resized(pixels: Any, paper: Any, channels: int, new_size: Any, weights: Resampling) -> Any:
+def _resized(pixels: Any, paper: Any, channels: int, new_size: Any) -> Any:
     """Flattens and resizes pixels to uint8 [new height, new width, channels]."""
     size = tf.shape(pixels)[:2]
-    columns = weights(_XP, size[1], new_size[1])
+    columns = resample.bilinear(_XP, size[1], new_size[1])
 
     def narrow(rows: Any) -> Any:
         flat = tf.unstack(_flat(rows, paper, channels), num=channels, axis=2)
@@ -109,7 +108,7 @@ def _resized(pixels: Any, paper: Any, channels: int, new_size: Any, weights: Res
 
     narrowed = _in_blocks(narrow, pixels, channels)
     by_row = _real(tf.reshape(narrowed, [size[0], new_size[1] * channels]))
-    levels = resample.along_columns(_XP, by_row, weights(_XP, size[0], new_size[0]))
+    levels = resample.along_columns(_XP, by_row, resample.bilinear(_XP, size[0], new_size[0]))
     return tf.cast(tf.reshape(levels, [-1, new_size[1], channels]), tf.uint8)
 
 
@@ -127,7 +126,7 @@ def _fitted(pixels: Any, paper: Any, config: PictureConfig) -> Any:
         scales = _real(target) / _real(size)
         scale = (tf.reduce_min if config.fit == "pad" else tf.reduce_max)(scales)
         inner_size = tf.maximum(tf.cast(tf.round(_real(size) * scale), tf.int32), 1)
-    inner = _resized(pixels, paper, channels, inner_size, resample.bilinear)
+    inner = _resized(pixels, paper, channels, inner_size)
     if config.fit == "stretch":
         return inner
     edges = [pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]

@@ -22,7 +22,7 @@ class Answer(enum.Enum):
 
 # How people are told, here and on the server's page.
 WORDS = {
-    Answer.BLANK: "blank: there is nothing in the picture",
+    Answer.BLANK: "blank: there is nothing to recognize in the picture",
     Answer.SEVERAL: "more than one digit",
     Answer.NOT_SURE: "not sure",
 }

@@ -83,7 +83,7 @@ def test_a_file_that_is_not_a_picture_does_not_stop_the_others(pictures, tmp_pat
     assert error.startswith(f"{bad}: not a picture of a kind that is read")
     first, second = predict.COMMAND.text(result).splitlines()
     assert first == f"{pictures[0]}: 7 ({result.predictions[0].probability:.2%})"
-    assert second == f"{blank}: blank: there is nothing in the picture"
+    assert second == f"{blank}: blank: there is nothing to recognize in the picture"
 
 
 def test_a_table_for_kaggle_and_one_of_files(pictures, test_images, tmp_path):

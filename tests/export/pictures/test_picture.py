@@ -152,6 +152,7 @@ def test_finds_the_digit_that_predict_finds(test_images, assert_same):
     for height, width, noise in ((28, 28, 0), (140, 140, 0), (150, 420, 5), (600, 380, 12)):
         ink = np.zeros((height, width))
         ink[:140, -140:] = digit[:height, -width:]
+        ink[::150] = 1  # Lines.
         paper = np.linspace(140, 220, width)
         sheet = np.clip(paper * (1 - 0.7 * ink) + generator.normal(0, noise, ink.shape), 0, 255)
         assert_same(encoded(PIL.Image.fromarray(sheet.astype(np.uint8)), "PNG"), config)

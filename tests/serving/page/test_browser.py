@@ -6,11 +6,13 @@ import re
 
 import numpy as np
 import PIL.Image
+import PIL.ImageDraw
 import pytest
 from browsers import watch
 from strokes import strokes_of
 
 from digitline.base.errors import UserError
+from digitline.base.pictures import decode
 from digitline.serving import artifacts
 from digitline.serving.page import litert_js
 
@@ -102,6 +104,25 @@ def test_digits_drawn_are_recognized_by_both(browser, server, test_images, digit
             centre = (pixels.sum(1) @ np.arange(28), pixels.sum(0) @ np.arange(28)) / pixels.sum()
             assert abs(centre - 14).max() <= 0.6 or rows.max() == 27 or rows.min() == 0
     assert wrong == []
+
+
+def test_a_narrow_digit_becomes_what_a_picture_of_it_becomes(browser, server):
+    eight = [(0.5, 0.5), (0.1, 0.3), (0.5, 0.1), (0.9, 0.3), (0.5, 0.5), (0.1, 0.7), (0.5, 0.9),
+             (0.9, 0.7), (0.5, 0.5)]  # fmt: skip
+    one = [(0.6, 0.1), (0.4, 0.9)]
+    with opened(browser, server, "boxed") as page:
+        for line, least, most in ((eight, 9, 11), (one, 2, 5)):
+            points = [(0.5 + (x - 0.5) * 0.25, y) for x, y in line]
+            page.click("#clear")
+            draw(page, [points])
+            answers(page, ["server"])
+            sheet = PIL.Image.new("L", (300, 300), 255)
+            drawing = [(300 * x, 300 * y) for x, y in points]
+            PIL.ImageDraw.Draw(sheet).line(drawing, 0, 18, joint="curve")
+            pixels, found = received(page), decode.find_digit(sheet, 28, 28)
+            assert np.corrcoef(pixels.ravel(), found.ravel())[0, 1] > 0.8
+            for image in (pixels, found):
+                assert least <= np.ptp(np.nonzero(image > 60)[1]) + 1 <= most
 
 
 def test_test_images_get_the_models_own_answers(browser, server, exported, test_images):
@@ -235,4 +256,4 @@ def test_says_that_it_is_not_one_digit(browser, server):
         PIL.Image.new("L", (90, 40), 255).save(file, "PNG")
         blank = {"name": "blank.png", "mimeType": "image/png", "buffer": file.getvalue()}
         page.set_input_files("#file", blank)
-        page.wait_for_selector("#answer:has-text('Blank: there is nothing in the picture')")
+        page.wait_for_selector("#answer:has-text('Blank: there is nothing to recognize')")
