@@ -75,8 +75,8 @@ class Arrays(Protocol):
         """A number to index and to slice with."""
         ...
 
-    def short(self, values: Array, /) -> Array:
-        """Whole numbers from -2^15 on and below 2^15, as int16: a filter of them is faster."""
+    def compact(self, values: Array, /) -> Array:
+        """Whole numbers from -2^15 on and below 2^15, in a type that filters work faster on."""
         ...
 
     def real(self, value: Array, /) -> Array:
@@ -101,7 +101,7 @@ class NumPy:
     transpose = staticmethod(np.transpose)
     size = staticmethod(lambda values, axis: values.shape[axis])
     integer, least = staticmethod(int), staticmethod(min)
-    short = staticmethod(lambda values: values.astype(np.int16))
+    compact = staticmethod(lambda values: values.astype(np.int16))
     real = staticmethod(lambda value: np.asarray(value, np.float64))
     sqrt = staticmethod(np.sqrt)
     take = staticmethod(lambda table, indices: np.take(table, indices.astype(int)))

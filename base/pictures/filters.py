@@ -60,7 +60,7 @@ def dilated(xp: Arrays, levels: Array, rows: int, columns: int) -> Array:
 
 
 def _dilated(xp: Arrays, levels: Array, rows: int, columns: int) -> Array:
-    wide = xp.framed(xp.short(levels), (rows // 2, columns // 2), _OUTSIDE)
+    wide = xp.framed(xp.compact(levels), (rows // 2, columns // 2), _OUTSIDE)
     return xp.real(_largest(xp, _largest(xp, wide, rows, 0), columns, 1))
 
 
