@@ -24,9 +24,9 @@ _PART_STROKE, _PART_EXTENT, _PART_CONTRAST = 2.0, 0.15, 0.6
 # A part of this share of the digit's extent may lie anywhere, as a second digit. A smaller one is
 # as near as this share, or so near to another part, and that to another, as often.
 _LARGE_PART, _NEAR, _FRAGMENTS = 0.5, 0.25, 4
-# As in an image of MNIST (serving/prediction/inks.py): digits beside each other have this share of
-# the ink and of the height, and of the narrower one's width, they share this at most.
-_LEAST_INK, _LEAST_HEIGHT, _MOST_SHARED = 0.2, 0.6, 0.25
+# Digits beside each other have this share of the ink and of the height, and of the narrower one's
+# width, they share this at most. Chosen on MNIST: see serving/prediction/inks.py.
+LEAST_INK, LEAST_HEIGHT, MOST_SHARED = 0.2, 0.6, 0.25
 
 
 class Parts(NamedTuple):
@@ -178,8 +178,8 @@ def are_several(xp: Arrays, parts: Parts, chosen: Array) -> Array:
     """Whether the chosen inks are digits beside each other: 1 or 0."""
     present = chosen > 0
     whole = xp.max(parts.bottom * chosen) - _least(xp, parts.top, present)
-    is_tall = present & (parts.bottom - parts.top >= _LEAST_HEIGHT * whole)
-    is_tall &= parts.ink >= _LEAST_INK * xp.sum(parts.ink * chosen)
+    is_tall = present & (parts.bottom - parts.top >= LEAST_HEIGHT * whole)
+    is_tall &= parts.ink >= LEAST_INK * xp.sum(parts.ink * chosen)
     # The one that ends first, and what begins after it.
     width = parts.right - parts.left
     end = _least(xp, parts.right, is_tall)
@@ -187,7 +187,7 @@ def are_several(xp: Arrays, parts: Parts, chosen: Array) -> Array:
     is_beside = is_tall & (parts.right > end)
     first = xp.max(xp.where(is_tall & (parts.right <= end), width, 0.0 * width))
     narrower = xp.minimum(width, first)
-    return xp.max(xp.real(is_beside & (shared <= _MOST_SHARED * narrower)))
+    return xp.max(xp.real(is_beside & (shared <= MOST_SHARED * narrower)))
 
 
 def _least(xp: Arrays, values: Array, where: Array) -> Array:

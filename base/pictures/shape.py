@@ -20,9 +20,9 @@ _THINNEST, _THICKEST = 0.11, 0.15
 _STEPS = 6
 # From 1 to 99 % of MNIST's digits have widths from this to this share of the height, but ones.
 _NARROW, _WIDE = 0.5, 1.25
-# A one is straight: its ink lies this near to a line, in widths of the stroke. An even line's
-# standard deviation is 0.29.
-_STRAIGHT = 0.5
+# A one is straight: its ink lies this near to a line, as a standard deviation, in shares of the
+# height; what an even stroke has by its width does not count.
+_STRAIGHT = 0.035
 # No digit of MNIST has strokes as long, in longer sides of its box, or more holes. A scribble has.
 _LONGEST, _MOST_HOLES = 3.8, 3
 
@@ -63,7 +63,8 @@ def as_mnist(xp: Arrays, ink: Array, several: Array, height: int, width: int) ->
     ink = filters.resized(xp, ink, (size[0], size[1]))
     stroke = stroke_width(xp, ink)
     length = xp.sum(ink) / 255.0 / xp.maximum(stroke, xp.real(1))
-    is_digit = (length <= _LONGEST * _SIDE) & (_holes(xp, xp.real(ink >= 128)) <= _MOST_HOLES)
+    holes = _holes(xp, xp.real(ink >= 128)) * (1 - several)
+    is_digit = (length <= _LONGEST * _SIDE) & (holes <= _MOST_HOLES)
     ink *= xp.real(is_digit)
     high = xp.real(size[0])
     target = xp.minimum(xp.maximum(stroke, _THINNEST * high), _THICKEST * high)
@@ -87,7 +88,7 @@ def _holes(xp: Arrays, mask: Array) -> Array:
 
 
 def _bend(xp: Arrays, ink: Array) -> Array:
-    """How far ink lies from a line through it, as a standard deviation, in widths of its stroke."""
+    """How far strokes lie from a line through them, as a standard deviation, in heights."""
     weight = xp.maximum(xp.sum(ink), xp.real(1))
     rows, columns = xp.arange(xp.size(ink, 0))[:, None], xp.arange(xp.size(ink, 1))[None, :]
     row, column = xp.sum(ink * rows) / weight, xp.sum(ink * columns) / weight
@@ -96,7 +97,9 @@ def _bend(xp: Arrays, ink: Array) -> Array:
     both = xp.sum(ink * rows * columns) / weight - row * column
     mean, half = (down + across) / 2.0, (down - across) / 2.0
     least = mean - xp.sqrt(half * half + both * both)
-    return xp.sqrt(xp.maximum(least, xp.real(0))) / xp.maximum(stroke_width(xp, ink), xp.real(1))
+    stroke = stroke_width(xp, ink)
+    least = xp.maximum(least - stroke * stroke / 12.0, xp.real(0))
+    return xp.sqrt(least) / xp.real(xp.size(ink, 0))
 
 
 def _wider(xp: Arrays, ink: Array, by: Array) -> Array:

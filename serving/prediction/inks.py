@@ -11,12 +11,10 @@ import itertools
 
 import numpy as np
 
+from ...base.pictures.parts import LEAST_HEIGHT, LEAST_INK, MOST_SHARED
+
 # Paler than this share of the full ink is paper.
 _PAPER = 0.15
-# An ink that is a digit of its own has this share of all ink at least, and of the whole height.
-_LEAST_INK, _LEAST_HEIGHT = 0.2, 0.6
-# Of the narrower one's width, two digits beside each other share this at most.
-_MOST_SHARED = 0.25
 
 
 def are_several(image: np.ndarray) -> bool:
@@ -25,9 +23,7 @@ def are_several(image: np.ndarray) -> bool:
     inks = _inks(grey > _PAPER * 255)
     amounts = [int(grey[ink].sum()) for ink in inks]
     large = [
-        ink
-        for ink, amount in zip(inks, amounts, strict=True)
-        if amount >= _LEAST_INK * sum(amounts)
+        ink for ink, amount in zip(inks, amounts, strict=True) if amount >= LEAST_INK * sum(amounts)
     ]
     if len(large) < 2:
         return False
@@ -35,10 +31,10 @@ def are_several(image: np.ndarray) -> bool:
     digits = sorted(
         _extent(columns)
         for rows, columns in large
-        if len(np.unique(rows)) >= _LEAST_HEIGHT * (end_row - first_row)
+        if len(np.unique(rows)) >= LEAST_HEIGHT * (end_row - first_row)
     )
     return any(
-        stop - start_next <= _MOST_SHARED * min(stop - start, stop_next - start_next)
+        stop - start_next <= MOST_SHARED * min(stop - start, stop_next - start_next)
         for (start, stop), (start_next, stop_next) in itertools.pairwise(digits)
     )
 

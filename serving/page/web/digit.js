@@ -12,7 +12,7 @@ const LEAST_PEN = 0.05; // Of the pad, for a dot.
 // As MNIST's digits, one is at least as wide, in shares of its height, unless it is a straight line:
 // its points lie this near to one, as a standard deviation, in shares of its longer side.
 const NARROW = 0.5;
-const STRAIGHT = 0.03;
+const STRAIGHT = 0.035;
 const PLAIN_PEN = 1 / 14; // Of the image, where nothing is centred.
 // Strokes are drawn this many times larger, then averaged.
 const FINE = 8;
