@@ -14,6 +14,7 @@ from pathlib import Path
 
 import digit_pictures
 import numpy as np
+from PIL import Image, ImageDraw
 from strokes import strokes_of
 
 from digitline.base.command_flags import flag, list_flag
@@ -27,6 +28,9 @@ import figures
 
 # The splits whose images are traced.
 _SPLITS = {"develop": "train", "once": "test"}
+# Pens, in pixels of an image of MNIST, of which one draws its strokes; what it then has in common
+# with the image; and pixels of the drawing for each of the image's.
+_PENS, _LEAST_OVERLAP, _FINE = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0), 0.65, 4
 _BOXED = Path(predict.__file__).parent / "boxed" / "model.tflite"
 _NOTHING = ("blank", "two", "none")
 # What is a right answer where no single digit is.
@@ -88,8 +92,7 @@ def write(folder: Path, options: Options) -> Iterator[tuple[Path, int | None]]:
             generator = np.random.default_rng(seed)
             digit = number % 10
             traced = [
-                smooth_strokes(images[generator.choice(by_digit[each])])
-                for each in (digit, number // 10)
+                traced_strokes(images[by_digit[each]], generator) for each in (digit, number // 10)
             ]
             path = folder / kind / f"{number:03}_{digit}.jpg"
             if kind in _NOTHING:
@@ -102,17 +105,45 @@ def write(folder: Path, options: Options) -> Iterator[tuple[Path, int | None]]:
             yield path, None if kind in _NOTHING else digit
 
 
-def smooth_strokes(image: np.ndarray) -> list[np.ndarray]:
-    """The strokes of an image of MNIST, without the steps of its pixels; its longer side is 1."""
+def traced_strokes(images: np.ndarray, generator: np.random.Generator) -> list[np.ndarray]:
+    """The strokes of one of the images uint8 [N, H, W, 1]; the longer side of all is 1.
+
+    An image is passed over where its strokes, drawn with a pen, are not it: of a loop that is
+    filled with ink, for one, nothing is left.
+    """
+    while True:
+        image = images[generator.choice(len(images))]
+        lines = _smooth_lines(image)
+        if max(_overlap(image, lines, pen) for pen in _PENS) >= _LEAST_OVERLAP:
+            drawn = np.concatenate(lines)
+            least, most = drawn.min(axis=0), drawn.max(axis=0)
+            return [(line - least) / max((most - least).max(), 1.0) for line in lines]
+
+
+def _smooth_lines(image: np.ndarray) -> list[np.ndarray]:
+    """The strokes of an image as points (x, y), without the steps of its pixels."""
     lines = []
     for stroke in strokes_of(image[:, :, 0]):
         points = np.array([*stroke[:1], *stroke, *stroke[-1:]], np.float64)[:, ::-1]
         for _ in range(2):
             points[1:-1] = (points[:-2] + 2 * points[1:-1] + points[2:]) / 4
         lines.append(points)
-    drawn = np.concatenate(lines)
-    least, most = drawn.min(axis=0), drawn.max(axis=0)
-    return [(line - least) / max((most - least).max(), 1.0) for line in lines]
+    return lines
+
+
+def _overlap(image: np.ndarray, lines: list[np.ndarray], pen: float) -> float:
+    """Of the ink of an image, or of its lines in a pen of pixels, the share that both have."""
+    height, width, _ = image.shape
+    mask = Image.new("L", (width * _FINE, height * _FINE))
+    draw, radius = ImageDraw.Draw(mask), pen / 2 * _FINE
+    for line in lines:
+        points = [((x + 0.5) * _FINE, (y + 0.5) * _FINE) for x, y in line.tolist()]
+        draw.line(points, 255, round(2 * radius), joint="curve")
+        for x, y in points:
+            draw.ellipse([x - radius, y - radius, x + radius, y + radius], 255)
+    drawn = np.asarray(mask.resize((width, height), Image.Resampling.BOX), np.int64)
+    ink = image[:, :, 0].astype(np.int64)
+    return float(np.minimum(drawn, ink).sum() / np.maximum(drawn, ink).sum())
 
 
 def _answers(paths: list[Path], model: Path) -> list[tuple[str, str]]:

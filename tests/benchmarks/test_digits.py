@@ -30,8 +30,9 @@ def test_strokes_are_lines_of_the_digits_size(dataset):
     from digitline.data.pipeline import records
 
     images, _ = records.load(dataset.split("train").cut(0, 20))
+    generator = np.random.default_rng(0)
     for image in images.numpy():
         assert strokes_of(image[:, :, 0])
-        points = np.concatenate(digits.smooth_strokes(image))
+        points = np.concatenate(digits.traced_strokes(images.numpy(), generator))
         assert points.min() == 0
         assert points.max() == pytest.approx(1)
