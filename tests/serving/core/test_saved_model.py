@@ -9,6 +9,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from digitline.base.errors import UserError
 from digitline.base.tf import tf
+from digitline.serving import artifacts
 from digitline.serving.core import saved_model
 from digitline.serving.flags import ServeOptions
 
@@ -80,3 +81,19 @@ def test_a_tensor_that_goes_in_comes_out(tmp_path):
     values = model.run("serving_default", {"x": np.float32([3])}, ["same", "twice", "double"])
     assert [value.tolist() for value in values] == [[3.0], [6.0], [6.0]]
     model.close()
+
+
+@pytest.mark.parametrize("name", ["models [1]*", "what?"])
+def test_a_folder_whose_name_is_a_pattern(name, tmp_path):
+    """TensorFlow looks for variables by patterns."""
+    folder = tmp_path / name / "1"
+    module = tf.Module()
+    module.w = tf.Variable(2.0)
+    spec = tf.TensorSpec([None], tf.float32)
+    function = tf.function(lambda x: {"y": module.w * x}, input_signature=[spec])
+    tf.saved_model.save(module, str(folder), function)
+    model = saved_model.load(folder, ServeOptions())
+    (y,) = model.run("serving_default", {"x": np.float32([3])}, ["y"])
+    assert y == [6]
+    loaded = artifacts.SavedModel(folder)
+    assert loaded.run("serving_default", {"x": np.float32([3])})["y"] == [6]
