@@ -1,6 +1,5 @@
 """What a command prints to go on with runs as it is printed, whatever the paths are called."""
 
-import dataclasses
 import importlib
 import re
 import shlex
@@ -69,8 +68,6 @@ def test_next_lines_run_as_printed(name, monkeypatch):
     options = options_of(prepare.text(prepared))
     assert (options.dataset, options.data_dir) == ("emnist/letters", folder)
     assert options.model == TrainOptions.model
-    large = dataclasses.replace(prepared, image_shape=(64, 64, 3))
-    assert options_of(prepare.text(large)).model == "convnet3"
 
 
 def test_what_train_says_to_prepare_first_keeps_its_flags(tmp_path, monkeypatch):

@@ -580,7 +580,7 @@ def test_sigterm_lets_requests_end(models, tmp_path):
         concurrent.futures.ThreadPoolExecutor(1) as pool,
     ):
         prediction = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        slow = predict_request("m", "slow", rounds=np.int32(3000))
+        slow = predict_request("m", "slow", rounds=np.int32(8000))
         prediction.Predict(predict_request("m", "slow", rounds=np.int32(1)), timeout=60)
         running = pool.submit(prediction.Predict, slow, timeout=60)
         # Calls that wait for a model that does not load: they must hold nothing up.
