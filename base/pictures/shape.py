@@ -45,7 +45,8 @@ def as_mnist(xp: Arrays, ink: Array, several: Array, height: int, width: int) ->
 
     Args:
       ink: float64 [h, w], whole numbers 0 to 255, cut to what is drawn.
-      several: 1 if it is of several digits: then it keeps its form, and the gap between them; 0.
+      several: 1 if it is of several digits, and 0. Then it keeps its form, and fills the image in
+        strokes half as wide, so that the gaps between the digits stay.
       height, width: of the result.
 
     Returns:
@@ -68,9 +69,10 @@ def as_mnist(xp: Arrays, ink: Array, several: Array, height: int, width: int) ->
     ink *= xp.real(is_digit)
     high = xp.real(size[0])
     target = xp.minimum(xp.maximum(stroke, _THINNEST * high), _THICKEST * high)
-    by = (target - stroke) / 2.0 * (1 - several)
+    by = (xp.where(several > 0, stroke / 2, target) - stroke) / 2.0
     ink = cut(xp, _wider(xp, xp.framed(ink, (_STEPS, _STEPS), 0.0), by))
-    return centred(xp, ink, height, width)
+    share = xp.where(several > 0, xp.real(1), xp.real(_BOX_SHARE))
+    return _centred(xp, ink, height, width, share)
 
 
 def _holes(xp: Arrays, mask: Array) -> Array:
@@ -135,10 +137,10 @@ def _span(xp: Arrays, profile: Array) -> tuple[Array, Array]:
     )
 
 
-def centred(xp: Arrays, ink: Array, height: int, width: int) -> Array:
-    """Scales ink [h, w] into the box and puts its centre of mass at the centre."""
+def _centred(xp: Arrays, ink: Array, height: int, width: int, share: Array) -> Array:
+    """Scales ink [h, w] into a box of this share and puts its centre of mass at the centre."""
     size = xp.real(xp.size(ink, 0)), xp.real(xp.size(ink, 1))
-    scale = xp.minimum(height * _BOX_SHARE / size[0], width * _BOX_SHARE / size[1])
+    scale = xp.minimum(height * share / size[0], width * share / size[1])
     rows, columns = (xp.integer(xp.maximum(xp.rint(length * scale), xp.real(1))) for length in size)
     box = filters.resized(xp, ink, (rows, columns))
     weight = xp.maximum(xp.sum(box), xp.real(1))
