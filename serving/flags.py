@@ -40,6 +40,7 @@ class ServeOptions:
     rest_api_enable_cors_support: bool = _ports(False, "Let pages of other hosts use REST.")
     grpc_channel_arguments: str = _ports("", "Arguments of gRPC's server: key=value,key=value.")
     enable_grpc_healthcheck_service: bool = _ports(False, "Answer gRPC's standard health checks.")
+    enable_profiler: bool = _ports(True, "Answer TensorFlow's profiler on the gRPC port.")
     ssl_config_file: str = _ports("", "Text-format SSLConfig: TLS on the gRPC port.")
 
     model_name: str = _models("default", "Name of the model.")

@@ -54,11 +54,11 @@ _MODULES = {
 }  # fmt: skip
 _MODULE_OF = {message: module for module, messages in _MODULES.items() for message in messages}
 
-# Messages of configuration files that tensorflow-serving-api leaves out: name, number and type
-# of each field, of https://github.com/tensorflow/serving (config/ssl_config.proto,
-# config/monitoring_config.proto, servables/tensorflow/session_bundle_config.proto).
+# Messages that no package has: name, number and type of each field. Of configuration files, of
+# https://github.com/tensorflow/serving (config/ssl_config.proto, config/monitoring_config.proto,
+# servables/tensorflow/session_bundle_config.proto); of the profiler, see rpc/profiler.py.
 _INT64, _BOOL, _STRING = (f".google.protobuf.{name}Value" for name in ("Int64", "Bool", "String"))
-_FILES_MESSAGES = {
+_OTHER_MESSAGES = {
     "BatchingParameters": (
         ("max_batch_size", 1, _INT64),
         ("batch_timeout_micros", 2, _INT64),
@@ -78,6 +78,12 @@ _FILES_MESSAGES = {
     ),
     "PrometheusConfig": (("enable", 1, "bool"), ("path", 2, "string")),
     "MonitoringConfig": (("prometheus_config", 1, ".tensorflow.serving.PrometheusConfig"),),
+    "ProfileRequest": (("duration_ms", 1, "uint64"),),
+    "ProfileToolData": (("name", 1, "string"), ("data", 2, "bytes")),
+    "ProfileResponse": (
+        ("tool_data", 6, "repeated .tensorflow.serving.ProfileToolData"),
+        ("empty_trace", 7, "bool"),
+    ),
 }
 
 
@@ -85,9 +91,9 @@ def __getattr__(name: str) -> Any:
     """A message's class, made at its first use."""
     if name in _MODULE_OF:
         message = getattr(_generated(_MODULE_OF[name]), name)
-    elif name in _FILES_MESSAGES:
+    elif name in _OTHER_MESSAGES:
         full_name = f"tensorflow.serving.{name}"
-        message = message_factory.GetMessageClass(_files_pool().FindMessageTypeByName(full_name))
+        message = message_factory.GetMessageClass(_other_pool().FindMessageTypeByName(full_name))
     else:
         raise AttributeError(f"module {__name__} has no message {name}")
     globals()[name] = message
@@ -129,23 +135,23 @@ def _import(
 
 
 @functools.cache
-def _files_pool() -> descriptor_pool.DescriptorPool:
-    """The messages of configuration files, in a pool of their own."""
+def _other_pool() -> descriptor_pool.DescriptorPool:
+    """`_OTHER_MESSAGES`, in a pool of their own."""
     field_type = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(
-        name="digitline/files.proto",
+        name="digitline/other.proto",
         package="tensorflow.serving",
         syntax="proto3",
         dependency=[wrappers_pb2.DESCRIPTOR.name],
     )
-    for message_name, fields in _FILES_MESSAGES.items():
+    for message_name, fields in _OTHER_MESSAGES.items():
         message = file.message_type.add(name=message_name)
         for name, number, kind in fields:
             is_repeated, scalar = kind.startswith("repeated "), kind.removeprefix("repeated ")
             label = field_type.LABEL_REPEATED if is_repeated else field_type.LABEL_OPTIONAL
             field = message.field.add(name=name, number=number, label=label)
-            if kind.startswith("."):
-                field.type, field.type_name = field_type.TYPE_MESSAGE, kind
+            if scalar.startswith("."):
+                field.type, field.type_name = field_type.TYPE_MESSAGE, scalar
             else:
                 field.type = field_type.Type.Value(f"TYPE_{scalar.upper()}")
     pool = descriptor_pool.DescriptorPool()

@@ -1,4 +1,4 @@
-"""TF Serving's gRPC services: PredictionService and ModelService.
+"""TF Serving's gRPC services: PredictionService, ModelService and the profiler's.
 
 Handlers take and give raw bytes: grpcio then does no work of its own on a message, and a
 message that does not parse is answered here.
@@ -32,6 +32,7 @@ from ..protocol.status import StatusError, from_exception, invalid
 from . import connections
 from .coming import Coming
 from .errors import header_text
+from .profiler import PROFILER_SERVICE, Profiler
 from .reading import Incoming, arrays_of, examples_of, read
 from .requests import fill_spec, model_name, spec_of, target_of
 
@@ -53,7 +54,7 @@ _Methods = dict[str, tuple[str, _Method, type[Message]]]
 
 
 class Services(grpc.GenericRpcHandler):
-    """Both services, for `grpc.aio.Server.add_generic_rpc_handlers`."""
+    """The services, for `grpc.aio.Server.add_generic_rpc_handlers`."""
 
     def __init__(
         self,
@@ -110,9 +111,15 @@ class Services(grpc.GenericRpcHandler):
                 messages.ReloadConfigRequest,
             ),
         }
+        profile: _Methods = {}
+        if options.enable_profiler:
+            profile["Profile"] = ("profile", Profiler().profile, messages.ProfileRequest)
+        services = {
+            PREDICTION_SERVICE: prediction, MODEL_SERVICE: model, PROFILER_SERVICE: profile
+        }  # fmt: skip
         self._handlers = {
             f"/{service}/{name}": grpc.stream_unary_rpc_method_handler(self._handler(*method))
-            for service, methods in zip(SERVICES, (prediction, model), strict=True)
+            for service, methods in services.items()
             for name, method in methods.items()
         }
 
