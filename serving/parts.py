@@ -26,6 +26,7 @@ from .protocol import messages
 from .rest.api import application
 from .rest.server import Runner, allow_files, most_connections
 from .rpc.api import Services
+from .rpc.calls import Calls
 from .rpc.coming import Coming
 from .rpc.server import GrpcServer
 
@@ -104,7 +105,8 @@ class Parts:
         self.metrics.follow_models(models.names)
         options, bounds = self._options, self._shared
         coming = Coming(bounds.budget, bounds.limits.requests, bounds.limits.seconds)
-        services = Services(models, reload, self._observe, self.ending, options, bounds, coming)
+        calls = Calls(self._observe, self.ending, options, bounds, coming)
+        services = Services(models, reload, options, bounds, calls)
         server = GrpcServer(services, options, self._connections, coming, shared=self._servers > 1)
         self._stack.push_async_callback(server.stop, 0)
         return server

@@ -1,15 +1,9 @@
-"""TF Serving's gRPC services: PredictionService, ModelService and the profiler's.
-
-Handlers take and give raw bytes: grpcio then does no work of its own on a message, and a
-message that does not parse is answered here.
-"""
+"""TF Serving's gRPC services: PredictionService, ModelService and the profiler's."""
 
 import asyncio
 import collections
 import functools
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TypeVar
 
 import grpc
 import numpy as np
@@ -18,39 +12,29 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from ...base.errors import UserError
 from ...base.export_layout import DEFAULT_SIGNATURE
-from ..bounds.budget import Hold
 from ..bounds.shared import Shared
 from ..core import inference
 from ..core.inference import Lease, Models
 from ..core.servable import CLASSIFY_METHOD, REGRESS_METHOD
 from ..flags import ServeOptions
-from ..process.access_log import Answered, Observe
-from ..process.ending import Ending
 from ..protocol import messages, models, tensors
 from ..protocol.described import DESCRIPTION, described
-from ..protocol.status import StatusError, from_exception, invalid
-from . import connections
-from .coming import Coming
-from .errors import header_text
+from ..protocol.status import StatusError, invalid
+from .calls import Calls, Method
 from .profiler import PROFILER_SERVICE, Profiler
-from .reading import Incoming, arrays_of, examples_of, read
-from .requests import fill_spec, model_name, spec_of, target_of
+from .reading import Incoming, arrays_of, examples_of
+from .requests import fill_spec, spec_of, target_of
 
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
 SERVICES = (PREDICTION_SERVICE, MODEL_SERVICE)
 _SIGNATURES = "signature_def"  # TF Serving's only field of a model's metadata.
 
-# Bytes of a message from which on it is read and written beside the event loop.
-_LARGE = 256 << 10
 _COPIES = 3  # Of an answer, while it is written.
 _ROWS = 256  # Examples whose answers are written without a pause.
 
-T = TypeVar("T")
-# Takes a request that was read, and makes the answer.
-_Method = Callable[[Incoming], Awaitable[Message]]
 # By name: what logs call it, its method and its request.
-_Methods = dict[str, tuple[str, _Method, type[Message]]]
+_Methods = dict[str, tuple[str, Method, type[Message]]]
 
 
 class Services(grpc.GenericRpcHandler):
@@ -60,11 +44,9 @@ class Services(grpc.GenericRpcHandler):
         self,
         served: Models,
         reload: Callable[[messages.ModelServerConfig], Awaitable[None]],
-        observe: Observe,
-        ending: Ending,
         options: ServeOptions,
         shared: Shared,
-        coming: Coming,
+        calls: Calls,
     ):
         """Makes the table of methods.
 
@@ -72,24 +54,16 @@ class Services(grpc.GenericRpcHandler):
           served: the models.
           reload: applies a configuration and waits for its models. Raises StatusError or
             UserError.
-          observe: is told of each request.
-          ending: whether requests are taken.
-          options: how answers hold tensors, and how many calls are answered at once.
+          options: how answers hold tensors, and which services there are.
           shared: what all requests share: a message of a few bytes can state any number of
             tensors or examples.
-          coming: messages that are being received.
+          calls: reads requests and writes answers, within bounds.
         """
         self._models = served
         self._reload = reload if options.enable_config_reload else None
-        self._observe = observe
-        self._ending = ending
         self._typed = not options.enable_serialization_as_tensor_content
         self._shared = shared
-        self._port = options.port
-        self._max_calls = options.max_concurrent_requests
-        self._coming = coming
-        self._calls = 0
-        self._running: collections.Counter[str] = collections.Counter()  # By connection.
+        self._aside = calls.aside
         classify = functools.partial(
             self._answer_examples, messages.ClassificationResponse, _fill_classifications
         )
@@ -118,7 +92,7 @@ class Services(grpc.GenericRpcHandler):
             PREDICTION_SERVICE: prediction, MODEL_SERVICE: model, PROFILER_SERVICE: profile
         }  # fmt: skip
         self._handlers = {
-            f"/{service}/{name}": grpc.stream_unary_rpc_method_handler(self._handler(*method))
+            f"/{service}/{name}": calls.handler(*method)
             for service, methods in services.items()
             for name, method in methods.items()
         }
@@ -128,95 +102,6 @@ class Services(grpc.GenericRpcHandler):
     ) -> grpc.RpcMethodHandler | None:
         """The handler of a path; None for an unknown one, which is UNIMPLEMENTED."""
         return self._handlers.get(handler_call_details.method)
-
-    def _handler(
-        self, api: str, method: _Method, request_class: type[Message]
-    ) -> Callable[[object, grpc.aio.ServicerContext], Awaitable[bytes]]:
-        async def handle(_: object, context: grpc.aio.ServicerContext) -> bytes:
-            start = time.perf_counter()
-            name, code, length = "", "OK", 0
-            data = call = answer = None
-            hold = Hold(self._shared.budget)
-            peer = ""
-            try:
-                self._ending.check()
-                # A call of a single message; but not gRPC's, which would wait for it unseen.
-                data = await self._coming.only(context)
-                length = len(data)
-                self._ending.check()
-                peer = self._begin(context.peer())
-                call = await read(data, request_class, self._shared, hold)
-                name = model_name(call.message)
-                answer = await method(call)
-                size = answer.ByteSize()
-                content = await self._aside(size, answer.SerializeToString)
-                self._follow(len(content), hold, context)
-                return content
-            except asyncio.CancelledError:
-                # At the end of the grace gRPC tells the client so.
-                code = "UNAVAILABLE" if self._ending.over.done() else "CANCELLED"
-                raise
-            except Exception as error:
-                failure = from_exception(error).without_frames()
-                code = failure.code.name
-                await context.abort(failure.code, header_text(failure.message))
-                raise  # Not reached: abort raises.
-            finally:
-                if peer:
-                    self._end(peer)
-                hold.release()
-                # gRPC holds the error of a call, and so this frame.
-                data = call = answer = None
-                seconds = time.perf_counter() - start
-                self._observe(
-                    Answered(
-                        *("GRPC", api, name, code, seconds),
-                        lambda: {"remote": context.peer(), "request_bytes": length},
-                    )
-                )
-
-        return handle
-
-    def _begin(self, peer: str) -> str:
-        """Counts a call of a connection, and gives that back.
-
-        Raises:
-          StatusError: RESOURCE_EXHAUSTED: there are too many, by it or by all.
-        """
-        if self._calls >= self._max_calls:
-            raise _refusal(f"More than {self._max_calls} calls at once; try again")
-        share = -(-self._max_calls * 3 // 4)  # What is left is for other connections.
-        if self._running[peer] >= share:
-            raise _refusal(f"More than {share} calls of one connection at once; try again")
-        self._calls += 1
-        self._running[peer] += 1
-        return peer
-
-    def _end(self, peer: str) -> None:
-        self._calls -= 1
-        self._running[peer] -= 1
-        if not self._running[peer]:
-            del self._running[peer]
-
-    async def _aside(self, size: int, function: Callable[..., T], *arguments: object) -> T:
-        """Calls the function, beside the event loop where it has many bytes to handle."""
-        if size < _LARGE:
-            return function(*arguments)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._shared.converting, function, *arguments)
-
-    def _follow(self, size: int, hold: Hold, context: grpc.aio.ServicerContext) -> None:
-        """Counts an answer until its client has taken it, who is cut off where he does not."""
-        if size < _LARGE or (task := asyncio.current_task()) is None:
-            return
-        peer, loop = context.peer(), asyncio.get_running_loop()
-
-        def cut() -> None:
-            loop.run_in_executor(None, connections.close, peer, self._port)
-
-        hold.share()
-        hold.sending(2 * size, cut)  # gRPC has a copy.
-        task.add_done_callback(lambda _: hold.release())
 
     async def _predict(self, call: Incoming) -> messages.PredictResponse:
         request = call.message
@@ -323,10 +208,6 @@ class Services(grpc.GenericRpcHandler):
         response = messages.ReloadConfigResponse()
         response.status.error_code = 0
         return response
-
-
-def _refusal(text: str) -> StatusError:
-    return StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, text)
 
 
 # Runs a signature on serialized examples and fills the result.
