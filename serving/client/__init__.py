@@ -8,8 +8,9 @@
 `AsyncClient` has the same methods, to be awaited.
 """
 
+from .blocking import Client
 from .calls import ServerError, VersionStatus
-from .clients import AsyncClient, Client
+from .clients import AsyncClient
 from .images import Classified
 
 __all__ = ["AsyncClient", "Classified", "Client", "ServerError", "VersionStatus"]

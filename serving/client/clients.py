@@ -1,12 +1,11 @@
-"""The two clients: what they do is written once, as the coroutines of the asynchronous one."""
+"""The client for asyncio; the other one, in `blocking.py`, does what its coroutines say."""
 
 import asyncio
-import functools
 import random
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from google.protobuf import json_format
@@ -22,7 +21,6 @@ from .address import Tls, parse_address
 from .calls import Call, CallError, ModelSpec, ServerError, VersionStatus, explained
 from .images import Classified
 
-P = ParamSpec("P")
 T = TypeVar("T")
 Inputs = Mapping[str, object] | Sequence[object] | np.ndarray
 
@@ -285,60 +283,6 @@ class AsyncClient:
                 time.sleep(pause)
             else:
                 await asyncio.sleep(pause)
-
-
-class _BlockingClient(AsyncClient):
-    """Its coroutines block the thread and never suspend: one step runs each to its end."""
-
-    _blocks = True
-
-
-def _blocking(
-    method: Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]],
-) -> "Callable[Concatenate[Client, P], T]":
-    """The method of `Client` that does what a coroutine of `AsyncClient` does."""
-
-    @functools.wraps(method)
-    def run(self: "Client", *arguments: P.args, **named: P.kwargs) -> T:
-        try:
-            method(self._client, *arguments, **named).send(None)
-        except StopIteration as done:
-            return done.value
-        raise AssertionError("a blocking coroutine was suspended")
-
-    return run
-
-
-class Client:
-    """A client of one server; several threads may use it at once.
-
-    The constructor and the methods take what `AsyncClient`'s take.
-    """
-
-    def __init__(
-        self,
-        server: str,
-        timeout: float = 30.0,
-        retries: int = 3,
-        ca: Path | None = None,
-        cert: Path | None = None,
-        key: Path | None = None,
-    ):
-        self._client = _BlockingClient(server, timeout, retries, ca, cert, key)
-
-    predict = _blocking(AsyncClient.predict)
-    classify_images = _blocking(AsyncClient.classify_images)
-    classify_files = _blocking(AsyncClient.classify_files)
-    status = _blocking(AsyncClient.status)
-    metadata = _blocking(AsyncClient.metadata)
-    description = _blocking(AsyncClient.description)
-    close = _blocking(AsyncClient.close)
-
-    def __enter__(self) -> "Client":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def _interface(protocol: str):  # Of the types of both modules.
