@@ -8,8 +8,7 @@ a context that all models of the process share.
 import contextlib
 import gc
 import os
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +20,10 @@ from ..bounds.in_place import Call
 from ..flags import ServeOptions
 from ..protocol import messages
 from .servable import Servable, Signature
+from .steadiness import is_steady
 
 # A signature that initializes the model; requests cannot call it.
 _INIT = "__saved_model_init_op"
-# Ops that take as long as values say, or wait for others.
-_UNSTEADY = re.compile("While|Enter|Case|PyFunc|Queue|Barrier|Stage|Iterator|Dataset|Recv")
 # RunOptions: ops run on the thread that calls, one after the other.
 _IN_PLACE = -1
 
@@ -51,7 +49,16 @@ def load(folder: Path, options: ServeOptions) -> Servable:
     defs = {
         name: definition for name, definition in meta_graph.signature_def.items() if name != _INIT
     }
-    model = _Model(session, defs, _is_steady(meta_graph.graph_def))
+    steady = {
+        name
+        for name, definition in defs.items()
+        if is_steady(
+            meta_graph.graph_def,
+            _tensors(definition.inputs).values(),
+            _tensors(definition.outputs).values(),
+        )
+    }
+    model = _Model(session, defs, steady)
     strict = options.enable_signature_method_name_check
     signatures = {name: Signature.from_def(definition, strict) for name, definition in defs.items()}
     return Servable(signatures, defs, model.run, model.close, model.in_place)
@@ -88,12 +95,6 @@ def _session_config(options: ServeOptions) -> tf.compat.v1.ConfigProto:
     return config
 
 
-def _is_steady(graph: tf.compat.v1.GraphDef) -> bool:
-    """Whether the time of a call depends on the shapes of its inputs only, as far as ops tell."""
-    functions = [node.op for function in graph.library.function for node in function.node_def]
-    return not any(_UNSTEADY.search(op) for op in {*functions, *(node.op for node in graph.node)})
-
-
 class _Model:
     """A session and its compiled calls."""
 
@@ -101,9 +102,9 @@ class _Model:
         self,
         session: tf.compat.v1.Session,
         signature_defs: Mapping[str, messages.SignatureDef],
-        is_steady: bool,
+        steady: Collection[str],
     ):
-        self._session, self._is_steady = session, is_steady
+        self._session, self._steady = session, steady
         self._defs = signature_defs
         self._calls: dict[str, Call] = {}
         self._in_place: dict[str, Call] = {}
@@ -120,14 +121,13 @@ class _Model:
 
     def in_place(self, signature: str) -> Call | None:
         """The call that takes only the thread that calls it; None where its time is not known."""
-        if self._is_steady and signature not in self._in_place:
+        if signature in self._steady and signature not in self._in_place:
             self._in_place[signature] = self._compiled(signature, _IN_PLACE)
         return self._in_place.get(signature)
 
     def _compiled(self, signature: str, threads: int = 0) -> Call:
         definition = self._defs[signature]
-        fed = {name: info.name for name, info in definition.inputs.items()}
-        tensors = {name: info.name for name, info in definition.outputs.items()}
+        fed, tensors = _tensors(definition.inputs), _tensors(definition.outputs)
         # All outputs: another choice of them would be another graph to compile, which takes
         # the first request that asks for it most of a second, warm-up or not. Each tensor once,
         # and none that is fed: a session refuses that.
@@ -155,3 +155,7 @@ class _Model:
         self._session.close()
         del self._session
         gc.collect()  # A graph and its ops refer to one another.
+
+
+def _tensors(infos: Mapping[str, messages.TensorInfo]) -> dict[str, str]:
+    return {name: info.name for name, info in infos.items()}

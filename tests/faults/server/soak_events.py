@@ -20,7 +20,7 @@ from healthy import PREDICT, predict_request
 from digitline.serving.protocol import messages
 
 _RELOAD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
-_SWAP_S, _STAY_S = 60, 15  # To load a version; that a bad one lies there.
+_SWAP_S, _STAY_S = 60, 50  # To load a version; that a bad one lies there, unless it is refused.
 _KEPT = 3  # Versions on the disk.
 
 
@@ -40,7 +40,7 @@ class Events:
         self.times = []  # Of each event: name, and seconds from its start and to its end.
         self._begun = time.monotonic()
         self._newest = 1
-        self._swapping = threading.Lock()
+        self._swapping, self._lying = threading.Lock(), threading.Lock()
         self._pool = concurrent.futures.ThreadPoolExecutor(32)
         self._all = [
             self.swap, self.broken_version, self.hostile_version, self.reload, self.storm,
@@ -104,14 +104,17 @@ class Events:
         return self._bad(hostile_models.crashing, 2 * 10**6)
 
     def _bad(self, make, number):
-        # Of the other model: while it lies there, it is the latest.
-        folder = self._folder / "slow" / str(number + int(time.time()) % 10**6)
-        make(folder)
-        time.sleep(_STAY_S)
-        shutil.rmtree(folder)
-        return (
-            "refused" if f"version: {folder.name}}} failed" in self._server.said() else "not seen"
-        )
+        # Of the other model: while it lies there, it is the latest, so there is one at a time.
+        with self._lying:
+            folder = self._folder / "slow" / str(number + int(time.time()) % 10**6)
+            make(folder)
+            end, outcome = time.monotonic() + _STAY_S, "not seen"
+            while outcome == "not seen" and time.monotonic() < end:
+                time.sleep(1)
+                if f"version: {folder.name}}} failed" in self._server.said():
+                    outcome = "refused"
+            shutil.rmtree(folder)
+            return outcome
 
     def reload(self):
         """A further model, and without it again."""
