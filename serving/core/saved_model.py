@@ -17,10 +17,10 @@ from ...base import files
 from ...base.errors import UserError, first_line
 from ...base.tf import tf
 from ..bounds.in_place import Call
+from ..bounds.steadiness import is_steady
 from ..flags import ServeOptions
 from ..protocol import messages
 from .servable import Servable, Signature
-from .steadiness import is_steady
 
 # A signature that initializes the model; requests cannot call it.
 _INIT = "__saved_model_init_op"

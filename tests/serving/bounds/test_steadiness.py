@@ -1,7 +1,7 @@
 import pytest
 
 from digitline.base.tf import tf
-from digitline.serving.core.steadiness import is_steady
+from digitline.serving.bounds.steadiness import is_steady
 
 
 class Both(tf.Module):
