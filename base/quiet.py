@@ -8,6 +8,8 @@ import tempfile
 import threading
 from collections.abc import Iterator
 
+from . import interruption
+
 # Of the descriptor: two threads must not put it back in the order in which they took it.
 _LOCK = threading.RLock()
 
@@ -34,7 +36,8 @@ def _held_back() -> Iterator[None]:
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
-            yield
+            with interruption.writing_to(saved):
+                yield
         except BaseException:
             held.seek(0)
             os.write(saved, held.read())

@@ -8,6 +8,8 @@ import importlib
 import sys
 from typing import NoReturn
 
+from ..base import interruption
+
 # Name: (the module that holds it as `COMMAND`, what it does).
 COMMANDS = {
     "prepare": ("data.prepare", "raw images to sharded TFRecords"),
@@ -41,6 +43,7 @@ def usage() -> str:
 
 def main() -> NoReturn:
     """Entry point of the console script."""
+    interruption.end_at_once("digitline")
     if len(sys.argv) < 2:
         _fail(f"which command?\n\n{usage()}")
     name, *arguments = sys.argv[1:]
