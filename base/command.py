@@ -26,7 +26,7 @@ from typing import Any, Generic, NoReturn, TextIO, TypeVar
 from absl import app, flags, logging
 from absl.flags import FlagValues
 
-from . import addresses, command_flags, configs
+from . import addresses, command_flags, configs, interruption, temporary
 from .errors import UsageError, UserError, first_line, printable_lines
 from .files import JsonObject
 
@@ -54,6 +54,7 @@ class Command(Generic[Options, Result]):
       arguments: how the arguments that are not flags are called in the help; empty if the
         command takes none.
       program: what is typed before the name.
+      lasts: whether it is a server, which goes on when somebody cleans the temporary folder.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Command(Generic[Options, Result]):
     errors: Callable[[Result], Sequence[str]] = lambda _: ()
     arguments: str = ""
     program: str = "digitline"
+    lasts: bool = False
 
     @property
     def typed(self) -> str:
@@ -127,6 +129,7 @@ def start(module: str, argv: list[str] | None = None, **defaults: str) -> NoRetu
       argv: as for `main`.
       defaults: flags whose default is another here.
     """
+    interruption.end_at_once(program())
     package = __name__.rpartition(".base.")[0]
     try:
         command = importlib.import_module(f"{package}.{module}").COMMAND
@@ -140,13 +143,16 @@ def start(module: str, argv: list[str] | None = None, **defaults: str) -> NoRetu
 
 def main(command: Command[Options, Result], argv: list[str] | None = None) -> NoReturn:
     """Runs a command as a process: parses, works, prints, and exits."""
+    interruption.end_at_once(command.typed)
     argv = list(sys.argv if argv is None else argv)
     if _wants_help(argv):
         print(help_text(command))
         sys.exit(0)
     # TFDS, Keras and the C++ below them print where they like. The real standard
     # output is put aside for the result, and theirs goes to standard error.
-    with _reserved_stdout() as out:
+    # Libraries leave files in the temporary folder when they are killed.
+    folder = contextlib.nullcontext() if command.lasts else temporary.own_folder()
+    with _reserved_stdout() as out, folder:
         code = _guarded(command, argv, out)
     sys.exit(code)
 
@@ -176,8 +182,9 @@ def _guarded(command: Command[Options, Result], argv: list[str], out: TextIO) ->
         _print_error(command, str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        _print_error(command, "interrupted; the same command again resumes or starts clean")
-        return 130
+        print(interruption.line(command.typed), file=sys.stderr, flush=True)
+        interruption.end_silently()
+        return interruption.STATUS
 
 
 def _run_app(command: Command[Options, Result], argv: list[str]) -> list[Result]:
@@ -197,7 +204,9 @@ def _run_app(command: Command[Options, Result], argv: list[str]) -> list[Result]
     def work(arguments: list[str]) -> None:
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # absl sets INFO: TFDS then talks.
-        results.append(perform(command, command.options(command.flags, arguments[1:])))
+        options = command.options(command.flags, arguments[1:])
+        with interruption.raised():
+            results.append(perform(command, options))
 
     try:
         app.run(work, argv=argv, flags_parser=parse)

@@ -1,26 +1,26 @@
 """Files that appear whole or not at all, and folders that one process owns."""
 
 import contextlib
+import ctypes
 import fcntl
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
-from . import addresses
+from . import addresses, temporary
 from .errors import UserError
 
 # What JSON holds. Whoever reads it turns it into a dataclass at once.
 JsonObject: TypeAlias = dict[str, Any]
 
-# How the names of temporary files begin; nobody else's do.
-TEMPORARY = ".digitline-tmp-"
 # What TensorFlow takes for a pattern.
 _PATTERN = "*?[\\"
+# Of `renameat2`: AT_FDCWD and RENAME_EXCHANGE.
+_HERE, _EXCHANGE = -100, 2
 # The file in a folder that is locked by the process that writes there.
 _LOCK = ".lock"
 # Of a file that is digested, this many bytes are in memory at once.
@@ -30,32 +30,37 @@ _LARGEST_JSON = 64 << 20
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
     """Gives a temporary path beside `path`; renames it to `path` if the block succeeds.
 
-    The suffix is kept, since some writers (Keras) choose the format by it. A
-    kill leaves at most a hidden temporary file, never a half-written `path`.
+    A kill leaves at most a hidden temporary file, never a half-written `path`; the next file that
+    is written in that folder removes it.
+
+    Args:
+      path: to be replaced.
+      durable: flushes it to disk, which takes its time: after a loss of power, too, the old file
+        is there or the new one.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
     try:
-        yield temporary
-        sync(temporary)
-        os.replace(temporary, path)
-        sync(path.parent)
+        with temporary.file(path) as aside:
+            yield aside
+            if durable:
+                sync(aside)
+            os.replace(aside, path)
+            if durable:
+                sync(path.parent)
     except OSError as error:
-        if error.filename is None:  # A write that fails does not know its file.
+        # A write that fails does not know its file; nobody else knows the temporary one.
+        name = Path(str(error.filename or temporary.TEMPORARY)).name
+        if name.startswith(temporary.TEMPORARY):
             error.filename = str(path)
         raise
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
     """Writes `text` to `path` as UTF-8, atomically; it names addresses, not their mirrors."""
-    with replacing(path) as temporary:
-        temporary.write_text(addresses.shown(text), encoding="utf-8")
+    with replacing(path) as aside:
+        aside.write_text(addresses.shown(text), encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -192,6 +197,13 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def exchange(one: Path, other: Path) -> bool:
+    """Exchanges two files or folders at once, where the system can (Linux); whether it could."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    paths = [ctypes.c_char_p(os.fsencode(path)) for path in (one, other)]
+    return rename is not None and not rename(_HERE, paths[0], _HERE, paths[1], _EXCHANGE)
+
+
 @contextlib.contextmanager
 def literal(path: Path) -> Iterator[Path]:
     """While the block lasts, a path to the same that TensorFlow takes as it is.
@@ -202,18 +214,7 @@ def literal(path: Path) -> Iterator[Path]:
     if not any(character in str(path) for character in _PATTERN):
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder:
-        link = Path(folder, f"linked{path.suffix}")  # Some readers choose by it.
+    with temporary.folder() as folder:
+        link = folder / f"linked{path.suffix}"  # Some readers choose by it.
         link.symlink_to(path.resolve(), target_is_directory=True)
         yield link
-
-
-def remove_leftovers(folder: Path, pattern: str) -> int:
-    """Deletes what a killed run left behind in `folder`; returns how many entries."""
-    leftovers = list(folder.glob(pattern))
-    for path in leftovers:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-    return len(leftovers)

@@ -102,6 +102,7 @@ COMMAND = command.Command(
     options=lambda flags, _: read(DataServiceOptions, flags),
     run=run,
     text=text,
+    lasts=True,
 )
 
 if __name__ == "__main__":

@@ -7,11 +7,10 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..base import catalog, command, export_layout, progress, tables
+from ..base import catalog, command, export_layout, progress, tables, temporary
 from ..base.command_flags import flag, flag_values, read
 from ..base.errors import UsageError, UserError
 from . import latency
@@ -133,8 +132,8 @@ def run(options: FormatsOptions, seconds: float = latency.SECONDS) -> Measured:
     trained = _Subject(latency.KERAS, "Keras", folder.model)
     threads = os.cpu_count() or 1
     rows = []
-    with tempfile.TemporaryDirectory(prefix="digitline-") as temporary:
-        timed = Path(temporary, "images.npy")
+    with temporary.folder() as folder_of_images:
+        timed = folder_of_images / "images.npy"
         np.save(timed, images[:_TIMED])
         for subject in (trained, *_published(options.export_dir, name, version)):
             progress.say(f"{subject.title}: comparing on {len(images):,} images")

@@ -108,6 +108,7 @@ COMMAND = command.Command(
     run=run,
     text=text,
     to_json=to_json,
+    lasts=True,
 )
 
 

@@ -4,13 +4,13 @@ Each is one of TF Serving's messages in text format.
 """
 
 import ssl
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import grpc
 from google.protobuf import text_format
 
+from ..base import temporary
 from ..base.errors import UserError
 from .core.batch_queue import Parameters
 from .protocol import messages
@@ -90,8 +90,8 @@ def _check_tls(file: str, key: str, certificate: str, authority: str) -> None:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_ciphers("DEFAULT:@SECLEVEL=0")  # Weak ones are for gRPC to judge.
-    with tempfile.TemporaryDirectory() as folder:  # Only this user's; ssl reads files.
-        paths = Path(folder, "certificate"), Path(folder, "key")
+    with temporary.folder() as folder:  # Only this user's; ssl reads files.
+        paths = folder / "certificate", folder / "key"
         for path, text in zip(paths, (certificate, key), strict=True):
             path.write_text(text, encoding="utf-8")
         try:

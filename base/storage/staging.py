@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from .. import addresses, files, progress
+from .. import addresses, files, progress, temporary
 from ..errors import DataError
 from . import known
 from .known import Known
@@ -96,7 +96,7 @@ def visible(listed: Mapping[str, Facts], wanted: Wanted = everything) -> dict[st
 
 def is_hidden(name: str) -> bool:
     """Whether it is a file or an object of nobody's but the writer's."""
-    return any(part.startswith((HIDDEN, files.TEMPORARY, ".lock")) for part in name.split("/"))
+    return any(part.startswith((HIDDEN, temporary.TEMPORARY, ".lock")) for part in name.split("/"))
 
 
 def bring(folder: Path, store: Store, listed: Mapping[str, Object], wanted: Wanted) -> None:
@@ -120,8 +120,8 @@ def bring(folder: Path, store: Store, listed: Mapping[str, Object], wanted: Want
     after = {name: facts for name, facts in before.items() if not wanted(name) or name in listed}
     if not missing and not superfluous and after == before:
         return
-    with incoming() as temporary:
-        come = Path(temporary)
+    with incoming() as folder_of_this:
+        come = Path(folder_of_this)
         _fetch(store, missing, come)
         for name in superfluous:
             (folder / name).unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...base import files, progress
+from ...base import files, progress, temporary
 from ...base.tf import tf
 from ..dataset import Split
 from . import records, tensors
@@ -87,10 +87,10 @@ def _records(numbers: range | tuple[int, ...]) -> tuple[int, ...]:
 
 def _write(path: Path, splits: Sequence[Split]) -> None:
     cut = path.exists()  # By somebody else: we only rename whole files.
-    if files.remove_leftovers(path.parent, f"{files.TEMPORARY}*-{path.name}") or cut:
+    if temporary.remove_leftovers(path.parent, f"{temporary.TEMPORARY}*-{path.name}") or cut:
         progress.say(f"the cache {path} was left incomplete; building it again")
     numbers_of_batches = []
-    with files.replacing(path) as temporary, open(temporary, "wb") as file:
+    with files.replacing(path) as aside, open(aside, "wb") as file:
         for images, numbers in itertools.chain.from_iterable(map(records.decoded, splits)):
             file.write(images.numpy().tobytes())
             numbers_of_batches.append(numbers.numpy().astype("<i8"))

@@ -140,7 +140,6 @@ def _write(
     path: Path, splits: Sequence[Split], preprocess: Preprocess, body: Body, views: Views
 ) -> None:
     """View by view; the labels come last."""
-    files.remove_leftovers(path.parent, f"{files.TEMPORARY}*-{path.name}")
     count = sum(split.examples for split in splits)
     numbers_in_split = batches.numbers_in_splits(splits).numpy()
     labels = np.empty(count, "<i8")

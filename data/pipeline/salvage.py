@@ -6,11 +6,10 @@ first damage, and skipping its errors can go on forever.
 
 import contextlib
 import dataclasses
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ...base import files, progress, tfrecord
+from ...base import files, progress, temporary, tfrecord
 from ...base.errors import DataError, first_line
 from ...base.tf import tf
 from ..dataset import Dataset, Split
@@ -67,8 +66,8 @@ def usable(
 @contextlib.contextmanager
 def sound(splits: Sequence[Split], max_corrupt: int) -> Iterator[tuple[list[Split], list[str]]]:
     """What `usable` gives, while the block lasts; the losses are reported again at its end."""
-    with tempfile.TemporaryDirectory(prefix="digitline-") as folder:
-        usable_splits, lost = usable(splits, max_corrupt, Path(folder))
+    with temporary.folder() as folder:
+        usable_splits, lost = usable(splits, max_corrupt, folder)
         yield usable_splits, lost
     report(lost)
 
@@ -90,7 +89,7 @@ def _copy_sound_records(dataset: Dataset, shard: Shard, copy: Path, losses: Loss
     """Writes a shard's sound records to `copy`; returns how many there are."""
     kept = 0
     files.ensure_folder(copy.parent)
-    with files.replacing(copy) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
+    with files.replacing(copy) as aside, tf.io.TFRecordWriter(str(aside)) as writer:
         for number, content in _contents(shard, losses):
             try:
                 records.parse(dataset, tf.constant([content]))

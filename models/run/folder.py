@@ -19,7 +19,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ...base import catalog, configs, files, progress
+from ...base import catalog, configs, files, progress, temporary
 from ...base.errors import DataError, UsageError, UserError, first_line
 from ...base.files import JsonObject
 from ...base.tf import keras
@@ -75,8 +75,8 @@ class Run:
                 self._delete()
             elif self.config.exists():
                 notes = self._take_up(config, examples, extend)
-            files.remove_leftovers(self.workdir, f"{files.TEMPORARY}*")
-            files.remove_leftovers(self.checkpoints, "*_temp")
+            temporary.sweep(self.workdir)
+            temporary.remove_leftovers(self.checkpoints, "*_temp")
             if not self.config.exists():
                 files.write_json(self.config, config.to_config())
             try:
@@ -139,7 +139,7 @@ class Run:
         for path in (self.evaluation, self.training_record, self.metrics):
             path.unlink(missing_ok=True)
         (self.workdir / "report.html").unlink(missing_ok=True)
-        files.remove_leftovers(self.workdir, "model-*.keras")
+        temporary.remove_leftovers(self.workdir, "model-*.keras")
         for folder in (self.checkpoints, self.workdir / "tensorboard"):
             shutil.rmtree(folder, ignore_errors=True)
         self.config.unlink(missing_ok=True)  # Last: it tells that the others are ours.
@@ -199,9 +199,9 @@ class Run:
         Args:
           dataset: that it was trained on.
         """
-        with files.replacing(self.model) as temporary:
-            model.save(temporary)
-            record = dataclasses.replace(record, made=made.of(temporary, self.config, dataset))
+        with files.replacing(self.model) as aside:
+            model.save(aside)
+            record = dataclasses.replace(record, made=made.of(aside, self.config, dataset))
             files.write_json(self.training_record, configs.to_config(record))
 
     def load_record(self) -> TrainingRecord:

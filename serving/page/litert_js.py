@@ -20,7 +20,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from ...base import command, files
+from ...base import command, temporary
 from ...base.command_flags import flag, flag_values, read
 from ...base.errors import UserError, first_line
 
@@ -104,8 +104,9 @@ def fetch(folder: Path, registry: str) -> None:
     Raises:
       UserError: it cannot be reached, or gives other bytes.
     """
-    making = folder.with_name(f"{files.TEMPORARY}{os.getpid()}-{folder.name}")
-    try:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with temporary.folder(folder.parent) as place:
+        making = place / folder.name
         for package, integrity in _PACKAGES.items():
             file = f"{package}-{VERSION}.tgz"
             content = _download(f"{registry.rstrip('/')}/@litertjs/{package}/-/{file}")
@@ -122,8 +123,6 @@ def fetch(folder: Path, registry: str) -> None:
         except OSError:
             if not is_whole(folder):  # Else another process was quicker.
                 raise
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
 
 
 def _download(address: str) -> bytes:

@@ -7,10 +7,9 @@ came of it, it hears from the chief.
 import dataclasses
 import json
 import math
-import tempfile
 from pathlib import Path
 
-from ....base import progress
+from ....base import progress, temporary
 from ....base.errors import DataError, UserError
 from ....data.dataset import open_dataset
 from ... import registry
@@ -38,8 +37,7 @@ def assist(options: TrainOptions, devices: Devices) -> str:
     if text:  # Else the run is finished already.
         config = RunConfig.from_config(json.loads(text))
         selection = _selection(options, config.dataset)
-        with tempfile.TemporaryDirectory(prefix="digitline-") as folder:
-            place = Path(folder)
+        with temporary.folder() as place:
             size = config.recipe.batch_size
             selection, _ = selection.usable(options, size, place / "salvaged")
             _do_steps(config, selection, options, devices, place)

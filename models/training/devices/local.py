@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -21,7 +20,7 @@ from typing import Any
 
 from absl import logging
 
-from ....base import progress
+from ....base import progress, temporary
 from ....base.errors import UsageError, UserError, how_ended
 from ..interrupts import Interrupts, Stopped
 
@@ -45,9 +44,9 @@ def run(module: str, options: object, number: int) -> Any:
     Raises:
       UserError: as the worker raises that ended badly first; or it was killed.
     """
-    with tempfile.TemporaryDirectory(prefix="digitline-") as folder, Interrupts() as interrupts:
+    with temporary.folder() as folder, Interrupts() as interrupts:
         progress.say(f"{number} workers on this machine")
-        with _started(module, options, number, Path(folder)) as workers:
+        with _started(module, options, number, folder) as workers:
             _wait(workers, interrupts)
         first = next((worker for worker in workers if worker.failed), workers[0])
         for worker in workers:  # In the order in which they ended.

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from digitline.base import files
+from digitline.base import temporary
 from digitline.base.errors import DataError, UsageError
 from digitline.data.dataset import open_dataset
 from digitline.data.pipeline import salvage
@@ -153,7 +153,7 @@ def test_evaluation_sees_every_image_once_whatever_the_batch(batch_size, dataset
 def test_an_interrupted_cache_file_is_built_again(dataset, tmp_path, capsys):
     expected = keys(batches(dataset, 40, tmp_path / "whole", "file"))
     (whole,) = (tmp_path / "whole").glob("*.cache")
-    cut = tmp_path / "cut" / f"{files.TEMPORARY}7-{whole.name}"  # What a kill leaves.
+    cut = tmp_path / "cut" / f"{temporary.TEMPORARY}7-{whole.name}"  # What a kill leaves.
     cut.parent.mkdir()
     cut.write_bytes(whole.read_bytes()[:1000])
     np.testing.assert_array_equal(keys(batches(dataset, 40, cut.parent, "file")), expected)

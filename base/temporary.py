@@ -1,0 +1,139 @@
+"""Temporary files and folders, and what killed processes left of them.
+
+Who writes one holds its lock, which ends with the process in whatever way. So one that nobody
+holds was left behind, and goes when the next is made in the same folder.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+# How the names of temporary files begin; nobody else's do.
+TEMPORARY = ".digitline-tmp-"
+
+
+@contextlib.contextmanager
+def file(path: Path) -> Iterator[Path]:
+    """Gives a temporary path beside `path`, held while the block lasts, and not there after it.
+
+    The suffix is kept, since some writers (Keras) choose the format by it. Those that killed
+    processes left in the folder are removed first.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent)
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
+    try:
+        with contextlib.suppress(OSError):  # A file system that knows no locks.
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield temporary
+    finally:
+        os.close(descriptor)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def folder(place: Path | None = None) -> Iterator[Path]:
+    """Gives an empty folder, only this user's, held while the block lasts, and not there after it.
+
+    Args:
+      place: where to make it; where temporary files go if None. What killed processes left there
+        is removed first.
+    """
+    place = place or _place()
+    sweep(place)
+    with contextlib.ExitStack() as stack:
+        while True:
+            made = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=place, ignore_cleanup_errors=True)
+            )
+            descriptor = os.open(made, os.O_RDONLY)
+            stack.callback(os.close, descriptor)
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.path.exists(made):  # Else somebody swept before it was held.
+                break
+        yield Path(made)
+
+
+@contextlib.contextmanager
+def own_folder() -> Iterator[None]:
+    """While the block lasts, temporary files of libraries, and of processes, go to a `folder`.
+
+    Nothing changes where none can be made.
+    """
+    before = tempfile.tempdir, os.environ.get("TMPDIR")
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            tempfile.tempdir = os.environ["TMPDIR"] = str(stack.enter_context(folder()))
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before[0]
+            os.environ.pop("TMPDIR", None)
+            if before[1] is not None:
+                os.environ["TMPDIR"] = before[1]
+
+
+def _place() -> Path:
+    """Where temporary files go; `tempfile` would try that out with one of its own."""
+    if tempfile.tempdir is None:
+        named = (os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
+        for place in filter(None, (*named, "/tmp")):
+            if os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK):
+                return Path(os.path.abspath(place))
+    return Path(tempfile.gettempdir())
+
+
+def sweep(place: Path) -> None:
+    """Deletes the temporary files and folders in `place` that killed processes left there."""
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(place):
+            if entry.name.startswith(TEMPORARY) and _is_held(Path(entry.path)) is False:
+                with contextlib.suppress(OSError):  # Another process was quicker.
+                    _delete(Path(entry.path))
+
+
+def remove_leftovers(place: Path, pattern: str) -> int:
+    """Deletes what killed runs left in a folder that the caller owns.
+
+    Args:
+      place: the folder.
+      pattern: of names; what a process holds, as `file` does, stays.
+
+    Returns:
+      How many there were.
+    """
+    leftovers = [path for path in place.glob(pattern) if not _is_held(path)]
+    for path in leftovers:
+        _delete(path)
+    return len(leftovers)
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _is_held(path: Path) -> bool | None:
+    """Whether a process holds a file or folder; None where that cannot be told."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return False
