@@ -9,7 +9,7 @@ from ..base import command, command_flags, configs, progress, tables
 from ..base.files import JsonObject
 from ..base.storage import staging
 from . import listing, next_steps
-from .preparation import kinds, source_state
+from .preparation import folder, kinds, source_state
 from .preparation.request import NPZ, PUBLIC, Outcome, Request
 from .preparation.source_state import LEFT_OUT, SURVEY
 from .sources.slices import LeftOut
@@ -69,6 +69,7 @@ def run(request: Request) -> Prepared:
     """Prepares a dataset, or finds it prepared."""
     start = time.monotonic()
     request.check()
+    folder.recover(request.data_dir, request.prepared_name)
     for source in filter(None, (request.source_dir, request.source_file)):
         staging.stage(source)
     request = kinds.with_pictures(request)

@@ -92,6 +92,7 @@ def _source(request: Request, place: Path, executor: Executor, plan: Path) -> So
 def _made_by_tfds(request: Request) -> Path:
     """The folder that TFDS made; it makes one first if there is none."""
     name, data_dir = request.dataset, request.data_dir
+    folder.recover(data_dir, name)
     directory = listing.newest(data_dir, name)
     if directory is None:
         num_shards = request.num_shards or NUM_SHARDS

@@ -117,7 +117,7 @@ def test_a_kill_leaves_nothing_that_looks_finished(tmp_path, testdata, capsys):
     assert left == ["incomplete.making"]
     assert listing.newest(tmp_path, DATASET) is None
     call(prepare.COMMAND, arguments)
-    assert "removed what an interrupted run left" in capsys.readouterr().err
+    assert "removing what an interrupted run left" in capsys.readouterr().err
     folders = [path.name for path in (tmp_path / DATASET).iterdir() if path.is_dir()]
     assert folders == ["1.0.0"]
 
