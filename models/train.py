@@ -3,12 +3,11 @@
 import contextlib
 import dataclasses
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..base import addresses, catalog, command, configs, files, progress
+from ..base import addresses, catalog, command, configs, files, progress, temporary
 from ..base.command_flags import changed, list_flag, typed
 from ..base.errors import UsageError, UserError
 from ..base.files import JsonObject
@@ -66,9 +65,9 @@ def _run_on(devices: "Devices", options: TrainOptions) -> Result:
     if not devices.workers.is_chief:
         return _assist(options, devices)
     if options.dry_run:
-        with tempfile.TemporaryDirectory(prefix="digitline-") as folder:
+        with temporary.folder() as folder:
             # The folder is gone when the result is read.
-            return dataclasses.replace(_train(options, Path(folder), devices), workdir=None)
+            return dataclasses.replace(_train(options, folder, devices), workdir=None)
     with catalog.written(options.workdir):
         return _train(options, options.workdir, devices)
 
@@ -121,6 +120,12 @@ def _train(options: TrainOptions, workdir: Path | None, devices: "Devices") -> R
         if reused:
             progress.say(f"{folder.workdir} is already finished; --overwrite trains it again")
             devices.workers.text_of_chief()
+            if options.report:
+                from .report import closing
+
+                tensorboard = options.settings.tensorboard
+                splits = selection.training, selection.validation
+                closing.make_up(folder, *splits, options.max_corrupt_records, tensorboard)
         else:
             devices.workers.text_of_chief(json.dumps(config.to_config()))
             _train_and_report(options, folder, config, selection, devices, notes)
@@ -258,18 +263,23 @@ def _train_and_report(
     if options.dry_run or settings.cache_dir is None:  # A dry run leaves no cache either.
         settings = dataclasses.replace(settings, cache_dir=folder.workdir / "cache")
     trained = loop.train(folder, config, selection, settings, devices, notes)
+    # Figures of other splits, if a kill left some, are of what the run was before.
+    folder.evaluation.unlink(missing_ok=True)
     folder.add_evaluation(validation.name, trained.evaluation.figures())
     salvage.report(lost)  # Again, where it is not scrolled away.
     record = dataclasses.replace(trained.record, corrupt_records=len(lost))
-    folder.finish(trained.model, record, training.dataset)
-    if options.dry_run:
-        folder.load()
-    elif options.report:
-        from .report import write
+    if options.dry_run or not options.report:
+        folder.finish(trained.model, record, training.dataset)
+        if options.dry_run:
+            folder.load()
+        return
+    from .report import closing
 
-        write.after_training(
-            folder, trained.model, training, validation, trained.evaluation, settings.tensorboard
-        )
+    closing.discard(folder)
+    folder.finish(trained.model, record, training.dataset)
+    closing.after_training(
+        folder, trained.model, training, validation, trained.evaluation, settings.tensorboard
+    )
 
 
 def _evaluate_again(options: TrainOptions, folder: "Run", selection: "Selection") -> "Figures":

@@ -7,16 +7,16 @@ In `<workdir>/tensorboard`:
 """
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...base import files
+from ...base import files, temporary
 from ...base.charts import Chart
 from ...base.tables import short
 from ...base.tf import tf
 from ...data.dataset import Split
 from ...data.inspection import charts
+from ..run.folder import Run
 from ..training import metrics_log
 from . import figures, projector, run_figures
 from .facts import Facts, Result
@@ -43,11 +43,15 @@ def write(facts: Facts, evaluated: Split) -> Path:
     assert facts.result is not None
     names = facts.config.label_names
     with files.owned(folder, "writing for TensorBoard"):
-        files.remove_leftovers(folder, f"**/{files.TEMPORARY}*")
         _write_pictures(folder, names, facts.result, facts.record.steps)
         embedded = projector.of_split(facts.model, facts.config.preprocess, evaluated)
         projector.write(folder, embedded, names, facts.result)
     return folder
+
+
+def seal(run: Run) -> Path:
+    """The file that is written last, and is there if and only if the rest is."""
+    return run.workdir / metrics_log.BOARD / projector.CONFIG
 
 
 def _write_pictures(folder: Path, names: tuple[str, ...], result: Result, step: int) -> None:
@@ -60,17 +64,17 @@ def _write_pictures(folder: Path, names: tuple[str, ...], result: Result, step: 
     if count > _MISTAKES:
         description += f". The first {_MISTAKES} are here, all in `report.html`"
     # Elsewhere first, since TensorFlow chooses the file's name: here it appears whole.
-    with tempfile.TemporaryDirectory(prefix="digitline-") as elsewhere:
-        writer = tf.summary.create_file_writer(elsewhere, filename_suffix=_SUFFIX)
+    with temporary.folder() as elsewhere:
+        writer = tf.summary.create_file_writer(str(elsewhere), filename_suffix=_SUFFIX)
         with writer.as_default(step):
             for tag, chart in _pictures(names, result):
                 pixels = tf.io.decode_png(chart.png(), channels=3)
                 tf.summary.image(tag, pixels[tf.newaxis], description=description)
         writer.close()
-        (written,) = Path(elsewhere).iterdir()
+        (written,) = elsewhere.iterdir()
         path = folder / written.name
-        with files.replacing(path) as temporary:
-            shutil.copyfile(written, temporary)
+        with files.replacing(path) as aside:
+            shutil.copyfile(written, aside)
     # The new one has another name, so that a running TensorBoard reads it.
     for earlier in folder.glob(f"*{_SUFFIX}"):
         if earlier != path:

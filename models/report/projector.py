@@ -24,7 +24,7 @@ from ...data.pipeline.preprocess import Preprocess
 from ...data.pipeline.records import decoded
 from .facts import Result
 
-_CONFIG, _FOLDER = "projector_config.pbtxt", "projector"
+CONFIG, _FOLDER = "projector_config.pbtxt", "projector"
 # At most this many images, and numbers (64 MB): a browser holds them all.
 _IMAGES, _NUMBERS = 10_000, 2**24
 # Pixels of a side of all sprites. The projector takes 8,192; not every graphics processor does.
@@ -94,7 +94,7 @@ def write(folder: Path, embedded: Embedded, names: tuple[str, ...], result: Resu
         ),
     )
     # The first to go and the last to come: it never names files of two reports.
-    (folder / _CONFIG).unlink(missing_ok=True)
+    (folder / CONFIG).unlink(missing_ok=True)
     for path, content in (
         (info.tensor_path, tensor_file(embedded.vectors)),
         (info.metadata_path, metadata(names, result, embedded.indices).encode()),
@@ -103,7 +103,7 @@ def write(folder: Path, embedded: Embedded, names: tuple[str, ...], result: Resu
         with files.replacing(folder / path) as temporary:
             temporary.write_bytes(content)
     config = projector.ProjectorConfig(embeddings=[info])
-    files.write_text(folder / _CONFIG, text_format.MessageToString(config))
+    files.write_text(folder / CONFIG, text_format.MessageToString(config))
 
 
 def tensor_file(vectors: np.ndarray) -> bytes:

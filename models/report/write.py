@@ -2,18 +2,11 @@
 
 import dataclasses
 import re
-import shlex
 from pathlib import Path
 
-from ...base import configs, files, progress
-from ...base.command import command_line
-from ...base.errors import first_line
-from ...base.tf import keras
-from ...data.dataset import Split
-from ..evaluation.metrics import Evaluation
-from ..run.folder import Run
-from . import boards, page, run_figures, text
-from .facts import Facts, of_run, with_result
+from ...base import configs, files
+from . import page, run_figures, text
+from .facts import Facts
 
 PAGE, FIGURES = "report.html", "figures"
 # Figures that some report has; the folder may hold others' files.
@@ -79,42 +72,12 @@ def write(facts: Facts, board: Path | None = None) -> RunReport:
     for name, chart in drawn.items():
         for suffix, content in (("svg", chart.svg().encode()), ("png", chart.png())):
             paths.append(folder / f"{name}.{suffix}")
-            # Not flushed to disk one by one, which takes its time: they can be drawn again.
-            paths[-1].write_bytes(content)
+            # They can be drawn again.
+            with files.replacing(paths[-1], durable=False) as aside:
+                aside.write_bytes(content)
     for path in set(folder.glob("*")) - set(paths):
         if _OURS.fullmatch(path.name):
             path.unlink()
     report = facts.run.workdir / PAGE
     files.write_text(report, page.report(facts, drawn))
     return RunReport(facts, report, tuple(paths), board)
-
-
-def after_training(
-    run: Run,
-    model: keras.Model,
-    train: Split,
-    validation: Split,
-    evaluation: Evaluation,
-    tensorboard: bool = False,
-) -> None:
-    """The report at the end of a training, which never fails for it: it says where, or why not.
-
-    Args:
-      train: what it was trained on.
-      validation: what it was validated on.
-      evaluation: its figures there.
-      tensorboard: whether TensorBoard gets its part too.
-    """
-    missing, again = "report", command_line("report", f"--workdir={run.workdir}")
-    try:
-        facts = with_result(of_run(run), model, train, validation, evaluation, quick=True)
-        progress.say(f"report: {write(facts).page}")
-        if tensorboard:
-            missing, again = "picture for TensorBoard", f"{again} --tensorboard"
-            board = boards.write(facts, validation)
-            progress.say(f"pictures: {shlex.join(['tensorboard', f'--logdir={board}'])}")
-    except Exception as error:  # Whatever it is, the run is trained and kept.
-        progress.say(
-            f"note: there is no {missing}, {type(error).__name__}: {first_line(error)}; "
-            f"{again} tries again"
-        )

@@ -17,6 +17,9 @@ from .plan import Plan
 from .selection import Selection
 from .steps import StepFigures
 
+# The folder in a run's that TensorBoard reads.
+BOARD = "tensorboard"
+
 
 class Tally:
     """Means over the steps since the last row, and the gradient norm of the last step."""
@@ -132,4 +135,4 @@ def board(run: Run) -> Path:
         raise UsageError(
             "--tensorboard needs TensorBoard: pip install 'digitline[tensorboard]'"
         ) from None
-    return run.workdir / "tensorboard"
+    return run.workdir / BOARD
