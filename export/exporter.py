@@ -12,11 +12,10 @@ from ..base.command_flags import flag_values, read
 from ..base.errors import UsageError
 from ..base.files import JsonObject
 from ..base.storage import staging
-from ..base.storage.writing import owned
 from ..base.tables import table
 from .gate.verifier import Verifier
 from .options import ExportOptions
-from .publication import check, remote, versions
+from .publication import check, publish, remote, versions
 from .publication.check import Checked
 from .publication.versions import RolledBack
 from .runtimes.ran import Ran, matrix
@@ -45,7 +44,7 @@ def run(options: ExportOptions) -> Result:
 def _roll_back(export_dir: Path, name: str) -> RolledBack:
     if not export_dir.is_dir() and addresses.address_of(export_dir) is None:
         raise UsageError(f"--export_dir={export_dir}: no such folder")
-    with owned(export_dir, "exporting", lambda: remote.fetch(export_dir, name, whole=True)):
+    with publish.held(export_dir, lambda: remote.fetch(export_dir, name, whole=True)):
         rolled_back = versions.roll_back(export_dir, name)
         remote.push_changes(export_dir, name)
         return rolled_back

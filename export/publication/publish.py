@@ -11,23 +11,25 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ...base import export_layout, files, manifests
+from ...base import addresses, export_layout, files, manifests, progress, temporary
 from ...base.errors import UserError
 from ...base.manifests import File
 from ...base.storage.writing import owned
 from . import remote
 
 _STAGING = ".staging"
+# In it, from when all is verified: where each format goes, and its files' digests.
+_VERIFIED = "verified.json"
 # Below the export folder: what was rolled back, as <format>/<model_name>/<version>.
 ROLLED_BACK = ".rolled_back"
 
 
 @contextlib.contextmanager
-def staging(export_dir: Path, fetch: Callable[[], None] = lambda: None) -> Iterator[Path]:
-    """Gives an empty folder to make a version in; removes it whatever happens.
+def held(export_dir: Path, fetch: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Holds an export folder against other exports.
 
-    What a killed export left there is removed first. The export folder is held
-    against other exports until the block ends.
+    A version that a killed one had published in some formats only gets the others; what else it
+    left is removed.
 
     Args:
       export_dir: the root folder of exports.
@@ -37,7 +39,22 @@ def staging(export_dir: Path, fetch: Callable[[], None] = lambda: None) -> Itera
       UserError: another process exports there, or the folder is not writable.
     """
     with owned(export_dir, "exporting", fetch):
-        files.remove_leftovers(export_dir, _STAGING)
+        # Where the rest has changed since, the version stays as it is.
+        with contextlib.suppress(UserError, KeyError, TypeError, AttributeError):
+            _complete(export_dir / _STAGING)
+        temporary.remove_leftovers(export_dir, _STAGING)
+        for export_format in export_layout.FORMATS:  # Versions that it was deleting.
+            temporary.remove_leftovers(export_dir / export_format, f"*/{temporary.TEMPORARY}*")
+        yield
+
+
+@contextlib.contextmanager
+def staging(export_dir: Path, fetch: Callable[[], None] = lambda: None) -> Iterator[Path]:
+    """Gives an empty folder to make a version in; removes it whatever happens.
+
+    The export folder is `held` until the block ends.
+    """
+    with held(export_dir, fetch):
         folder = export_dir / _STAGING
         folder.mkdir()
         try:
@@ -94,8 +111,8 @@ def publish(
 
     Everything is on disk before the first rename. The SavedModel comes last:
     it is the one that servers watch. If a rename fails, or a file is not what was
-    verified, those before it are taken back; a kill between two leaves a version of
-    one format, whole and verified, and the next export takes the next number. In an
+    verified, those before it are taken back. A kill between two leaves a version of
+    one format, whole and verified; the next export publishes the others first. In an
     object store, each follows its folder here, in the same order (see `remote`).
 
     Args:
@@ -111,15 +128,53 @@ def publish(
         target.parent.mkdir(parents=True, exist_ok=True)
         files.sync_tree(staged / name)
     manifests.require_unchanged({name: staged / name for name in targets}, verified)
+    record = {
+        name: {
+            "target": target.relative_to(staged.parent).as_posix(),
+            **manifests.stating(verified[name]),
+        }
+        for name, target in targets.items()
+    }
+    files.write_json(staged / _VERIFIED, record)
     renamed = []
     try:
-        for name in sorted(targets, key=lambda name: name == export_layout.SAVED_MODEL):
+        for name in _in_order(targets):
             os.rename(staged / name, targets[name])
             renamed.append(name)
             files.sync(targets[name].parent)
         manifests.require_unchanged(targets, verified)
         remote.publish({name: targets[name] for name in renamed})
     except (OSError, UserError):
+        (staged / _VERIFIED).unlink(missing_ok=True)  # Nobody is to complete it.
         for name in reversed(renamed):
             os.rename(targets[name], staged / name)
         raise
+
+
+def _in_order(formats: Iterable[str]) -> list[str]:
+    """The SavedModel last."""
+    return sorted(formats, key=lambda name: name == export_layout.SAVED_MODEL)
+
+
+def _complete(staged: Path) -> None:
+    """Publishes the rest of a version of which a killed export had published a part.
+
+    Raises:
+      VerificationError: its files have changed since.
+      DataError: the record of them is damaged.
+    """
+    export_dir, path = staged.parent, staged / _VERIFIED
+    # An object store has no renames: there, what is unfinished is removed.
+    if addresses.address_of(export_dir) is not None or not path.exists():
+        return
+    record = files.read_json(path)
+    left = [name for name in _in_order(record) if (staged / name).is_dir()]
+    if len(left) == len(record):
+        return
+    folders = {name: staged / name for name in left}
+    manifests.require_unchanged(folders, {name: manifests.stated(record[name]) for name in left})
+    for name in left:
+        target = export_dir / record[name]["target"]
+        os.rename(staged / name, target)
+        files.sync(target.parent)
+        progress.say(f"{target}: published now, by an export that was interrupted")

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from ...base import export_layout, files
+from ...base import export_layout, files, temporary
 from ...base.errors import UserError
 from .publish import ROLLED_BACK, published
 
@@ -30,7 +30,7 @@ def roll_back(export_dir: Path, model_name: str) -> RolledBack:
 
     A kill leaves it in some formats; the next call takes these away.
 
-    The caller holds the folder (`files.owned`).
+    The caller holds the folder (`publish.held`).
 
     Raises:
       UserError: there is no version before it, or none in one of its formats.
@@ -58,6 +58,7 @@ def roll_back(export_dir: Path, model_name: str) -> RolledBack:
         if away.exists():  # Of an export folder that was put together by hand.
             shutil.rmtree(away)
         os.rename(folder, away)
+        files.sync(away.parent)
         files.sync(folder.parent)
     by_format = {name: left[name] for name in export_layout.FORMATS if name in left}
     return RolledBack(model_name, newest, max(folders.keys() - {newest}), by_format)
@@ -78,10 +79,9 @@ def keep_newest(export_dir: Path, model_name: str, count: int) -> list[int]:
     kept = {number for each in numbers.values() for number in each[-count:]}
     deleted = sorted({number for each in numbers.values() for number in each} - kept)
     for folder in (folder for version in deleted for folder in folders[version]):
-        # A name that no server takes. What a killed export left there goes too.
-        files.remove_leftovers(folder.parent, f"{files.TEMPORARY}*")
-        os.rename(folder, folder.with_name(f"{files.TEMPORARY}{folder.name}"))
-        files.remove_leftovers(folder.parent, f"{files.TEMPORARY}*")
+        away = folder.with_name(f"{temporary.TEMPORARY}{folder.name}")  # No server takes it.
+        os.rename(folder, away)
+        shutil.rmtree(away)
     return deleted
 
 

@@ -125,6 +125,45 @@ def test_a_kill_publishes_nothing_and_the_next_export_starts_clean(tmp_path):
     assert not (tmp_path / ".staging").exists()
 
 
+KILLED_BETWEEN = """
+import os, pathlib, signal, sys
+from digitline.base import manifests
+from digitline.export.publication import publish
+formats = ("saved_model", "tflite")
+rename = os.rename
+def rename_once(*paths):
+    rename(*paths)
+    os.kill(os.getpid(), signal.SIGKILL)
+os.rename = rename_once
+export_dir = pathlib.Path(sys.argv[1])
+with publish.staging(export_dir) as staged:
+    for name in formats:
+        (staged / name).mkdir()
+        (staged / name / "file").write_text("whole")
+    verified = {name: manifests.digests(staged / name) for name in formats}
+    publish.publish(staged, publish.targets(export_dir, "m", 5, formats), verified)
+"""
+
+
+@pytest.mark.parametrize("damage", ["", "other", "record"])
+def test_a_kill_between_two_formats_is_completed_by_the_next_export(damage, tmp_path, capsys):
+    done = python(KILLED_BETWEEN, tmp_path, cwd=tmp_path)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    missing = tmp_path / "saved_model/m/5"
+    assert publish.published(tmp_path, "m") == {5: [tmp_path / "tflite/m/5"]}
+    if damage == "other":  # What is not what was verified is not published.
+        (tmp_path / ".staging/saved_model/file").write_text("other")
+    if damage == "record":
+        (tmp_path / ".staging/verified.json").write_text('{"tflite": 1, "saved_model": []}')
+    with publish.staging(tmp_path):
+        assert missing.exists() != bool(damage)
+        assert publish.next_version(tmp_path, "m") == 6
+    said = capsys.readouterr().err
+    assert said == (
+        "" if damage else f"{missing}: published now, by an export that was interrupted\n"
+    )
+
+
 def test_two_exports_at_once_are_refused(tmp_path):
     with (
         publish.staging(tmp_path),

@@ -115,7 +115,8 @@ def test_what_is_not_a_model_is_neither_kept_nor_deleted(tmp_path):
     (base / "notes").mkdir()
     (base / ".digitline-tmp-1").mkdir()  # Of a killed export.
     (base / ".digitline-tmp-1/file").touch()
-    assert versions.keep_newest(tmp_path, "m", 1) == [1]
+    with publish.held(tmp_path):
+        assert versions.keep_newest(tmp_path, "m", 1) == [1]
     assert there(tmp_path) == ["2", "3", "notes"]
 
 
