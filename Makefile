@@ -11,7 +11,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile 
 help:
 	@echo "make quickstart   MNIST from raw bytes to a verified SavedModel and TFLite file"
 	@echo "make test         lint, types and tests"
-	@echo "make soak         the long tests, a million odd requests, an hour under load and attacks"
+	@echo "make soak         the long tests, 2,000 kills, a million odd requests, an hour under attack"
 	@echo "make gate         lint, types and all tests, the long ones too: before a release"
 	@echo "make boxed        trains the small model that comes with digitline again"
 	@echo "make clean        removes the virtual environment and what was built"
@@ -32,6 +32,7 @@ test: style
 
 soak: $(VENV)/.installed-for-tests
 	$(PYTEST) -m long
+	$(BIN)/python tests/faults/kills/soak.py
 	$(BIN)/python tests/faults/server/inputs.py
 	SOAK_SECONDS=$${SOAK_SECONDS:-3600} $(BIN)/python tests/faults/server/soak.py
 
