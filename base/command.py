@@ -26,9 +26,10 @@ from typing import Any, Generic, NoReturn, TextIO, TypeVar
 from absl import app, flags, logging
 from absl.flags import FlagValues
 
-from . import addresses, command_flags, configs, interruption, temporary
+from . import addresses, command_flags, configs
 from .errors import UsageError, UserError, first_line, printable_lines
 from .files import JsonObject
+from .process import interruption, temporary
 
 Options = TypeVar("Options")
 Result = TypeVar("Result")

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
-from . import addresses, temporary
+from . import addresses
 from .errors import UserError
+from .process import temporary
 
 # What JSON holds. Whoever reads it turns it into a dataclass at once.
 JsonObject: TypeAlias = dict[str, Any]

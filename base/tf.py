@@ -9,8 +9,8 @@ module of ours imports `tf`, `keras` and `tfds` from here. Set
 
 import os
 
-from .interruption import ending_at_once
-from .quiet import quiet_stderr
+from .process.interruption import ending_at_once
+from .process.quiet import quiet_stderr
 
 with quiet_stderr(), ending_at_once():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

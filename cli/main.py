@@ -8,7 +8,7 @@ import importlib
 import sys
 from typing import NoReturn
 
-from ..base import interruption
+from ..base.process import interruption
 
 # Name: (the module that holds it as `COMMAND`, what it does).
 COMMANDS = {

@@ -10,9 +10,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..base import catalog, command, export_layout, progress, tables, temporary
+from ..base import catalog, command, export_layout, progress, tables
 from ..base.command_flags import flag, flag_values, read
 from ..base.errors import UsageError, UserError
+from ..base.process import temporary
 from . import latency
 from .latency import Timing
 from .options import MEDIAPIPE, VARIANTS

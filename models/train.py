@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..base import addresses, catalog, command, configs, files, progress, temporary
+from ..base import addresses, catalog, command, configs, files, progress
 from ..base.command_flags import changed, list_flag, typed
 from ..base.errors import UsageError, UserError
 from ..base.files import JsonObject
+from ..base.process import temporary
 from ..data import prepare
 from . import choice, registry
 from .run.records import TrainingRecord

@@ -21,7 +21,7 @@ from ..base import export_layout, files, manifests
 from ..base.errors import UserError, first_line
 from ..base.export_layout import DEFAULT_SIGNATURE
 from ..base.files import JsonObject
-from ..base.quiet import quiet_stderr
+from ..base.process.quiet import quiet_stderr
 from . import remote
 from .description import Description, describe
 from .trials import check_one, is_due

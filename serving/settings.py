@@ -10,8 +10,8 @@ from typing import Any
 import grpc
 from google.protobuf import text_format
 
-from ..base import temporary
 from ..base.errors import UserError
+from ..base.process import temporary
 from .core.batch_queue import Parameters
 from .protocol import messages
 

@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from .. import addresses, files, progress, temporary
+from .. import addresses, files, progress
 from ..errors import DataError
+from ..process import temporary
 from . import known
 from .known import Known
 from .store import Object, Store

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ...base import files, progress, temporary
+from ...base import files, progress
+from ...base.process import temporary
 from ...base.tf import tf
 from ..dataset import Split
 from . import records, tensors

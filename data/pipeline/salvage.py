@@ -9,8 +9,9 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ...base import files, progress, temporary, tfrecord
+from ...base import files, progress, tfrecord
 from ...base.errors import DataError, first_line
+from ...base.process import temporary
 from ...base.tf import tf
 from ..dataset import Dataset, Split
 from ..shards import Shard

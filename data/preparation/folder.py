@@ -6,8 +6,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...base import addresses, files, progress, temporary
+from ...base import addresses, files, progress
 from ...base.errors import DataError, UserError
+from ...base.process import temporary
 from ...base.storage.patience import patiently
 from ...base.storage.pushing import push
 from ...base.storage.writing import owned

@@ -21,7 +21,7 @@ from litert_quantizer.utils.qsv_utils import min_max_update
 
 from ...base import progress
 from ...base.errors import UserError, first_line
-from ...base.quiet import quiet_stderr
+from ...base.process.quiet import quiet_stderr
 from ...serving.artifacts import interpreter
 from .. import signatures
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...base import export_layout, files
 from ...base.errors import UserError, first_line
-from ...base.quiet import quiet_stderr
+from ...base.process.quiet import quiet_stderr
 from ...base.tf import tf
 from ...serving.artifacts import Outputs, open_tflite
 from .. import signatures

@@ -11,9 +11,10 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ...base import addresses, export_layout, files, manifests, progress, temporary
+from ...base import addresses, export_layout, files, manifests, progress
 from ...base.errors import UserError
 from ...base.manifests import File
+from ...base.process import temporary
 from ...base.storage.writing import owned
 from . import remote
 

@@ -10,8 +10,9 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from ...base import export_layout, files, temporary
+from ...base import export_layout, files
 from ...base.errors import UserError
+from ...base.process import temporary
 from .publish import ROLLED_BACK, published
 
 

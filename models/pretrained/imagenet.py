@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ...base import addresses, files, progress, temporary
+from ...base import addresses, files, progress
 from ...base.errors import DataError, first_line
+from ...base.process import temporary
 from ...data.sources import pypi
 from . import torch_file
 

@@ -10,8 +10,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...base import files, temporary
+from ...base import files
 from ...base.charts import Chart
+from ...base.process import temporary
 from ...base.tables import short
 from ...base.tf import tf
 from ...data.dataset import Split

@@ -19,9 +19,10 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ...base import catalog, configs, files, progress, temporary
+from ...base import catalog, configs, files, progress
 from ...base.errors import DataError, UsageError, UserError, first_line
 from ...base.files import JsonObject
+from ...base.process import temporary
 from ...base.tf import keras
 from ...data.dataset import Dataset, Split
 from . import made

@@ -20,9 +20,10 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from ...base import command, temporary
+from ...base import command
 from ...base.command_flags import flag, flag_values, read
 from ...base.errors import UserError, first_line
+from ...base.process import temporary
 
 VERSION = "2.5.3"
 # Package: its digest, as npm's lock files have it.

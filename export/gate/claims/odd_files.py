@@ -6,7 +6,7 @@ import numpy as np
 
 from ....base.errors import VerificationError
 from ....base.pictures import decode
-from ....base.quiet import quiet_stderr
+from ....base.process.quiet import quiet_stderr
 from ....base.tfrecord import image_example
 from ....serving.artifacts import Outputs
 from ...signatures import CLASSIFY, PREDICT_BYTES, PREDICT_IMAGES

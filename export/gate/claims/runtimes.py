@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....base.quiet import quiet_stderr
+from ....base.process.quiet import quiet_stderr
 from ....serving.artifacts import Outputs
 from ...formats.artifact import Artifact
 from ...runtimes import host, process

@@ -9,8 +9,9 @@ import json
 import math
 from pathlib import Path
 
-from ....base import progress, temporary
+from ....base import progress
 from ....base.errors import DataError, UserError
+from ....base.process import temporary
 from ....data.dataset import open_dataset
 from ... import registry
 from ...run.config import DatasetConfig, RunConfig

@@ -20,8 +20,9 @@ from typing import Any
 
 from absl import logging
 
-from ....base import progress, temporary
+from ....base import progress
 from ....base.errors import UsageError, UserError, how_ended
+from ....base.process import temporary
 from ..interrupts import Interrupts, Stopped
 
 # Once one has ended badly, the others notice it in ten seconds; after this they are killed.

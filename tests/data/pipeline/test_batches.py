@@ -5,8 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
-from digitline.base import temporary
 from digitline.base.errors import DataError, UsageError
+from digitline.base.process import temporary
 from digitline.data.dataset import open_dataset
 from digitline.data.pipeline import salvage
 from digitline.data.pipeline.augment import Augment

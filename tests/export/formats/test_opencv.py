@@ -5,7 +5,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from digitline.base.quiet import quiet_stderr
+from digitline.base.process.quiet import quiet_stderr
 from digitline.base.tf import tf
 from digitline.export import options
 from digitline.export.formats import compact, opencv

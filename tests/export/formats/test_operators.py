@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from digitline.base.quiet import quiet_stderr
+from digitline.base.process.quiet import quiet_stderr
 from digitline.base.tf import keras, tf
 from digitline.export import options
 from digitline.export.formats import operators

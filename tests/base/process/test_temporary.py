@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from digitline.base import files, temporary
+from digitline.base import files
+from digitline.base.process import temporary
 
 from support import python
 
 HOLDS = """
 import sys, time
 from pathlib import Path
-from digitline.base import temporary
+from digitline.base.process import temporary
 with temporary.{what}(Path(sys.argv[1])) as path:
     print(path, flush=True)
     time.sleep(60)

@@ -1,0 +1,1 @@
+"""The process that a command is: Ctrl-C, standard error, temporary files."""
