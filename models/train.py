@@ -122,11 +122,11 @@ def _train(options: TrainOptions, workdir: Path | None, devices: "Devices") -> R
             progress.say(f"{folder.workdir} is already finished; --overwrite trains it again")
             devices.workers.text_of_chief()
             if options.report:
-                from .report import closing
+                from .report import write
 
                 tensorboard = options.settings.tensorboard
                 splits = selection.training, selection.validation
-                closing.make_up(folder, *splits, options.max_corrupt_records, tensorboard)
+                write.make_up(folder, *splits, options.max_corrupt_records, tensorboard)
         else:
             devices.workers.text_of_chief(json.dumps(config.to_config()))
             _train_and_report(options, folder, config, selection, devices, notes)
@@ -274,11 +274,11 @@ def _train_and_report(
         if options.dry_run:
             folder.load()
         return
-    from .report import closing
+    from .report import write
 
-    closing.discard(folder)
+    write.discard(folder)
     folder.finish(trained.model, record, training.dataset)
-    closing.after_training(
+    write.after_training(
         folder, trained.model, training, validation, trained.evaluation, settings.tensorboard
     )
 

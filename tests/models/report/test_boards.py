@@ -23,8 +23,8 @@ from digitline.models import registry, train
 from digitline.models.evaluation.metrics import of_probabilities
 from digitline.models.report import boards, figures, projector, run_figures
 from digitline.models.report import command as report
-from digitline.models.report.closing import after_training
 from digitline.models.report.facts import Result, of_run, splits, with_result
+from digitline.models.report.write import after_training
 from digitline.models.run.folder import Run
 
 from support import call, train_arguments
