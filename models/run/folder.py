@@ -20,12 +20,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...base import catalog, configs, files, progress
-from ...base.errors import DataError, UsageError, UserError, first_line
+from ...base.errors import DataError, UsageError, UserError
 from ...base.files import JsonObject
 from ...base.process import temporary
 from ...base.tf import keras
 from ...data.dataset import Dataset, Split
-from . import made
+from . import keras_file, made
 from .config import RunConfig, is_ours
 from .longer import Reached, lengthened
 from .records import Figures, MetricsRow, Robustness, TrainingRecord
@@ -230,7 +230,7 @@ class Run:
             )
         else:
             made.require_same_files(recorded, self.model, self.config)
-        return config, load_model(self.model)
+        return config, keras_file.load(self.model)
 
     def require_same_data(self, splits: Sequence[Split], lost: Sequence[str] = ()) -> None:
         """Refuses splits of the run's dataset, to be read, whose files are not what they were.
@@ -266,20 +266,6 @@ class Run:
             return RunConfig.from_config(config if isinstance(config, dict) else {})
         except DataError as error:
             raise UserError(f"{self.config}: {error}; restore it or train again") from None
-
-
-def load_model(path: Path) -> keras.Model:
-    """A model in a Keras file.
-
-    Raises:
-      UserError: it is damaged, or holds something else.
-    """
-    try:
-        model = keras.models.load_model(path, compile=False)
-    except Exception as error:  # Whatever Keras, zip and HDF5 raise on a damaged file.
-        raise UserError(f"{path} cannot be loaded: {first_line(error)}") from error
-    assert isinstance(model, keras.Model)
-    return model
 
 
 def default_folders(dataset: str, model: str) -> tuple[Run, Run]:

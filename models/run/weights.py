@@ -6,8 +6,9 @@ from ...base import catalog, progress
 from ...base.errors import UsageError
 from ...base.tables import short
 from ...base.tf import keras
+from . import keras_file
 from .config import RunConfig
-from .folder import Run, load_model
+from .folder import Run
 
 _SUFFIX = ".keras"
 
@@ -41,7 +42,7 @@ def begin_with(model: keras.Model, config: RunConfig, path: Path) -> None:
       UsageError: a layer does not fit.
       UserError: the file cannot be loaded.
     """
-    theirs = _with_weights(load_model(path))
+    theirs = _with_weights(keras_file.load(path))
     ours = _with_weights(model)
     what = f"--init_from={path}"
     if len(theirs) != len(ours):
