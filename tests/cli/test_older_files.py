@@ -148,5 +148,5 @@ def test_serve(folder, platform, answers):
         for index in range(len(images))
     ]
     servable.close()
-    given = np.concatenate([output["probabilities"] for output in outputs])
+    given = np.concatenate([probabilities for (probabilities,) in outputs])
     np.testing.assert_allclose(given, answers, atol=1e-6)
