@@ -101,6 +101,7 @@ def test_a_finished_run_is_found_finished_and_evaluated(here):
         assert evaluated[figure] == pytest.approx(recorded[figure])
 
 
+@pytest.mark.long
 def test_report(here):
     from digitline.models.report import command
 
@@ -108,7 +109,8 @@ def test_report(here):
     assert "three_digits" in Path("runs/done/report.html").read_text()
 
 
-@pytest.mark.parametrize("formats", ["tflite", pytest.param("saved_model", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("formats", ["tflite", "saved_model"])
 def test_export_again(formats, here):
     from digitline.export import exporter
 
