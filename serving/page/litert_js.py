@@ -130,7 +130,7 @@ def fetch(folder: Path, registry: str) -> None:
 
 def _download(address: str) -> bytes:
     if not address.startswith(("https://", "http://")):  # Python reads files and FTP, too.
-        raise UserError(f"{address}: expected an address that begins with https:// or http://")
+        raise UserError(f"{address}: begins with no https:// (another registry: --registry=URL)")
     try:
         with urllib.request.urlopen(address, timeout=_TIMEOUT_S) as answer:  # noqa: S310
             content = answer.read(_MOST_BYTES + 1)
