@@ -7,7 +7,7 @@ blank ones: what does is refused once it has come to 1 GB.
 import os
 import zipfile
 from pathlib import Path
-from typing import IO
+from typing import Protocol
 
 from ..errors import DataError
 
@@ -55,10 +55,18 @@ def require_members(path: Path, advice: str) -> None:
             require(path, sum(member.file_size for member in archive.infolist()), advice)
 
 
+class Seekable(Protocol):
+    """A file, as far as it is used here."""
+
+    def read(self, size: int, /) -> bytes: ...
+    def seek(self, position: int, whence: int, /) -> int: ...
+    def tell(self) -> int: ...
+
+
 class Stream:
     """What a file unpacks to, as a file that is read and sought in."""
 
-    def __init__(self, path: Path, unpacked: IO[bytes], advice: str):
+    def __init__(self, path: Path, unpacked: Seekable, advice: str):
         """Arguments as of `require`; `unpacked` is the content."""
         self._path, self._unpacked, self._advice = path, unpacked, advice
 

@@ -53,10 +53,8 @@ def _of_webp(content: tf.Tensor) -> tuple[Any, Any]:
 
     def lossless() -> tuple[Any, Any]:
         both = numbers.unsigned(content, _WEBP_LOSSLESS, 4, little=True)
-        return tuple(
-            1 + tf.bitwise.bitwise_and(tf.bitwise.right_shift(both, shift), _14_BITS)
-            for shift in (0, 14)
-        )
+        upper = tf.bitwise.bitwise_and(tf.bitwise.right_shift(both, 14), _14_BITS)
+        return 1 + tf.bitwise.bitwise_and(both, _14_BITS), 1 + upper
 
     def lossy() -> tuple[Any, Any]:
         one, other = _pair(content, _WEBP_LOSSY, 2, True)
