@@ -10,7 +10,10 @@ import os
 import socket
 import struct
 
+from ..base import progress
+
 _SO_ATTACH_FILTER = 26
+_OPENED = "/proc/self/fd"
 # Places in the header of the network, wherever the packet begins.
 _NET = 0xFFF00000
 _BYTE, _WORD, _SHIFT, _AND, _IF_EQUAL, _RETURN = 0x30, 0x20, 0x74, 0x54, 0x15, 0x06
@@ -35,21 +38,23 @@ _FILTER = (
 )
 
 
-def close_to_others() -> bool:
+def close_to_others() -> None:
     """Closes the ports that this process listens on to other machines.
 
-    Returns:
-      Whether that was possible: it is on Linux only.
+    That is possible on Linux only; elsewhere it is said that it was not.
     """
+    if not os.path.isdir(_OPENED):
+        progress.say(
+            "on this system TensorFlow's ports cannot be closed to other machines: whoever reaches "
+            "them can run TensorFlow graphs here; let a firewall close them"
+        )
+        return
     content = b"".join(struct.pack("HBBI", *step) for step in _FILTER)
     memory = ctypes.create_string_buffer(content, len(content))
     program = struct.pack("HP", len(_FILTER), ctypes.addressof(memory))
-    if not os.path.isdir("/proc/self/fd"):
-        return False
-    for name in os.listdir("/proc/self/fd"):
+    for name in os.listdir(_OPENED):
         with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(name))) as opened:
             if opened.family in (socket.AF_INET, socket.AF_INET6) and opened.getsockopt(
                 socket.SOL_SOCKET, socket.SO_ACCEPTCONN
             ):
                 opened.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
-    return True

@@ -83,7 +83,7 @@ def _devices(options: TrainOptions) -> "Devices":
 
     if options.pipeline.deterministic:
         tf.config.experimental.enable_op_determinism()
-    return strategy.make(options.settings.strategy, cluster)
+    return strategy.make(options.settings.strategy, cluster, options.settings.join_minutes)
 
 
 def _train(options: TrainOptions, workdir: Path | None, devices: "Devices") -> Result:

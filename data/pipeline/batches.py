@@ -59,6 +59,7 @@ class Batching:
         the whole split is shuffled where it fits in.
       service: the address of a data service whose workers make the batches (not with `off`).
         They see `cache_dir` under the same path.
+      ahead: fetches and counts what comes from the service; the stream can be read once then.
       rows: of each batch, those that are made here: the first, and the one after the last; None
         for all. The rest, which other workers make, is neither parsed nor augmented.
     """
@@ -72,6 +73,7 @@ class Batching:
     shuffle_buffer: int = 10_000
     rows: tuple[int, int] | None = None
     service: str | None = None
+    ahead: served.Ahead | None = None
 
     def __post_init__(self):
         if self.cache not in CACHES:
@@ -143,7 +145,7 @@ def training_batches(
             made = steps.map(lambda step: (step, *prepare(step)), tf.data.AUTOTUNE, True)
             return made.prefetch(PREFETCH)
 
-        return served.in_order(numbered, batching.service, start_step)
+        return served.in_order(numbered, batching.service, start_step, batching.ahead)
     return stream.map(prepare, tf.data.AUTOTUNE, deterministic=True).prefetch(PREFETCH)
 
 

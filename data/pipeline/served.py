@@ -5,12 +5,13 @@ they make as it comes. Here the batches are put in order again, and those that w
 that died are asked for once more. So what is trained on is the same as without a service.
 """
 
+import contextlib
 import queue
 import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, NamedTuple
 
 from ...base import progress
@@ -28,6 +29,11 @@ _LOST_S, _LOST_BYTES = 60.0, 512 << 20
 # Errors one after another, without a batch.
 _ATTEMPTS = 5
 _QUEUED = 8
+# Batches that wait in order: this many, unless they are as large.
+_AHEAD, _AHEAD_BYTES = 16, 256 << 20
+_LOOK_S = 0.2
+
+_Batch = tuple[Any, Any]
 
 
 class _Numbered(NamedTuple):
@@ -38,8 +44,59 @@ class _Numbered(NamedTuple):
     labels: Any
 
 
+class Ahead:
+    """Batches that a thread fetches before they are asked for, and counts.
+
+    So the training loop can do only the steps whose batches are here, and hears a signal while the
+    service is away.
+
+    Attributes:
+      count: of the batches that have come; after an error, which comes as the last one, any number.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._is_over = threading.Event()
+
+    def start(self, batches: Generator[_Batch, None, None], size: int) -> Iterator[_Batch]:
+        """The batches; of which `size` wait at most."""
+        waiting: queue.Queue[_Batch | Exception] = queue.Queue(size)
+        threading.Thread(target=self._fetch, args=(batches, waiting), daemon=True).start()
+        return self._arrivals(waiting)
+
+    def close(self) -> None:
+        """Ends the thread, and what waits for it."""
+        self._is_over.set()
+
+    def _fetch(
+        self,
+        batches: Generator[_Batch, None, None],
+        waiting: "queue.Queue[_Batch | Exception]",
+    ) -> None:
+        with contextlib.closing(batches):
+            try:
+                for batch in batches:
+                    if not _put(waiting, batch, self._is_over):
+                        return
+                    self.count += 1
+            except Exception as error:  # For who waits.
+                _put(waiting, error, self._is_over)
+                self.count = 1 << 31
+
+    def _arrivals(self, waiting: "queue.Queue[_Batch | Exception]") -> Iterator[_Batch]:
+        while not self._is_over.is_set():
+            with contextlib.suppress(queue.Empty):
+                batch = waiting.get(timeout=_LOOK_S)
+                if isinstance(batch, Exception):
+                    raise batch
+                yield batch
+
+
 def in_order(
-    batches_from: Callable[[int], tf.data.Dataset], address: str, start_step: int
+    batches_from: Callable[[int], tf.data.Dataset],
+    address: str,
+    start_step: int,
+    ahead: Ahead | None = None,
 ) -> tf.data.Dataset:
     """The batches of all steps from `start_step` on, in order, as the service makes them.
 
@@ -47,6 +104,7 @@ def in_order(
       batches_from: from a step to the dataset of (step, images, labels) from it on, one after
         another; each from its number alone.
       address: of the service, `grpc://host:port`.
+      ahead: fetches them from now on; they can be iterated over once then.
 
     Raises:
       UsageError: it is no such address.
@@ -55,7 +113,7 @@ def in_order(
     _wait_for(address)
     spec: Any = batches_from(start_step).element_spec
 
-    def batches() -> Iterator[tuple[Any, Any]]:
+    def batches() -> Generator[_Batch, None, None]:
         step, attempts = start_step, 0
         while True:
             try:
@@ -71,7 +129,13 @@ def in_order(
             else:
                 progress.say(f"{_MARK} {address} has lost step {step:,}: asking again from there")
 
-    return tf.data.Dataset.from_generator(batches, output_signature=spec[1:]).prefetch(2)
+    arrivals: Callable[[], Iterator[_Batch]] = batches
+    if ahead is not None:
+        bytes_each = 4 * (spec[1].shape.num_elements() or _AHEAD_BYTES)
+        size = max(2, min(_AHEAD, _AHEAD_BYTES // bytes_each))
+        fetched = ahead.start(batches(), size)
+        arrivals = lambda: fetched  # noqa: E731
+    return tf.data.Dataset.from_generator(arrivals, output_signature=spec[1:]).prefetch(2)
 
 
 def trouble(error: Exception) -> UserError | None:
@@ -80,20 +144,16 @@ def trouble(error: Exception) -> UserError | None:
     return UserError(found[0].strip()) if found else None
 
 
-def _from(dataset: tf.data.Dataset, address: str, step: int) -> Iterator[tuple[Any, Any]]:
+def _from(dataset: tf.data.Dataset, address: str, step: int) -> Iterator[_Batch]:
     """The batches from `step` on; ends where one is lost.
 
     Raises:
       OpError: the service's.
       UserError: it is silent for too long.
     """
-    service = tf.data.experimental.service
-    distributed = dataset.apply(
-        service.distribute(service.ShardingPolicy.DYNAMIC, address, compression=None)
-    )
     arrivals: queue.Queue[_Numbered | Exception] = queue.Queue(_QUEUED)
     is_over = threading.Event()
-    threading.Thread(target=_fetch, args=(distributed, arrivals, is_over), daemon=True).start()
+    threading.Thread(target=_fetch, args=(dataset, address, arrivals, is_over), daemon=True).start()
     waiting: dict[int, _Numbered] = {}
     size, since = 0, time.monotonic()
     try:
@@ -115,24 +175,29 @@ def _from(dataset: tf.data.Dataset, address: str, step: int) -> Iterator[tuple[A
 
 def _fetch(
     dataset: tf.data.Dataset,
+    address: str,
     arrivals: "queue.Queue[_Numbered | Exception]",
     is_over: threading.Event,
 ) -> None:
-    def put(item: _Numbered | Exception) -> None:
-        while not is_over.is_set():
-            try:
-                arrivals.put(item, timeout=1)
-                return
-            except queue.Full:
-                pass
-
+    service = tf.data.experimental.service
     try:
-        for step, images, labels in dataset:
-            put(_Numbered(int(step), images.numpy(), labels.numpy()))
-            if is_over.is_set():
+        distributed = dataset.apply(  # Waits for the dispatcher.
+            service.distribute(service.ShardingPolicy.DYNAMIC, address, compression=None)
+        )
+        for step, images, labels in distributed:
+            if not _put(arrivals, _Numbered(int(step), images.numpy(), labels.numpy()), is_over):
                 return
     except Exception as error:  # For who waits.
-        put(error)
+        _put(arrivals, error, is_over)
+
+
+def _put(waiting: "queue.Queue[Any]", item: object, is_over: threading.Event) -> bool:
+    """Puts it in; whether it is not over."""
+    while not is_over.is_set():
+        with contextlib.suppress(queue.Full):
+            waiting.put(item, timeout=_LOOK_S)
+            return True
+    return False
 
 
 def _next(arrivals: "queue.Queue[_Numbered | Exception]", address: str) -> _Numbered | Exception:

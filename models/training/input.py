@@ -36,6 +36,7 @@ def run_batches(
     settings: Settings,
     start_step: int,
     body: features.Body | None = None,
+    ahead: served.Ahead | None = None,
 ) -> Iterator[Batch]:
     """The batches of a run from `start_step` on, each cut among the strategy's replicas.
 
@@ -43,6 +44,7 @@ def run_batches(
 
     Args:
       body: what makes features of the images, if the batches are to be of these.
+      ahead: fetches and counts what a data service makes.
 
     Raises:
       UsageError: there are fewer images in a batch than replicas.
@@ -55,6 +57,7 @@ def run_batches(
         cache=config.pipeline.cache,
         cache_dir=settings.cache_dir,
         service=settings.data_service,
+        ahead=ahead,
         shuffle_buffer=config.pipeline.shuffle_buffer or 1,
     )
 

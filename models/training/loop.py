@@ -6,6 +6,7 @@ in the same weights as one that was not. Of several workers the chief runs this 
 do the steps that it says (`devices/assist.py`).
 """
 
+import contextlib
 import dataclasses
 import math
 import time
@@ -21,6 +22,7 @@ from ..run.config import RunConfig
 from ..run.folder import Run
 from ..run.records import MetricsRow, TrainingRecord
 from .devices.strategy import Devices
+from .devices.workers import Orders
 from .input import Validators
 from .interrupts import Interrupts, Stopped
 from .metrics_log import MetricsLog, Tally, say_header
@@ -65,7 +67,8 @@ def train(
       Stopped: a signal came; the state is saved.
       UserError: the loss is not finite, or the data are damaged.
     """
-    return _Loop(run, config, selection, settings, devices, notes).train()
+    with contextlib.closing(_Loop(run, config, selection, settings, devices, notes)) as loop:
+        return loop.train()
 
 
 class _Loop:
@@ -110,12 +113,16 @@ class _Loop:
         # It may have been killed at its end.
         self._ended_by = self._time_is_up() or self._patience_is_over()
 
+    def close(self) -> None:
+        """Ends what fetches batches."""
+        self._stages.close()
+
     def train(self) -> Trained:
         """Does the steps that are left."""
         total, size = self._plan.total_steps, self._plan.recipe.batch_size
         bar = progress.Progress(self._run.workdir.name, total * size, self._step * size)
         with Interrupts() as interrupts, bar:
-            while (orders := self._workers.agree_on(self._steps_to_do(), interrupts)).steps:
+            while (orders := self._agree(interrupts)).steps:
                 figures = self._call(orders.steps)
                 note = f"loss {self._tally.loss:.4f}, accuracy {self._tally.accuracy:.2%}"
                 bar.advance(int(figures.steps) * size, note)
@@ -133,6 +140,9 @@ class _Loop:
                     interrupts.number,
                 )
         return self._result()
+
+    def _agree(self, interrupts: Interrupts) -> Orders:
+        return self._workers.agree_on(self._steps_to_do(), interrupts, self._stages.ready)
 
     def _steps_to_do(self) -> int:
         """Up to the next step that is logged, and no longer than `_CALL_S`; 0 at the end."""

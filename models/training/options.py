@@ -63,6 +63,12 @@ class Settings:
         "where a cluster is stated, else mirrored where there are several GPUs, else one.",
         words=STRATEGIES,
     )
+    join_minutes: float = _how(
+        10.0,
+        "With several workers, how many minutes those that are there wait for the others before "
+        "they end.",
+        at_least=0.0,
+    )
     xla: bool = _how(
         False,
         "Compile the steps with XLA. On a GPU they may be faster; on a processor convolutions are "

@@ -4,6 +4,7 @@ It needs no run folder and decides nothing. What the run is, where it stands, wh
 came of it, it hears from the chief.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -81,8 +82,8 @@ def _do_steps(
         settings = dataclasses.replace(settings, cache_dir=folder)
     stages = Stages(config, plan, splits, settings, devices, variables, step)
     progress.say(f"device   {devices.describe(config.recipe.batch_size)}")
-    with Interrupts() as interrupts:
-        while (orders := workers.agree_on(0, interrupts)).steps:
+    with contextlib.closing(stages), Interrupts() as interrupts:
+        while (orders := workers.agree_on(0, interrupts, stages.ready)).steps:
             figures = stages.do(step, orders.steps)
             step += int(figures.steps)
             if not math.isfinite(float(figures.loss)):

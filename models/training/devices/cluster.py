@@ -12,6 +12,7 @@ Three things state one, looked at in this order:
 import dataclasses
 import json
 import os
+import re
 import socket
 from collections.abc import Mapping
 from typing import Any
@@ -23,6 +24,7 @@ _PORT = 2222
 _STATING = ("TF_CONFIG", "SLURM_STEP_NUM_TASKS", "DIGITLINE_WORKERS")
 # The tasks of a TF_CONFIG that train, the chief first.
 _TRAINERS = ("chief", "worker")
+_ADDRESS = re.compile(r"(?:\[[\w:.%]+\]|[\w-]+(?:\.[\w-]+)*\.?):(\d{1,5})")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +65,10 @@ def stated(environment: Mapping[str, str] = os.environ) -> Cluster | None:
                     f"{cluster.stated_by} names {len(cluster.workers)} workers, and this is number "
                     f"{cluster.index} of them, counted from 0"
                 )
+            for worker in cluster.workers:
+                address = _ADDRESS.fullmatch(worker)
+                if not address or not 0 < int(address[1]) < 2**16:
+                    raise UsageError(f"{cluster.stated_by} names {worker}: expected HOST:PORT")
             return cluster if len(cluster.workers) > 1 else None
     return None
 

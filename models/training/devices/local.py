@@ -25,7 +25,7 @@ from ....base.errors import UsageError, UserError, how_ended
 from ....base.process import temporary
 from ..interrupts import Interrupts, Stopped
 
-# Once one has ended badly, the others notice it in ten seconds; after this they are killed.
+# Once one has ended badly the others are told; those that have not ended after this are killed.
 _LIMIT_S = 45.0
 # Of what a worker printed, this many characters are shown.
 _LAST = 2000
@@ -49,11 +49,9 @@ def run(module: str, options: object, number: int) -> Any:
         progress.say(f"{number} workers on this machine")
         with _started(module, options, number, folder) as workers:
             _wait(workers, interrupts)
-        first = next((worker for worker in workers if worker.failed), workers[0])
-        for worker in workers:  # In the order in which they ended.
-            if worker.failed and worker.ended < first.ended:
-                first = worker
-        return first.result(number)
+        failed = [worker for worker in workers if worker.failed]
+        first = min(failed, key=lambda worker: worker.ended, default=workers[0])
+        return first.result(number, interrupts)
 
 
 class _Worker:
@@ -98,8 +96,13 @@ class _Worker:
     def failed(self) -> bool:
         return self.process.returncode != 0
 
-    def result(self, number: int) -> Any:
-        """What it returned; raises what it raised."""
+    def result(self, number: int, interrupts: Interrupts) -> Any:
+        """What it returned; raises what it raised.
+
+        Args:
+          number: of all workers.
+          interrupts: of the process that started them.
+        """
         result, error = None, None
         with contextlib.suppress(OSError, EOFError, pickle.UnpicklingError):
             # Of our own process, in a folder that only this user can read.
@@ -113,6 +116,12 @@ class _Worker:
             where = f"worker {self.index} of {number}: " if self.index else ""
             kind = UsageError if code == UsageError.exit_code else UserError
             raise kind(f"{where}{message}", details)
+        if interrupts.number:  # It was passed on before they could hear it.
+            raise Stopped(
+                f"{interrupts.name}: the workers have ended; the same command goes on from the "
+                "last checkpoint, or begins",
+                interrupts.number,
+            )
         printed = ""
         if self.process.returncode > 0:  # A traceback, of which the last lines say most.
             printed = self._log.read_text(encoding="utf-8", errors="replace")[-_LAST:].strip()
@@ -148,14 +157,15 @@ def free_ports(number: int) -> list[int]:
 
 
 def _wait(workers: Sequence[_Worker], interrupts: Interrupts) -> None:
-    """Until all have ended; a signal is passed on once."""
+    """Until all have ended; they are told once: of a signal, or that one has ended badly."""
     told, limit = False, float("inf")
     while sum(worker.is_running() for worker in workers):  # All are looked at.
-        if interrupts.number and not told:
+        one_failed = any(worker.failed and worker.ended for worker in workers)
+        if (interrupts.number or one_failed) and not told:
             told = True
             for worker in workers:
-                worker.process.send_signal(interrupts.number)
-        if any(worker.failed and worker.ended for worker in workers):
+                worker.process.send_signal(interrupts.number or signal.SIGTERM)
+        if one_failed:
             limit = min(limit, time.monotonic() + _LIMIT_S)
         if time.monotonic() > limit:
             return

@@ -7,9 +7,14 @@ import os
 from ....base import progress
 from ....base.errors import UsageError, UserError, first_line
 from ....base.tf import tf
+from ....data import loopback
 from . import rows
 from .cluster import Cluster
+from .meeting import is_here_only, meet
 from .workers import Workers
+
+# All have come; each has to start TensorFlow's server only.
+_JOIN_S = 60.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,14 +46,16 @@ class Devices:
         return f"{of_each} ({_hardware()}), {images} images of a batch on a device ({self.name})"
 
 
-def make(name: str, cluster: Cluster | None) -> Devices:
+def make(name: str, cluster: Cluster | None, join_minutes: float) -> Devices:
     """The devices to train on; before TensorFlow has done anything else, where there is a cluster.
 
     Args:
       name: a strategy; `auto` is the one that uses what is there.
       cluster: the one that the environment states.
+      join_minutes: how long to wait for the other workers of it.
 
     Raises:
+      Stopped: a signal came while it waited for other workers.
       UsageError: what it needs is not here.
       UserError: the cluster cannot be joined.
     """
@@ -56,7 +63,7 @@ def make(name: str, cluster: Cluster | None) -> Devices:
     if name == "auto":
         name = "multi_worker" if cluster else "mirrored" if gpus > 1 else "one"
     if name == "multi_worker":
-        return _join(cluster)
+        return _join(cluster, join_minutes)
     if cluster:
         progress.say(
             f"{cluster.stated_by} states {len(cluster.workers)} workers: --strategy={name} leaves "
@@ -71,7 +78,7 @@ def make(name: str, cluster: Cluster | None) -> Devices:
     return Devices(name, strategy, Workers(strategy))
 
 
-def _join(cluster: Cluster | None) -> Devices:
+def _join(cluster: Cluster | None, minutes: float) -> Devices:
     if cluster is None:
         raise UsageError(
             "--strategy=multi_worker: nothing here states more than one worker; set TF_CONFIG, "
@@ -83,19 +90,39 @@ def _join(cluster: Cluster | None) -> Devices:
         f"worker {index} of {count} ({cluster.stated_by}) at {cluster.workers[index]}: waits for "
         f"the others; the chief is at {cluster.workers[0]}"
     )
+    meet(cluster, minutes)
     os.environ["TF_CONFIG"] = cluster.tf_config
     try:
+        _bound_joining(count)
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
         raise UserError(
             f"worker {index} of {count} cannot join the others at {cluster.workers[index]}: "
             f"{first_line(error)}"
         ) from error
+    if is_here_only(cluster):
+        loopback.close_to_others()
     return Devices(
         "multi_worker",
         strategy,
         Workers(strategy, count, index),
         f"{count} workers by {cluster.stated_by}",
+    )
+
+
+def _bound_joining(workers: int) -> None:
+    """Bounds how long TensorFlow waits for workers that have met: an hour, unless it is told."""
+    from tensorflow.python.eager import context
+
+    job = tf.compat.v1.ConfigProto().experimental.coordination_config.coordinated_job_list.add(
+        name="worker", num_tasks=workers
+    )
+    # What the strategy does where it is not done yet.
+    context.context().configure_coordination_service(
+        service_type="standalone",
+        service_leader="/job:worker/replica:0/task:0",
+        cluster_register_timeout_in_ms=int(_JOIN_S * 1000),
+        coordinated_jobs=[job],
     )
 
 

@@ -7,7 +7,8 @@ strategy's own sums over all workers, so that it comes in the same order everywh
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,8 @@ from ..interrupts import SIGNALS, Interrupts
 
 # What TensorFlow says where a worker is gone: of a sum over all workers, or of its heartbeat.
 _LOST = re.compile(r"collective|coordination|heartbeat|/job:worker|remote host", re.IGNORECASE)
+# Between two looks whether all are ready for a step.
+_READY_S = 0.02
 _TASK = re.compile(r"/job:worker/(?:replica:\d+/)?task:(\d+)")
 
 
@@ -47,20 +50,30 @@ class Workers:
     def is_chief(self) -> bool:
         return self.index == 0
 
-    def agree_on(self, steps: int, interrupts: Interrupts) -> Orders:
+    def agree_on(self, steps: int, interrupts: Interrupts, ready: Callable[[], int]) -> Orders:
         """What all do next: as many steps as the chief says; none once a signal came anywhere.
+
+        It waits until one step at least is ready everywhere, and does no more than are.
 
         Args:
           steps: what the chief says; 0 at the end.
           interrupts: of this worker; a signal that came elsewhere is noted.
+          ready: how many steps this worker can do now.
         """
-        came = [float(interrupts.number == number) for number in SIGNALS]
-        said = self._total(np.array([steps if self.is_chief else 0, *came]))
-        for number, times in zip(SIGNALS, said[1:], strict=True):
-            if times and interrupts.number is None:
-                interrupts.number = number
-        stopped = said[0] > 0 and any(said[1:])
-        return Orders(0 if stopped else int(said[0]), stopped)
+        while True:
+            came = [float(interrupts.number == number) for number in SIGNALS]
+            steps_here = np.zeros(self.count)
+            steps_here[self.index] = ready()
+            said = self._total(np.array([steps if self.is_chief else 0, *came, *steps_here]))
+            wanted, signals, at_each = np.split(said, [1, 1 + len(SIGNALS)])
+            for number, times in zip(SIGNALS, signals, strict=True):
+                if times and interrupts.number is None:
+                    interrupts.number = number
+            stopped = bool(wanted[0] > 0 and any(signals))
+            next_steps = int(min(wanted[0], *at_each))
+            if stopped or not wanted[0] or next_steps:
+                return Orders(0 if stopped else next_steps, stopped)
+            time.sleep(_READY_S)
 
     def text_of_chief(self, text: str = "") -> str:
         """What the chief says, at all workers."""

@@ -76,6 +76,8 @@ def test_an_indexed_job(host, monkeypatch):
         (tf_config("worker", -1, worker=HOSTS), "this is number -1"),
         (tf_config("ps", 0, worker=HOSTS, ps=["d:4"]), "makes this process a ps: digitline train"),
         (tf_config("evaluator", 0, worker=HOSTS), "makes this process a evaluator"),
+        (tf_config("worker", 0, worker=["a:1", "b"]), "TF_CONFIG names b: expected HOST:PORT"),
+        (tf_config("worker", 0, worker=["a:1", "b:65536"]), "TF_CONFIG names b:65536: expected"),
         ({**POD, "DIGITLINE_SERVICE": ""}, "the name of the job's headless service"),
         ({**POD, "DIGITLINE_WORKERS": "two"}, "DIGITLINE_WORKERS=two"),
         ({**POD, "JOB_COMPLETION_INDEX": ""}, "JOB_COMPLETION_INDEX=,"),
@@ -97,9 +99,9 @@ def test_a_port_is_a_number(monkeypatch):
 
 def test_a_strategy_says_what_it_lacks(capsys):
     with pytest.raises(UsageError, match="multi_worker: nothing here states more than one worker"):
-        make("multi_worker", None)
+        make("multi_worker", None, 0.0)
     with pytest.raises(UsageError, match="--strategy=tpu: no TPU answers here"):
-        make("tpu", None)
-    alone = make("one", cluster.stated(tf_config("worker", 1, worker=HOSTS)))
+        make("tpu", None, 0.0)
+    alone = make("one", cluster.stated(tf_config("worker", 1, worker=HOSTS)), 0.0)
     assert (alone.workers.is_chief, alone.strategy.num_replicas_in_sync) == (True, 1)
     assert "states 3 workers: --strategy=one leaves them alone" in capsys.readouterr().err
