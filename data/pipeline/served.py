@@ -76,12 +76,12 @@ class Ahead:
         with contextlib.closing(batches):
             try:
                 for batch in batches:
+                    self.count += 1
                     if not _put(waiting, batch, self._is_over):
                         return
-                    self.count += 1
             except Exception as error:  # For who waits.
-                _put(waiting, error, self._is_over)
                 self.count = 1 << 31
+                _put(waiting, error, self._is_over)
 
     def _arrivals(self, waiting: "queue.Queue[_Batch | Exception]") -> Iterator[_Batch]:
         while not self._is_over.is_set():

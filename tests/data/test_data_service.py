@@ -3,16 +3,18 @@
 import contextlib
 import itertools
 import re
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
 from digitline.base.errors import UsageError, UserError
 from digitline.base.tf import tf
-from digitline.data import data_service
+from digitline.data import data_service, loopback
 from digitline.data.pipeline import served
 from digitline.data.pipeline.augment import Augment
 from digitline.data.pipeline.batches import Batching, training_batches
@@ -67,10 +69,15 @@ def test_batches_are_those_without_a_service(dataset, service, tmp_path):
     """From whatever step, and although a worker is killed."""
     split, augment = dataset.split("train"), Augment(shift=2, rotate=10)
     expected = taken(stream(split, tmp_path, 7, augment=augment), 150)
-    batches = iter(stream(split, tmp_path, 7, augment=augment, service=service[1]))
+    ahead = served.Ahead()
+    batches = iter(stream(split, tmp_path, 7, augment=augment, service=service[1], ahead=ahead))
+    while not ahead.count:  # Before any is asked for.
+        time.sleep(0.01)
     first = taken(batches, 30)
     service[2].kill()
     rest = taken(batches, 120)
+    assert ahead.count >= 150
+    ahead.close()
     assert_equal(map(np.concatenate, zip(first, rest, strict=True)), expected)
 
 
@@ -88,6 +95,32 @@ def test_two_trainers_see_each_image_once_in_an_epoch(dataset, service, tmp_path
         np.sort(images.view("V4096"), axis=None),
         np.sort(whole.reshape(-1, 1024).view("V4096"), axis=None),
     )
+
+
+def test_what_is_fetched_ahead_ends_with_its_error_or_when_it_is_closed():
+    def batches():
+        yield from range(5)
+        raise UserError("the service is gone")
+
+    ahead = served.Ahead()
+    arrivals = ahead.start(batches(), 2)
+    assert list(itertools.islice(arrivals, 5)) == list(range(5))
+    with pytest.raises(UserError, match="the service is gone"):
+        next(arrivals)
+    assert ahead.count > 10**6  # The error is to be met.
+    ahead = served.Ahead()
+    arrivals = ahead.start((number for number in range(1000)), 2)
+    assert next(arrivals) == 0
+    ahead.close()
+    assert next(arrivals, None) is None
+    assert ahead.count <= 4
+
+
+def test_where_ports_cannot_be_closed_it_is_said(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(loopback, "_OPENED", str(tmp_path / "proc"))
+    loopback.close_to_others()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "ports cannot be closed to other machines" in line
 
 
 def test_others_are_not_let_in(service):
@@ -162,3 +195,28 @@ def test_training_through_a_service_ends_in_the_same_weights(data_dir, start, tm
         weights.append((tmp_path / name / "metrics.jsonl").read_text())
     losses = [re.findall(r'"loss": ([\d.]+)', text) for text in weights]
     assert losses[0] == losses[1]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_signal_saves_while_the_service_is_away(workers, number, data_dir, start, tmp_path):
+    service, address = start("--port=0")
+    words = [sys.executable, "-m", "digitline.cli", "train", "--dataset=tiny_digits",
+             "--model=softmax", "--epochs=1e6", "--validation_epochs=1e6", f"--data_dir={data_dir}",
+             f"--workdir={tmp_path / 'run'}", "--checkpoint_interval_s=999",
+             f"--data_service={address}", f"--local_workers={workers}"]  # fmt: skip
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as trainer:
+        lines = iter(trainer.stderr.readline, "")
+        next(line for line in lines if "loss" in line)
+        service.send_signal(number)
+        time.sleep(3)
+        begun = time.monotonic()
+        trainer.terminate()
+        err = trainer.communicate(timeout=60)[1]
+        assert time.monotonic() - begun < 15, err
+    assert trainer.returncode == 143, err
+    step = re.search(r"SIGTERM at step ([\d,]+)", err.splitlines()[-1])[1]
+    saved = max((tmp_path / "run" / "checkpoints").glob("ckpt-*.json"))
+    assert saved.stem == f"ckpt-{step.replace(',', '')}"
+    service.kill()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,11 +11,24 @@ import time
 import numpy as np
 import pytest
 
-from digitline.base.errors import UsageError
+from digitline.base.errors import UsageError, UserError
+from digitline.base.tf import tf
 from digitline.models import train
 from digitline.models.training.devices import local
+from digitline.models.training.devices.workers import Workers
+from digitline.models.training.interrupts import Interrupts
 
 from support import call, quick_arguments
+
+
+def test_no_step_is_begun_that_is_not_ready():
+    workers, interrupts = Workers(tf.distribute.get_strategy()), Interrupts()
+    ready = iter([0, 0, 3])
+    assert workers.agree_on(5, interrupts, lambda: next(ready)) == (3, False)
+    assert workers.agree_on(2, interrupts, lambda: 3) == (2, False)
+    assert workers.agree_on(0, interrupts, lambda: 0) == (0, False)
+    interrupts.number = signal.SIGTERM  # Heard although nothing is ready.
+    assert workers.agree_on(5, interrupts, lambda: 0) == (0, True)
 
 
 def assert_follows(run, other, tolerance):
@@ -62,9 +76,17 @@ def test_three_follow_one_over_200_steps(train_here, all_options):
     assert_follows(train_here("three", *flags, "--local_workers=3"), one, 1e-3)
 
 
-def start(number, arguments):
+def test_a_process_that_ends_before_it_has_joined_ends_all(capfd):
+    begun = time.monotonic()
+    with pytest.raises(UserError, match="worker 1 of 3 ended by SIGKILL, and the others with it"):
+        local.run("meeting_workers", 1, 3)
+    assert time.monotonic() - begun < 30
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def start(number, arguments, indices=None):
     hosts = [f"127.0.0.1:{port}" for port in local.free_ports(number)]
-    for index in range(number):
+    for index in range(number) if indices is None else indices:
         config = {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": index}}
         yield subprocess.Popen(
             [sys.executable, "-m", "digitline.cli", "train", *arguments],
@@ -73,6 +95,65 @@ def start(number, arguments):
             text=True,
             env={**os.environ, "TF_CONFIG": json.dumps(config)},
         )
+
+
+def ended(process, seconds):
+    """Its exit status and its last line."""
+    out = process.communicate(timeout=seconds)[0]
+    assert "Traceback" not in out
+    return process.returncode, out.splitlines()[-1]
+
+
+@pytest.mark.parametrize("alone", [1, pytest.param(0, marks=pytest.mark.long)])
+def test_who_does_not_come_is_named(alone, data_dir, tmp_path):
+    arguments = quick_arguments(data_dir, tmp_path / "run", "--join_minutes=0.01")
+    (worker,) = start(2, arguments, [alone])
+    with worker:
+        status, line = ended(worker, 120)
+    assert status == 1
+    assert re.search(rf"worker {1 - alone} \(127.0.0.1:\d+\) did not come within 0.6 s", line)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.long
+def test_a_signal_ends_the_waiting(data_dir, tmp_path):
+    arguments = quick_arguments(data_dir, tmp_path / "run")
+    (worker,) = start(2, arguments, [0])
+    with worker:
+        while "waits for worker 1" not in worker.stdout.readline():  # After ten seconds.
+            assert worker.poll() is None
+        worker.terminate()
+        status, line = ended(worker, 20)
+    assert (status, "SIGTERM while waiting for worker 1" in line) == (143, True)
+
+
+FOREVER = ("--max_steps=1000000", "--epochs=1e6", "--checkpoint_interval_s=1",
+           "--validation_epochs=5", "--schedule=constant", "--warmup=0")  # fmt: skip
+
+
+def wait_for_a_checkpoint(run):
+    end = time.monotonic() + 120
+    while not list(run.glob("checkpoints/ckpt-*.json")):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("who", [0, 1])
+def test_a_worker_that_stands_still_ends_the_others(who, data_dir, tmp_path):
+    """As one whose machine or network is lost."""
+    workers = list(start(2, quick_arguments(data_dir, tmp_path / "run", *FOREVER)))
+    try:
+        wait_for_a_checkpoint(tmp_path / "run")
+        workers[who].send_signal(signal.SIGSTOP)
+        status, line = ended(workers[1 - who], 90)
+        assert (status, "has ended or cannot be reached" in line) == (1, True), line
+        workers[who].send_signal(signal.SIGCONT)
+        status, line = ended(workers[who], 90)
+        assert (status, "has ended or cannot be reached" in line) == (1, True), line
+    finally:
+        for worker in workers:
+            worker.kill()
 
 
 @pytest.mark.long
@@ -85,15 +166,10 @@ def start(number, arguments):
     ],
 )
 def test_a_worker_that_ends_ends_the_others(who, number, status, said, data_dir, tmp_path):
-    flags = ("--max_steps=1000000", "--epochs=1e6", "--checkpoint_interval_s=1",
-             "--validation_epochs=5", "--schedule=constant", "--warmup=0")  # fmt: skip
-    arguments = quick_arguments(data_dir, tmp_path / "run", *flags)
+    arguments = quick_arguments(data_dir, tmp_path / "run", *FOREVER)
     workers = list(start(2, arguments))
     try:
-        end = time.monotonic() + 120
-        while not list(tmp_path.glob("run/checkpoints/ckpt-*.json")):
-            assert time.monotonic() < end
-            time.sleep(0.1)
+        wait_for_a_checkpoint(tmp_path / "run")
         workers[who].send_signal(number)
         out = workers[1 - who].communicate(timeout=60)[0]
     finally:
