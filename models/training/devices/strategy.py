@@ -3,11 +3,13 @@
 import dataclasses
 import itertools
 import os
+import re
 
 from ....base import progress
 from ....base.errors import UsageError, UserError, first_line
 from ....base.tf import tf
 from ....data import loopback
+from ..interrupts import Interrupts, Stopped
 from . import rows
 from .cluster import Cluster
 from .meeting import is_here_only, meet
@@ -15,6 +17,9 @@ from .workers import Workers
 
 # All have come; each has to start TensorFlow's server only.
 _JOIN_S = 60.0
+# What TensorFlow says of those that are not there after it.
+_TASK = r"/job:worker/replica:0/task:(\d+)\s*"
+_LATE = re.compile(rf"timed out task names:\s*((?:{_TASK})+)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,14 +97,18 @@ def _join(cluster: Cluster | None, minutes: float) -> Devices:
     )
     meet(cluster, minutes)
     os.environ["TF_CONFIG"] = cluster.tf_config
-    try:
-        _bound_joining(count)
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
-    except (tf.errors.OpError, RuntimeError, ValueError) as error:
-        raise UserError(
-            f"worker {index} of {count} cannot join the others at {cluster.workers[index]}: "
-            f"{first_line(error)}"
-        ) from error
+    # TensorFlow takes SIGTERM over, and does nothing with it: the block gives it back.
+    with Interrupts() as interrupts:
+        try:
+            _bound_joining(count)
+            strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        except (tf.errors.OpError, RuntimeError, ValueError) as error:
+            raise UserError(
+                f"worker {index} of {count} cannot join the others at {cluster.workers[index]}: "
+                f"{_why(error)}"
+            ) from error
+    if interrupts.number:
+        raise Stopped(f"{interrupts.name} before training has begun here", interrupts.number)
     if is_here_only(cluster):
         loopback.close_to_others()
     return Devices(
@@ -124,6 +133,15 @@ def _bound_joining(workers: int) -> None:
         cluster_register_timeout_in_ms=int(_JOIN_S * 1000),
         coordinated_jobs=[job],
     )
+    # Else the bound does not hold for the chief, which is connected at once.
+    context.context().coordination_service.cluster_register_with_barrier = True
+
+
+def _why(error: Exception) -> str:
+    late = _LATE.search(str(error))
+    if not late:
+        return first_line(error)
+    return f"too late, or gone: worker {', '.join(re.findall(_TASK, late[1]))}"
 
 
 def _tpu() -> tf.distribute.Strategy:

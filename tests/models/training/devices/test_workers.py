@@ -14,7 +14,7 @@ import pytest
 from digitline.base.errors import UsageError, UserError
 from digitline.base.tf import tf
 from digitline.models import train
-from digitline.models.training.devices import local
+from digitline.models.training.devices import local, strategy
 from digitline.models.training.devices.workers import Workers
 from digitline.models.training.interrupts import Interrupts
 
@@ -29,6 +29,16 @@ def test_no_step_is_begun_that_is_not_ready():
     assert workers.agree_on(0, interrupts, lambda: 0) == (0, False)
     interrupts.number = signal.SIGTERM  # Heard although nothing is ready.
     assert workers.agree_on(5, interrupts, lambda: 0) == (0, True)
+
+
+def test_who_did_not_join_in_time_is_named():
+    late = "\n/job:worker/replica:0/task:1\n/job:worker/replica:0/task:3\n"
+    first = "Barrier timed out. The first task at the barrier: /job:worker/replica:0/task:0. "
+    error = tf.errors.DeadlineExceededError(
+        None, None, f"{first}Some timed out task names:{late}\nMore: /job:worker/replica:0/task:0"
+    )
+    assert strategy._why(error) == "too late, or gone: worker 1, 3"
+    assert strategy._why(ValueError("no server")) == "no server"
 
 
 def assert_follows(run, other, tolerance):
