@@ -156,7 +156,9 @@ def test_a_worker_that_stands_still_ends_the_others(who, data_dir, tmp_path):
     try:
         wait_for_a_checkpoint(tmp_path / "run")
         workers[who].send_signal(signal.SIGSTOP)
+        begun = time.monotonic()
         status, line = ended(workers[1 - who], 90)
+        assert time.monotonic() - begun < 60
         assert (status, "has ended or cannot be reached" in line) == (1, True), line
         workers[who].send_signal(signal.SIGCONT)
         status, line = ended(workers[who], 90)
