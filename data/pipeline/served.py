@@ -57,6 +57,7 @@ class Ahead:
     def __init__(self) -> None:
         self.count = 0
         self._is_over = threading.Event()
+        self._is_waiting = False
 
     def start(self, batches: Generator[_Batch, None, None], size: int) -> Iterator[_Batch]:
         """The batches; of which `size` wait at most."""
@@ -65,8 +66,13 @@ class Ahead:
         return self._arrivals(waiting)
 
     def close(self) -> None:
-        """Ends the thread, and what waits for it."""
+        """Ends the thread, and what waits for it.
+
+        While TensorFlow waits in Python for a batch, Python's end would wait for it for ever.
+        """
         self._is_over.set()
+        if self._is_waiting:
+            time.sleep(2 * _LOOK_S)
 
     def _fetch(
         self,
@@ -86,7 +92,9 @@ class Ahead:
     def _arrivals(self, waiting: "queue.Queue[_Batch | Exception]") -> Iterator[_Batch]:
         while not self._is_over.is_set():
             with contextlib.suppress(queue.Empty):
+                self._is_waiting = True
                 batch = waiting.get(timeout=_LOOK_S)
+                self._is_waiting = False
                 if isinstance(batch, Exception):
                     raise batch
                 yield batch
