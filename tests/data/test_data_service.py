@@ -214,7 +214,7 @@ def test_a_signal_saves_while_the_service_is_away(workers, number, data_dir, sta
         begun = time.monotonic()
         trainer.terminate()
         err = trainer.communicate(timeout=60)[1]
-        assert time.monotonic() - begun < 15, err
+        assert time.monotonic() - begun < 30, err
     assert trainer.returncode == 143, err
     step = re.search(r"SIGTERM at step ([\d,]+)", err.splitlines()[-1])[1]
     saved = max((tmp_path / "run" / "checkpoints").glob("ckpt-*.json"))
