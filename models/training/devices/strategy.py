@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import os
 import re
+from typing import Any
 
 from ....base import progress
 from ....base.errors import UsageError, UserError, first_line
@@ -123,18 +124,19 @@ def _bound_joining(workers: int) -> None:
     """Bounds how long TensorFlow waits for workers that have met: an hour, unless it is told."""
     from tensorflow.python.eager import context
 
+    eager: Any = context.context()
     job = tf.compat.v1.ConfigProto().experimental.coordination_config.coordinated_job_list.add(
         name="worker", num_tasks=workers
     )
     # What the strategy does where it is not done yet.
-    context.context().configure_coordination_service(
+    eager.configure_coordination_service(
         service_type="standalone",
         service_leader="/job:worker/replica:0/task:0",
         cluster_register_timeout_in_ms=int(_JOIN_S * 1000),
         coordinated_jobs=[job],
     )
     # Else the bound does not hold for the chief, which is connected at once.
-    context.context().coordination_service.cluster_register_with_barrier = True
+    eager.coordination_service.cluster_register_with_barrier = True
 
 
 def _why(error: Exception) -> str:
