@@ -16,7 +16,7 @@ from . import addresses, export_layout, files, progress
 from .command import command_line
 from .errors import UserError, first_line
 from .files import JsonObject
-from .storage import staging
+from .storage import records, staging
 from .storage.patience import patiently
 from .storage.pushing import push
 from .storage.writing import writing
@@ -29,6 +29,10 @@ RUN_EVALUATION = "evaluation.json"
 _SEALS = (RUN_CONFIG, "checkpoints/*.json", "training.json", RUN_MODEL)
 # What is of no use elsewhere.
 _LOCAL = ("cache/*", "salvaged/*")
+# What may be edited in a run's configuration: where the dataset lies.
+RUN_FREE = ("data_dir",)
+_NOT_A_RUN = f"{RUN_CONFIG} is not of a run of digitline"
+_NO_MANIFEST = "the manifest is not one of digitline"
 # Folders inside a run's; no other runs lie in them.
 _INSIDE = {"checkpoints", "figures", "tensorboard", "cache", "salvaged"}
 
@@ -155,6 +159,9 @@ def newest_run(root: Path = RUNS) -> Path:
             f"({command_line('train')}), or give --workdir"
         )
     newest = max(finished, key=lambda run: run.changed)
+    for run in there:
+        if run.damage:
+            progress.say(f"note: {run.workdir} is passed over: {run.damage}")
     progress.say(
         f"--workdir={newest.workdir}: the newest finished run, {newest.model} on {newest.dataset}"
     )
@@ -180,11 +187,16 @@ def exports_of(workdir: Path, export_dir: Path = EXPORTS) -> list[ExportFolder]:
     run = _run(workdir)
     if run.damage:
         raise UserError(f"{workdir}: {run.damage}")
-    recorded = files.read_json(workdir / RUN_CONFIG)
-    made = [version for version in exports(export_dir) if version.run == recorded]
+    recorded = _config(workdir)
+    there = exports(export_dir)
+    made = [version for version in there if version.run == recorded]
     if not made:
         again = command_line("export", f"--workdir={workdir}", f"--export_dir={export_dir}")
-        raise UserError(f"{export_dir} holds no export of the run in {workdir}; make one: {again}")
+        damaged = [f"{version.folder}: {version.damage}" for version in there if version.damage]
+        but = f" (but damaged ones: {short('; '.join(damaged), 400)})" if damaged else ""
+        raise UserError(
+            f"{export_dir} holds no export of the run in {workdir}{but}; make one: {again}"
+        )
     newest = max(made, key=lambda version: version.created)
     if newest.created + 1.0 < run.changed:  # Manifests have whole seconds.
         progress.say(
@@ -222,11 +234,57 @@ def _run_folders(root: Path) -> Iterator[Path]:
         names[:] = sorted(name for name in names if not name.startswith("."))
 
 
+@dataclasses.dataclass(frozen=True)
+class _Dataset:
+    name: str
+    validation_split: str
+
+
+@dataclasses.dataclass(frozen=True)
+class _Recipe:
+    epochs: float
+
+
+@dataclasses.dataclass(frozen=True)
+class _Config:
+    """What is used of a run's `config.json`."""
+
+    model: str
+    dataset: _Dataset
+    recipe_name: str
+    recipe: _Recipe
+    id: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Accuracy:
+    """What is used of a run's figures on a split, or of a manifest's."""
+
+    accuracy: float
+
+
+@dataclasses.dataclass(frozen=True)
+class _Manifest:
+    """What is used of a manifest."""
+
+    files: JsonObject
+    run: JsonObject
+    created: str
+    figures: _Accuracy
+
+
+def _config(workdir: Path) -> JsonObject:
+    """The content of a run's `config.json`."""
+    mend = "restore it, or train again with another --workdir"
+    return records.read_object(workdir / RUN_CONFIG, mend, free=RUN_FREE)
+
+
 def _run(workdir: Path) -> RunFolder:
     model = workdir / RUN_MODEL
     try:
-        config = files.read_json(workdir / RUN_CONFIG)
-        finished = model.is_file()
+        path, content = workdir / RUN_CONFIG, _config(workdir)
+        config = records.checked(path, _Config, content, _NOT_A_RUN, in_part=True)
+        finished = files.is_there(model)
         if finished and not zipfile.is_zipfile(model):
             return RunFolder(workdir, damage=f"{RUN_MODEL} is not a whole file")
         written = [
@@ -235,47 +293,55 @@ def _run(workdir: Path) -> RunFolder:
         changed = max(path.stat().st_mtime for path in written if path.exists())
         return RunFolder(
             workdir,
-            model=config["model"],
-            dataset=config["dataset"]["name"],
-            recipe=config["recipe_name"],
-            epochs=float(config["recipe"]["epochs"]),
-            validation_accuracy=_accuracy(workdir, config["dataset"]["validation_split"]),
+            model=config.model,
+            dataset=config.dataset.name,
+            recipe=config.recipe_name,
+            epochs=config.recipe.epochs,
+            validation_accuracy=_accuracy(workdir, config),
             finished=finished,
             changed=changed,
         )
     except (UserError, OSError) as error:
         return RunFolder(workdir, damage=first_line(error))
-    except (KeyError, TypeError, ValueError):
-        return RunFolder(workdir, damage=f"{RUN_CONFIG} is not of a run of digitline")
 
 
-def _accuracy(workdir: Path, split: str) -> float | None:
-    """Of a run's model on a split; it may be evaluated again, so damage is no matter."""
-    with contextlib.suppress(UserError, OSError, KeyError, TypeError):
-        return files.read_json(workdir / RUN_EVALUATION)[split]["accuracy"]
-    return None
+def _accuracy(workdir: Path, config: _Config) -> float | None:
+    """Of a run's model on its validation split, where it is recorded.
+
+    Raises:
+      DataError: the record is damaged.
+    """
+    path, split = workdir / RUN_EVALUATION, config.dataset.validation_split
+    if not files.is_there(path):
+        return None
+    content = records.read_object(path, of=config.id)
+    if split not in content:
+        return None
+    return records.checked(path, _Accuracy, content[split], in_part=True).accuracy
 
 
 def _export(folder: Path, export_format: str) -> ExportFolder:
     named = (folder, export_format, folder.parent.name, int(folder.name))
     try:
-        manifest = files.read_json(export_layout.manifest_of(folder))
-        missing = [file for file in manifest["files"] if not (folder / file).is_file()]
+        path = export_layout.manifest_of(folder)
+        content = records.read_object(path)
+        manifest = records.checked(path, _Manifest, content, _NO_MANIFEST, in_part=True)
+        missing = [file for file in manifest.files if not (folder / file).is_file()]
         if missing:
             return ExportFolder(*named, damage=f"{missing[0]} is missing")
-        run = manifest["run"]
+        run = records.checked(path, _Config, manifest.run, _NO_MANIFEST, in_part=True)
         return ExportFolder(
             *named,
-            model=run["model"],
-            dataset=run["dataset"]["name"],
-            created=datetime.datetime.fromisoformat(manifest["created"]).timestamp(),
-            accuracy=manifest["figures"]["accuracy"],
-            run=run,
+            model=run.model,
+            dataset=run.dataset.name,
+            created=datetime.datetime.fromisoformat(manifest.created).timestamp(),
+            accuracy=manifest.figures.accuracy,
+            run=manifest.run,
         )
     except (UserError, OSError) as error:
         return ExportFolder(*named, damage=first_line(error))
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return ExportFolder(*named, damage="the manifest is not one of digitline")
+    except (ValueError, OverflowError):  # Of the time.
+        return ExportFolder(*named, damage=_NO_MANIFEST)
 
 
 def _number(path: Path) -> int:

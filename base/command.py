@@ -272,7 +272,8 @@ def _reserved_stdout() -> Iterator[TextIO]:
     reserved = os.dup(1)
     os.dup2(2, 1)
     try:
-        with open(reserved, "w", encoding="utf-8", closefd=False) as out:
+        # Names of files may hold what is no text.
+        with open(reserved, "w", -1, "utf-8", "backslashreplace", closefd=False) as out:
             yield out
     finally:
         sys.stdout.flush()

@@ -6,13 +6,15 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 from . import addresses
-from .errors import UserError
+from .errors import DataError, UserError
 from .process import temporary
 
 # What JSON holds. Whoever reads it turns it into a dataclass at once.
@@ -26,8 +28,6 @@ _HERE, _EXCHANGE = -100, 2
 _LOCK = ".lock"
 # Of a file that is digested, this many bytes are in memory at once.
 _PART_BYTES = 1 << 20
-# Those that digitline writes have a few MB at most.
-_LARGEST_JSON = 64 << 20
 
 
 @contextlib.contextmanager
@@ -69,30 +69,64 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
-def read_json(path: Path, most: int = _LARGEST_JSON) -> Any:
-    """Reads a JSON file.
-
-    Args:
-      path: of the file.
-      most: bytes that it may have.
+def is_there(path: Path) -> bool:
+    """Whether there is a file at a path.
 
     Raises:
-      UserError: the file is missing, cannot be read, is too large, or is not JSON.
+      DataError: there is something else: a folder, a pipe, a link that leads nowhere.
     """
     try:
-        if path.exists() and not path.is_file():  # A pipe could be waited for without end.
-            raise UserError(f"{path} is not a file")
-        if (size := path.stat().st_size) > most:
-            raise UserError(f"{path} has {size:,} bytes; at most {most:,} were expected")
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist") from None
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        if path.is_symlink():
+            raise DataError(f"{path} is a link that leads nowhere: move it away") from None
+        return False
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from None
-    except ValueError as error:
-        raise UserError(f"{path} is not valid JSON ({error}); restore or delete it") from None
-    except RecursionError:
-        raise UserError(f"{path} is nested too deeply; restore or delete it") from None
+        raise DataError(f"{path}: {error.strerror}") from None
+    _require_file(path, status)
+    return True
+
+
+def opened(path: Path) -> IO[bytes]:
+    """Opens a file to read; what is none is refused, since a pipe would be waited for.
+
+    Raises:
+      DataError: it is missing, something else than a file, or not to be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        is_there(path)
+        raise DataError(f"{path} does not exist") from None
+    except OSError as error:
+        is_there(path)
+        raise DataError(f"{path}: {error.strerror}") from None
+    try:
+        _require_file(path, os.fstat(descriptor))
+    except DataError:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb")
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """The content of a file of at most this many bytes; raises as `opened`, also of larger ones."""
+    with opened(path) as file:
+        try:
+            content = file.read(most + 1)
+        except OSError as error:  # Of the disk.
+            raise DataError(f"{path}: {error.strerror}") from None
+        if len(content) > most:
+            size = os.fstat(file.fileno()).st_size
+            raise DataError(f"{path} has {size:,} bytes; at most {most:,} were expected")
+        return content
+
+
+def _require_file(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe"}
+        kind = kinds.get(stat.S_IFMT(status.st_mode), "a device or a socket")
+        raise DataError(f"{path} is {kind}, not a file: move it away")
 
 
 def is_within(path: Path, folder: Path) -> bool:
@@ -104,7 +138,7 @@ def is_within(path: Path, folder: Path) -> bool:
 
 
 def sha256(path: Path) -> str:
-    """The digest of a file's content, 64 hex digits."""
+    """The digest of a file's content, 64 hex digits; raises as `opened`."""
     digest = hashlib.sha256()
     add_to((digest,), path)
     return digest.hexdigest()
@@ -113,7 +147,7 @@ def sha256(path: Path) -> str:
 def add_to(digests: Iterable["hashlib._Hash"], path: Path) -> None:
     """Adds a file's content to some digests; it is read once."""
     digests = tuple(digests)
-    with open(path, "rb") as file:
+    with opened(path) as file:
         while part := file.read(_PART_BYTES):
             for digest in digests:
                 digest.update(part)
@@ -177,6 +211,7 @@ def hold(path: Path, trouble: str) -> IO[str]:
     Raises:
       UserError: another process holds it; `trouble` says what that means.
     """
+    is_there(path)  # A pipe would be waited for.
     lock = open(path, "a", encoding="utf-8")  # noqa: SIM115 (the caller closes it)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -219,3 +254,11 @@ def literal(path: Path) -> Iterator[Path]:
         link = folder / f"linked{path.suffix}"  # Some readers choose by it.
         link.symlink_to(path.resolve(), target_is_directory=True)
         yield link
+
+
+def remove(path: Path) -> None:
+    """Deletes what lies at a path, if anything does: a file, or a folder with all that is in it."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

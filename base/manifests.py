@@ -5,12 +5,14 @@ nothing to compare with.
 """
 
 import dataclasses
+import os
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from . import configs, export_layout, files, progress
 from .errors import DataError, VerificationError
 from .files import JsonObject
+from .storage import records
 
 # A manifest of ours has these keys; other people's files may have its name.
 _OURS = {"files", "artifacts"}
@@ -20,6 +22,8 @@ TRIAL_HELP = (
     "Try a model in a process of its own first, which it may crash, or keep from ending: auto for "
     "all but exports of digitline whose files agree with their manifest (the gate has run those)."
 )
+# What to do about a damaged manifest; and about a file that is not what it states.
+MEND = "restore the version or export again"
 _ANYWAY = "; restore the version or export again (--noverify opens it as it is)"
 
 
@@ -106,7 +110,7 @@ def differences(folder: Path, expected: Mapping[str, File | None]) -> Iterator[s
         if file is None:
             yield f"{path}: was not published with it"
         elif not path.is_file():
-            yield f"{path}: missing"
+            yield f"{path}: {'not a file' if os.path.lexists(path) else 'missing'}"
         elif (size := path.stat().st_size) != file.bytes:
             yield f"{path}: {size:,} bytes, not {file.bytes:,}"
         elif files.sha256(path) != file.sha256:
@@ -117,11 +121,22 @@ def read(folder: Path) -> JsonObject:
     """The manifest of a version's folder; empty where it is somebody else's.
 
     Raises:
-      UserError: it is damaged.
+      DataError: it is damaged.
     """
     file = export_layout.manifest_of(folder)
-    content = files.read_json(file) if file.is_file() else None
-    return content if isinstance(content, dict) else {}
+    if not files.is_there(file):
+        return {}
+    content = records.read_json(file, mend=MEND)
+    return records.unsealed(file, content, MEND, "" if _is_ours(file, content) else None)
+
+
+def _is_ours(file: Path, content: object) -> bool:
+    """Whether a manifest is one of ours, damaged perhaps; other people's may have its name."""
+    return (
+        file.name != export_layout.MANIFEST
+        or (isinstance(content, dict) and bool(_OURS & content.keys()))
+        or os.path.lexists(file.with_name(export_layout.PICTURES))
+    )
 
 
 def require_published(path: Path, *more: str) -> bool:
@@ -141,13 +156,14 @@ def require_published(path: Path, *more: str) -> bool:
     """
     folder = path if path.is_dir() else path.parent
     file, content = export_layout.manifest_of(folder), read(folder)
-    is_ours = content.keys() & _OURS or file.name != export_layout.MANIFEST
-    if not file.is_file() or not is_ours:
+    if not file.is_file() or not _is_ours(file, content):
+        if export_layout.pictures_of(folder).exists():
+            progress.say(f"{file} is missing: whether {path} is as published is not known")
         return False
     try:
         expected = stated(content)
     except DataError as error:
-        raise DataError(f"{file}: {error}{_ANYWAY}", option="verify") from None
+        raise DataError(f"{file}: {error}; {MEND}", option="verify") from None
     if path != folder and path.name not in expected:
         progress.say(f"{path} is not in {file}: whether it is as published is not known")
         return False

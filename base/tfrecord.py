@@ -14,13 +14,14 @@ https://protobuf.dev/programming-guides/encoding/.
 
 import functools
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import google_crc32c
 
 # What a record takes in the file beside its content, in bytes.
 FRAME_BYTES = 16
+CHECKSUM_BYTES = 4
 
 
 def framed(content: bytes) -> bytes:
@@ -30,7 +31,15 @@ def framed(content: bytes) -> bytes:
 
 def checksum(content: bytes) -> bytes:
     """The masked CRC-32C, 4 bytes: rotated and offset, since files hold checksums of checksums."""
-    crc = google_crc32c.value(content)
+    return _masked(google_crc32c.value(content))
+
+
+def checksum_of(parts: Iterable[bytes]) -> bytes:
+    """The checksum of a content that comes in parts."""
+    return _masked(functools.reduce(google_crc32c.extend, parts, 0))
+
+
+def _masked(crc: int) -> bytes:
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 

@@ -12,10 +12,11 @@ import statistics
 import subprocess
 from pathlib import Path
 
-from digitline.base import command, files, progress
+from digitline.base import command, progress
 from digitline.base.command_flags import flag
 from digitline.base.errors import UsageError
 from digitline.base.files import JsonObject
+from digitline.base.storage import records
 from digitline.models import evaluate, registry, train
 
 import figures
@@ -44,7 +45,7 @@ def run(options: Options) -> JsonObject:
     if reused := [str(trained["seed"]) for trained in runs if trained["reused"]]:
         progress.say(f"note: seeds {', '.join(reused)} had finished runs already")
     workdirs = [trained["workdir"] for trained in runs]
-    config = files.read_json(Path(workdirs[-1], "config.json"))
+    config = records.read_json(Path(workdirs[-1], "config.json"))
     accuracies = [trained["accuracy"] for trained in runs]
     measured = ("seed", "accuracy", "validation_accuracy", "train_seconds")
     result = {
@@ -73,7 +74,7 @@ def _keep_published_seeds(path: Path, seeds: range) -> None:
     Raises:
       UsageError: the results file has other seeds than those that are measured now.
     """
-    published = {row["seed"] for row in files.read_json(path)["runs"]} if path.exists() else set()
+    published = {row["seed"] for row in records.read_json(path)["runs"]} if path.exists() else set()
     if published - set(seeds):
         raise UsageError(
             f"{path} has the figures of seeds {', '.join(map(str, sorted(published)))}: measure "
@@ -93,7 +94,7 @@ def _run_of(seed: int, options: Options) -> JsonObject:
         f"--data_dir={options.data_dir}",
         "--noreport",
     )
-    evaluated = files.read_json(Path(trained["workdir"], "evaluation.json")).get("test")
+    evaluated = records.read_json(Path(trained["workdir"], "evaluation.json")).get("test")
     return {
         **trained,
         "seed": seed,

@@ -28,6 +28,7 @@ import psutil
 from digitline.base import command, files, progress
 from digitline.base.command_flags import flag
 from digitline.base.files import JsonObject
+from digitline.base.storage import records
 from digitline.base.tables import table
 
 import figures
@@ -64,7 +65,7 @@ def run(options: Options) -> JsonObject:
             row = _measured(f"prepare(Path({str(folder)!r}), {options.images})")
             row["images_per_s"] = round(options.images / row["seconds"])
             files.write_json(prepared, row)
-        result["prepare"] = files.read_json(prepared)
+        result["prepare"] = records.read_json(prepared)
         shards = (folder / generated.NAME / "1.0.0").glob("*-train.tfrecord-*")
         sizes = sorted(path.stat().st_size for path in shards)
         result["shards"] = {"files": len(sizes), "bytes_least": sizes[0], "bytes_most": sizes[-1]}

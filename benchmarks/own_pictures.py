@@ -24,6 +24,7 @@ import scenes
 from digitline.base import command, files, progress
 from digitline.base.command_flags import flag
 from digitline.base.files import JsonObject
+from digitline.base.storage import records
 from digitline.base.tables import table
 from digitline.base.tf import keras, tf
 from digitline.data import prepare
@@ -55,7 +56,7 @@ def run(options: Options) -> JsonObject:
     """Measures each size, and writes the figures after each network."""
     names = (*[_KERAS] * options.keras, *options.models)
     path = options.output or figures.RESULTS / "own_pictures.json"
-    result = files.read_json(path) if path.exists() else {"rows": []}
+    result = records.read_json(path) if path.exists() else {"rows": []}
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         for size in map(int, options.sizes):
@@ -144,7 +145,7 @@ def _ours(name: str, dataset: Dataset, runs: Path, seed: int) -> tuple[float, fl
         workdir,
         "--noreport",
     )
-    evaluated = files.read_json(Path(trained["workdir"], "evaluation.json")).get("test")
+    evaluated = records.read_json(Path(trained["workdir"], "evaluation.json")).get("test")
     test = (evaluated or figures.call(evaluate.COMMAND, workdir))["accuracy"]
     return trained["validation_accuracy"], test, trained["seconds"]
 

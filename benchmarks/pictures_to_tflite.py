@@ -35,6 +35,7 @@ from digitline.base import command, export_layout, files, progress
 from digitline.base.command_flags import flag
 from digitline.base.errors import UserError
 from digitline.base.files import JsonObject
+from digitline.base.storage import records
 from digitline.base.tables import table
 from digitline.base.tf import tf
 from digitline.data import prepare
@@ -82,7 +83,7 @@ class Ours:
 def run(options: Options) -> JsonObject:
     """Measures each set, and writes the figures after each."""
     path = options.output or figures.RESULTS / "pictures_to_tflite.json"
-    rows = files.read_json(path)["rows"] if path.exists() else []
+    rows = records.read_json(path)["rows"] if path.exists() else []
     result: JsonObject = {"rows": rows}
     imagenet.fetch()
     with tempfile.TemporaryDirectory(prefix="digitline-") as temporary:

@@ -20,6 +20,7 @@ import numpy as np
 from digitline.base import command, files
 from digitline.base.command_flags import flag
 from digitline.base.files import JsonObject
+from digitline.base.storage import records
 
 import figures
 
@@ -108,7 +109,7 @@ def run(options: Options) -> JsonObject:
 def tables(options: Options) -> dict[str, str]:
     """The tables of the page, by name, in Markdown."""
     workers, pipeline, memory, serving = (
-        files.read_json(figures.RESULTS / f"{name}.json")
+        records.read_json(figures.RESULTS / f"{name}.json")
         for name in ("workers", "pipeline", "prepare-memory", "server_cpu")
     )
     model = Model(workers, options)

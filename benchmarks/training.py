@@ -17,9 +17,10 @@ import time
 
 import numpy as np
 
-from digitline.base import command, files, progress
+from digitline.base import command, progress
 from digitline.base.command_flags import flag
 from digitline.base.files import JsonObject
+from digitline.base.storage import records
 from digitline.base.tables import table
 from digitline.base.tf import keras
 from digitline.data.dataset import Dataset, open_dataset
@@ -55,7 +56,7 @@ def run(options: Options) -> JsonObject:
     dataset = open_dataset(options.data_dir, "mnist")
     rows = {name: _compared(name, dataset, options) for name in options.models}
     path = options.output or figures.RESULTS / "training.json"
-    measured_before = files.read_json(path)["rows"] if path.exists() else []
+    measured_before = records.read_json(path)["rows"] if path.exists() else []
     rows = {row["model"]: row for row in measured_before} | rows
     result = {
         "command": "python benchmarks/training.py, with the flags of each row",

@@ -25,10 +25,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from digitline.base import command, files, progress
+from digitline.base import command, progress
 from digitline.base.command_flags import flag
 from digitline.base.errors import UserError
 from digitline.base.files import JsonObject
+from digitline.base.storage import records
 from digitline.base.tables import table
 from digitline.data.dataset import open_dataset
 from digitline.models import registry
@@ -94,7 +95,7 @@ def run(options: Options) -> JsonObject:
     sums = [row for workers in range(2, options.most_workers + 1) for row in _summed(workers)]
     dataset = open_dataset(options.data_dir, "mnist")
     path = options.output or figures.RESULTS / "workers.json"
-    before = files.read_json(path) if path.exists() else {"steps": [], "several": [], "sums": []}
+    before = records.read_json(path) if path.exists() else {"steps": [], "several": [], "sums": []}
     measured = {
         "steps": _fastest([*before["steps"], *steps], "step_ms", *_OF_A_STEP),
         "several": _fastest([*before["several"], *several], "step_ms", *_OF_A_STEP),
@@ -131,7 +132,7 @@ def _trained(model: str, batch: int, workers: int, options: Options) -> JsonObje
         _together([sys.executable, "-m", "digitline.cli", "train", *arguments.split()], workers)
         lines = Path(folder, "run", "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         rows = [json.loads(line) for line in lines]
-        record = files.read_json(Path(folder, "run", "training.json"))
+        record = records.read_json(Path(folder, "run", "training.json"))
     seconds = [batch / row["images_per_s"] for row in rows[len(rows) // 3 :]]
     low, usual = _least_disturbed(seconds), statistics.median(seconds)
     return {

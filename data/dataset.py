@@ -3,26 +3,22 @@
 import dataclasses
 import functools
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..base import configs, files, progress
+from ..base import files, progress
 from ..base.errors import DataError, UsageError, first_line
-from ..base.files import JsonObject
 from ..base.pictures.config import PictureConfig, unrecorded
+from ..base.storage import records
 from ..base.tf import tfds
 from . import by_class, hints, listing, shards
+from .metadata import END_BYTES, FEATURES, Metadata, prepare_again, read_metadata
 from .shards import Shard
 
-# The key of a dataset's fingerprint in its metadata.
-FINGERPRINT = "fingerprint"
-# That of its `PictureConfig`.
-PICTURES = "pictures"
-# Of each end of a shard, this many bytes go into the fingerprint.
-_FINGERPRINT_BYTES = 4096
 # MNIST's training split is cut as in the article, 55,000 / 5,000: the first twelfth validates.
 _MNIST, _MNIST_SHARE = "mnist", 12
 # What a dataset may call a validation split of its own.
@@ -42,6 +38,7 @@ class Dataset:
       encoding: of the image in a record: `raw` bytes, or `encoded` (PNG or JPEG).
       label_names: by class number.
       builder: TFDS's own view of the folder.
+      metadata: what is recorded of it.
     """
 
     name: str
@@ -50,6 +47,7 @@ class Dataset:
     encoding: str
     label_names: tuple[str, ...]
     builder: tfds.core.DatasetBuilder = dataclasses.field(repr=False, compare=False)
+    metadata: Metadata = dataclasses.field(repr=False, compare=False)
 
     @property
     def version(self) -> str:
@@ -124,25 +122,9 @@ class Dataset:
         return name or "test"
 
     @property
-    def metadata(self) -> JsonObject:
-        """What we, or TFDS, wrote into `metadata.json`, if it is there."""
-        path = self.directory / "metadata.json"
-        return files.read_json(path) if path.is_file() else {}
-
-    @property
     def pictures(self) -> PictureConfig:
-        """How a picture file becomes an image of this dataset.
-
-        Raises:
-          DataError: the record is damaged.
-        """
-        recorded = self.metadata.get(PICTURES)
-        if recorded is None:
-            return unrecorded(self.name, self.image_shape)
-        try:
-            return configs.from_config(PictureConfig, recorded)
-        except DataError as error:
-            raise DataError(f"{self.directory / 'metadata.json'}: {PICTURES}: {error}") from None
+        """How a picture file becomes an image of this dataset."""
+        return self.metadata.pictures or unrecorded(self.name, self.image_shape)
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -151,22 +133,19 @@ class Dataset:
         Where we wrote the dataset, it is of the images and labels, and lies in its metadata.
         Elsewhere it is of the features, and of every shard's name, size and two ends.
         """
-        if recorded := self.metadata.get(FINGERPRINT):
-            return recorded
-        digest = hashlib.sha256((self.directory / "features.json").read_bytes())
+        if self.metadata.fingerprint:
+            return self.metadata.fingerprint
+        digest = hashlib.sha256(files.read_bytes(self.directory / FEATURES, records.LARGEST))
         paths = {shard.path for name in self.split_names for shard in self.split(name).shards}
         for path in map(Path, sorted(paths)):
-            try:
-                with open(path, "rb") as file:
-                    size = file.seek(0, 2)
-                    file.seek(0)
-                    head = file.read(_FINGERPRINT_BYTES)
-                    file.seek(max(0, size - _FINGERPRINT_BYTES))
-                    digest.update(f"{path.name} {size}".encode() + head + file.read())
-            except FileNotFoundError:
-                raise DataError(
-                    f"{path}: the shard is missing; {prepare_again(self.name)}"
-                ) from None
+            if not files.is_there(path):
+                raise DataError(f"{path}: the shard is missing; {prepare_again(self.name)}")
+            with files.opened(path) as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(0)
+                head = file.read(END_BYTES)
+                file.seek(max(0, size - END_BYTES))
+                digest.update(f"{path.name} {size}".encode() + head + file.read())
         return digest.hexdigest()[:16]
 
 
@@ -226,32 +205,31 @@ def shards_of(builder: tfds.core.DatasetBuilder, split: str) -> tuple[Shard, ...
     return tuple(parts)
 
 
-def prepare_again(name: str) -> str:
-    """What to do about a dataset that is damaged."""
-    return f"prepare {name} again: the command of the first time, with --overwrite"
-
-
 def open_dataset(data_dir: Path, name: str) -> Dataset:
     """Opens the newest version of a prepared dataset, ours or one that TFDS itself wrote.
 
     Raises:
-      DataError: it is not there, or not one of images and labels.
+      DataError: it is not there, damaged, or not one of images and labels.
     """
     directory = listing.newest(data_dir, name)
     if directory is None:
         raise DataError(f"{name} is not prepared in {data_dir}{hints.not_prepared(data_dir, name)}")
+    metadata = read_metadata(directory, name)
     try:
         builder = tfds.builder_from_directory(str(directory))
         features: Any = builder.info.features
-        image, label = features["image"], features["label"]
+        image, label_names = features["image"], tuple(features["label"].names)
+        image_shape = tuple(image.shape)
+        for split in builder.info.splits.values():
+            _ = split.file_instructions
     except Exception as error:  # Whatever TFDS and protobuf raise on a damaged folder.
         raise DataError(
             f"{directory}: not a dataset of images and labels that TFDS can open: "
             f"{first_line(error)}; {prepare_again(name)}"
         ) from error
-    if len(image.shape) != 3:
-        raise DataError(f"{directory}: expected images [H, W, C], got {list(image.shape)}")
-    if None in image.shape:
+    if len(image_shape) != 3:
+        raise DataError(f"{directory}: expected images [H, W, C], got {list(image_shape)}")
+    if None in image_shape:
         raise DataError(
             f"{directory}: its pictures differ in size; make a copy of one size, such as 64x64: "
             + hints.prepare(data_dir, name, "--image_size=64x64")
@@ -259,8 +237,9 @@ def open_dataset(data_dir: Path, name: str) -> Dataset:
     return Dataset(
         name=name,
         directory=directory,
-        image_shape=tuple(image.shape),
+        image_shape=image_shape,
         encoding="encoded" if isinstance(image, tfds.features.Image) else "raw",
-        label_names=tuple(label.names),
+        label_names=label_names,
         builder=builder,
+        metadata=metadata,
     )

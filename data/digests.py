@@ -1,4 +1,4 @@
-"""Digests of the shards of a dataset: they tell whether what is read is what was read before."""
+"""Digests of the files of a dataset: they tell whether what is read is what was read before."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..base import files
+from .metadata import FileDigest, other_content
 
 if TYPE_CHECKING:  # It loads TensorFlow.
     from .dataset import Dataset, Split
+
+
+_MISSING = "the file is missing"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +25,13 @@ class ShardDigest:
     name: str
     bytes: int
     sha256: str
+
+    def difference(self, path: Path) -> str | None:
+        """In what a file differs, in words; None if it does not."""
+        size = path.stat().st_size
+        if size != self.bytes:
+            return f"{size:,} bytes, {self.bytes:,} then"
+        return other_content(path, self.sha256)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +66,35 @@ def _of_split(name: str, paths: Sequence[Path]) -> SplitDigest:
     return SplitDigest(name, joint.hexdigest(), tuple(shards))
 
 
+def differing_at_ends(split: Split) -> Iterator[tuple[Path, str]]:
+    """The shards of a split that are not as the metadata of its dataset state them.
+
+    Only their sizes and their ends are looked at.
+
+    Yields:
+      The file, and what differs.
+    """
+    for path, digest in _stated(split):
+        if cause := digest.difference(path) if path.is_file() else _MISSING:
+            yield path, cause
+
+
+def differing(split: Split, now: Sequence[SplitDigest]) -> Iterator[tuple[Path, str]]:
+    """The same, by the digests that all shards have `now`."""
+    digests = {shard.name: shard for split in now for shard in split.shards}
+    for path, digest in _stated(split):
+        shard = digests.get(path.name)
+        if shard and shard.sha256 != digest.sha256:
+            yield path, f"sha256 {shard.sha256[:8]}, {digest.sha256[:8]} then"
+
+
+def _stated(split: Split) -> Iterator[tuple[Path, FileDigest]]:
+    """The shards of a split that the metadata state something of."""
+    for path in sorted({Path(shard.path) for shard in split.shards}):
+        if digest := split.dataset.metadata.files.get(path.name):
+            yield path, digest
+
+
 def changed(splits: Sequence[Split], before: Sequence[SplitDigest]) -> Iterator[tuple[Path, str]]:
     """The files that splits of a dataset are read from and that are not what they were.
 
@@ -69,7 +109,9 @@ def changed(splits: Sequence[Split], before: Sequence[SplitDigest]) -> Iterator[
             continue
         if [path.name for path in paths] == [shard.name for shard in digest.shards]:
             for path, shard in zip(paths, digest.shards, strict=True):
-                if path in read and path.is_file() and (cause := _difference(path, shard)):
+                if path not in read:
+                    continue
+                if cause := shard.difference(path) if path.is_file() else _MISSING:
                     yield path, cause
         elif (
             all(path.is_file() for path in paths)
@@ -78,13 +120,7 @@ def changed(splits: Sequence[Split], before: Sequence[SplitDigest]) -> Iterator[
             yield dataset.directory, f"other records in {digest.name}"
 
 
-def _difference(path: Path, shard: ShardDigest) -> str | None:
-    size = path.stat().st_size
-    if size != shard.bytes:
-        return f"{size:,} bytes, {shard.bytes:,} then"
-    sha256 = files.sha256(path)
-    return None if sha256 == shard.sha256 else f"sha256 {sha256[:8]}, {shard.sha256[:8]} then"
-
-
 def _paths(dataset: Dataset, name: str) -> list[Path]:
-    return [Path(shard.path) for shard in dataset.split(name).shards]
+    from .dataset import shards_of
+
+    return [Path(shard.path) for shard in shards_of(dataset.builder, name)]

@@ -29,6 +29,12 @@ class InspectOptions:
     dataset: str = flag("mnist", "Name of the dataset, as it was prepared.", group=_WHAT)
     data_dir: Path = flags.data_dir(_WHAT)
     max_corrupt_records: int = flags.max_corrupt_records(_WHAT)
+    verify: bool = flag(
+        False,
+        "Hold all bytes of all files against the digests that were recorded when the dataset was "
+        "prepared. Their sizes and ends are, in any case.",
+        group=_WHAT,
+    )
     output_dir: Path | None = flag(
         None,
         "Folder of the PNG files: the label distribution, and a sheet of samples for each split "
@@ -101,6 +107,7 @@ def run(options: InspectOptions) -> Inspection:
     )
     reference = "train" if "train" in surveys else next(iter(surveys))
     defaults = DefaultSplits.of(dataset, surveys)
+    verified, notes_of_files = _verified(dataset) if options.verify else ((), ())
     return Inspection(
         dataset,
         surveys,
@@ -108,11 +115,20 @@ def run(options: InspectOptions) -> Inspection:
         reference,
         defaults,
         tuple(lost),
-        checks(about, surveys, duplicates, reference, lost),
-        (*notes(about, surveys, duplicates, reference), *defaults.notes),
+        (*checks(about, surveys, duplicates, reference, lost), *verified),
+        (*notes(about, surveys, duplicates, reference), *defaults.notes, *notes_of_files),
         _draw(output_dir, dataset, surveys),
         time.monotonic() - start,
     )
+
+
+def _verified(dataset: "Dataset") -> "tuple[tuple[Check, ...], tuple[str, ...]]":
+    """The check of the dataset's files; or a note where that is not possible."""
+    from .inspection import whole
+
+    with progress.Progress("verifying", len(dataset.metadata.files), unit="files") as bar:
+        check = whole.check(dataset, bar.advance)
+    return ((check,), ()) if check else ((), (whole.NOT_RECORDED,))
 
 
 def _draw(

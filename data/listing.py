@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from ..base import addresses, files
+from ..base import addresses
 from ..base.errors import UserError, first_line
-from ..base.storage import staging
+from ..base.storage import records, staging
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _INFO, _FEATURES = "dataset_info.json", "features.json"
@@ -113,8 +113,8 @@ def _read(name: str, directory: Path, there: Iterable[Path] | None = None) -> Pr
     try:
         inside = directory.iterdir() if there is None else there
         there = [path for path in inside if path.parent == directory]
-        info = files.read_json(directory / _INFO)
-        features = files.read_json(directory / _FEATURES)["featuresDict"]["features"]
+        info = records.read_object(directory / _INFO)
+        features = records.read_object(directory / _FEATURES)["featuresDict"]["features"]
         # Of TFDS's features of images, each holds its facts under a name of its own.
         image = next(fact for fact in features["image"].values() if isinstance(fact, dict))
         sizes = (int(size) for size in image["shape"]["dimensions"])

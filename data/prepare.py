@@ -9,10 +9,9 @@ from ..base import command, command_flags, configs, progress, tables
 from ..base.files import JsonObject
 from ..base.storage import staging
 from . import listing, next_steps
+from .metadata import LeftOut, Survey
 from .preparation import folder, kinds, source_state
 from .preparation.request import NPZ, PUBLIC, Outcome, Request
-from .preparation.source_state import LEFT_OUT, SURVEY
-from .sources.slices import LeftOut
 
 if TYPE_CHECKING:  # It loads TensorFlow.
     from .dataset import Dataset
@@ -75,10 +74,12 @@ def run(request: Request) -> Prepared:
     request = kinds.with_pictures(request)
     data_dir, name = request.data_dir, request.prepared_name
     from . import dataset  # The imports from here on load TensorFlow.
+    from .pipeline import unchanged
     from .preparation import from_arrays, from_files
 
     if listing.newest(data_dir, name) and not request.overwrite:
         prepared = dataset.open_dataset(data_dir, name)
+        unchanged.require_prepared([prepared.split(each) for each in prepared.split_names])
         if request.kind != PUBLIC:
             source_state.check_same(
                 request.recorded_source(),
@@ -86,7 +87,9 @@ def run(request: Request) -> Prepared:
                 prepared.directory,
                 request.max_corrupt_images,
             )
-        elif request.source_dir is None and from_arrays.is_transposed(prepared):
+        elif request.source_dir is not None:
+            from_arrays.check_same(request, prepared)
+        elif from_arrays.is_transposed(prepared):
             outcome = from_arrays.make_upright(prepared, request)
             return _result(start, dataset.open_dataset(data_dir, name), outcome)
         if request.asked_by == "prepare":
@@ -104,9 +107,9 @@ def _result(start: float, prepared: "Dataset", outcome: Outcome | None) -> Prepa
     from .preparation import survey
 
     metadata = prepared.metadata
-    damaged, found = metadata.get("damaged"), metadata.get(SURVEY, {})
-    if outcome and not found:
-        found = configs.to_config(survey.of_prepared(prepared))
+    damaged, found = metadata.damaged, metadata.survey or Survey()
+    if outcome and metadata.survey is None:
+        found = survey.of_prepared(prepared)
     return Prepared(
         reused=outcome is None,
         seconds=time.monotonic() - start,
@@ -118,12 +121,12 @@ def _result(start: float, prepared: "Dataset", outcome: Outcome | None) -> Prepa
         num_classes=prepared.num_classes,
         splits={name: prepared.split(name).examples for name in prepared.split_names},
         origin=outcome.origin if outcome else None,
-        corrupt_images=damaged["count"] if damaged else None,
-        corrupt_files=tuple(damaged["first"]) if damaged else None,
-        left_out=tuple(configs.from_config(LeftOut, kind) for kind in metadata.get(LEFT_OUT, ())),
+        corrupt_images=damaged.count if damaged else None,
+        corrupt_files=damaged.first if damaged else None,
+        left_out=metadata.left_out,
         label_names=prepared.label_names,
-        class_counts=found.get("class_counts", {}),
-        warnings=tuple(found.get("warnings", ())),
+        class_counts=found.class_counts,
+        warnings=found.warnings,
     )
 
 

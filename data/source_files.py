@@ -16,8 +16,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..base import addresses
+from ..base import addresses, files
+from ..base.errors import DataError
 from ..base.files import JsonObject
+from .metadata import prepare_again
 
 if TYPE_CHECKING:  # Workers import this file, and must not load TensorFlow.
     from .dataset import Dataset, Split
@@ -88,7 +90,7 @@ def sample(split: Split, count: int) -> list[SourceFile] | None:
       None where it is not known which files they were: a dataset made of none, or by an older
       version; a split that damaged records were left out of.
     """
-    root = split.dataset.metadata.get(_ROOT)
+    root = split.dataset.metadata.files_root
     starts = _starts(split.dataset)
     if root is None or any(shard.path not in starts for shard in split.shards):
         return None
@@ -103,19 +105,32 @@ def sample(split: Split, count: int) -> list[SourceFile] | None:
         for index in wanted[bisect.bisect_left(wanted, position) : bisect.bisect_left(wanted, end)]:
             by_list[path][start + shard.numbers[index - position]] = index
         position = end
-    if not all(path.is_file() for path in by_list):
-        return None
+    for path in by_list:
+        digest = split.dataset.metadata.files.get(path.name)
+        if not files.is_there(path):
+            if digest is None:
+                return None
+            raise DataError(f"{path} does not exist; {prepare_again(split.dataset.name)}")
+        if cause := digest and digest.whole_difference(path):
+            raise DataError(
+                f"{path} is not what was written ({cause}); {prepare_again(split.dataset.name)}"
+            )
     found = [
-        _source_file(Path(root), indices[number], content)
+        _source_file(Path(root), indices[number], content, path)
         for path, indices in by_list.items()
         for number, content in _entries(path, sorted(indices))
     ]
     return sorted(found, key=lambda file: file.index)
 
 
-def _source_file(root: Path, index: int, content: bytes) -> SourceFile:
+def _source_file(root: Path, index: int, content: bytes, where: Path) -> SourceFile:
     text, _, name = content.partition(b"\t")
-    size, time = map(int, text.split())
+    try:
+        size, time = map(int, text.split())
+    except ValueError:
+        raise DataError(
+            f"{where}: not a list of files; delete it: none is looked at then"
+        ) from None
     return SourceFile(index, root / os.fsdecode(name), size, time)
 
 

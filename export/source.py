@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from ..base import catalog, files
+from ..base import catalog
 from ..base.files import JsonObject
 from ..data.dataset import Dataset, Split
 from ..data.pipeline import salvage
@@ -87,8 +87,8 @@ def load(options: ExportOptions) -> Source:
         dark_on_light=options.dark_on_light,
         name=options.model_name or config.model,
     )
-    run = files.read_json(folder.config)
-    robustness = folder.robustness()
+    run = folder.recorded()
+    robustness = folder.evaluations.robustness()
     return Source(config, run, trained, compared, validation, calibration, robustness)
 
 

@@ -55,7 +55,7 @@ _OF_ONE_SIDE = (
 
 def earlier(run: Run) -> RunConfig | None:
     """The configuration of the run that lies in a folder, if it is one of ours."""
-    if run.config.exists() and is_ours(files.read_json(run.config)):
+    if files.is_there(run.config) and is_ours(run.recorded(whole=False)):
         return run.load_config()
     return None
 
@@ -167,7 +167,7 @@ def shows_things(dataset: Dataset) -> bool:
     They are in colour, or were picture files; and no class is called as characters are (`7`, `b`,
     `digit_7`), as numbered ones (whose meaning is not known), or as one of two sides.
     """
-    source = dataset.metadata.get("source") or {}
+    source = dataset.metadata.source
     are_pictures = dataset.image_shape[2] > 1 or source.get("kind") in (IMAGE_FOLDER, FILE_TABLE)
     words = re.findall(r"[^\W_]+", " ".join(dataset.label_names).casefold())
     has_side = any(len(word) == 1 or word.isdigit() or word in _OF_ONE_SIDE for word in words)

@@ -114,6 +114,7 @@ def _train(options: TrainOptions, workdir: Path | None, devices: "Devices") -> R
     examples = sum(split.examples for split in selection.trained_on)
     with folder.training(config, examples, options.overwrite, options.extend) as longer:
         notes += longer
+        config = dataclasses.replace(config, id=folder.load_config().id)
         if folder.finished and _has_more_time(folder.load_record(), options.settings.max_minutes):
             notes.append(f"{folder.workdir} was ended by --max_minutes: it goes on")
             folder.reopen()
@@ -130,7 +131,7 @@ def _train(options: TrainOptions, workdir: Path | None, devices: "Devices") -> R
         else:
             devices.workers.text_of_chief(json.dumps(config.to_config()))
             _train_and_report(options, folder, config, selection, devices, notes)
-        figures = folder.evaluation_of(split) or _evaluate_again(options, folder, selection)
+        figures = folder.evaluations.of(split) or _evaluate_again(options, folder, selection)
     result = Result(
         workdir=folder.workdir,
         model=config.model,
@@ -256,28 +257,31 @@ def _train_and_report(
     """
     from ..data.pipeline import salvage
     from .training import loop
+    from .training.watch import Watch
 
-    salvaged = folder.workdir / "salvaged"
+    salvaged, read = folder.workdir / "salvaged", selection.read
     selection, lost = selection.usable(options, config.recipe.batch_size, salvaged)
+    watch = Watch(folder, read, lost)
     training, validation = selection.training, selection.validation
     settings = options.settings
     if options.dry_run or settings.cache_dir is None:  # A dry run leaves no cache either.
         settings = dataclasses.replace(settings, cache_dir=folder.workdir / "cache")
-    trained = loop.train(folder, config, selection, settings, devices, notes)
+    trained = loop.train(folder, config, selection, settings, devices, watch, notes)
     # Figures of other splits, if a kill left some, are of what the run was before.
-    folder.evaluation.unlink(missing_ok=True)
-    folder.add_evaluation(validation.name, trained.evaluation.figures())
+    files.remove(folder.evaluation)
+    folder.evaluations.add(validation.name, trained.evaluation.figures())
     salvage.report(lost)  # Again, where it is not scrolled away.
     record = dataclasses.replace(trained.record, corrupt_records=len(lost))
+    watch.require_same()
     if options.dry_run or not options.report:
-        folder.finish(trained.model, record, training.dataset)
+        folder.finish(trained.model, record, watch.of(training.dataset))
         if options.dry_run:
             folder.load()
         return
     from .report import write
 
     write.discard(folder)
-    folder.finish(trained.model, record, training.dataset)
+    folder.finish(trained.model, record, watch.of(training.dataset))
     write.after_training(
         folder, trained.model, training, validation, trained.evaluation, settings.tensorboard
     )
@@ -292,9 +296,11 @@ def _evaluate_again(options: TrainOptions, folder: "Run", selection: "Selection"
     split = selection.validation
     progress.say(f"{folder.evaluation} lacks the figures of {split.name}: evaluating it again")
     config, model = folder.load()
-    (split,), _ = salvage.usable([split], options.max_corrupt_records, folder.workdir / "salvaged")
+    salvaged = folder.workdir / "salvaged"
+    (split,), lost = salvage.usable([split], options.max_corrupt_records, salvaged)
+    folder.require_same_data([selection.validation], lost)
     figures = evaluator(model)(validation_batches(config, split)).figures()
-    folder.add_evaluation(split.name, figures)
+    folder.evaluations.add(split.name, figures)
     return figures
 
 

@@ -5,20 +5,33 @@ own content lie some files as a zip archive. Of somebody else's artifact there m
 """
 
 import dataclasses
-import json
 import re
 import zipfile
 from pathlib import Path
 from typing import IO
 
-from ..base import configs, export_layout, files, manifests
+from ..base import export_layout, files, manifests
 from ..base.errors import DataError, first_line
 from ..base.pictures.config import PictureConfig, unrecorded
+from ..base.storage import records
 
 # Names of 100,000 classes fit.
 _LARGEST = 8 << 20
 # Control characters other than those of lines and pages.
 _NO_TEXT = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Certainty:
+    """What is used of a record of when a model is not sure."""
+
+    threshold: float
+
+    def __post_init__(self):
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(
+                f"its certainty has the threshold {self.threshold}, expected a probability"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,17 +96,14 @@ def read_labels(path: Path) -> tuple[str, ...]:
     Raises:
       DataError: it is too large, or is not text at all.
     """
-    if not path.is_file():
+    if not files.is_there(path):
         return ()
     return tuple(_text(path).splitlines())
 
 
 def _text(path: Path) -> str:
-    try:
-        with open(path, "rb") as file:
-            return _decoded(file, str(path))
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from None
+    with files.opened(path) as file:
+        return _decoded(file, str(path))
 
 
 def _decoded(file: IO[bytes], where: str) -> str:
@@ -128,16 +138,15 @@ def inside(tflite: Path, name: str) -> str | None:
 def _pictures(path: Path, folder: Path, image_shape: tuple[int, int, int]) -> PictureConfig | None:
     file = export_layout.pictures_of(folder)
     where, words = str(file), None
-    if file.is_file():
+    if files.is_there(file):
         words = _text(file)
     elif not path.is_dir():
         where, words = f"{path}: {export_layout.PICTURES} inside it", inside(path, file.name)
     if words is None:
         return _before_records(folder, image_shape)
-    try:
-        pictures = configs.from_config(PictureConfig, json.loads(words))
-    except (DataError, ValueError, RecursionError) as error:
-        raise DataError(f"{where}: not a record of how pictures are taken: {error}") from None
+    mend = "it is not a record of how pictures are taken"
+    content = records.parse(where, words, mend)
+    pictures = records.checked(where, PictureConfig, content, mend)
     if pictures.image_shape != image_shape:
         raise DataError(
             f"{where}: is of {'x'.join(map(str, pictures.image_shape))}, but the model takes "
@@ -161,15 +170,7 @@ def _threshold(path: Path, folder: Path) -> float | None:
             f"{path}: {export_layout.CERTAINTY} inside it",
             inside(path, export_layout.CERTAINTY),
         )
-        try:
-            certainty = None if words is None else json.loads(words)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{where}: not a JSON object: {error}") from None
+        certainty = None if words is None else records.parse(where, words, manifests.MEND)
     if certainty is None:
         return None
-    threshold = certainty.get("threshold") if isinstance(certainty, dict) else certainty
-    if not isinstance(threshold, float) or not 0 <= threshold <= 1:
-        raise DataError(
-            f"{where}: its certainty has the threshold {threshold!r}, expected a probability"
-        )
-    return threshold
+    return records.checked(where, _Certainty, certainty, manifests.MEND, in_part=True).threshold

@@ -1,6 +1,7 @@
 """What several tests call."""
 
 import contextlib
+import json
 import resource
 import socket
 import struct
@@ -128,6 +129,21 @@ def flip(path, place=5000):
     content = bytearray(path.read_bytes())
     content[place] ^= 1
     path.write_bytes(content)
+
+
+def edit(path, change=lambda content: None):
+    """Changes a JSON file of ours, which has no seal then, as those of the last release."""
+    content = json.loads(path.read_text())
+    content.pop("digest", None)
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def unsealed_dataset(data_dir, name=DATASET):
+    """Makes a dataset one of the last release, which did not record what its files were."""
+    (path,) = data_dir.glob(f"{name}/*/metadata.json")
+    edit(path, lambda content: content.pop("files"))
+    return data_dir
 
 
 def free_port():

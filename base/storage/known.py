@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .. import addresses, files
 from ..errors import UserError
+from . import records
 from .store import Object
 
 _TREE, _FILE = "known", ".files.json"
@@ -51,7 +52,7 @@ def read(folder: Path) -> dict[str, Known]:
             inner = Path(place).relative_to(root).as_posix()
             prefix = "" if inner == "." else f"{inner}/"
             try:
-                content = files.read_json(Path(place, _FILE), most=1 << 32)
+                content = records.read_json(Path(place, _FILE), most=1 << 32)
                 found |= {prefix + name: Known(*facts) for name, facts in content.items()}
             except (UserError, TypeError, AttributeError):  # Then nothing is known, and it is read.
                 continue

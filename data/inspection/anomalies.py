@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from ...base.errors import DataError
-from ..dataset import Split, prepare_again
+from ..dataset import Split
+from ..metadata import prepare_again
 from ..pipeline.records import decoded
 from . import duplicates
 from .duplicates import LISTED, Duplicates, Place

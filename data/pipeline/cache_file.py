@@ -1,23 +1,29 @@
 """A split decoded once into a file, which is then mapped into memory.
 
-The file holds the pixels of all images, row by row, image by image, and then the labels, 8
-little-endian bytes each. It is written aside and renamed when it is whole; tf.data's own
-cache files need a lock that outlives a kill, and hang on a full disk.
+The file holds the pixels of all images, row by row, image by image, then the labels, 8
+little-endian bytes each, and at the end the checksum of all before it, as TFRecords have it: a file
+whose checksum does not hold is made again. It is written aside and renamed when it is whole;
+tf.data's own cache files need a lock that outlives a kill, and hang on a full disk.
 """
 
 import hashlib
 import itertools
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
-from ...base import files, progress
+from ...base import files, progress, tfrecord
 from ...base.process import temporary
 from ...base.tf import tf
 from ..dataset import Split
 from . import records, tensors
+
+# Of a file whose checksum is computed, this many bytes are in memory at once.
+_PART_BYTES = 1 << 20
 
 
 def load(splits: Sequence[Split], cache_dir: Path) -> tuple[tf.Tensor, tf.Tensor]:
@@ -39,12 +45,37 @@ def write(splits: Sequence[Split], cache_dir: Path) -> Path:
     path = cache_dir / f"{splits[0].dataset.name.replace('/', '-')}-{key(splits)}.cache"
     shape = _shape(splits)
     size = math.prod(shape) + 8 * shape[0]
-    if not is_whole(path, size):
-        files.ensure_folder(cache_dir)
-        with files.one_at_a_time(cache_dir):  # Workers may share the folder.
-            if not is_whole(path, size):
-                _write(path, splits)
+    make(path, size, lambda file: _write(file, splits))
     return path
+
+
+def make(path: Path, size: int, write_into: Callable[[IO[bytes]], object]) -> None:
+    """Writes a cache file, unless it is there and whole.
+
+    Args:
+      path: of the file.
+      size: of its content, in bytes; the checksum comes behind.
+      write_into: writes the content.
+    """
+    if _is_whole(path, size):
+        return
+    files.ensure_folder(path.parent)
+    with files.one_at_a_time(path.parent):  # Workers may share the folder.
+        if _is_whole(path, size):
+            return
+        is_damaged = os.path.lexists(path)
+        if (
+            temporary.remove_leftovers(path.parent, f"{temporary.TEMPORARY}*-{path.name}")
+            or is_damaged
+        ):
+            progress.say(f"the cache {path} was left incomplete, or is damaged; building it again")
+        files.remove(path)
+        with files.replacing(path) as aside:
+            with open(aside, "wb") as file:
+                write_into(file)
+            checksum = _checksum(aside, size)
+            with open(aside, "ab") as file:
+                file.write(checksum)
 
 
 def labels(splits: Sequence[Split], path: Path) -> tf.Tensor:
@@ -65,9 +96,20 @@ def _shape(splits: Sequence[Split]) -> tuple[int, ...]:
     return (sum(split.examples for split in splits), *splits[0].dataset.image_shape)
 
 
-def is_whole(path: Path, size: int) -> bool:
-    """Whether a file is there, and was not cut."""
-    return path.exists() and path.stat().st_size == size
+def _is_whole(path: Path, size: int) -> bool:
+    """Whether a file is there, and its checksum holds."""
+    if not path.is_file() or path.stat().st_size != size + tfrecord.CHECKSUM_BYTES:
+        return False
+    with files.opened(path) as file:
+        file.seek(size)
+        return file.read() == _checksum(path, size)
+
+
+def _checksum(path: Path, size: int) -> bytes:
+    """Of the first bytes of a file."""
+    with files.opened(path) as file:
+        parts = iter(lambda: file.read(min(_PART_BYTES, size - file.tell())), b"")
+        return tfrecord.checksum_of(parts)
 
 
 def key(splits: Sequence[Split], made: object = None) -> str:
@@ -75,24 +117,26 @@ def key(splits: Sequence[Split], made: object = None) -> str:
     content = [
         (
             split.dataset.fingerprint,
-            [(Path(shard.path).name, *_records(shard.numbers)) for shard in split.shards],
+            [(*_file(Path(shard.path)), *_records(shard.numbers)) for shard in split.shards],
         )
         for split in splits
     ]
     return hashlib.sha256(f"{content}{made or ''}".encode()).hexdigest()[:16]
 
 
+def _file(path: Path) -> tuple[str, int, int]:
+    """A file's name, size and time of change: one that is exchanged has another."""
+    status = path.stat() if path.is_file() else None
+    return path.name, status.st_size if status else 0, status.st_mtime_ns if status else 0
+
+
 def _records(numbers: range | tuple[int, ...]) -> tuple[int, ...]:
     return (numbers.start, len(numbers)) if isinstance(numbers, range) else numbers
 
 
-def _write(path: Path, splits: Sequence[Split]) -> None:
-    cut = path.exists()  # By somebody else: we only rename whole files.
-    if temporary.remove_leftovers(path.parent, f"{temporary.TEMPORARY}*-{path.name}") or cut:
-        progress.say(f"the cache {path} was left incomplete; building it again")
+def _write(file: IO[bytes], splits: Sequence[Split]) -> None:
     numbers_of_batches = []
-    with files.replacing(path) as aside, open(aside, "wb") as file:
-        for images, numbers in itertools.chain.from_iterable(map(records.decoded, splits)):
-            file.write(images.numpy().tobytes())
-            numbers_of_batches.append(numbers.numpy().astype("<i8"))
-        file.write(np.concatenate(numbers_of_batches).tobytes())
+    for images, numbers in itertools.chain.from_iterable(map(records.decoded, splits)):
+        file.write(images.numpy().tobytes())
+        numbers_of_batches.append(numbers.numpy().astype("<i8"))
+    file.write(np.concatenate(numbers_of_batches).tobytes())

@@ -5,7 +5,7 @@ one view of it, features are computed of changed images too: in epoch e it is tr
 modulo their number.
 
 The file holds the features of the first view of all images, then those of the next, as
-little-endian float32, and then the labels; it is written aside and renamed when it is whole.
+little-endian float32, and then the labels; it is made as `cache_file` says.
 """
 
 import dataclasses
@@ -14,10 +14,11 @@ import hashlib
 import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
-from ...base import files, progress
+from ...base import progress
 from ...base.tf import tf
 from ..dataset import Split
 from . import batches, cache_file, records, tensors
@@ -86,13 +87,9 @@ def compute(
     key = cache_file.key(splits, (preprocess, body.digest, changes))
     path = folder / f"{splits[0].dataset.name.replace('/', '-')}-{key}.features"
     size = 4 * views.number * count * body.size + 8 * count
-    if not cache_file.is_whole(path, size):
-        files.ensure_folder(folder)
-        with files.one_at_a_time(folder):  # Workers may share the folder.
-            if not cache_file.is_whole(path, size):
-                _write(path, splits, preprocess, body, views)
+    cache_file.make(path, size, lambda file: _write(file, splits, preprocess, body, views))
     values = tensors.mapped(path, (size - 8 * count,)).view("<f4").reshape(shape)
-    labels = np.fromfile(path, "<i8", offset=size - 8 * count)
+    labels = np.fromfile(path, "<i8", count, offset=size - 8 * count)
     return Features(tensors.of(values), tf.constant(labels))
 
 
@@ -137,16 +134,15 @@ def digest(arrays: Sequence[np.ndarray]) -> str:
 
 
 def _write(
-    path: Path, splits: Sequence[Split], preprocess: Preprocess, body: Body, views: Views
+    file: IO[bytes], splits: Sequence[Split], preprocess: Preprocess, body: Body, views: Views
 ) -> None:
     """View by view; the labels come last."""
     count = sum(split.examples for split in splits)
     numbers_in_split = batches.numbers_in_splits(splits).numpy()
     labels = np.empty(count, "<i8")
     decoded = functools.partial(records.decoded, batch_size=_BATCH)
-    bar = progress.Progress("features", views.number * count)
     call = tf.function(body.call, reduce_retracing=True, autograph=False)
-    with files.replacing(path) as temporary, open(temporary, "wb") as file, bar:
+    with progress.Progress("features", views.number * count) as bar:
         for view in range(views.number):
             start = 0
             for images, numbers in itertools.chain.from_iterable(map(decoded, splits)):

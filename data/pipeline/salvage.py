@@ -15,7 +15,7 @@ from ...base.process import temporary
 from ...base.tf import tf
 from ..dataset import Dataset, Split
 from ..shards import Shard
-from . import records
+from . import records, unchanged
 
 
 @dataclasses.dataclass
@@ -44,16 +44,17 @@ def usable(
 
     Args:
       splits: to check; every record is read once.
-      max_corrupt: how many records may be lost in all; if none, nothing is checked.
+      max_corrupt: how many records may be lost in all; if none, no record is read.
       folder: of the copies.
 
     Returns:
       The splits to read, and a line for each lost record, which is reported too.
 
     Raises:
-      DataError: more are lost than may be.
+      DataError: more are lost than may be; or a shard is not what was prepared.
     """
     if not max_corrupt:
+        unchanged.require_prepared(splits)
         return list(splits), []
     losses = Losses(max_corrupt)
     sound = [
@@ -61,6 +62,7 @@ def usable(
         for number, split in enumerate(splits)
     ]
     report(losses.lines)
+    unchanged.require_prepared(splits, losses.lines)
     return sound, losses.lines
 
 

@@ -25,8 +25,8 @@ from ...base.files import JsonObject
 from ...base.tf import tfds
 from ...base.tfrecord import FRAME_BYTES
 from .. import source_files
-from ..dataset import FINGERPRINT, PICTURES
 from ..inspection import split_classes
+from ..metadata import FINGERPRINT, PICTURES
 from ..sources.slices import Executor, Source
 from ..sources.stratify import SPLITS
 from . import survey

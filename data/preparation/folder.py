@@ -12,6 +12,7 @@ from ...base.process import temporary
 from ...base.storage.patience import patiently
 from ...base.storage.pushing import push
 from ...base.storage.writing import owned
+from .. import metadata
 
 # What is being made; and what was replaced, where the two cannot be exchanged, with its version.
 _MAKING, _REPLACED = "incomplete.making", "incomplete.replaced."
@@ -47,6 +48,7 @@ def making(data_dir: Path, name: str, version: str, overwrite: bool) -> Iterator
             )
         try:
             yield root
+            metadata.seal(root / name / version)
             files.sync_tree(root / name / version)
             _put(root / name / version, target)
             files.sync(parent)

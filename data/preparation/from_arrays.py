@@ -13,7 +13,8 @@ from ...base import configs, progress
 from ...base.errors import DataError, UsageError
 from ...base.files import JsonObject
 from ...base.pictures.config import PictureConfig, of_array
-from ..dataset import FINGERPRINT, PICTURES, Dataset
+from ..dataset import Dataset
+from ..metadata import FINGERPRINT, PICTURES
 from ..sources import fetch, known
 from ..sources.arrays import npz
 from ..sources.raw import RawDataset, RawSplit
@@ -23,6 +24,7 @@ from . import by_tfds, dataset_writer, folder
 from .executors.local import LocalExecutor
 from .request import Outcome, Request
 from .shard_writer import refuse_damaged
+from .source_state import FILES, ChangedError
 
 
 def prepare_public(request: Request) -> Outcome:
@@ -36,8 +38,39 @@ def prepare_public(request: Request) -> Outcome:
         num_shards = request.num_shards or NUM_SHARDS
         return Outcome(by_tfds.prepare(name, request.data_dir, num_shards, request.overwrite))
     with _making(request) as root:
-        raw = fetch.fetch(name, request.source, source_dir, root / "downloads")
-        return _write_public(raw, request, root)
+        # Before a file is read: what changes meanwhile is noticed next time.
+        metadata = {"source": request.recorded_source()} if source_dir else {}
+        return _write_public(_fetched(request, root / "downloads"), request, root, metadata)
+
+
+def check_same(request: Request, prepared: Dataset) -> None:
+    """Refuses to take a prepared dataset for one of IDX files that hold something else.
+
+    The files are read only where they are not those, in size and time, that were prepared; they
+    may be gone.
+
+    Raises:
+      ChangedError: they hold other images or labels.
+    """
+    expected, metadata = request.recorded_source(), prepared.metadata
+    if metadata.fingerprint is None or expected[FILES] is None or metadata.source == expected:
+        return
+    if _cut_raw(_fetched(request, Path()), request).fingerprint != metadata.fingerprint:
+        raise ChangedError(
+            f"{request.place} does not hold what {prepared.directory} was prepared from: replace "
+            "that one with --overwrite, or keep this one in another --data_dir",
+            option="overwrite",
+        )
+
+
+def _fetched(request: Request, download_dir: Path) -> RawDataset:
+    return fetch.fetch(request.dataset, request.source, request.source_dir, download_dir)
+
+
+def _cut_raw(raw: RawDataset, request: Request) -> RawDataset:
+    """The images with the splits that the request cuts off."""
+    cut = _cut(raw.splits["train"], raw.label_names, request.cut(set(raw.splits)))
+    return dataclasses.replace(raw, splits={**raw.splits, **cut})
 
 
 def is_transposed(dataset: Dataset) -> bool:
@@ -49,7 +82,8 @@ def is_transposed(dataset: Dataset) -> bool:
 def make_upright(dataset: Dataset, request: Request) -> Outcome:
     """Makes an upright copy of such a dataset."""
     with _making(request) as root:
-        return _write_public(fetch.from_prepared(dataset.name, dataset.directory), request, root)
+        raw = fetch.from_prepared(dataset.name, dataset.directory)
+        return _write_public(raw, request, root, {})
 
 
 def prepare_npz(request: Request) -> Outcome:
@@ -123,14 +157,12 @@ def _cut(train: RawSplit, label_names: tuple[str, ...], cut: Cut) -> dict[str, R
     }
 
 
-def _write_public(raw: RawDataset, request: Request, root: Path) -> Outcome:
+def _write_public(raw: RawDataset, request: Request, root: Path, metadata: JsonObject) -> Outcome:
     total = sum(len(split.images) for split in raw.splits.values())
     progress.say(
         f"{request.dataset}: {total:,} images from {raw.origin}, checked; writing TFRecords"
     )
-    cut = _cut(raw.splits["train"], raw.label_names, request.cut(set(raw.splits)))
-    raw = dataclasses.replace(raw, splits={**raw.splits, **cut})
-    return _write(raw, request, root, {})
+    return _write(_cut_raw(raw, request), request, root, metadata)
 
 
 def _write(raw: RawDataset, request: Request, root: Path, metadata: JsonObject) -> Outcome:

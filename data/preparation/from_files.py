@@ -6,7 +6,7 @@ from pathlib import Path
 from ...base import configs, files, progress
 from ...base.errors import DataError, UsageError
 from .. import listing, source_files
-from ..dataset import PICTURES
+from ..metadata import PICTURES
 from ..sources import image_folder, tfds_folder
 from ..sources.slices import NUM_SHARDS, Executor, ReadOptions, Source
 from ..sources.tables import csv_images, file_table
@@ -36,10 +36,11 @@ def prepare(request: Request) -> Outcome:
             "--data_dir or --name",
             option="name",
         )
+    made = _made_by_tfds(request) if request.kind == RESIZED else None
     # Before a file is read: what changes meanwhile is noticed next time.
     recorded = request.recorded_source()
-    if request.kind == RESIZED:
-        content = _made_by_tfds(request)
+    if made:
+        content = made
         origin = f"TFDS's {content}"
         num_bytes = sum(path.stat().st_size for path in content.iterdir())
     else:

@@ -4,6 +4,7 @@ It is of names, sizes and times, not of content, so it costs little: a change th
 keeps all three goes unnoticed, and a file that was only touched counts as changed.
 """
 
+import contextlib
 import hashlib
 import itertools
 import os
@@ -13,11 +14,16 @@ from pathlib import Path
 from ...base import command
 from ...base.errors import DataError
 from ...base.files import JsonObject
-from ..sources import folder_layout
+from .. import listing
+from ..metadata import Metadata
+from ..sources import folder_layout, idx
 from ..sources.tables import csv_files, picture_finder
 
 # The key of the state in what a dataset was made of; datasets from before there was one lack it.
 FILES = "files"
+# What is made of files that people have; a public dataset where they are IDX files, and a copy of
+# one that TFDS has written.
+_KINDS = ("image_folder", "csv", "npz", "file_table", "public", "tfds")
 # The key of the command that it was prepared by.
 ASKED_BY = "asked_by"
 # The key, in a dataset's metadata, of what lay among its files and was not used.
@@ -40,7 +46,7 @@ def state(kind: str, place: Path, pictures: Path | None = None) -> JsonObject | 
     Raises:
       DataError: the folder is not of the form.
     """
-    if not place.exists() or kind not in ("image_folder", "csv", "npz", "file_table"):
+    if not place.exists() or kind not in _KINDS:
         return None
     digest = hashlib.sha256()
     number = total = 0
@@ -57,11 +63,13 @@ def state(kind: str, place: Path, pictures: Path | None = None) -> JsonObject | 
         name = path.name if place.is_file() else path.relative_to(place)
         digest.update(os.fsencode(name) + f"\0{size} {time}\0".encode())
         number, total = number + 1, total + size
+    if not number and kind == "public":
+        return None
     return {"number": number, "bytes": total, "digest": digest.hexdigest()[:16]}
 
 
 def check_same(
-    expected: JsonObject, metadata: JsonObject, directory: Path, max_corrupt_images: int
+    expected: JsonObject, metadata: Metadata, directory: Path, max_corrupt_images: int
 ) -> None:
     """Refuses to take a prepared dataset for one that was made of something else.
 
@@ -77,7 +85,7 @@ def check_same(
     """
     # What was not recorded at the time is taken to be the same.
     unrecorded = {key: expected.get(key) for key in ("fit", "digits")}
-    recorded = {**unrecorded, **(metadata.get("source") or {})}
+    recorded = {**unrecorded, **metadata.source}
     by_train = expected.get(ASKED_BY) == "train"
     # The place first: what was made of another one is not made again in passing.
     for key, value in sorted(expected.items(), key=lambda item: item[0] != "place"):
@@ -93,7 +101,7 @@ def check_same(
             "prepare --overwrite",
             option="name",
         )
-    left_out = (metadata.get("damaged") or {}).get("count", 0)
+    left_out = metadata.damaged.count if metadata.damaged else 0
     if left_out > max_corrupt_images:
         raise ChangedError(
             f"{directory} was prepared without {left_out:,} damaged pictures or rows, more than "
@@ -114,6 +122,12 @@ def _files(kind: str, place: Path) -> Iterator[Path]:
     """The files that are read, in an order that does not change."""
     if place.is_file():
         yield place
+    elif kind == "public":
+        with contextlib.suppress(DataError):  # They are gone.
+            yield from sorted(idx.find_idx_files(place).values())
+    elif kind == "tfds":
+        directory = listing.newest(place.parent, place.name)
+        yield from sorted(path for path in (directory or place).iterdir() if path.is_file())
     elif kind == "csv":
         yield from csv_files.find(place).values()
     elif kind == "file_table":

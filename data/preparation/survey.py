@@ -10,6 +10,7 @@ from ..inspection import anomalies, duplicates
 from ..inspection.anomalies import Places, SplitSurvey
 from ..inspection.checks import About, checks, notes
 from ..inspection.duplicates import Duplicates, Group, Place
+from ..metadata import Survey
 from ..sources.slices import Source
 from ..sources.stratify import SPLITS
 from .shard_writer import WrittenSlice
@@ -17,14 +18,6 @@ from .slice_survey import SliceSurvey
 
 # Of a dataset that TFDS wrote, this many images of each split are looked at.
 _FIRST = 20_000
-
-
-@dataclasses.dataclass(frozen=True)
-class Survey:
-    """What was written: the images of each class by split, and what is worth a warning."""
-
-    class_counts: dict[str, list[int]]
-    warnings: tuple[str, ...]
 
 
 def of(written: Sequence[WrittenSlice], source: Source) -> Survey:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from ...base.errors import DataError
 from ...base.pictures import decode
+from ..metadata import LeftOut
 from . import labels
-from .slices import LeftOut, left_out
+from .slices import left_out
 
 # Words in the name of a split's folder: `train`, `Training Set`, `test_images`, `seg_train`.
 _SPLIT_WORDS = {

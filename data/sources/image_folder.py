@@ -25,8 +25,9 @@ from ...base.errors import DataError, UsageError
 from ...base.pictures import decode
 from ...base.pictures.config import PictureConfig
 from .. import source_files
+from ..metadata import LeftOut
 from . import folder_layout, labels
-from .slices import Damaged, Example, LeftOut, ReadOptions
+from .slices import Damaged, Example, ReadOptions
 from .stratify import SPLITS, Cut
 
 # The split, in a slice's list, of what names no picture.

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from ...base.pictures.config import PictureConfig
+from ..metadata import LeftOut
 from .stratify import Cut
 
 T = TypeVar("T")
@@ -17,8 +18,8 @@ T = TypeVar("T")
 NUM_SHARDS, _SHARD_BYTES = 8, 256 << 20
 # Large pictures that differ in size become squares of at most this many pixels a side.
 LARGEST_SQUARE = 64
-# Of what is left out, this many of each kind are named, and said; all are counted.
-_NAMED, _SAID = 20, 3
+# Of what is left out, this many of each kind are named; all are counted.
+_NAMED = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,19 +43,6 @@ class Damaged:
     """What stands in an example's place where it cannot be read; `cause` names it."""
 
     cause: str
-
-
-@dataclasses.dataclass(frozen=True)
-class LeftOut:
-    """What a source holds and does not use: the kind, how many there are, the first of them."""
-
-    kind: str
-    count: int
-    first: tuple[str, ...]
-
-    def __str__(self) -> str:
-        dots = ", …" if self.count > _SAID else ""
-        return f"{self.kind}: {self.count:,} ({', '.join(self.first[:_SAID])}{dots})"
 
 
 def left_out(entries: Iterable[tuple[str, str]]) -> tuple[LeftOut, ...]:

@@ -23,6 +23,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from ...base import configs, export_layout
 from ...base.pictures.config import PictureConfig
+from ...base.storage import records
 from ...serving.description import inside
 from .. import signatures
 from ..functions import TrainedModel
@@ -120,7 +121,9 @@ def labels(path: Path) -> tuple[str, ...]:
 def pictures(path: Path) -> PictureConfig | None:
     """The record of pictures inside a TFLite file; None where there is none."""
     words = inside(path, export_layout.PICTURES)
-    return None if words is None else configs.from_config(PictureConfig, json.loads(words))
+    if words is None:
+        return None
+    return records.checked(path, PictureConfig, records.parse(path, words))
 
 
 def _model(model: compact.Model, signature: signatures.Signature, description: str) -> _Table:

@@ -15,6 +15,7 @@ from typing import Any
 from ...base import export_layout, files, manifests, progress
 from ...base.errors import UserError, first_line
 from ...base.files import JsonObject
+from ...base.storage import records
 from ...base.tables import short
 from ...serving.description import inside, read_labels
 
@@ -57,8 +58,11 @@ def check(folder: Path) -> Checked:
     for version in versions:
         try:
             contents[version] = _manifest(version)
-            errors += _wrong_files(version, contents[version])
-            errors += _wrong_words(version, contents[version])
+            wrong = [*_wrong_files(version, contents[version])]
+            wrong += _wrong_words(version, contents[version])
+            errors += wrong
+            if not wrong:
+                manifests.read(version)  # Of the rest of what it says, it is the only witness.
         except (UserError, OSError) as error:
             errors.append(str(error))
     errors += _disagreements(contents)
@@ -99,8 +103,8 @@ def _manifest(version: Path) -> JsonObject:
       UserError: there is none, or not one of digitline.
     """
     for path in (version / name for name in _MANIFESTS):
-        if path.is_file():
-            content = files.read_json(path)
+        if files.is_there(path):
+            content = records.read_object(path, manifests.MEND, of=None)
             try:
                 manifests.stated(content)
             except UserError as error:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ...base import configs, export_layout, files, manifests
+from ...base import configs, export_layout, manifests
 from ...base.files import JsonObject
+from ...base.storage import records
 from ...models.evaluation.metrics import Evaluation
 from .. import signatures
 from ..formats.artifact import Artifact
@@ -161,7 +162,7 @@ def write(version: Version, artifacts: tuple[Artifact, ...], folder: Path) -> No
             name: dataclasses.asdict(file) for name, file in manifests.digests(folder).items()
         },
     }
-    files.write_json(export_layout.manifest_of(folder), content)
+    records.write(export_layout.manifest_of(folder), content)
 
 
 def _described(

@@ -15,6 +15,7 @@ from ...base import addresses, export_layout, files, manifests, progress
 from ...base.errors import UserError
 from ...base.manifests import File
 from ...base.process import temporary
+from ...base.storage import records
 from ...base.storage.writing import owned
 from . import remote
 
@@ -136,7 +137,7 @@ def publish(
         }
         for name, target in targets.items()
     }
-    files.write_json(staged / _VERIFIED, record)
+    records.write(staged / _VERIFIED, record)
     renamed = []
     try:
         for name in _in_order(targets):
@@ -168,7 +169,7 @@ def _complete(staged: Path) -> None:
     # An object store has no renames: there, what is unfinished is removed.
     if addresses.address_of(export_dir) is not None or not path.exists():
         return
-    record = files.read_json(path)
+    record = records.read_object(path, "delete it: what is left of that version is not published")
     left = [name for name in _in_order(record) if (staged / name).is_dir()]
     if len(left) == len(record):
         return

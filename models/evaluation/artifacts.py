@@ -1,12 +1,14 @@
 """Evaluates an exported model: a SavedModel or a TFLite file, ours or another's."""
 
+import dataclasses
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from ...base import addresses, progress
+from ...base import addresses, manifests, progress
 from ...base.errors import UsageError, UserError
+from ...base.storage import records
 from ...data import flags
 from ...data.dataset import Dataset, Split, open_dataset
 from ...data.pipeline import salvage
@@ -16,6 +18,28 @@ from . import robustness
 from .metrics import Evaluation, of_probabilities
 from .options import EvaluateOptions
 from .result import Result
+
+
+@dataclasses.dataclass(frozen=True)
+class _Named:
+    """A dataset."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """What is used of the configuration of the run that an artifact was made of."""
+
+    dataset: _Named | None = None
+    data_dir: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Manifest:
+    """What is used of a manifest."""
+
+    run: _Run | None = None
 
 
 def evaluate(kind: str, path: Path, options: EvaluateOptions) -> Result:
@@ -35,11 +59,14 @@ def evaluate(kind: str, path: Path, options: EvaluateOptions) -> Result:
 
 
 def _dataset(classifier: Classifier, options: EvaluateOptions) -> Dataset:
-    run = classifier.manifest.get("run", {})
-    name = options.dataset or run.get("dataset", {}).get("name")
+    manifest = records.checked(
+        classifier.path, _Manifest, classifier.manifest, manifests.MEND, in_part=True
+    )
+    run = manifest.run or _Run()
+    name = options.dataset or (run.dataset and run.dataset.name)
     if not name:
         raise UsageError(f"{classifier.path} does not say what it was trained on: give --dataset")
-    data_dir = options.data_dir or addresses.local(run.get("data_dir") or flags.DATA_DIR)
+    data_dir = options.data_dir or addresses.local(run.data_dir or flags.DATA_DIR)
     dataset = open_dataset(data_dir, name)
     if classifier.image_shape != dataset.image_shape:
         raise UserError(

@@ -44,7 +44,7 @@ def evaluate(workdir: Path, options: EvaluateOptions) -> Result:
         return Result({"workdir": str(workdir)}, config.model, split, figures)
     try:
         with owned(folder.workdir, "training or evaluating"):
-            folder.add_evaluation(split.name, figures)
+            folder.evaluations.add(split.name, figures)
             catalog.push_part(folder.workdir, catalog.RUN_EVALUATION)
     except (OSError, UserError) as error:
         progress.say(f"note: the figures are not recorded in the run folder: {error}")

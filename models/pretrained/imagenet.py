@@ -74,7 +74,7 @@ def weights() -> dict[str, np.ndarray]:
       DataError, UserError: as `fetch`; or the file that is at hand is another one.
     """
     path = fetch()
-    return torch_file.read(_checked(path.read_bytes(), path, "; delete it"), path)
+    return torch_file.read(_checked(files.read_bytes(path, 1 << 30), path, "; delete it"), path)
 
 
 def _has_size(path: Path) -> bool:

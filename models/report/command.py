@@ -86,7 +86,9 @@ def _evaluated(options: ReportOptions, known: "Facts") -> "tuple[Facts, Path | N
     config, model = known.run.load()
     dataset = open_run_dataset(config, options.data_dir and str(options.data_dir))
     splits = facts.splits(config, dataset, options.split or config.dataset.validation_split)
-    with salvage.sound(splits, options.max_corrupt_records) as ((train, evaluated), _):
+    with salvage.sound(splits, options.max_corrupt_records) as ((train, evaluated), lost):
+        if dataset.fingerprint == config.dataset.fingerprint:
+            known.run.require_same_data(splits, lost)
         known = facts.with_result(known, model, train, evaluated)
         return known, boards.write(known, evaluated) if options.tensorboard else None
 

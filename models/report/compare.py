@@ -18,7 +18,6 @@ from ..run.config import flat
 from ..run.folder import Run
 from ..run.records import Figures, TrainingRecord
 from . import figures
-from .facts import metrics
 from .page import render, share
 from .run_figures import both
 
@@ -143,15 +142,15 @@ def write(workdirs: Sequence[Path], split: str | None, output: Path | None) -> C
 
 def _read(workdir: Path, name: str, split: str | None) -> Compared:
     run = Run(workdir)
-    config = run.load_config()
+    config = run.require_same_files() if run.finished else run.load_config()
     split = split or config.dataset.validation_split
-    recorded = {**files.read_json(run.config), "recipe": configs.to_config(config.recipe)}
+    recorded = {**run.recorded(), "recipe": configs.to_config(config.recipe)}
     record = run.load_record() if run.finished else None
-    evaluated = run.evaluation_of(split) if record else None
+    evaluated = run.evaluations.of(split) if record else None
     if record and not evaluated:
         evaluate = command_line("evaluate", list_flag("workdir", [workdir]), f"--split={split}")
         raise UserError(f"{workdir} has no figures of {split}: run {evaluate}")
-    return Compared(name, workdir, recorded, metrics(run), split, evaluated, record)
+    return Compared(name, workdir, recorded, run.rows(), split, evaluated, record)
 
 
 def _differences(runs: Sequence[Compared]) -> dict[str, list[str]]:

@@ -4,9 +4,10 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...base import catalog, export_layout, files
-from ...base.errors import UsageError, UserError
+from ...base import catalog, export_layout, manifests
+from ...base.errors import DataError, UsageError
 from ...base.files import JsonObject
+from ...base.storage import records
 
 # (name, version, title) of an artifact.
 _Key = tuple[str, int, str]
@@ -33,6 +34,23 @@ class Artifact:
     p50_us: float | None
 
 
+@dataclasses.dataclass(frozen=True)
+class _Row:
+    """The median time of one image, of an artifact."""
+
+    name: str
+    p50_us: float
+
+
+@dataclasses.dataclass(frozen=True)
+class _Measured:
+    """What is used of what `digitline benchmark formats --json` prints."""
+
+    model_name: str
+    version: int
+    rows: tuple[_Row, ...]
+
+
 def of_run(export_dir: Path, recorded: JsonObject, benchmark: Path | None) -> tuple[Artifact, ...]:
     """The artifacts that were made of a run, the newest version first.
 
@@ -49,9 +67,14 @@ def of_run(export_dir: Path, recorded: JsonObject, benchmark: Path | None) -> tu
     for export_format in export_layout.FORMATS:
         for folder in export_dir.glob(f"{export_format}/*/*"):
             path = export_layout.manifest_of(folder)
-            manifest = files.read_json(path) if path.is_file() else None
-            if isinstance(manifest, dict) and manifest.get("run") == recorded:
-                artifacts += _artifacts(manifest, timed)
+            manifest = manifests.read(folder)
+            if manifest.get("run") == recorded:
+                try:
+                    artifacts += _artifacts(manifest, timed)
+                except (KeyError, TypeError, AttributeError) as error:
+                    raise DataError(
+                        f"{path}: not a manifest of digitline: {error!r}; {manifests.MEND}"
+                    ) from None
     return tuple(sorted(artifacts, key=lambda artifact: -artifact.version))
 
 
@@ -91,11 +114,7 @@ def _bytes(path: str, listed: dict[str, dict[str, int]]) -> int:
 
 def _timed(path: Path) -> dict[_Key, float]:
     """The median time of one image with one thread."""
-    measured = files.read_json(path)
-    try:
-        name, version = measured["model_name"], measured["version"]
-        return {(name, version, row["name"]): row["p50_us"] for row in measured["rows"]}
-    except (KeyError, TypeError):
-        raise UserError(
-            f"--benchmark={path} is not what digitline benchmark formats --json prints"
-        ) from None
+    mend = "give what digitline benchmark formats --json prints as --benchmark"
+    measured = records.checked(path, _Measured, records.read_json(path, mend=mend), mend, True)
+    name, version = measured.model_name, measured.version
+    return {(name, version, row.name): row.p50_us for row in measured.rows}

@@ -1,13 +1,10 @@
 """What a report says, gathered from a run folder, its dataset and its model."""
 
 import dataclasses
-import json
-import math
 import time
 
 import numpy as np
 
-from ...base import files
 from ...base.files import JsonObject
 from ...base.tf import keras
 from ...data import shards
@@ -100,11 +97,10 @@ def of_run(run: Run) -> Facts:
     Raises:
       UserError: there is no run, or it is damaged.
     """
-    config = run.load_config()
-    recorded = files.read_json(run.config)
-    rows = metrics(run)
+    config = run.require_same_files() if run.finished else run.load_config()
+    recorded, rows = run.recorded(), run.rows()
     if run.finished:
-        record, robustness = run.load_record(), run.robustness()
+        record, robustness = run.load_record(), run.evaluations.robustness()
         return Facts(run, config, recorded, rows, record, robustness=robustness)
     last = f"step {rows[-1]['step']:,}" if rows else "the first logged step"
     note = (
@@ -112,20 +108,6 @@ def of_run(run: Run) -> Facts:
         "digitline train command again resumes it."
     )
     return Facts(run, config, recorded, rows, notes=(note,))
-
-
-def metrics(run: Run) -> tuple[dict[str, float], ...]:
-    """The rows of metrics.jsonl; numbers that are not finite are left out."""
-    if not run.metrics.exists():
-        return ()
-    rows = []
-    for line in run.metrics.read_text(encoding="utf-8").splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            break  # A kill came in the middle of this line.
-        rows.append({name: value for name, value in row.items() if math.isfinite(value)})
-    return tuple(row for row in rows if "step" in row and "epoch" in row)
 
 
 def splits(config: RunConfig, dataset: Dataset, evaluated: str) -> tuple[Split, Split]:

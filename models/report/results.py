@@ -7,8 +7,10 @@ from pathlib import Path
 
 from ...base import files
 from ...base.errors import DataError
+from ...base.storage import records
 from .. import registry
 
+_MEND = "these are not figures of benchmarks/accuracy.py: run it again"
 # What the table in the README lies between.
 BEGIN, END = "<!-- results: made by digitline report --results -->", "<!-- /results -->"
 _COLUMNS = (
@@ -46,6 +48,32 @@ class Measured:
         """`99.24 % (99.19 to 99.27)`: mean and range over the seeds."""
         low, high = min(self.accuracies) * 100, max(self.accuracies) * 100
         return f"{self.accuracy_mean * 100:.2f} % ({low:.2f} to {high:.2f})"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Accuracy:
+    """Of a run, or of an ensemble of some."""
+
+    accuracy: float
+    of: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class _Figures:
+    """What is used of what benchmarks/accuracy.py writes."""
+
+    model: str
+    recipe_name: str
+    parameters: int
+    accuracy_mean: float
+    runs: tuple[_Accuracy, ...]
+    train_seconds_median: float
+    article_accuracy: str = ""
+    ensemble: _Accuracy | None = None
+
+    def __post_init__(self):
+        if not self.runs:
+            raise ValueError("no runs")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,24 +122,18 @@ def write(folder: Path, readme: str) -> ResultsTable:
 
 
 def _read(path: Path) -> Measured:
-    figures = files.read_json(path)
-    try:
-        ensemble = figures.get("ensemble")
-        accuracies = [run["accuracy"] for run in figures["runs"]]
-        if not accuracies:
-            raise ValueError("no runs")
-        return Measured(
-            figures["model"],
-            figures["recipe_name"],
-            figures["parameters"],
-            figures["accuracy_mean"],
-            accuracies,
-            figures["train_seconds_median"],
-            figures.get("article_accuracy", ""),
-            (ensemble["of"], ensemble["accuracy"]) if ensemble else None,
-        )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: not figures of benchmarks/accuracy.py: {error}") from None
+    figures = records.checked(path, _Figures, records.read_json(path, mend=_MEND), _MEND, True)
+    ensemble = figures.ensemble
+    return Measured(
+        figures.model,
+        figures.recipe_name,
+        figures.parameters,
+        figures.accuracy_mean,
+        [run.accuracy for run in figures.runs],
+        figures.train_seconds_median,
+        figures.article_accuracy,
+        (ensemble.of, ensemble.accuracy) if ensemble else None,
+    )
 
 
 def table(measured: Sequence[Measured]) -> str:

@@ -10,6 +10,7 @@ from ...base import addresses, configs, progress
 from ...base.errors import DataError, UserError
 from ...base.files import JsonObject
 from ...base.pictures.config import PictureConfig, unrecorded
+from ...data import listing
 from ...data.dataset import Dataset, open_dataset
 from ...data.pipeline.preprocess import Preprocess
 from ..recipe import PipelineConfig, Recipe
@@ -66,6 +67,8 @@ class RunConfig:
       recorded_pictures: how a picture file becomes an image of the dataset; None in runs from
         before it was recorded.
       extended: each time that the run was made longer.
+      id: tells the run from any other, also from one that is configured as it is; empty in runs of
+        earlier versions.
       init_from, init_sha256: the file of the model whose weights it began with, and its digest.
     """
 
@@ -79,6 +82,7 @@ class RunConfig:
     seed: int
     recorded_pictures: PictureConfig | None = None
     extended: tuple[Extension, ...] = ()
+    id: str = ""
     init_from: str | None = None
     init_sha256: str | None = None
 
@@ -159,7 +163,13 @@ def open_run_dataset(
     Raises:
       UserError: it is not there, or it is not the same dataset.
     """
-    dataset = open_dataset(addresses.local(data_dir or config.data_dir), config.dataset.name)
+    place, name = addresses.local(data_dir or config.data_dir), config.dataset.name
+    if data_dir is None and listing.newest(place, name) is None:
+        raise UserError(
+            f"{name} is not prepared in {place}, where it lay when the run was trained, as its "
+            "config.json has it: give --data_dir"
+        )
+    dataset = open_dataset(place, name)
     image_shape = config.preprocess.image_shape
     if (dataset.num_classes, dataset.image_shape) != (len(config.label_names), image_shape):
         raise UserError(

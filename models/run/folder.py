@@ -7,6 +7,7 @@ What lies in it:
     training.json     how the training went: steps, seconds, images/s, parameters; of which files
     checkpoints/      TensorFlow checkpoints, to resume from
     evaluation.json   figures by split
+    data.json         digests of the shards that it began with: it goes on with no others
     model.keras       the trained model, from normalized images to logits; it is there if and only
                       if the run is finished
     model-….keras     what it was after this many steps, before the run was made longer
@@ -14,8 +15,7 @@ What lies in it:
 
 import contextlib
 import dataclasses
-import json
-import shutil
+import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -23,12 +23,20 @@ from ...base import catalog, configs, files, progress
 from ...base.errors import DataError, UsageError, UserError
 from ...base.files import JsonObject
 from ...base.process import temporary
+from ...base.storage import records
 from ...base.tf import keras
-from ...data.dataset import Dataset, Split
+from ...data.dataset import Split
+from ...data.digests import SplitDigest
 from . import keras_file, made
 from .config import RunConfig, is_ours
+from .evaluation_file import EvaluationFile
 from .longer import Reached, lengthened
-from .records import Figures, MetricsRow, Robustness, TrainingRecord
+from .metrics_file import METRICS, MetricsFile
+from .records import Made, TrainingRecord, Written
+
+# What to do about a damaged file.
+_CONFIG = "restore it, or train again with another --workdir"
+_RECORD = "restore it, or train again with --overwrite"
 
 
 class Run:
@@ -40,12 +48,13 @@ class Run:
         self.metrics = workdir / catalog.RUN_METRICS
         self.checkpoints = workdir / "checkpoints"
         self.training_record = workdir / "training.json"
+        self.data = workdir / "data.json"
         self.evaluation = workdir / catalog.RUN_EVALUATION
         self.model = workdir / catalog.RUN_MODEL
 
     @property
     def finished(self) -> bool:
-        return self.model.is_file()
+        return files.is_there(self.model)
 
     @contextlib.contextmanager
     def training(
@@ -74,18 +83,19 @@ class Run:
             notes: list[str] = []
             if overwrite:
                 self._delete()
-            elif self.config.exists():
+            elif files.is_there(self.config):
                 notes = self._take_up(config, examples, extend)
             temporary.sweep(self.workdir)
             temporary.remove_leftovers(self.checkpoints, "*_temp")
             if not self.config.exists():
-                files.write_json(self.config, config.to_config())
+                self._write_config(dataclasses.replace(config, id=secrets.token_hex(8)))
             try:
                 yield notes
             except UsageError:
                 begun = self.finished or self.metrics.exists()
                 if not begun and not any(self.checkpoints.glob("*.index")):
                     self.config.unlink()  # The corrected command may use the folder.
+                    files.remove(self.data)
                 raise
 
     def _take_up(self, config: RunConfig, examples: int, extend: bool) -> list[str]:
@@ -95,12 +105,16 @@ class Run:
           What is to be said of that.
         """
         reached = Reached(self.workdir, self._saved_step())
-        longer = lengthened(self.load_config(), config, examples, reached, extend)
+        there = self.load_config()
+        longer = lengthened(there, config, examples, reached, extend)
         if longer is None:
             return []
         self.reopen()
-        files.write_json(self.config, longer.config.to_config())
+        self._write_config(dataclasses.replace(longer.config, id=there.id))
         return longer.notes
+
+    def _write_config(self, config: RunConfig) -> None:
+        records.write(self.config, config.to_config(), free=catalog.RUN_FREE)
 
     def reopen(self) -> None:
         """Makes a finished run an unfinished one; its model stays, as `model-<step>.keras`.
@@ -126,91 +140,78 @@ class Run:
 
     def _refuse_foreign(self) -> None:
         """Other people's files may have our names; they are neither used nor deleted."""
-        if self.config.exists() and is_ours(files.read_json(self.config)):
+        if files.is_there(self.config) and is_ours(self.recorded(whole=False)):
             return
         for path in (self.config, self.checkpoints, self.model):
             if path.exists():
+                alone = "" if path == self.config else f" (there is no {self.config.name})"
                 raise UsageError(
-                    f"{path} does not belong to a run of digitline: choose another --workdir"
+                    f"{path} does not belong to a run of digitline{alone}: choose another --workdir"
                 )
 
     def _delete(self) -> None:
         """Deletes only our own files: the folder may hold others."""
-        self.model.unlink(missing_ok=True)  # First, so that a kill leaves no finished run.
-        for path in (self.evaluation, self.training_record, self.metrics):
-            path.unlink(missing_ok=True)
-        (self.workdir / "report.html").unlink(missing_ok=True)
+        files.remove(self.model)  # First, so that a kill leaves no finished run.
+        written = (self.evaluation, self.training_record, self.metrics, self.data)
+        for path in (*written, self.workdir / "report.html", self.workdir / "tensorboard"):
+            files.remove(path)
         temporary.remove_leftovers(self.workdir, "model-*.keras")
-        for folder in (self.checkpoints, self.workdir / "tensorboard"):
-            shutil.rmtree(folder, ignore_errors=True)
-        self.config.unlink(missing_ok=True)  # Last: it tells that the others are ours.
+        files.remove(self.checkpoints)
+        files.remove(self.config)  # Last: it tells that the others are ours.
 
-    def rewind_metrics(self, step: int) -> None:
-        """Drops the metrics after `step`, which a resumed run will write again."""
-        if not self.metrics.exists():
-            return
-        kept = []
-        with contextlib.suppress(ValueError, KeyError, TypeError):  # A kill in mid-line.
-            for line in self.metrics.read_text(encoding="utf-8").splitlines():
-                if json.loads(line)["step"] <= step:
-                    kept.append(line + "\n")
-        files.write_text(self.metrics, "".join(kept))
+    @property
+    def metrics_log(self) -> MetricsFile:
+        """The rows of metrics.jsonl."""
+        return MetricsFile(self.metrics)
 
-    def log_metrics(self, row: MetricsRow) -> None:
-        """Appends a row to `metrics.jsonl`."""
-        try:
-            with open(self.metrics, "a", encoding="utf-8") as file:
-                file.write(json.dumps(row.to_config()) + "\n")
-        except OSError as error:
-            error.filename = str(self.metrics)
-            raise
+    def rows(self) -> tuple[dict[str, float], ...]:
+        """The figures of each row of metrics.jsonl by their names, as far as they are finite.
 
-    def add_evaluation(self, split: str, figures: Figures) -> None:
-        """Writes the figures of a split into `evaluation.json`, beside those of others.
-
-        What was measured before on corrupted images stays, where the clean ones are the same.
+        Raises:
+          DataError: the file is damaged.
         """
-        before = self.evaluation_of(split)
-        if before and figures.corruptions is None and before.misclassified == figures.misclassified:
-            figures = dataclasses.replace(figures, corruptions=before.corruptions)
-        files.write_json(self.evaluation, {**self._evaluations(), split: figures.to_config()})
+        written = None
+        if self.finished:
+            recorded = self.load_record().made
+            return self.metrics_log.rows(recorded and recorded.metrics, is_all=True)
+        if step := self._saved_step():
+            with contextlib.suppress(DataError):  # That it is damaged is for `train` to say.
+                path = self.checkpoints / f"ckpt-{step}.json"
+                saved = records.read_object(path, of=self._id()).get(METRICS)
+                written = saved and configs.from_config(Written, saved)
+        return self.metrics_log.rows(written)
 
-    def evaluation_of(self, split: str) -> Figures | None:
-        """The figures of a split in `evaluation.json`; None where some are missing."""
-        try:
-            return configs.from_config(Figures, self._evaluations()[split])
-        except (KeyError, DataError):  # Earlier versions had fewer figures.
-            return None
+    @property
+    def evaluations(self) -> EvaluationFile:
+        """The figures in evaluation.json.
 
-    def robustness(self) -> dict[str, Robustness]:
-        """What was measured on corrupted images, by split."""
-        known = {split: self.evaluation_of(split) for split in self._evaluations()}
-        return {
-            split: figures.corruptions
-            for split, figures in known.items()
-            if figures and figures.corruptions
-        }
+        Raises:
+          UserError: there is no run, or its configuration is damaged.
+        """
+        return EvaluationFile(self.evaluation, self.load_config())
 
-    def _evaluations(self) -> JsonObject:
-        return files.read_json(self.evaluation) if self.evaluation.exists() else {}
-
-    def finish(self, model: keras.Model, record: TrainingRecord, dataset: Dataset) -> None:
+    def finish(
+        self, model: keras.Model, record: TrainingRecord, splits: tuple[SplitDigest, ...]
+    ) -> None:
         """Writes `training.json`, then `model.keras`: the run is finished.
 
         Args:
-          dataset: that it was trained on.
+          splits: of the dataset that it was trained on.
         """
         with files.replacing(self.model) as aside:
             model.save(aside)
-            record = dataclasses.replace(record, made=made.of(aside, self.config, dataset))
-            files.write_json(self.training_record, configs.to_config(record))
+            metrics = self.metrics_log.written()
+            made_of = Made(files.sha256(aside), self.recorded(), splits, metrics)
+            record = dataclasses.replace(record, made=made_of)
+            records.write(self.training_record, configs.to_config(record), self._id())
 
     def load_record(self) -> TrainingRecord:
-        """What `training.json` holds."""
-        try:
-            return configs.from_config(TrainingRecord, files.read_json(self.training_record))
-        except DataError as error:
-            raise DataError(f"{self.training_record}: {error}") from None
+        """What `training.json` holds.
+
+        Raises:
+          DataError: it is missing or damaged.
+        """
+        return records.read(self.training_record, TrainingRecord, _RECORD, self._id())
 
     def load(self) -> tuple[RunConfig, keras.Model]:
         """The configuration and the model of a finished run.
@@ -219,7 +220,20 @@ class Run:
           UserError: there is no run, or it is not finished, or damaged, or its files are not those
             that `train` left.
         """
-        config = self.load_config()
+        config = self.require_same_files()
+        return config, keras_file.load(self.model)
+
+    def require_same_files(self) -> RunConfig:
+        """The configuration of a finished run, whose files are those that `train` left.
+
+        Raises:
+          UserError: as `load`.
+        """
+        try:
+            config = self.load_config()
+        except DataError:
+            self._name_difference()
+            raise
         self.require_finished()
         recorded = self.load_record().made
         if recorded is None:
@@ -229,8 +243,19 @@ class Run:
                 "they are taken as they are"
             )
         else:
-            made.require_same_files(recorded, self.model, self.config)
-        return config, keras_file.load(self.model)
+            made.require_same_config(recorded, self.model, self.config, self.recorded())
+            made.require_same_model(recorded, self.model)
+        return config
+
+    def _name_difference(self) -> None:
+        """Says by an error in what a configuration that was edited differs, if that is known."""
+        recorded, edited = None, {}
+        with contextlib.suppress(UserError):
+            edited = self.recorded(whole=False)
+            record = records.read_object(self.training_record, of=None)
+            recorded = records.checked(self.training_record, TrainingRecord, record).made
+        if recorded is not None:
+            made.require_same_config(recorded, self.model, self.config, edited)
 
     def require_same_data(self, splits: Sequence[Split], lost: Sequence[str] = ()) -> None:
         """Refuses splits of the run's dataset, to be read, whose files are not what they were.
@@ -248,6 +273,11 @@ class Run:
     def require_finished(self) -> None:
         """Refuses a run that is not finished, by a `UserError`."""
         if not self.finished:
+            if files.is_there(self.training_record):
+                raise UserError(
+                    f"{self.model} is missing: restore it, or the same digitline train command "
+                    "again makes it of the last checkpoint"
+                )
             raise UserError(
                 f"the run in {self.workdir} is not finished: the same digitline train command "
                 "again resumes it"
@@ -257,15 +287,30 @@ class Run:
         """The configuration in `config.json`.
 
         Raises:
-          UserError: there is none, or not one of ours.
+          UserError: there is none, or it is damaged, or not one of ours.
         """
-        if not self.config.exists():
-            raise catalog.no_run(self.workdir)
-        config = files.read_json(self.config)
+        config = self.recorded()
         try:
-            return RunConfig.from_config(config if isinstance(config, dict) else {})
+            return RunConfig.from_config(config)
         except DataError as error:
-            raise UserError(f"{self.config}: {error}; restore it or train again") from None
+            raise DataError(f"{self.config}: {error}; {_CONFIG}") from None
+
+    def recorded(self, whole: bool = True) -> JsonObject:
+        """The content of `config.json`.
+
+        Args:
+          whole: refuses one that was edited.
+
+        Raises:
+          UserError: there is none, or it is damaged.
+        """
+        if not files.is_there(self.config):
+            raise catalog.no_run(self.workdir)
+        return records.read_object(self.config, _CONFIG, "" if whole else None, catalog.RUN_FREE)
+
+    def _id(self) -> str:
+        """Of the run, for what is recorded of it."""
+        return self.load_config().id
 
 
 def default_folders(dataset: str, model: str) -> tuple[Run, Run]:

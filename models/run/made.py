@@ -3,41 +3,46 @@
 Nothing of it may be exchanged unnoticed before it is evaluated or exported.
 """
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...base import files
-from ...base.errors import DataError, UserError
+from ...base.catalog import RUN_FREE
+from ...base.errors import UserError
+from ...base.files import JsonObject
 from ...base.tables import short
-from ...data.dataset import Dataset, Split
-from ...data.digests import changed, of_dataset
-from ...data.pipeline import records
+from ...data.dataset import Split
+from ...data.digests import changed
+from ...data.pipeline import unchanged
 from .records import Made
 
-# What may be edited: where the dataset lies.
-_FREE = "data_dir"
 _WIDTH = 60
 
 
-def of(model: Path, config: Path, dataset: Dataset) -> Made:
-    """What is recorded of a run's files, and of the dataset that it was trained on."""
-    return Made(files.sha256(model), files.read_json(config), of_dataset(dataset))
+def require_same_config(made: Made, model: Path, config: Path, content: JsonObject) -> None:
+    """Refuses a configuration that is not the run's.
 
-
-def require_same_files(made: Made, model: Path, config: Path) -> None:
-    """Refuses a configuration or a model that is not the run's.
+    Args:
+      config: its file, with this content.
 
     Raises:
       UserError: names the file and what differs.
     """
-    for name, now, then in _differences("", files.read_json(config), made.config):
-        if name != _FREE:
+    for name, now, then in _differences("", content, made.config):
+        if name not in RUN_FREE:
             raise UserError(
                 f"{config}: {name} is {short(now, _WIDTH)}; it was {short(then, _WIDTH)} when "
                 f"{model.name} was trained: restore the file, or train again with --overwrite"
             )
+
+
+def require_same_model(made: Made, model: Path) -> None:
+    """Refuses a model that is not the run's.
+
+    Raises:
+      UserError: names the file.
+    """
     sha256 = files.sha256(model)
     if sha256 != made.model_sha256:
         raise UserError(
@@ -56,18 +61,11 @@ def require_same_data(made: Made, splits: Sequence[Split], lost: Sequence[str] =
     Raises:
       DataError: names the file and what differs; of a damaged one, the record.
     """
-    for path, cause in changed(splits, made.splits):
-        if any(line.startswith(f"{path}, ") for line in lost):
-            continue
-        for split in splits:
-            shards = tuple(shard for shard in split.shards if Path(shard.path) == path)
-            damage = records.diagnose(dataclasses.replace(split, shards=shards))
-            if damage is not None:
-                raise damage
-        raise DataError(
-            f"{path}: not what the run was trained with ({cause}): restore it, or prepare the "
-            "dataset again and train again"
-        )
+    what = (
+        "not what the run was trained with ({}): restore it, or prepare the dataset again and "
+        "train again"
+    )
+    unchanged.require(splits, changed(splits, made.splits), what, lost)
 
 
 def _differences(name: str, now: Any, then: Any) -> Iterator[tuple[str, str, str]]:

@@ -1,6 +1,7 @@
 """What is recorded in a run folder: rows of metrics.jsonl, training.json, evaluation.json."""
 
 import dataclasses
+import hashlib
 
 from ...base import configs
 from ...base.files import JsonObject
@@ -38,6 +39,19 @@ class MetricsRow:
 
 
 @dataclasses.dataclass(frozen=True)
+class Written:
+    """What was in metrics.jsonl at a time: its size, and its digest."""
+
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, content: bytes) -> "Written":
+        """Of the whole content, or of its beginning."""
+        return cls(len(content), hashlib.sha256(content).hexdigest())
+
+
+@dataclasses.dataclass(frozen=True)
 class Validation:
     """Figures of the weights after a step on the validation split."""
 
@@ -54,11 +68,13 @@ class Made:
       model_sha256: of model.keras.
       config: the content of config.json.
       splits: of the run's own dataset.
+      metrics: of metrics.jsonl; None in runs of earlier versions.
     """
 
     model_sha256: str
     config: JsonObject
     splits: tuple[SplitDigest, ...]
+    metrics: Written | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -155,6 +171,13 @@ class Figures:
     misclassified: tuple[int, ...]
     corrupt_records: int = 0
     corruptions: Robustness | None = None
+
+    def __post_init__(self):
+        classes = len(self.by_class)
+        if any(len(row) != classes for row in (self.confusion, *self.confusion)):
+            raise ValueError(f"its confusion matrix is not of {classes} classes")
+        if not 0 <= self.correct <= self.examples or not 0 <= self.accuracy <= 1:
+            raise ValueError(f"{self.correct:,} of {self.examples:,} images cannot be right")
 
     def to_config(self) -> JsonObject:
         """As JSON holds it; `corrupt_records` and `corruptions` only where there are some."""

@@ -21,8 +21,7 @@ def trained_model(place: Path) -> Path:
     """
     if catalog.fetched(place).is_dir():
         run = Run(place)
-        run.load_config()
-        run.require_finished()
+        run.require_same_files()
         return run.model
     if place.suffix != _SUFFIX or not place.is_file():
         raise UsageError(f"--init_from={place}: expected a run folder or a {_SUFFIX} file")

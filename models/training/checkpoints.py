@@ -5,17 +5,26 @@ JSON file with the SHA-256 digests of these, written last by one rename: without
 it, or where a digest differs, the checkpoint does not count.
 """
 
-import shutil
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ...base import files, progress
+from ...base import configs, files, progress
 from ...base.errors import UserError, first_line
 from ...base.files import JsonObject
+from ...base.storage import records
 from ...base.tf import tf
 
 # What TensorFlow tracks: its annotations know it only as a private class.
 Trackable = tf.Variable | Sequence[tf.Variable]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Saved:
+    """What the record of each checkpoint holds: the digests of its files, by their names."""
+
+    step: int
+    sha256: dict[str, str]
 
 
 class Checkpoints:
@@ -24,26 +33,34 @@ class Checkpoints:
     Args:
       name: the first part of their names.
       keep: how many stay.
+      run: that they are of, by its id.
       state: keywords for `tf.train.Checkpoint`.
     """
 
-    def __init__(self, folder: Path, name: str, keep: int, **state: Trackable):
-        self._folder, self._name, self._keep = folder, name, keep
+    def __init__(self, folder: Path, name: str, keep: int, run: str = "", **state: Trackable):
+        self._folder, self._name, self._keep, self._run = folder, name, keep, run
         self._checkpoint = tf.train.Checkpoint(**state)
 
     def save(self, step: int, record: JsonObject | None = None) -> None:
         """Writes a checkpoint with what to remember beside it, then removes the oldest."""
         files.ensure_folder(self._folder)
         record_path = self._prefix(step).with_suffix(".json")
-        record_path.unlink(missing_ok=True)  # Its checkpoint is about to be overwritten.
+        self._remove(step)  # It is about to be written.
         self._checkpoint.write(str(self._prefix(step)))
         digests = {path.name: files.sha256(path) for path in self._files(step)}
-        files.write_json(record_path, {**(record or {}), "step": step, "sha256": digests})
+        content = {**(record or {}), **configs.to_config(_Saved(step, digests))}
+        records.write(record_path, content, self._run)
         for old in self._steps()[: -self._keep]:
             self._remove(old)
 
-    def restore(self) -> JsonObject | None:
+    def restore(
+        self, missing: Callable[[JsonObject], str | None] = lambda _: None
+    ) -> JsonObject | None:
         """Restores the newest whole checkpoint; names those that are damaged.
+
+        Args:
+          missing: what a checkpoint with a record cannot be used without, and is not there, if
+            anything is.
 
         Returns:
           Its record, with its `step`; None if there is no checkpoint.
@@ -55,7 +72,7 @@ class Checkpoints:
         causes: dict[int, str] = {}
         for step in reversed(self._steps()):
             record = self._whole(step)
-            damage = "is damaged" if record is None else self._read(step)
+            damage = "is damaged" if record is None else missing(record) or self._read(step)
             if damage is None:
                 if causes:
                     progress.say(f"using the checkpoint before it, of step {step:,}")
@@ -79,6 +96,10 @@ class Checkpoints:
             return f"does not fit: {first_line(error)}"
         return None
 
+    def has(self, step: int) -> bool:
+        """Whether the checkpoint of a step is there and whole."""
+        return self._whole(step) is not None
+
     def record(self) -> JsonObject | None:
         """The record of the newest whole checkpoint, None if there is none; nothing is restored.
 
@@ -96,11 +117,13 @@ class Checkpoints:
     def _whole(self, step: int) -> JsonObject | None:
         """The record of a checkpoint, if all its files are as they were written."""
         try:
-            record = files.read_json(self._prefix(step).with_suffix(".json"))
-            digests = record["sha256"].items()
-            is_whole = all(files.sha256(self._folder / name) == digest for name, digest in digests)
-            return record if is_whole else None
-        except (UserError, OSError, KeyError, TypeError, AttributeError):
+            record = records.read_object(self._prefix(step).with_suffix(".json"), of=self._run)
+            saved = configs.from_config(_Saved, record, in_part=True)
+            is_whole = saved.step == step and all(
+                files.sha256(self._folder / name) == digest for name, digest in saved.sha256.items()
+            )
+            return record if is_whole and saved.sha256 else None
+        except (UserError, OSError):
             return None
 
     def _steps(self) -> list[int]:
@@ -122,10 +145,10 @@ class Checkpoints:
         for path in self._folder.glob(f"{self._name}-*"):
             step = path.name[len(self._name) + 1 :].partition(".")[0]
             if step.isdecimal() and int(step) not in steps:
-                path.unlink() if path.is_file() else shutil.rmtree(path)
+                files.remove(path)
 
     def _remove(self, step: int) -> None:
         # The record first: without it the rest does not count.
-        self._prefix(step).with_suffix(".json").unlink(missing_ok=True)
+        files.remove(self._prefix(step).with_suffix(".json"))
         for path in self._files(step):
-            path.unlink(missing_ok=True)
+            files.remove(path)

@@ -34,6 +34,7 @@ from .selection import Selection
 from .stages import Stages
 from .state import new_variables, restore
 from .steps import StepFigures
+from .watch import Watch
 
 # A graph call is to take this long, so that a signal is heard soon; it does the number of steps
 # that take as long, by the call before. Weights do not depend on how steps are cut into calls.
@@ -56,18 +57,20 @@ def train(
     selection: Selection,
     settings: Settings,
     devices: Devices,
+    watch: Watch,
     notes: Sequence[str] = (),
 ) -> Trained:
     """Trains a run, whose folder the caller holds, to its end; from its last checkpoint if any.
 
     Args:
+      watch: of the data.
       notes: to be said under the header.
 
     Raises:
       Stopped: a signal came; the state is saved.
       UserError: the loss is not finite, or the data are damaged.
     """
-    with contextlib.closing(_Loop(run, config, selection, settings, devices, notes)) as loop:
+    with contextlib.closing(_Loop(run, config, selection, settings, devices, watch, notes)) as loop:
         return loop.train()
 
 
@@ -81,9 +84,10 @@ class _Loop:
         selection: Selection,
         settings: Settings,
         devices: Devices,
+        watch: Watch,
         notes: Sequence[str],
     ):
-        self._run, self._splits = run, selection.trained_on
+        self._run, self._splits, self._watch = run, selection.trained_on, watch
         self._metrics_log = MetricsLog(run, config.recipe, settings.tensorboard)
         examples = sum(split.examples for split in self._splits)
         self._plan = plan = Plan(
@@ -167,6 +171,7 @@ class _Loop:
 
     def _log(self, figures: StepFigures) -> None:
         """Logs a row, with a validation where it is time for one; the best weights are saved."""
+        self._watch.require_same()
         tally = self._tally
         row = MetricsRow(
             step=self._step,
@@ -222,6 +227,7 @@ class _Loop:
         return "patience" if self._plan.patience_ends(self._step, steps) else ""
 
     def _save(self) -> None:
+        self._watch.require_same()  # Else weights of other data would be kept.
         self._state.save(self._step, self._seconds())
         saved(self._run.workdir)
         self._saved_step, self._saved = self._step, time.monotonic()
@@ -244,8 +250,7 @@ class _Loop:
         if evaluation is None:  # The run was killed after its last step.
             networks.catch_up()
         best = validations.best
-        selects_best = recipe.select == "best" or recipe.patience
-        if selects_best and (best is None or best.step != self._step):
+        if self._plan.selects_best and (best is None or best.step != self._step):
             validations.restore_best()
             evaluation = None
         else:

@@ -62,7 +62,7 @@ class MetricsLog:
 
     def write(self, row: MetricsRow) -> None:
         """Writes a row; one with a validation is shown too."""
-        self._run.log_metrics(row)
+        self._run.metrics_log.append(row)
         if self._writer is not None:
             with self._writer.as_default(step=row.step):
                 for name, value in row.to_config().items():

@@ -62,6 +62,11 @@ class Plan:
         return self.recipe.total_steps(self.examples)
 
     @property
+    def selects_best(self) -> bool:
+        """Whether the run ends with the weights of its best validation."""
+        return self.recipe.select == "best" or bool(self.recipe.patience)
+
+    @property
     def last_step_ends_by(self) -> str:
         """Which limit the last step is."""
         return "max_steps" if self.total_steps == self.recipe.max_steps else "epochs"

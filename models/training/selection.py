@@ -35,6 +35,11 @@ class Selection:
         return self.training, *self.mixed
 
     @property
+    def read(self) -> tuple[Split, ...]:
+        """All splits that are read."""
+        return *self.trained_on, self.validation
+
+    @property
     def config(self) -> DatasetConfig:
         """As the run's configuration has it."""
         dataset = self.training.dataset
@@ -68,7 +73,7 @@ class Selection:
         selection = self.first_batches(2 * batch_size, 2 * EVALUATION_BATCH)
         selection = selection if options.dry_run else self
         (training, *mixed, validation), lost = salvage.usable(
-            [*selection.trained_on, selection.validation], options.max_corrupt_records, folder
+            selection.read, options.max_corrupt_records, folder
         )
         return Selection(training, tuple(mixed), validation), lost
 

@@ -4,13 +4,16 @@ import dataclasses
 import random
 from collections.abc import Sequence
 
-from ...base import addresses, progress
+from ...base import addresses, configs, progress
+from ...base.files import JsonObject
 from ...base.tf import keras, tf
 from .. import registry
 from ..pretrained import imagenet, transfer
 from ..run import weights
 from ..run.config import RunConfig
 from ..run.folder import Run
+from ..run.metrics_file import METRICS, MetricsFile
+from ..run.records import Written
 from .checkpoints import Checkpoints, Trackable
 from .devices.workers import Workers
 from .network import heads
@@ -80,6 +83,7 @@ class State:
     validations: Validations
     first_step: int
     _checkpoints: Checkpoints
+    _metrics: MetricsFile
 
     @property
     def networks(self) -> Networks:
@@ -94,7 +98,9 @@ class State:
         """Writes a checkpoint."""
         self.variables.step.assign(step)
         self.variables.seconds.assign(seconds)
-        self._checkpoints.save(step, self.validations.record())
+        metrics = self._metrics.written()
+        record = {**self.validations.record(), METRICS: metrics and configs.to_config(metrics)}
+        self._checkpoints.save(step, record)
 
 
 def new_variables(config: RunConfig, plan: Plan, strategy: tf.distribute.Strategy) -> Variables:
@@ -131,9 +137,16 @@ def restore(
       UserError: all checkpoints are damaged.
     """
     checkpoints = Checkpoints(
-        run.checkpoints, "ckpt", plan.settings.keep_checkpoints, **variables.tracked()
+        run.checkpoints, "ckpt", plan.settings.keep_checkpoints, config.id, **variables.tracked()
     )
-    record = checkpoints.restore() or {}
+    bests = Checkpoints(run.checkpoints, "best", 1, config.id)
+
+    def missing(record: JsonObject) -> str | None:
+        best = record.get("best_step") if plan.selects_best else None
+        lost = isinstance(best, int) and not bests.has(best)
+        return f"needs the best weights, best-{best}, which are damaged" if lost else None
+
+    record = checkpoints.restore(missing) or {}
     networks, step = variables.networks, int(variables.step)
     if not step:
         if config.init_from:
@@ -144,11 +157,12 @@ def restore(
     variables.take_over(workers)
     networks.catch_up()  # A model that is a copy is not in checkpoints.
     selected = [variable.value for variable in networks.model.variables]
-    validations = Validations(run.checkpoints, selected, record)
+    validations = Validations(run.checkpoints, selected, record, config.id)
     if step:
         progress.say(f"resuming {run.workdir} at step {step:,} of {plan.total_steps:,}")
-    run.rewind_metrics(step)
-    return State(variables, validations, step, checkpoints)
+    metrics = record.get(METRICS)
+    run.metrics_log.rewind(step, metrics and configs.from_config(Written, metrics))
+    return State(variables, validations, step, checkpoints, run.metrics_log)
 
 
 def _require_exportable(config: RunConfig) -> None:

@@ -22,11 +22,14 @@ class Validations:
       folder: of the run's checkpoints.
       variables: of the model that is validated.
       record: what `record` gave for the checkpoint that the run goes on from, if any.
+      run: its id.
     """
 
-    def __init__(self, folder: Path, variables: Sequence[tf.Variable], record: JsonObject):
+    def __init__(
+        self, folder: Path, variables: Sequence[tf.Variable], record: JsonObject, run: str = ""
+    ):
         # Two, so that a damaged newest one costs a validation and not the run.
-        self._checkpoints = Checkpoints(folder, "best", 2, model=list(variables))
+        self._checkpoints = Checkpoints(folder, "best", 2, run, model=list(variables))
         self.best = _validation(self._checkpoints.record())
         self._lowest = _validation(record.get("lowest")) or self.best
         self._lost = record.get("best_step") if self.best is None else None
@@ -80,4 +83,4 @@ def _validation(record: JsonObject | None) -> Validation | None:
     """The validation in a checkpoint's record, which holds more."""
     if record is None:
         return None
-    return Validation(record["step"], record["validation_accuracy"], record["validation_loss"])
+    return configs.from_config(Validation, record, in_part=True)

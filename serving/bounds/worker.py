@@ -140,8 +140,7 @@ def _received(connection: multiprocessing.connection.Connection) -> tuple[object
     count, leaves = connection.recv()
     content = connection.recv_bytes()
     buffers = [connection.recv_bytes() for _ in range(count)]
-    # Of our own process, which holds no pickle of a client's.
-    return pickle.loads(content, buffers=buffers), leaves  # noqa: S301
+    return pickle.loads(content, buffers=buffers), leaves
 
 
 def work(handle: int, memory: int) -> None:

@@ -5,9 +5,10 @@ import dataclasses
 import math
 from pathlib import Path
 
-from ...base import configs, export_layout, files, manifests
+from ...base import export_layout, files, manifests
 from ...base.errors import DataError, UserError
 from ...base.files import JsonObject
+from ...base.storage import records
 from ..core.inference import Target
 from ..core.served import Served
 from ..description import describe_version
@@ -164,15 +165,12 @@ def _samples(folder: Path) -> Samples | None:
       UserError: the file that says so is damaged, or leads out of the folder.
     """
     path = folder / export_layout.EXTRA / export_layout.SAMPLES_FACTS
-    if not path.exists():
+    if not files.is_there(path):
         return None
     if not files.is_within(path, folder):
         raise DataError(f"{path}: a link that leads out of the version's folder")
-    content = files.read_json(path, _LARGEST)
-    try:
-        return configs.from_config(Samples, content)
-    except DataError as error:
-        raise DataError(f"{path}: does not say which test image is where: {error}") from None
+    mend = "it does not say which test image is where"
+    return records.checked(path, Samples, records.read_json(path, _LARGEST, mend), mend)
 
 
 def _manifest(folder: Path) -> JsonObject:

@@ -11,6 +11,7 @@ import pytest
 
 import digitline
 from digitline.models.run.folder import Run
+from digitline.models.run.metrics_file import MetricsFile
 from digitline.models.training.options import TrainOptions
 from digitline.serving.prediction.answers import Answer
 from digitline.serving.prediction.model import BOXED
@@ -120,14 +121,14 @@ def test_what_is_wrong_is_an_exception(call, error, message, tmp_path, monkeypat
 
 
 def test_an_interrupted_training_goes_on(data_dir, tmp_path, monkeypatch):
-    log_metrics = Run.log_metrics
+    log_metrics = MetricsFile.append
 
-    def interrupted(run, row):
-        log_metrics(run, row)
-        if not list(run.checkpoints.glob("ckpt-*.json")):
+    def interrupted(log, row):
+        log_metrics(log, row)
+        if not list(log.path.parent.glob("checkpoints/ckpt-*.json")):
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(Run, "log_metrics", interrupted)
+    monkeypatch.setattr(MetricsFile, "append", interrupted)
     # Tests that are started in the background inherit that it is ignored.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     asked = {**QUICK, "data_dir": data_dir, "workdir": tmp_path / "run", "log_steps": 4}

@@ -7,6 +7,7 @@ import pytest
 
 from digitline.base import files
 from digitline.base.errors import UserError
+from digitline.base.storage import records
 from digitline.base.tf import tf
 
 
@@ -21,7 +22,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
 
     with pytest.raises(RuntimeError):
         fail_half_way()
-    assert files.read_json(path) == {"old": 1}
+    assert records.read_json(path) == {"old": 1}
     assert os.listdir(tmp_path) == ["value.json"]
 
 
@@ -41,10 +42,10 @@ def test_literal_leads_to_the_same_by_a_name_without_patterns(name, tmp_path):
 def test_read_json_says_which_file_is_wrong(tmp_path):
     path = tmp_path / "value.json"
     with pytest.raises(UserError, match=r"value\.json does not exist"):
-        files.read_json(path)
+        records.read_json(path)
     path.write_text("{")
     with pytest.raises(UserError, match=r"value\.json is not valid JSON"):
-        files.read_json(path)
+        records.read_json(path)
 
 
 def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):

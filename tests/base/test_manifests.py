@@ -1,6 +1,5 @@
 """Exports of ours are compared with their manifests when they are opened."""
 
-import json
 import shutil
 import time
 
@@ -12,7 +11,7 @@ from digitline.models import evaluate
 from digitline.serving import artifacts, predict
 from digitline.serving.prediction.model import BOXED
 
-from support import call, flip
+from support import call, edit, flip
 
 
 @pytest.fixture
@@ -33,6 +32,11 @@ def swap_labels(path):
     path.write_text("\n".join([*names[1::-1], *names[2:], ""]))
 
 
+def raise_the_threshold(file):
+    path = file.with_name("manifest.json")
+    path.write_text(path.read_text().replace('"threshold": 0.', '"threshold": 0.0'))
+
+
 @pytest.mark.parametrize(
     ("model", "change", "message"),
     [
@@ -51,6 +55,9 @@ def swap_labels(path):
             "not a mani",
         ),
         (lite, lambda file: file.with_name("manifest.json").write_text(""), "is not valid JSON"),
+        (lite, lambda file: file.with_name("manifest.json").write_text("[]"), "holds a list, not"),
+        (lite, lambda file: file.with_name("manifest.json").write_text("{}"), "not a manifest of"),
+        (lite, raise_the_threshold, r"manifest\.json is not as digitline wrote it \(damaged or ed"),
     ],
 )
 def test_what_is_not_as_published_is_refused(model, change, message, copy):
@@ -93,9 +100,7 @@ def test_files_without_their_manifest_are_anybodys(copy, tmp_path, monkeypatch):
 
 def test_labels_that_were_added_are_refused(copy):
     path = lite(copy).with_name("manifest.json")
-    content = json.loads(path.read_text())
-    del content["files"]["labels.txt"]
-    path.write_text(json.dumps(content))
+    edit(path, lambda content: content["files"].pop("labels.txt"))
     with pytest.raises(DataError, match=r"labels\.txt: was not published with it; restore the"):
         artifacts.open_tflite(lite(copy))
 

@@ -3,13 +3,13 @@ import re
 import pytest
 import scaling
 
-from digitline.base import files
+from digitline.base.storage import records
 
 import figures
 
 
 def measured(name):
-    return files.read_json(figures.RESULTS / f"{name}.json")
+    return records.read_json(figures.RESULTS / f"{name}.json")
 
 
 def test_the_page_has_the_tables_that_the_figures_give():

@@ -8,7 +8,7 @@ from digitline.data import prepare, shards
 from digitline.data.dataset import Dataset, open_dataset
 from digitline.data.sources import idx
 
-from support import DATASET, call, idx_bytes
+from support import DATASET, call, edit, idx_bytes, unsealed_dataset
 
 
 def test_opens_a_prepared_dataset(dataset):
@@ -74,10 +74,12 @@ def test_the_fingerprint_is_of_the_content(dataset, tmp_path, testdata):
 
 def test_a_folder_of_tfds_itself_has_a_fingerprint_too(dataset, data_dir, tmp_path):
     shutil.copytree(data_dir / DATASET, tmp_path / DATASET)
-    (tmp_path / DATASET / "1.0.0" / "metadata.json").unlink()
+    folder = tmp_path / DATASET / "1.0.0"
+    edit(folder / "dataset_info.json", lambda info: info.update(moduleName="tensorflow_datasets.x"))
+    (folder / "metadata.json").unlink()
     first = open_dataset(tmp_path, DATASET).fingerprint
     assert first == open_dataset(tmp_path, DATASET).fingerprint
-    shard = next((tmp_path / DATASET / "1.0.0").glob("*-test.tfrecord-*"))
+    shard = next(folder.glob("*-test.tfrecord-*"))
     content = bytearray(shard.read_bytes())
     content[-100] ^= 1
     shard.write_bytes(content)
@@ -104,6 +106,7 @@ def test_a_dataset_that_is_not_prepared(name, hint, data_dir):
 
 def test_rejects_a_folder_that_is_not_an_image_dataset(data_dir, tmp_path):
     shutil.copytree(data_dir / DATASET, tmp_path / DATASET)
+    unsealed_dataset(tmp_path)
     (tmp_path / DATASET / "1.0.0" / "features.json").write_text("{}")
     with pytest.raises(DataError, match="not a dataset of images and labels"):
         open_dataset(tmp_path, DATASET)

@@ -8,6 +8,7 @@ import pytest
 
 from digitline.models import train
 from digitline.models.run.folder import Run
+from digitline.models.run.metrics_file import MetricsFile
 
 from support import call, quick_arguments
 
@@ -80,7 +81,7 @@ def stop_at_row(monkeypatch):
     """Does something when this many rows are logged; later sessions are left alone."""
 
     def stop(count, action):
-        log, rows = Run.log_metrics, []
+        log, rows = MetricsFile.append, []
 
         def log_and_act(self, row):
             log(self, row)
@@ -88,6 +89,6 @@ def stop_at_row(monkeypatch):
             if len(rows) == count:
                 action()
 
-        monkeypatch.setattr(Run, "log_metrics", log_and_act)
+        monkeypatch.setattr(MetricsFile, "append", log_and_act)
 
     return stop

@@ -6,7 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from digitline.base import configs
 from digitline.data.dataset import Dataset
+from digitline.data.metadata import Metadata
 from digitline.data.pipeline.preprocess import Preprocess
 from digitline.models import defaults, lenet5, mlp, train
 from digitline.models.run.folder import Run
@@ -104,8 +106,8 @@ DIGITS = {**FOLDER, "pictures": {"image_shape": list(COLOUR), "digits": True}}
     ],
 )
 def test_flips_and_turns_only_what_stays_of_its_class(names, shape, metadata, flips, tmp_path):
-    (tmp_path / "metadata.json").write_text(json.dumps(metadata))
-    dataset = Dataset("own", tmp_path, shape, "raw", tuple(names.split()), builder=None)
+    known = configs.from_config(Metadata, metadata)
+    dataset = Dataset("own", tmp_path, shape, "raw", tuple(names.split()), None, known)
     recipe = dataclasses.replace(
         mlp.RECIPES["best"], **defaults.augmentation(mlp.RECIPES["best"], dataset)
     )

@@ -1,5 +1,6 @@
 """`digitline train` and its run folder."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -8,12 +9,13 @@ import sys
 import numpy as np
 import pytest
 
-from digitline.base.errors import UsageError, UserError
+from digitline.base.errors import DataError, UsageError, UserError
 from digitline.data import inspect
 from digitline.export import benchmark, exporter
 from digitline.models import evaluate, train
 from digitline.models.report import command as report
 from digitline.models.run.folder import Run
+from digitline.models.run.metrics_file import MetricsFile
 from digitline.models.run.records import MetricsRow
 
 from support import (
@@ -240,13 +242,41 @@ def test_a_mix_and_balanced_classes_train(data_dir, train_here):
         assert result["validation_accuracy"] > 0.3
 
 
-def test_metrics_are_cut_where_they_are_not_rows(tmp_path):
-    run = Run(tmp_path)
-    run.metrics.write_text('{"step": 1}\n5\n{"step": 2}\n')
-    run.rewind_metrics(9)
-    assert run.metrics.read_text() == '{"step": 1}\n'
-    run.log_metrics(MetricsRow(2, 0.5, 1.0, 0.5, 2.0, 100.0, 0.1, 3.0))
-    assert "validation_loss" not in json.loads(run.metrics.read_text().splitlines()[1])
+ROW = MetricsRow(2, 0.5, 1.0, 0.5, 2.0, 100.0, 0.1, 3.0)
+
+
+def test_metrics_are_cut_after_the_step_that_a_run_goes_on_from(tmp_path):
+    log = MetricsFile(tmp_path / "metrics.jsonl")
+    for step in (2, 4):
+        log.append(dataclasses.replace(ROW, step=step))
+    written = log.written()
+    log.append(dataclasses.replace(ROW, step=6, loss=float("nan")))
+    assert [row["step"] for row in log.rows(written)] == [2, 4, 6]
+    assert "loss" not in log.rows()[-1]
+    with open(log.path, "a") as file:
+        file.write('{"step": 8, "epo')  # A kill came here.
+    log.rewind(4, written)
+    assert log.written() == written
+    log.rewind(2, None)  # Of a checkpoint that does not say what there was.
+    assert [row["step"] for row in log.rows()] == [2]
+    assert "validation_loss" not in json.loads(log.path.read_text())
+
+
+@pytest.mark.parametrize("line", ["5", "{", '{"step": 1}', '{"step": "1"}', "[" * 9999])
+def test_metrics_that_are_not_rows_are_named(line, tmp_path):
+    log = MetricsFile(tmp_path / "metrics.jsonl")
+    log.append(ROW)
+    written = log.written()
+    log.path.write_text(f"{log.path.read_text()}{line}\n")
+    with pytest.raises(DataError, match=r"metrics\.jsonl, line 2: not a row of figures; restor"):
+        log.rewind(9, None)
+    log.rewind(2, written)
+    assert log.written() == written
+    log.path.write_text(log.path.read_text().replace("100.0", "101.0"))
+    with pytest.raises(DataError, match=r"metrics\.jsonl is not as training wrote it; restore"):
+        log.rewind(2, written)
+    log.path.unlink()  # As the message says.
+    log.rewind(2, written)
 
 
 @pytest.mark.parametrize("cache", ["memory", "off", pytest.param("file", marks=pytest.mark.long)])

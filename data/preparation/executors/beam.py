@@ -66,11 +66,7 @@ class BeamExecutor:
 
     def _results(self, folder: Path, count: int) -> list[Any]:
         paths = [folder / f"{index}{_RESULT}" for index in range(count)]
-        results = [
-            # Of our own workers, which run what this process sends them.
-            pickle.loads(path.read_bytes()) if path.exists() else None  # noqa: S301
-            for path in paths
-        ]
+        results = [pickle.loads(path.read_bytes()) if path.exists() else None for path in paths]
         for result in results:
             if isinstance(result, BaseException):
                 raise result

@@ -13,9 +13,10 @@ from pathlib import Path
 from ....base import progress
 from ....base.errors import DataError
 from ....base.pixels import columns
+from ...metadata import LeftOut
 from .. import image_folder
 from ..image_folder import FolderSource
-from ..slices import LeftOut, ReadOptions, left_out
+from ..slices import ReadOptions, left_out
 from . import class_names, picture_finder
 from .file_rows import Rows, Table
 

@@ -32,8 +32,7 @@ def beside(table: Path) -> Path | None:
     """
     form = dialect.look(table)
     sample = [row for row in form.sample() if len(row) == form.columns]
-    # Not every second one.
-    sample = random.Random(0).sample(sample, min(_ROWS, len(sample)))  # noqa: S311 (no secret)
+    sample = random.Random(0).sample(sample, min(_ROWS, len(sample)))  # Not every second one.
     by_suffix = roles.files(form, sample)
     candidates = [] if by_suffix is None else [by_suffix]
     if by_suffix is None and form.columns <= _MOST_COLUMNS:  # Names without a suffix.

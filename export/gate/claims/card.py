@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ....base import export_layout, files, manifests
+from ....base import export_layout, manifests
 from ....base.errors import VerificationError
 from ....base.files import JsonObject
+from ....base.storage import records
 from ....models import registry
 from ....models.pretrained import imagenet
 
@@ -22,7 +23,7 @@ def require(folder: Path) -> None:
     """
     path = folder / export_layout.CARD
     text = path.read_text(encoding="utf-8")
-    manifest = files.read_json(export_layout.manifest_of(folder))
+    manifest = records.read_object(export_layout.manifest_of(folder), of=None)
     rows = list(_rows(folder, manifest))
     text_left = text
     tables = _TABLES + bool(manifest["verified_on"]["runtimes"]) + len(manifest["robustness"])

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from ....base import configs, export_layout, files
+from ....base import export_layout
 from ....base.errors import VerificationError
 from ....base.pictures.config import PictureConfig
+from ....base.storage import records
 from ....serving.description import inside as read_inside
 from ....serving.description import read_labels
 from ..reference import Reference
@@ -43,7 +44,7 @@ def require(staged: Staged, reference: Reference) -> None:
     path = export_layout.pictures_of(staged.folder)
     for where, pictures in (
         ("inside it", staged.opened.pictures),
-        (path.name, configs.from_config(PictureConfig, files.read_json(path))),
+        (path.name, records.read(path, PictureConfig)),
     ):
         is_missing = pictures is None and is_lite
         if is_missing or (pictures is not None and pictures != trained.pictures):

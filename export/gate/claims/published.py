@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ....base import configs, export_layout, files, manifests
+from ....base import configs, export_layout, manifests
 from ....base.errors import VerificationError
 from ....base.files import JsonObject
+from ....base.storage import records
 from ....serving.description import inside
 from ...formats.artifact import Artifact
 from ...options import ExportOptions
@@ -64,7 +65,7 @@ def require_manifest(folder: Path, artifacts: Sequence[Artifact], known: Known) 
       VerificationError: names the file, the entry, and both sides.
     """
     path = export_layout.manifest_of(folder)
-    content = files.read_json(path)
+    content = records.read_object(path, of=None)  # What differs in it is said better below.
     expected = _expected(folder, artifacts, known)
     inner = _of_certainty_inside(folder, artifacts, content)
     # One after the other: what is missing is said before it is looked into.

@@ -71,7 +71,7 @@ def check(split: Split, reference: Reference, folders: Mapping[str, Path]) -> Ch
     """
     sampled = source_files.sample(split, _FILES)
     if sampled is None:
-        if (split.dataset.metadata.get("source") or {}).get("kind") in _OF_FILES:
+        if split.dataset.metadata.source.get("kind") in _OF_FILES:
             progress.say("which files the images were made of is not recorded: none is looked at")
         return None
     states = [file.state for file in sampled]

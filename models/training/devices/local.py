@@ -105,8 +105,7 @@ class _Worker:
         """
         result, error = None, None
         with contextlib.suppress(OSError, EOFError, pickle.UnpicklingError):
-            # Of our own process, in a folder that only this user can read.
-            result, error = pickle.loads(self._answer.read_bytes())  # noqa: S301
+            result, error = pickle.loads(self._answer.read_bytes())
         if not self.failed:
             return result
         if error is not None:
@@ -175,7 +174,7 @@ def _wait(workers: Sequence[_Worker], interrupts: Interrupts) -> None:
 def work(module: str, answer: str) -> None:
     """What a worker runs: reads the options, and writes what `run` returns or raises."""
     logging.set_verbosity(logging.WARNING)
-    options = pickle.load(sys.stdin.buffer)  # noqa: S301 (of the process that started this one)
+    options = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     result, error = None, None
     try:

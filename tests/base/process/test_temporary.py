@@ -9,6 +9,7 @@ import pytest
 
 from digitline.base import files
 from digitline.base.process import temporary
+from digitline.base.storage import records
 
 from support import python
 
@@ -58,7 +59,7 @@ def test_what_is_no_file_of_ours_stops_nothing(kind, tmp_path):
     else:
         path.symlink_to("gone" if kind == "link to nothing" else path.name)
     files.write_json(tmp_path / "value.json", 1)
-    assert files.read_json(tmp_path / "value.json") == 1
+    assert records.read_json(tmp_path / "value.json") == 1
 
 
 def test_a_command_leaves_nothing_in_the_temporary_folder(tmp_path):

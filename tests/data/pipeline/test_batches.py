@@ -1,5 +1,6 @@
 import dataclasses
 import itertools
+import os
 import shutil
 
 import numpy as np
@@ -157,7 +158,7 @@ def test_an_interrupted_cache_file_is_built_again(dataset, tmp_path, capsys):
     cut.parent.mkdir()
     cut.write_bytes(whole.read_bytes()[:1000])
     np.testing.assert_array_equal(keys(batches(dataset, 40, cut.parent, "file")), expected)
-    assert "was left incomplete; building it again" in capsys.readouterr().err
+    assert "was left incomplete, or is damaged; building it again" in capsys.readouterr().err
     assert [path.name for path in cut.parent.iterdir()] == [whole.name]
 
 
@@ -308,13 +309,29 @@ def test_a_file_gives_what_memory_gives(more, dataset, tmp_path):
             np.testing.assert_array_equal(found[1], expected[1])
 
 
-def test_a_cut_cache_file_is_built_again(dataset, tmp_path, capsys):
+def truncate(path):
+    os.truncate(path, 100_000)
+
+
+def turn_a_bit(place):
+    def turn(path):
+        flip(path, place)
+
+    return turn
+
+
+def make_a_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("damage", [truncate, turn_a_bit(5000), turn_a_bit(-20), make_a_folder])
+def test_a_damaged_cache_file_is_built_again(damage, dataset, tmp_path, capsys):
     expected = keys(batches(dataset, 20, tmp_path, "file"))
     (path,) = tmp_path.glob("*.cache")
-    with open(path, "r+b") as file:
-        file.truncate(100_000)
+    damage(path)
     np.testing.assert_array_equal(keys(batches(dataset, 20, tmp_path, "file")), expected)
-    assert "was left incomplete; building it again" in capsys.readouterr().err
+    assert "was left incomplete, or is damaged; building it again" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("cache", STREAM_AND_MEMORY)

@@ -264,6 +264,10 @@ def test_pictures_of_many_sizes_get_one(tmp_path):
         assert (images.numpy().mean((1, 2)).argmax(1) == labels.numpy()).all()
         assert (np.bincount(labels) == result["splits"][split] // 3).all()
     assert run(tmp_path, "mixed_sizes", "--image_size=8x6")["reused"]
+    for path in (tmp_path / "mixed_sizes" / "2.1.0").glob("*.tfrecord-*"):
+        path.touch()  # As a shard that was prepared again.
+    with pytest.raises(DataError, match=r"mixed_sizes has changed since .*: replace that one with"):
+        run(tmp_path, "mixed_sizes", "--image_size=8x6")
     again = run(tmp_path, "mixed_sizes", "--image_size=8x6", "--overwrite")
     assert again["fingerprint"] == result["fingerprint"]
     grey = run(tmp_path, "mixed_sizes", "--image_size=5", "--channels=1", "--name=grey")

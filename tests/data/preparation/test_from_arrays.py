@@ -1,6 +1,8 @@
 import contextlib
+import gzip
 import json
 import resource
+import shutil
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from digitline.data import listing, prepare
 from digitline.data.dataset import open_dataset
 from digitline.data.pipeline.records import load
 from digitline.data.preparation.request import Request
+from digitline.data.sources import idx
 
 from support import DATASET, call, idx_bytes, python
 
@@ -46,6 +49,25 @@ def test_shards_are_as_many_as_asked_for(dataset):
 def prepare_arguments(folder, testdata, *more):
     where = [f"--data_dir={folder}", f"--source_dir={testdata}"]
     return [f"--dataset={DATASET}", *where, "--validation_fraction=0", *more]
+
+
+def test_idx_files_that_hold_something_else_by_now_are_refused(tmp_path, testdata):
+    source = tmp_path / "source"
+    shutil.copytree(testdata, source, ignore=shutil.ignore_patterns("old_run", "photographs"))
+    arguments = prepare_arguments(tmp_path / "data", source)
+    call(prepare.COMMAND, arguments)
+    elsewhere = shutil.copytree(source, tmp_path / "elsewhere")
+    for path in elsewhere.iterdir():
+        path.touch()
+    assert call(prepare.COMMAND, prepare_arguments(tmp_path / "data", elsewhere))["reused"]
+    path = source / "t10k-labels-idx1-ubyte.gz"
+    labels = idx.read_labels(path).copy()
+    labels[9] = (labels[9] + 1) % 10
+    path.write_bytes(gzip.compress(idx_bytes(labels)))
+    with pytest.raises(DataError, match=r"source does not hold what .* was prepared from: repl"):
+        call(prepare.COMMAND, arguments)
+    assert not call(prepare.COMMAND, [*arguments, "--overwrite"])["reused"]  # As it says.
+    assert call(prepare.COMMAND, arguments)["reused"]
 
 
 def test_a_second_run_reuses_and_overwrite_prepares_again(tmp_path, testdata):

@@ -4,6 +4,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from digitline.data.metadata import Metadata
 from digitline.data.preparation import source_state
 from digitline.data.preparation.source_state import ChangedError, check_same, state
 
@@ -51,8 +52,10 @@ def test_a_folder_of_csv_files_by_those_that_are_read(tmp_path):
 def test_datasets_from_before_there_was_a_state_are_taken(tmp_path):
     (tmp_path / "a.npz").write_bytes(b"12345")
     wanted = {"place": "a.npz", source_state.FILES: state("npz", tmp_path / "a.npz")}
-    check_same(wanted, {"source": {"place": "a.npz"}}, tmp_path, 0)
-    check_same(wanted, {"source": wanted}, tmp_path, 0)
-    check_same({**wanted, source_state.FILES: None}, {"source": wanted}, tmp_path, 0)  # It is gone.
+    check_same(wanted, Metadata(source={"place": "a.npz"}), tmp_path, 0)
+    check_same(wanted, Metadata(source=wanted), tmp_path, 0)
+    gone = {**wanted, source_state.FILES: None}
+    check_same(gone, Metadata(source=wanted), tmp_path, 0)
+    changed = Metadata(source={**wanted, source_state.FILES: {"number": 1}})
     with pytest.raises(ChangedError, match=r"a\.npz has changed since .* was prepared from it"):
-        check_same(wanted, {"source": {**wanted, source_state.FILES: {"number": 1}}}, tmp_path, 0)
+        check_same(wanted, changed, tmp_path, 0)

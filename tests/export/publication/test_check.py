@@ -1,6 +1,5 @@
 """`--verify_only`: every kind of thing that can be wrong with versions that lie there."""
 
-import json
 import os
 import re
 import shutil
@@ -14,7 +13,7 @@ from digitline.base.errors import UserError
 from digitline.export import exporter
 from digitline.export.publication import check
 
-from support import flip
+from support import edit, flip
 
 
 @pytest.fixture
@@ -59,30 +58,33 @@ def link_to_a_version(copy):
 def with_manifest(change, *versions):
     """Edits manifests; their own files still agree with them."""
 
-    def edit(copy):
+    def edit_all(copy):
         for version in (each(copy) for each in versions or (lite,)):
             path = next(version.rglob("manifest.json"), version / "assets.extra/digitline.json")
-            content = json.loads(path.read_text())
-            change(content)
-            path.write_text(json.dumps(content))
+            edit(path, change)
 
-    return edit
+    return edit_all
 
 
 def sealed(change, *versions):
     """Changes a version and makes its manifest agree with what is there then."""
 
-    def edit(copy):
+    def edit_all(copy):
         change(copy)
         for version in (each(copy) for each in versions or (lite,)):
             path = next(version.rglob("manifest.json"), version / "assets.extra/digitline.json")
             there = manifests.digests(version)
             del there[path.relative_to(version).as_posix()]
-            content = json.loads(path.read_text())
-            content["files"] = {name: vars(file) for name, file in there.items()}
-            path.write_text(json.dumps(content))
+            facts = manifests.stating(there)
+            edit(path, lambda content, facts=facts: content.update(facts))
 
-    return edit
+    return edit_all
+
+
+def later(copy):
+    """What only the manifest says is another."""
+    path = lite(copy) / "manifest.json"
+    path.write_text(path.read_text().replace('"created": "2', '"created": "3'))
 
 
 def swap_lines(path):
@@ -126,7 +128,8 @@ def swap_in_the_graph(copy):
         (lambda copy: (saved(copy).parent / "7").mkdir(), ["lenet5/7: empty, no model in it"]),
         (lambda copy: (lite(copy) / "manifest.json").write_text(""), ["json is not valid JSON"]),
         (lambda copy: (lite(copy) / "manifest.json").write_text("{}"), ["json: not a manifest"]),
-        (lambda copy: (lite(copy) / "manifest.json").write_text("[3]"), ["json: not a manifest"]),
+        (lambda copy: (lite(copy) / "manifest.json").write_text("[3]"), ["json holds a list, not"]),
+        (later, ["manifest.json is not as digitline wrote it (damaged or edited)"]),
         (with_manifest(lambda it: it.update(files={"a": 3})), ["json: not a manifest of digitl"]),
         (with_manifest(lambda it: it.update(labels=3)), ["its labels are damaged"]),
         (with_manifest(lambda it: it.update(labels=list("10"))), [

@@ -83,7 +83,7 @@ def test_a_damaged_model_is_named(trained, tmp_path):
     run = Run(tmp_path)
     run.config.write_text(Run(trained.workdir).config.read_text())
     record = json.loads(Run(trained.workdir).training_record.read_text())
-    older = {name: record[name] for name in record if name != "made"}
+    older = {name: record[name] for name in record if name not in ("made", "digest")}
     whole = Run(trained.workdir).model.read_bytes()
     for damaged in (whole[:1000], b"", whole[:5000] + b"x" * 5000 + whole[10_000:]):
         run.model.write_bytes(damaged)
@@ -118,4 +118,4 @@ def test_corruptions_are_told_and_recorded(well_trained, exported, tmp_path):
     # A later evaluation without them leaves them in the record.
     workdir = shutil.copytree(well_trained.workdir, tmp_path / "run")
     call(evaluate.COMMAND, [f"--workdir={workdir}", "--split=test[:30]"])
-    assert configs.to_config(Run(workdir).robustness()["test[:30]"]) == found
+    assert configs.to_config(Run(workdir).evaluations.robustness()["test[:30]"]) == found

@@ -1,4 +1,3 @@
-import json
 import shutil
 from pathlib import Path
 
@@ -7,6 +6,8 @@ import pytest
 from digitline.base import command as commands
 from digitline.base.errors import UsageError, UserError
 from digitline.models.report import command as report
+
+from support import edit
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +59,11 @@ def test_shows_only_what_differs(runs, tmp_path):
 def test_marks_runs_of_other_images(runs, tmp_path):
     short, long, _ = runs
     other = shutil.copytree(long, tmp_path / "other")
-    config = json.loads((other / "config.json").read_text())
-    config["dataset"]["fingerprint"] = "another"
-    (other / "config.json").write_text(json.dumps(config))
+    edit(other / "config.json", lambda it: it["dataset"].update(fingerprint="another"))
+    edit(
+        other / "training.json",
+        lambda it: it["made"]["config"]["dataset"].update(fingerprint="another"),
+    )
     assert "not of the same images" in compared("--compare", short, other)[1]
 
 

@@ -12,12 +12,13 @@ from PIL import Image
 
 from digitline.base import command as commands
 from digitline.base.errors import UsageError, UserError
+from digitline.base.storage import records
 from digitline.data.dataset import Dataset
 from digitline.models import train
 from digitline.models.report import command as report
 from digitline.models.report import run_figures
 
-from support import DATASET, call, train_arguments
+from support import DATASET, call, edit, train_arguments, unsealed_dataset
 
 CURVES = {"loss", "accuracy", "learning_rate", "images_per_s"}
 NASTY = ["<script>alert(1)</script>", "a & \"b\" 'c'", "x" * 200, "日本語", "]]>", "1{2}%s"]
@@ -143,16 +144,15 @@ def test_every_section_is_there(seen):
 
 
 def test_class_names_of_any_kind(copied, data_dir, tmp_path):
-    datasets = shutil.copytree(data_dir, tmp_path / "datasets")
+    datasets = unsealed_dataset(shutil.copytree(data_dir, tmp_path / "datasets"))
     names = [*NASTY, "6", "7", "8", "9"]
     (labels,) = datasets.glob(f"{DATASET}/*/label.labels.txt")
     labels.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
-    config = json.loads((copied / "config.json").read_text())
-    config["dataset"]["label_names"] = names
-    (copied / "config.json").write_text(json.dumps(config))
-    record = json.loads((copied / "training.json").read_text())
-    record["made"]["config"] = config
-    (copied / "training.json").write_text(json.dumps(record))
+    edit(copied / "config.json", lambda it: it["dataset"].update(label_names=names))
+    edit(
+        copied / "training.json",
+        lambda it: it["made"]["config"]["dataset"].update(label_names=names),
+    )
     result = reported(copied, f"--data_dir={datasets}")
     assert result.html.count("<script>") == 1  # Our own.
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in result.html
@@ -185,7 +185,7 @@ def test_an_unfinished_run_has_its_curves(copied):
 
 def test_only_exports_of_the_run_are_listed(copied, tmp_path, monkeypatch):
     monkeypatch.setattr(run_figures, "of_run", lambda facts: {})  # They take their time.
-    config = json.loads((copied / "config.json").read_text())
+    config = records.read_object(copied / "config.json", of=None)
     for version, of in ((1, config), (2, {**config, "seed": 1})):
         folder = tmp_path / "exports" / "tflite" / "digits" / str(version)
         folder.mkdir(parents=True)

@@ -14,7 +14,7 @@ from digitline.data.sources import idx
 from digitline.models import evaluate
 from digitline.models.run.folder import Run
 
-from support import DATASET, call, damage, export, idx_bytes
+from support import DATASET, call, damage, edit, export, idx_bytes, unsealed_dataset
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def datasets(data_dir, tmp_path):
     return shutil.copytree(data_dir, tmp_path / "datasets")
 
 
-def edit(path, change):
+def edit_sealed(path, change):
     content = json.loads(path.read_text())
     change(content)
     path.write_text(json.dumps(content))
@@ -52,13 +52,13 @@ def swap_labels(config):
     ],
 )
 def test_an_edited_configuration_is_refused(change, message, run):
-    edit(run.config, change)
+    edit_sealed(run.config, change)
     with pytest.raises(UserError, match=rf"run/config\.json: {message}.* when model\.keras was tr"):
         run.load()
 
 
 def test_where_the_dataset_lies_may_be_edited(run):
-    edit(run.config, lambda config: config.update(data_dir="elsewhere"))
+    edit_sealed(run.config, lambda config: config.update(data_dir="elsewhere"))
     assert run.load()[0].data_dir == "elsewhere"
 
 
@@ -80,6 +80,9 @@ def test_all_of_another_run_but_its_configuration_is_refused(run, trained):
     other = Run(trained.workdir)
     for mine, theirs in ((run.model, other.model), (run.training_record, other.training_record)):
         shutil.copy(theirs, mine)
+    with pytest.raises(UserError, match=r"training\.json is not as .* or another run's\); restore"):
+        run.load()
+    edit(run.training_record)  # Those of the last release do not say whose they are.
     with pytest.raises(UserError, match=r"config\.json: model is softmax; it was lenet5 when"):
         run.load()
 
@@ -87,7 +90,7 @@ def test_all_of_another_run_but_its_configuration_is_refused(run, trained):
 def test_a_run_of_the_last_release_is_taken_as_it_is(run, capsys, datasets):
     edit(run.training_record, lambda record: record.pop("made"))
     edit(run.config, lambda config: config.update(seed=5))
-    exchange_shards(datasets)
+    exchange_shards(unsealed_dataset(datasets))
     call(evaluate.COMMAND, [f"--workdir={run.workdir}", f"--data_dir={datasets}"])
     (line,) = (line for line in capsys.readouterr().err.splitlines() if "training.json" in line)
     assert "(a run of an earlier version): they are taken as they are" in line
@@ -114,6 +117,15 @@ def change_a_label(datasets, number=1):
     path.write_bytes(tfrecord.framed(bytes(example)) + content[16 + length :])
 
 
+def change_in_the_middle(datasets):
+    """Two records of a shard of the test split are exchanged."""
+    path = shard(datasets)
+    content = path.read_bytes()
+    size = len(content) // 100
+    first, second = (content[start * size : (start + 1) * size] for start in (50, 51))
+    path.write_bytes(content[: 50 * size] + second + first + content[52 * size :])
+
+
 def lengthen(datasets):
     with open(shard(datasets), "ab") as file:
         file.write(tfrecord.framed(b"more"))
@@ -123,8 +135,9 @@ def lengthen(datasets):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (exchange_shards, r"test\.tfrecord-00000-of-00003: not what the run was trained with \(s"),
-        (change_a_label, r"test\.tfrecord-00001-of-00003: not what .* \(sha256 \w+, \w+ then\)"),
+        (exchange_shards, r"test\.tfrecord-00000-of-00003: not what the dataset was prepared with"),
+        (change_a_label, r"test\.tfrecord-00001-of-00003: not what .* \(other bytes at its ends\)"),
+        (change_in_the_middle, r"-00001-of-00003: not what the run .* \(sha256 \w+, \w+ then\)"),
         (lengthen, r"test\.tfrecord-00001-of-00003: not what .* \([\d,]+ bytes, [\d,]+ then\)"),
         (lambda datasets: damage(datasets, "test", 7), "00001-of-00003, record 7: .* leave it ou"),
     ],
@@ -158,6 +171,9 @@ def test_the_same_images_in_other_shards_are_the_same(run, testdata, tmp_path, d
     assert whole in {digest.sha256 for digest in digests.of_dataset(one)}
     call(evaluate.COMMAND, [f"--workdir={run.workdir}", f"--data_dir={datasets}"])
     change_a_label(datasets, number=0)
+    with pytest.raises(DataError, match=r"00000-of-00001: not what the dataset was prepared with"):
+        call(evaluate.COMMAND, [f"--workdir={run.workdir}", f"--data_dir={datasets}"])
+    unsealed_dataset(datasets)
     with pytest.raises(DataError, match=r"1\.0\.0: not what .* \(other records in test\)"):
         call(evaluate.COMMAND, [f"--workdir={run.workdir}", f"--data_dir={datasets}"])
 
@@ -171,7 +187,7 @@ def test_a_dataset_that_is_prepared_again_with_other_labels_is_refused(
         numbers = idx.read_labels(path)
         path.write_bytes(gzip.compress(idx_bytes((numbers + 1) % 10)))
     other = prepared(tmp_path / "other", labels, "--num_shards=3")
-    edit(run.config, lambda config: config.update(data_dir=str(other)))
+    edit_sealed(run.config, lambda config: config.update(data_dir=str(other)))
     before = run.evaluation.read_text()
     with pytest.raises(UserError, match=r"not byte for byte the dataset of the run .* train again"):
         call(evaluate.COMMAND, [f"--workdir={run.workdir}"])
@@ -180,7 +196,7 @@ def test_a_dataset_that_is_prepared_again_with_other_labels_is_refused(
     call(evaluate.COMMAND, [f"--workdir={run.workdir}", f"--data_dir={other}"])
     assert "of other images: they are not recorded" in capsys.readouterr().err
     assert run.evaluation.read_text() == before
-    (names,) = datasets.glob(f"{DATASET}/*/label.labels.txt")
+    (names,) = unsealed_dataset(datasets).glob(f"{DATASET}/*/label.labels.txt")
     names.write_text("0\n2\n1\n3\n4\n5\n6\n7\n8\n9\n")
     with pytest.raises(UserError, match="class 1 is 2 there, 1 in the run"):
         call(evaluate.COMMAND, [f"--workdir={run.workdir}", f"--data_dir={datasets}"])
