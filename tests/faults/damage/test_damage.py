@@ -1,0 +1,42 @@
+"""Damaged files: each is named, or it is as if it were sound; see `trials`."""
+
+import itertools
+import os
+
+import pytest
+from faults.damage import kinds, trials
+from faults.damage.tree import Tree
+
+# In each of the processes that tests have.
+_TRIALS = 10
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory):
+    return trials.Judge(Tree(tmp_path_factory.mktemp("damaged")))
+
+
+@pytest.mark.parametrize("number", range(_TRIALS))
+def test_damage_is_named_or_does_not_matter(number, judge):
+    pairs = judge.all(slow=False)
+    for trial in itertools.islice(trials.draw(pairs, number), 20):
+        try:
+            assert judge.trouble(trial) is None, trial
+            return
+        except kinds.UnfitError:
+            continue
+    pytest.skip("no damage fits")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [os.getpid()])
+def test_more_of_them(seed, judge):
+    troubles = []
+    for trial in itertools.islice(trials.draw(judge.all(slow=False), seed), 300):
+        try:
+            trouble = judge.trouble(trial)
+        except kinds.UnfitError:
+            continue
+        if trouble:
+            troubles.append(f"{trial}: {trouble}")
+    assert troubles == []
