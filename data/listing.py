@@ -15,6 +15,7 @@ from ..base.storage import records, staging
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _INFO, _FEATURES = "dataset_info.json", "features.json"
+_NO_IMAGES = f"{_INFO} and {_FEATURES} are not of a dataset of images and labels"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,4 +134,4 @@ def _read(name: str, directory: Path, there: Iterable[Path] | None = None) -> Pr
     except (UserError, OSError) as error:
         return PreparedFolder(name, directory, damage=first_line(error))
     except (KeyError, TypeError, ValueError, AttributeError, StopIteration):
-        return PreparedFolder(name, directory, damage="not a dataset of images and labels")
+        return PreparedFolder(name, directory, damage=_NO_IMAGES)

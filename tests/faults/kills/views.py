@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
+from digitline.base.storage import records
+
 # The name of each thing, and what it is.
 View: TypeAlias = dict[str, object]
 
@@ -69,7 +71,8 @@ def run(folder: Path) -> View:
     if (place / "model.keras").exists():
         found |= _weights(place / "model.keras")
     if (place / "evaluation.json").exists():
-        found["evaluation"] = json.loads((place / "evaluation.json").read_text())
+        # The seal is of one run; it was looked at when the command read the file.
+        found["evaluation"] = records.read_object(place / "evaluation.json", of=None)
     if (place / "metrics.jsonl").exists():
         rows = map(json.loads, (place / "metrics.jsonl").read_text().splitlines())
         found["metrics"] = [{**row, "images_per_s": 0} for row in rows]
