@@ -20,11 +20,11 @@ pytestmark = pytest.mark.skipif(not shim.is_there(), reason="needs gcc")
 # The scene; how many of its kills, in random order; and the calls that matter most, by their kind
 # and how the path ends. What is not here, soak.py tries.
 SAMPLE = [
-    ("prepare", 2, None),
+    ("prepare", 1, None),
     ("prepare_changed_pictures", 1, ("exchange", "1.0.0")),
     ("prepare_overwrite_by_two_renames", 0, ("rename", "1.0.0")),
     ("prepare_overwrite_without_source", 0, ("rename", "1.0.0")),
-    ("rollback", 8, None),
+    ("rollback", 4, None),
     ("train", 0, ("rename", "run/model.keras")),  # Then its report is not there yet.
 ]
 
@@ -38,7 +38,7 @@ def forks():
 @pytest.mark.parametrize(("name", "count", "most"), SAMPLE, ids=[name for name, *_ in SAMPLE])
 def test_nothing_is_lost_and_the_same_command_finishes(name, count, most, forks, tmp_path):
     stage = harness.Stage(forks, name, tmp_path)
-    kills = stage.at(*most) if most else []
+    kills = stage.at(*most)[-2:] if most else []  # Before and after the last such call.
     assert bool(kills) == bool(most)
     for kill in [*kills, *random.Random(name).sample(stage.kills(), count)]:
         assert stage.attempt([kill]) == [], stage.describe([kill])
