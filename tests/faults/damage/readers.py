@@ -73,7 +73,7 @@ READERS = {
         ),
         "runs/begun",
     ),
-    "train again": Reader(tree.DONE, (*_DONE, "runs/done/.lock", *_DATA), "runs/done"),
+    "train again": Reader(tree.DONE, (*_DONE, "runs/done/.lock", *_DATA)),
     "begin with": Reader(
         (*tree.TRAIN, "--workdir=runs/new", "--init_from=runs/done", "--max_steps=3"),
         _DONE,

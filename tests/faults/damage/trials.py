@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(Path(__file__).parents[depth]) for depth in (2, 1)]
+    sys.path[:1] = [str(Path(__file__).parents[depth]) for depth in (2, 1)]
 
 from faults.damage import kinds, readers, tree
 from faults.damage.advice import Advised
