@@ -30,8 +30,8 @@ EXTRAS = {
     # digitline train --tensorboard.
     "tensorboard": ["tensorboard>=2.20"],
 }
-EXTRAS["test"] = [
-    *(package for packages in EXTRAS.values() for package in packages),
+# What the tests need to run at all: with the oldest packages, of which not each extra knows.
+EXTRAS["tools"] = [
     # The schemas of compose files and of Kubernetes.
     "check-jsonschema",
     "kubernetes-validate",
@@ -50,6 +50,7 @@ EXTRAS["test"] = [
     "setuptools>=64",
     _TFLITE_MICRO,
 ]
+EXTRAS["test"] = [package for packages in EXTRAS.values() for package in packages]
 # To run artifacts in: digitline export --runtimes. After the extra test, which leaves out OpenVINO;
 # MediaPipe brings OpenCV.
 EXTRAS["runtimes"] = [
@@ -90,28 +91,29 @@ setup(
     },
     install_requires=[
         "tensorflow>=2.20,<2.22",
-        "keras>=3.12,<4",
+        # 3.12.4 and 3.15.1 mended how model files are read; what lies between was not.
+        "keras>=3.12.4,!=3.13.*,!=3.14.*,!=3.15.0,<4",
         "tensorflow-datasets>=4.9.8,<5",
         "numpy>=2.0,<3",
         "absl-py>=2.1,<3",
         # LiteRT: the maintained interpreter of TFLite files.
-        "ai-edge-litert>=2.1,<3",
+        "ai-edge-litert>=2.3,<3",
         # LiteRT's quantizer: the converter's own is being retired.
         "litert-quantizer>=0.11,<1",
         # TF Serving's messages: gRPC and warm-up requests.
         "tensorflow-serving-api>=2.20,<2.22",
         # tensorflow-datasets imports it for downloads, but does not declare it.
-        "importlib_resources",
+        "importlib_resources>=6",
         # It needs it too, and states no version: installers may choose one of years ago.
-        "tensorflow-metadata>=1.17",
+        "tensorflow-metadata>=1.17.3",
         # The checksums of TFRecord files, without TensorFlow.
         "google-crc32c>=1.5,<2",
         # Pictures, charts, pages, tables, progress.
-        "pillow>=10",
+        "pillow>=11.3",
         "matplotlib>=3.9",
         "jinja2>=3.1,<4",
         "tabulate>=0.9,<1",
-        "tqdm",
+        "tqdm>=4.66",
         # The server and its clients.
         "aiohttp>=3.14,<4",
         "grpcio>=1.70,<2",

@@ -13,12 +13,14 @@ from typing import Any
 from ..base.pictures.config import PictureConfig
 from ..base.tf import keras, tf
 from ..data.pipeline.preprocess import Preprocess
-from .pictures import picture
+from .pictures import picture, sizes
 from .pictures.decode import without_animation
 
 # Layers that finish the answer of the one before, and those that pass it on as it is.
 _FINISHING = (keras.layers.BatchNormalization, keras.layers.ReLU, keras.layers.Activation)
 _PASSING = (keras.layers.InputLayer, keras.layers.Dropout, keras.layers.Flatten)
+# Of a picture in an example: one that has fewer is decoded, and its shape held against the model's.
+_ANY_PIXELS = 1 << 20
 
 # From the input of a signature, as a tensor, to its outputs by name.
 Function = Callable[[tf.Tensor], dict[str, tf.Tensor]]
@@ -136,8 +138,9 @@ def classify(trained: TrainedModel) -> Function:
     shape = trained.image_shape
 
     def decode(content: tf.Tensor) -> tf.Tensor:
+        content = sizes.within(without_animation(content), max(_ANY_PIXELS, math.prod(shape)))
         return tf.ensure_shape(
-            tf.io.decode_image(without_animation(content), shape[2], expand_animations=False), shape
+            tf.io.decode_image(content, shape[2], expand_animations=False), shape
         )
 
     def decode_raw(content: tf.Tensor) -> tf.Tensor:

@@ -35,7 +35,7 @@ def main() -> None:
     content = sys.stdin.buffer.read()
     if not content:  # There is none.
         return
-    question, seconds = pickle.loads(content)
+    question, seconds = pickle.loads(content)  # noqa: S301 (of the process that started this one)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE_BYTES, _FILE_BYTES))
     signal.setitimer(signal.ITIMER_REAL, seconds + _GRACE_S)

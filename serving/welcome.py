@@ -20,7 +20,7 @@ def lines(options: ServeOptions, manager: Served) -> list[str]:
     """The lines, from the flags and the models that are loaded."""
     host = f"[{options.host}]" if ":" in options.host else options.host
     # Where a client of this machine finds it.
-    near = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(options.host, host)
+    near = "127.0.0.1" if options.host in ("0.0.0.0", "::") else host  # noqa: S104 (asks, binds nothing)
     said = []
     if options.port:
         tls = " (TLS)" if options.ssl_config_file else ""

@@ -4,7 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.skipif(
+    Path(sys.prefix).name != ".venv", reason="types are those of the locked packages, in .venv"
+)
 def test_pyright_finds_nothing():
     done = subprocess.run(
         [sys.executable, "-m", "pyright"],

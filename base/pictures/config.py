@@ -16,6 +16,9 @@ DIGIT_SIDE = 28
 _AS_MNIST = ("mnist", "qmnist", "emnist")
 _IN_ITS_PLACE = (*_AS_MNIST, "fashion_mnist", "kmnist")
 MNIST_SHAPE = (28, 28, 1)
+# Of a picture file: a small one can state any number, and each takes some bytes of memory. From
+# here on Pillow warns; most cameras stay below it.
+MOST_PIXELS = 89_478_485
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,18 +7,21 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, first_line
+from . import unpacking
 
-_DAMAGED = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
+# A header may state an array that no memory holds.
+_DAMAGED = (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an .npz file by name; of an .npy file its array, without a name.
 
     Raises:
-      DataError: the file is missing, something else, or damaged.
+      DataError: the file is missing, something else, damaged, or unpacks to too much.
     """
     name = ""
     try:
+        unpacking.require_members(path, "save them with numpy.savez, which does not pack them")
         content = np.load(path, mmap_mode="r", allow_pickle=False)
         if isinstance(content, np.ndarray):
             return {"": content}

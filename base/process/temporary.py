@@ -84,7 +84,7 @@ def _place() -> Path:
     """Where temporary files go; `tempfile` would try that out with one of its own."""
     if tempfile.tempdir is None:
         named = (os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
-        for place in filter(None, (*named, "/tmp")):
+        for place in filter(None, (*named, "/tmp")):  # noqa: S108 (files in it have names of their own)
             if os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK):
                 return Path(os.path.abspath(place))
     return Path(tempfile.gettempdir())

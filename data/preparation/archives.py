@@ -1,8 +1,10 @@
 """Archives of images (zip, tar): unpacked once, beside the dataset that is made of them."""
 
+import bz2
 import contextlib
 import dataclasses
 import functools
+import gzip
 import lzma
 import os
 import shutil
@@ -12,11 +14,12 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from ...base import files, progress
 from ...base.errors import DataError, UserError, first_line
 from ...base.files import JsonObject
+from ...base.pixels import unpacking
 from ...base.storage import records
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -24,9 +27,12 @@ SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", "
 _FOLDER, _RECORD = "source", "source.json"
 _MAKING = "incomplete.source"
 _DAMAGED = (
-    *(zipfile.BadZipFile, tarfile.TarError, NotImplementedError),
+    *(zipfile.BadZipFile, tarfile.TarError, NotImplementedError, gzip.BadGzipFile),
     *(zlib.error, lzma.LZMAError, EOFError),
 )
+# How packed tar files begin.
+_OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+_ADVICE = "if it is right, unpack it yourself and give the folder"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +81,8 @@ def unpack(path: Path, folder: Path) -> Path:
       The folder that was unpacked.
 
     Raises:
-      DataError: it is damaged, a file would lie elsewhere, or it is larger than the disk.
+      DataError: it is damaged, a file would lie elsewhere, or it becomes more than
+        `unpacking.most` or the disk has room for.
     """
     target, record = folder / _FOLDER, _state(path)
     with files.owned(folder, "unpacking an archive"):
@@ -113,6 +120,7 @@ def _write(path: Path, members: list[_Member], folder: Path) -> None:
     if links:
         progress.say(f"{path}: {links:,} links or devices in it are left out")
     total, free = sum(member.size for member in members), shutil.disk_usage(folder).free
+    unpacking.require(path, total, _ADVICE)
     if total > free:
         raise DataError(
             f"{path}: unpacked it is {total / 1e9:,.1f} GB, and {folder.parent} has room for "
@@ -143,23 +151,29 @@ def _opened(path: Path) -> Iterator[Iterable[_Member]]:
             with zipfile.ZipFile(path) as archive:
                 yield _of_zip(archive)
         else:
-            with tarfile.open(path) as archive:
+            with _unpacked(path) as file, tarfile.open(fileobj=file, mode="r:") as archive:
                 yield _of_tar(archive)
     except FileNotFoundError as error:
         raise DataError(f"{error.filename}: no such file") from None
-    except (
-        zipfile.BadZipFile,
-        tarfile.TarError,
-        zlib.error,
-        EOFError,
-        NotImplementedError,
-    ) as error:
+    except _DAMAGED as error:
         raise DataError(
             f"{path}: not a whole archive (zip or tar): {first_line(error).rstrip(':')}; copy or "
             "download it again"
         ) from None
     except RuntimeError as error:  # An encrypted one.
         raise DataError(f"{path}: cannot be unpacked: {first_line(error)}") from None
+
+
+@contextlib.contextmanager
+def _unpacked(path: Path) -> Iterator[IO[bytes]]:
+    """A tar file's content."""
+    with open(path, "rb") as file:
+        magic = file.read(5)
+        file.seek(0)
+        opener = next((_OPENERS[start] for start in _OPENERS if magic.startswith(start)), None)
+        with opener(file) if opener else contextlib.nullcontext(file) as content:
+            # All that tarfile asks of a file.
+            yield cast(IO[bytes], unpacking.Stream(path, content, _ADVICE))
 
 
 def _of_zip(archive: zipfile.ZipFile) -> Iterator[_Member]:

@@ -9,6 +9,7 @@ digits", http://yann.lecun.com/exdb/mnist/.
 """
 
 import gzip
+import io
 import re
 import struct
 import zlib
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from ...base.errors import DataError
+from ...base.pixels import unpacking
 
 _IMAGES_MAGIC, _LABELS_MAGIC = 2051, 2049
 _KINDS = {_IMAGES_MAGIC: "images", _LABELS_MAGIC: "labels"}
@@ -83,18 +85,20 @@ def _unpacked(path: Path) -> bytes:
     """A file's content, unpacked if it is gzipped, whatever its name says."""
     try:
         content = path.read_bytes()
+        if not content.startswith(_GZIP_MAGIC):
+            return content
+        with gzip.open(io.BytesIO(content)) as file:
+            unpacked = file.read(unpacking.most(len(content)) + 1)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    if not content.startswith(_GZIP_MAGIC):
-        return content
-    try:
-        return gzip.decompress(content)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(
             f"{path}: damaged or truncated gzip ({error}); copy or download it again"
         ) from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    unpacking.require(path, len(unpacked), "if it is right, unpack it with gunzip")
+    return unpacked
 
 
 def _refuse_html(content: bytes, path: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ...base.tf import tf
-from . import gif, numbers, segments
+from . import gif, numbers, segments, sizes
 from .segments import Segments
 
 # In a BMP file (little-endian): the size of the header after the first 14 bytes; the pixels'
@@ -42,8 +42,9 @@ def decode(content: tf.Tensor) -> Decoded:
     """Decodes a file, string []: PNG, JPEG, BMP, GIF (the first frame) or WebP.
 
     Raises:
-      tf.errors.InvalidArgumentError: it is damaged, or of no kind that is read.
+      tf.errors.InvalidArgumentError: it is damaged, of no kind that is read, or too large.
     """
+    content = sizes.within(content)
     kinds: list[tuple[bytes, Callable[[], tuple[Any, Segments]]]] = [
         (b"\xff\xd8\xff", lambda: _jpeg(content)),
         (b"\x89PNG\r\n\x1a\n", lambda: _png(content)),
@@ -52,10 +53,7 @@ def decode(content: tf.Tensor) -> Decoded:
         (b"GIF8", lambda: (gif.decode(content), segments.none())),
         (b"", lambda: (_image(content), segments.none())),
     ]
-    magics = [magic for magic, _ in kinds]
-    copies, lengths = tf.fill([len(kinds)], content), [len(magic) for magic in magics]
-    heads = tf.strings.substr(copies, [0] * len(kinds), lengths)
-    kind = tf.argmax(tf.cast(tf.equal(heads, magics), tf.uint8), output_type=tf.int32)
+    kind = numbers.kind(content, [magic for magic, _ in kinds])
     pixels, found = tf.switch_case(kind, [read for _, read in kinds])
     pixels = tf.ensure_shape(pixels, [None, None, None])
     return Decoded(pixels, segments.orientation(Segments(*found)))

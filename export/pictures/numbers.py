@@ -23,3 +23,10 @@ def of_bytes(values: Any, little: Any) -> Any:
 def unsigned(content: tf.Tensor, start: Any, count: int, little: Any = False) -> Any:
     """The number in some bytes, int32; one over 2^31 is negative, as no size may be."""
     return of_bytes(bytes_at(content, start, count), little)
+
+
+def kind(content: tf.Tensor, magics: list[bytes]) -> Any:
+    """The number of the first of some texts that a file begins with, int32; the last is empty."""
+    copies, lengths = tf.fill([len(magics)], content), [len(magic) for magic in magics]
+    heads = tf.strings.substr(copies, [0] * len(magics), lengths)
+    return tf.argmax(tf.cast(tf.equal(heads, magics), tf.uint8), output_type=tf.int32)

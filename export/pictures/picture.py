@@ -144,14 +144,19 @@ def _fitted(pixels: Any, paper: Any, config: PictureConfig) -> Any:
 
 def _in_blocks(function: Callable[[Any], Any], pixels: Any, channels: int) -> Any:
     """Applies a function from uint8 [h, w, D] to uint8 [h, new width, channels], row by row."""
+    spec = tf.TensorSpec([None, None, channels], tf.uint8)
+    results = tf.map_fn(function, _blocks(pixels), fn_output_signature=spec, parallel_iterations=1)
+    rows = tf.reshape(results, [-1, tf.shape(results)[2], channels])
+    return rows[: tf.shape(pixels)[0]]
+
+
+def _blocks(pixels: Any) -> Any:
+    """Rows in blocks, uint8 [blocks, rows, w, D]; below the last are zeros."""
     height, width, depth = tf.unstack(tf.shape(pixels))
     rows = tf.minimum(tf.maximum(_BLOCK // width, 1), height)
     count = -(-height // rows)
     padded = tf.pad(pixels, [[0, count * rows - height], [0, 0], [0, 0]])
-    blocks = tf.reshape(padded, [count, rows, width, depth])
-    spec = tf.TensorSpec([None, None, channels], tf.uint8)
-    results = tf.map_fn(function, blocks, fn_output_signature=spec, parallel_iterations=1)
-    return tf.reshape(results, [count * rows, tf.shape(results)[2], channels])[:height]
+    return tf.reshape(padded, [count, rows, width, depth])
 
 
 def _flat(pixels: Any, paper: Any, channels: int) -> Any:
@@ -176,13 +181,20 @@ def _paper(pixels: Any) -> Any:
     """What lies below a transparent picture: white, or black where its ink is light itself."""
 
     def of_ink() -> Any:
-        colours, cover = _split(pixels)
-        grey = tf.cond(tf.equal(tf.shape(colours)[2], 1), lambda: colours, lambda: _grey(colours))
-        ink = tf.reduce_sum(tf.cast(grey * cover, tf.int64))
-        total = tf.maximum(tf.reduce_sum(tf.cast(cover, tf.int64)), 1)
-        return tf.where(ink > 127 * total, 0, 255)
+        spec = tf.TensorSpec([2], tf.int64)
+        sums = tf.map_fn(_ink, _blocks(pixels), fn_output_signature=spec, parallel_iterations=1)
+        ink, total = tf.unstack(tf.reduce_sum(sums, axis=0))
+        return tf.where(ink > 127 * tf.maximum(total, 1), 0, 255)
 
     return tf.cond(_has_alpha(pixels), of_ink, lambda: tf.constant(255))
+
+
+def _ink(pixels: Any) -> Any:
+    """The sums of grey times cover, and of cover, int64 [2]."""
+    colours, cover = _split(pixels)
+    grey = tf.cond(tf.equal(tf.shape(colours)[2], 1), lambda: colours, lambda: _grey(colours))
+    products = tf.concat([grey * cover, cover], axis=2)
+    return tf.reduce_sum(tf.cast(products, tf.int64), axis=[0, 1])
 
 
 def _has_alpha(pixels: Any) -> Any:

@@ -273,7 +273,8 @@ class AsyncClient:
                 return await self._transport.send(call.path, call.body, left)
             except CallError as failure:
                 # Random, so that clients that failed at once do not come back at once.
-                pause = min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1)
+                spread = random.uniform(0.5, 1)  # noqa: S311 (no secret)
+                pause = min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE) * spread
                 out_of_time = time.monotonic() + pause >= deadline
                 helps = (failure.code == "UNAVAILABLE" and not failure.lost) or failure.busy
                 if not helps or attempt == self._retries or out_of_time:

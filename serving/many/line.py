@@ -96,8 +96,9 @@ class Line:
         try:
             while True:
                 (length,) = _LENGTH.unpack(await self._reader.readexactly(_LENGTH.size))
-                content = pickle.loads(await self._reader.readexactly(length))
-                number, is_question, value = content
+                content = await self._reader.readexactly(length)
+                # Of our own process, by a pair of sockets that no other has.
+                number, is_question, value = pickle.loads(content)  # noqa: S301
                 if is_question:
                     task = asyncio.ensure_future(self._reply(number, value))
                     self._tasks.add(task)

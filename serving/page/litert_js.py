@@ -46,6 +46,8 @@ _NPM = "https://registry.npmjs.org"
 # How npm hands its setting to what it starts; people write it in capitals too.
 _NPM_SETTING = "npm_config_registry"
 _TIMEOUT_S = 60
+# Of a package; they have 9 MB.
+_MOST_BYTES = 64 << 20
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -127,14 +129,19 @@ def fetch(folder: Path, registry: str) -> None:
 
 
 def _download(address: str) -> bytes:
+    if not address.startswith(("https://", "http://")):  # Python reads files and FTP, too.
+        raise UserError(f"{address}: begins with no https:// (another registry: --registry=URL)")
     try:
-        with urllib.request.urlopen(address, timeout=_TIMEOUT_S) as answer:
-            return answer.read()
+        with urllib.request.urlopen(address, timeout=_TIMEOUT_S) as answer:  # noqa: S310
+            content = answer.read(_MOST_BYTES + 1)
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         raise UserError(
             f"{address}: {first_line(Exception(str(reason)))} (another registry: --registry=URL)"
         ) from None
+    if len(content) > _MOST_BYTES:
+        raise UserError(f"{address}: over {_MOST_BYTES >> 20} MB; expected a package of LiteRT.js")
+    return content
 
 
 def _unpack(content: bytes, package: str, folder: Path) -> None:

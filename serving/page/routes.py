@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from ...base.errors import DataError, UserError
+from ...base.errors import UserError
 from ...base.pictures import decode
 from ..bounds.budget import Hold
 from ..bounds.limits import Effort
@@ -37,7 +37,6 @@ _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript",
           ".wasm": "application/wasm", ".png": "image/png", ".svg": "image/svg+xml",
           ".tflite": "application/octet-stream"}  # fmt: skip
 _LARGEST_PICTURE = 32 << 20  # Bytes.
-_MOST_PIXELS = 50_000_000  # As phones' cameras have; a few hundred MB while it is decoded.
 _READ_S = 30.0  # Seconds that a picture may take to come.
 _LARGEST_VERSION = 2**63 - 1
 Result = TypeVar("Result")
@@ -172,13 +171,8 @@ def _decoded(content: bytes, shape: tuple[int, int, int], folder: Path) -> tuple
     """The pixels of a picture file for the model of a version's folder, and what is seen in them.
 
     Raises:
-      UserError: it is not a picture, or a small file of one that fills the memory, or the
-        version's files are damaged.
+      UserError: it is not a picture, or too large a one, or the version's files are damaged.
     """
-    name = Path("the picture")
-    height, width = decode.header(name, content).size
-    if width * height > _MOST_PIXELS:
-        raise DataError(f"{name}: {width}x{height} pixels, over {_MOST_PIXELS // 10**6} million")
     config = describe_version(folder, shape).pictures
-    pixels = decode.load(name, config, content)
+    pixels = decode.load(Path("the picture"), config, content)
     return pixels.tobytes(), seen_in(pixels, config)

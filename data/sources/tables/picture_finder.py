@@ -32,7 +32,8 @@ def beside(table: Path) -> Path | None:
     """
     form = dialect.look(table)
     sample = [row for row in form.sample() if len(row) == form.columns]
-    sample = random.Random(0).sample(sample, min(_ROWS, len(sample)))  # Not every second one.
+    # Not every second one.
+    sample = random.Random(0).sample(sample, min(_ROWS, len(sample)))  # noqa: S311 (no secret)
     by_suffix = roles.files(form, sample)
     candidates = [] if by_suffix is None else [by_suffix]
     if by_suffix is None and form.columns <= _MOST_COLUMNS:  # Names without a suffix.

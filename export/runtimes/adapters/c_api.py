@@ -295,14 +295,32 @@ class SavedModel:
         return array
 
 
+def marked(value: np.ndarray) -> np.ndarray:
+    """An array for a file: NumPy's own strings lose zeros at their end, so each gets a full stop.
+
+    As objects they would be pickled, and a pickle can run anything.
+    """
+    if value.dtype != np.object_:
+        return value
+    return np.array([content + b"." for content in value.flat], np.bytes_).reshape(value.shape)
+
+
+def unmarked(value: np.ndarray) -> np.ndarray:
+    """What `marked` was given."""
+    if value.dtype.kind != "S":
+        return value
+    contents = np.empty(value.size, np.object_)
+    contents[:] = [content[:-1] for content in value.flat]
+    return contents.reshape(value.shape)
+
+
 def main(saved_model: str, folder: str, *signatures: str) -> None:
     """Runs each signature on its array."""
     model = SavedModel(saved_model)
     for signature in signatures:
-        # Pickles hold the strings, since numpy's own bytes lose trailing zeros.
-        value = np.load(f"{folder}/{signature}.npy", allow_pickle=True)
-        outputs: dict[str, Any] = {**model.run(signature, value)}
-        np.savez(f"{folder}/{signature}.npz", **outputs)
+        outputs = model.run(signature, unmarked(np.load(f"{folder}/{signature}.npy")))
+        arrays: dict[str, Any] = {name: marked(outputs[name]) for name in outputs}
+        np.savez(f"{folder}/{signature}.npz", **arrays)
 
 
 if __name__ == "__main__":

@@ -105,7 +105,8 @@ class _Worker:
         """
         result, error = None, None
         with contextlib.suppress(OSError, EOFError, pickle.UnpicklingError):
-            result, error = pickle.loads(self._answer.read_bytes())
+            # Of our own process, in a folder that only this user can read.
+            result, error = pickle.loads(self._answer.read_bytes())  # noqa: S301
         if not self.failed:
             return result
         if error is not None:
@@ -174,7 +175,7 @@ def _wait(workers: Sequence[_Worker], interrupts: Interrupts) -> None:
 def work(module: str, answer: str) -> None:
     """What a worker runs: reads the options, and writes what `run` returns or raises."""
     logging.set_verbosity(logging.WARNING)
-    options = pickle.load(sys.stdin.buffer)
+    options = pickle.load(sys.stdin.buffer)  # noqa: S301 (of the process that started this one)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     result, error = None, None
     try:

@@ -1,4 +1,6 @@
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -63,3 +65,16 @@ def test_other_sizes_fit_by_the_config(tmp_path):
 def test_rejects_a_way_to_fit_that_there_is_not():
     with pytest.raises(ValueError, match=r"one of .*'pad'.*Received: 'squeeze'"):
         PictureConfig((4, 4, 1), "squeeze")
+
+
+@pytest.mark.parametrize("read", [decode.header, lambda path: decode.read(path, 1)])
+@pytest.mark.parametrize("sides", [(10_000, 10_000), (60_000, 60_000), (1_000_000, 90)])
+def test_a_small_file_of_a_picture_that_fills_the_memory_is_not_decoded(sides, read, tmp_path):
+    path = tmp_path / "bomb.png"
+    PIL.Image.new("1", (1, 1)).save(path)
+    header = b"IHDR" + struct.pack(">II", *sides) + b"\1\0\0\0\0"
+    content = path.read_bytes()
+    path.write_bytes(content[:12] + header + struct.pack(">I", zlib.crc32(header)) + content[33:])
+    with pytest.raises(DataError, match=rf"^{path}: too large a picture: [^\n]+$"):
+        read(path)
+    assert path.stat().st_size < 100

@@ -186,3 +186,35 @@ def compressed_bmp():
 def test_rejects_what_is_damaged_or_of_another_kind(content):
     with pytest.raises(tf.errors.InvalidArgumentError):
         picture.loader(CONFIGS[0])(tf.constant(content))
+
+
+def stating(content, place, number):
+    """A file with another number in its header, as long as `number`'s bytes."""
+    return content[:place] + number + content[place + len(number) :]
+
+
+_PNG = encoded(grid(5, 4), "PNG")
+_JPEG = encoded(grid(5, 4), "JPEG")
+_BMP = encoded(grid(5, 4), "BMP")
+_GIF = encoded(grid(5, 4), "GIF")
+_WEBP = encoded(grid(5, 4), "WEBP")
+_LOSSLESS = encoded(grid(5, 4), "WEBP", lossless=True)
+_ALPHA = encoded(in_mode("RGBA", 5, 4), "WEBP")
+
+
+@pytest.mark.parametrize(
+    "content",
+    {
+        "PNG": stating(_PNG, 16, bytes([0, 0, 0x40, 0, 0, 0, 0x40, 0])),
+        "JPEG": stating(_JPEG, _JPEG.index(b"\xff\xc0") + 5, bytes([0x40, 0, 0x40, 0])),
+        "BMP": stating(_BMP, 18, bytes([0, 0x40, 0, 0, 0, 0xC0, 0xFF, 0xFF])),
+        "GIF": stating(_GIF, 6, bytes([0, 0x40, 0, 0x40])),
+        "WebP": stating(_WEBP, 26, bytes([0xFF, 0x3F, 0xFF, 0x3F])),
+        "WebP, lossless": stating(_LOSSLESS, 21, bytes([0xFF, 0xFF, 0xFF, 0x0F])),
+        "WebP, extended": stating(_ALPHA, 24, bytes([0, 0x40, 0, 0, 0x40, 0])),
+    }.items(),
+    ids=lambda item: item[0],
+)
+def test_refuses_a_small_file_of_a_picture_that_fills_the_memory(content):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="too large a picture: over 89,478,"):
+        picture.loader(CONFIGS[0])(tf.constant(content[1]))

@@ -97,9 +97,9 @@ def test_a_picture_becomes_pixels_as_predict_makes_them(server, test_images, tmp
     assert (status, b"not a picture" in said) == (400, True)
     assert server.fetch("/page/models/tiny/versions/2/picture", content)[0] == 404
     large = io.BytesIO()
-    PIL.Image.new("1", (10_000, 6_000)).save(large, "PNG")  # A few kB.
+    PIL.Image.new("1", (10_000, 9_000)).save(large, "PNG")  # A few kB.
     status, _, said = server.fetch(f"{VERSION}/picture", large.getvalue())
-    assert (status, b"10000x6000 pixels" in said) == (400, True)
+    assert (status, b"10000x9000 pixels" in said) == (400, True)
     in_pieces = iter([b"\x89PNG"] + [bytes(1 << 20)] * 33)  # It does not say its length.
     assert server.fetch(f"{VERSION}/picture", in_pieces)[0] == 413
 
