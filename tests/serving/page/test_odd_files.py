@@ -55,7 +55,7 @@ _ODD = {
         "utf16": (_says("null eins".encode("utf-16")), "is not text"),
         "large": (_large, "has over 8 MB"),
         "link": (_link, "leads out of the version's folder"),
-        "pipe": (_pipe, ""),
+        "pipe": (_pipe, "is a pipe, not a file"),
         "folder": (_folder, ""),
         "latin1": (_says(b"caf\xe9\n" * 10), ""),
     },
