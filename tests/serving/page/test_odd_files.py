@@ -56,7 +56,7 @@ _ODD = {
         "large": (_large, "has over 8 MB"),
         "link": (_link, "leads out of the version's folder"),
         "pipe": (_pipe, "is a pipe, not a file"),
-        "folder": (_folder, ""),
+        "folder": (_folder, "is a folder, not a file"),
         "latin1": (_says(b"caf\xe9\n" * 10), ""),
     },
     "pictures.json": {
