@@ -82,6 +82,7 @@ def c_api_outputs(exported, images, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("signature", SENT)
 def test_the_c_api_gets_the_models_answers(signature, c_api_outputs, expected):
     with np.load(c_api_outputs / f"{signature}.npz") as file:

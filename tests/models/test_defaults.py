@@ -114,6 +114,7 @@ def test_flips_and_turns_only_what_stays_of_its_class(names, shape, metadata, fl
     assert (recipe.augment_flip, recipe.augment_rotate) == ((True, 36) if flips else (False, 10))
 
 
+@pytest.mark.long
 def test_a_run_of_the_last_release_goes_on_as_it_is_and_longer(train_own, tmp_path, monkeypatch):
     """It was not fitted to its data, was resized in another way, and lay in runs/<model>."""
     monkeypatch.chdir(tmp_path)

@@ -279,7 +279,9 @@ def test_metrics_that_are_not_rows_are_named(line, tmp_path):
     log.rewind(2, written)
 
 
-@pytest.mark.parametrize("cache", ["memory", "off", pytest.param("file", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "cache", ["memory", *(pytest.param(name, marks=pytest.mark.long) for name in ("off", "file"))]
+)
 def test_damaged_records_may_be_left_out(cache, data_dir, tmp_path, capsys):
     shutil.copytree(data_dir, tmp_path / "data")
     shard = damage(tmp_path / "data", "train", 7, 300)

@@ -131,6 +131,7 @@ command.main(prepare.COMMAND, ["digitline prepare", *sys.argv[1:]])
 """
 
 
+@pytest.mark.long
 def test_a_kill_leaves_nothing_that_looks_finished(tmp_path, testdata, capsys):
     arguments = prepare_arguments(tmp_path, testdata)
     done = python(KILLED, *arguments, cwd=tmp_path)

@@ -101,7 +101,13 @@ def test_the_same_model_gives_the_same_bytes(file, well_trained, tmp_path):
 
 
 @installed
-@pytest.mark.parametrize("name", registry.NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.long if name == "efficientnet_lite0" else ())
+        for name in registry.NAMES
+    ],
+)
 def test_every_network_converts(name, tmp_path):
     network = registry.get(name)
     preprocess = registry.preprocess(network, (28, 28, 1), network.RECIPES["best"])

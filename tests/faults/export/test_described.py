@@ -51,6 +51,7 @@ def check(described, folder):
     service.start(CheckDescription(folder, ("tflite",), VERSION, (target,)))()
 
 
+@pytest.mark.long
 def test_what_is_so_is_not_refused(described):
     check(described, described[1])
 

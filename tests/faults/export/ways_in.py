@@ -132,7 +132,7 @@ def _fault(name, plant, message, bench="digits", quick=False):
 
 FAULTS = (
     _fault("its object's function: all black", _of_object(_DEFAULT, for_images(_black)),
-           _OBJECT.format("serving_default"), quick=True),
+           _OBJECT.format("serving_default")),
     _fault("its object's function: all white", _of_object(
         _IMAGES, for_images(lambda pixels: tf.reduce_min(pixels, 1) == 1)),
         _OBJECT.format("predict_images")),

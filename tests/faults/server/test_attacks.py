@@ -73,6 +73,7 @@ def test_others_are_answered_and_the_memory_is_given_back(
     assert cost.peak < cost.before + 1200
 
 
+@pytest.mark.long
 def test_connections_without_end_leave_room_and_no_log(config, attacker, tmp_path):
     flags = (f"--model_base_path={config.parent / 'm'}", "--model_name=m")
     few = ("prlimit", "--nofile=500:500")

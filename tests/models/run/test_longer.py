@@ -71,6 +71,7 @@ def test_a_stretched_run_that_is_killed_resumes_to_the_same_bits(train_here, sto
     train_here("killed", "--epochs=2").assert_same_weights(unbroken)
 
 
+@pytest.mark.long
 def test_more_time(train_here):
     short = train_here("run", "--max_minutes=1e-4", "--log_steps=1")
     assert short.result["ended_by"] == "max_minutes"

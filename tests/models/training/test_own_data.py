@@ -75,6 +75,7 @@ def test_a_changed_csv_file_and_folder_are_prepared_again(tmp_path):
     assert prepared(tmp_path, "rows").split("train+validation+test").examples == 19
 
 
+@pytest.mark.long
 def test_an_archive_with_flags_of_its_own(tmp_path, capsys):
     with zipfile.ZipFile(tmp_path / "my shapes.zip", "w") as archive:
         for index in range(12):

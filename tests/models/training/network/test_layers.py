@@ -132,6 +132,7 @@ assert 0.3 < np.mean(expected[1] == 0) < 0.7
 """
 
 
+@pytest.mark.long
 def test_replicas_of_several_sizes_share_statistics_and_masks(tmp_path):
     done = python(REPLICAS, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
