@@ -28,7 +28,7 @@ from served import as_documented
 from digitline.base import command as commands
 from digitline.cli import main
 
-from support import DATASET, TESTDATA
+from support import DATASET, TESTDATA, unsealed_dataset
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "BUILD.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -119,6 +119,7 @@ def after_quickstart(tmp_path, monkeypatch, data_dir, well_trained, exported, te
     for path in version.iterdir():
         path.rename(path.with_name(path.name.replace(DATASET, "mnist")))
     rename_dataset(version / "dataset_info.json")
+    unsealed_dataset(tmp_path / "datasets", "mnist")  # Its files have other names now.
     shutil.copytree(well_trained.workdir, tmp_path / "runs" / "quickstart")
     for name in ("config.json", "training.json"):
         rename_dataset(tmp_path / "runs" / "quickstart" / name, data_dir, "datasets")

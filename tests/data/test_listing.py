@@ -22,7 +22,7 @@ def test_reads_what_a_prepared_dataset_is(data_dir, dataset):
     [
         (lambda folder: next(folder.glob("*-train.*")).unlink(), "1 of 3 files of train are"),
         (lambda folder: (folder / "features.json").write_text("{"), "is not valid JSON"),
-        (lambda folder: (folder / "features.json").write_text("[]"), "not a dataset of images"),
+        (lambda folder: (folder / "features.json").write_text("[]"), "not a JSON object"),
         (lambda folder: (folder / "dataset_info.json").unlink(), "does not exist"),
     ],
 )
