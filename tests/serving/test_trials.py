@@ -140,7 +140,7 @@ def test_the_end_of_the_server_ends_trials(files, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("count", "seed"), [(100, 1), pytest.param(5000, 2, marks=pytest.mark.long)]
+    ("count", "seed"), [(30, 1), pytest.param(5000, 2, marks=pytest.mark.long)]
 )
 def test_mutants_that_pass_a_trial_do_no_harm(files, tmp_path, count, seed):
     arguments = map(str, (files / "good.tflite", tmp_path, count, seed))

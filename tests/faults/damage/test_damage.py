@@ -8,7 +8,7 @@ from faults.damage import kinds, trials
 from faults.damage.tree import Tree
 
 # In each of the processes that tests have.
-_TRIALS = 10
+_TRIALS = 5
 
 
 @pytest.fixture(scope="module")

@@ -155,6 +155,7 @@ command.main(train.COMMAND, ["digitline train", *sys.argv[1:]])
 """
 
 
+@pytest.mark.long
 def test_three_replicas_train_as_one(unbroken, all_options, data_dir, tmp_path):
     arguments = quick_arguments(data_dir, tmp_path / "run", *all_options, "--strategy=mirrored")
     done = python(MIRRORED, *arguments, cwd=tmp_path)

@@ -89,6 +89,7 @@ def test_a_damaged_checkpoint_is_passed_over(
     unbroken.assert_same_weights(resumed)
 
 
+@pytest.mark.long
 def test_dropout_and_regularizers(train_here, monkeypatch, stop_at_row):
     def build(input_shape, num_classes):
         layers = keras.layers

@@ -52,6 +52,7 @@ def head(things):
     return Run(things / "head")
 
 
+@pytest.mark.long
 def test_the_head_learns_first_and_then_the_whole(whole, head, things):
     rows = [json.loads(line) for line in whole.metrics.read_text().splitlines()]
     record = whole.load_record()
