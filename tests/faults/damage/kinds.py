@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import string
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,22 +84,22 @@ def _flip(path: Path, chance: random.Random, other: Path | None) -> None:
 
 def _digit(path: Path, chance: random.Random, other: Path | None) -> None:
     """Another digit in the place of one: it stays text, and JSON."""
-    content = _content(path)
-    digits = [place for place, byte in enumerate(content) if 0x30 <= byte <= 0x39]
-    if not digits or b"\0" in content:
-        raise UnfitError
-    place = chance.choice(digits)
-    content[place] = chance.choice([byte for byte in b"123456789" if byte != content[place]])
-    path.write_bytes(content)
+    _another_of(path, chance, b"0123456789", b"123456789")
 
 
 def _letter(path: Path, chance: random.Random, other: Path | None) -> None:
+    letters = string.ascii_lowercase.encode()
+    _another_of(path, chance, letters, letters)
+
+
+def _another_of(path: Path, chance: random.Random, present: bytes, new: bytes) -> None:
+    """Puts another one of `new` in the place of one of `present`."""
     content = _content(path)
-    letters = [place for place, byte in enumerate(content) if 0x61 <= byte <= 0x7A]
-    if not letters or b"\0" in content:
+    places = [place for place, byte in enumerate(content) if byte in present]
+    if not places or b"\0" in content:
         raise UnfitError
-    place = chance.choice(letters)
-    content[place] = chance.choice([byte for byte in range(0x61, 0x7B) if byte != content[place]])
+    place = chance.choice(places)
+    content[place] = chance.choice([byte for byte in new if byte != content[place]])
     path.write_bytes(content)
 
 
