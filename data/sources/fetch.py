@@ -71,6 +71,7 @@ def probe(url: str, timeout_s: float = _PROBE_TIMEOUT_S) -> str | None:
     packets, each step would otherwise wait for minutes.
     """
     host = urllib.parse.urlsplit(url).netloc
+    silent = f"{host} did not answer within {timeout_s:g} s"
     answer: queue.Queue[str | None] = queue.Queue()
 
     def ask() -> None:
@@ -82,14 +83,16 @@ def probe(url: str, timeout_s: float = _PROBE_TIMEOUT_S) -> str | None:
         except urllib.error.HTTPError as error:
             answer.put(f"{host} answers {error.code} {error.reason}")
         except (OSError, ValueError, http.client.HTTPException) as error:
-            answer.put(f"{host} cannot be reached: {getattr(error, 'reason', error)}")
+            cause = getattr(error, "reason", error)
+            is_silent = isinstance(cause, TimeoutError)
+            answer.put(silent if is_silent else f"{host} cannot be reached: {cause}")
 
     # A daemon thread, since a name look-up that hangs must not hold up the exit.
     threading.Thread(target=ask, daemon=True).start()
     try:
         return answer.get(timeout=timeout_s)
     except queue.Empty:
-        return f"{host} did not answer within {timeout_s:g} s"
+        return silent
 
 
 def _no_tfds(name: str, cause: str) -> DataError:
