@@ -152,6 +152,8 @@ def _assist(options: TrainOptions, devices: "Devices") -> Result:
     """What a worker does that is not the chief."""
     from .training.devices.assist import assist
 
+    if options.data:
+        progress.say(f"worker {devices.workers.index} waits: the chief prepares {options.data}")
     result = configs.from_config(Result, json.loads(assist(options, devices)))
     return dataclasses.replace(result, worker=devices.workers.index)
 

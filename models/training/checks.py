@@ -14,11 +14,6 @@ def before_anything(options: TrainOptions, cluster: Cluster | None) -> None:
         require_recipe(options)
     if options.changes.get("epochs") == 0:
         raise UsageError("--epochs=0 trains nothing")
-    if options.data and cluster and options.settings.strategy in ("auto", "multi_worker"):
-        raise UsageError(
-            f"--data={options.data}: several workers cannot prepare images together; prepare them "
-            "first with digitline prepare, then train with --dataset"
-        )
     if options.init_from and not (cluster and cluster.index):  # Only the chief needs it.
         trained_model(options.init_from)
 

@@ -86,6 +86,23 @@ def test_three_follow_one_over_200_steps(train_here, all_options):
     assert_follows(train_here("three", *flags, "--local_workers=3"), one, 1e-3)
 
 
+@pytest.mark.long
+def test_the_chief_prepares_images_of_ones_own(tmp_path, capfd):
+    images = np.random.default_rng(0).integers(0, 256, (60, 12, 12)).astype(np.uint8)
+    np.savez(tmp_path / "toy.npz", images=images, labels=np.arange(60) % 3)
+    arguments = [
+        "--model=softmax", f"--data={tmp_path / 'toy.npz'}", f"--data_dir={tmp_path / 'data'}",
+        f"--workdir={tmp_path / 'run'}", "--max_steps=2", "--batch_size=8", "--local_workers=2",
+    ]  # fmt: skip
+    assert call(train.COMMAND, arguments)["dataset"] == "toy"
+    assert call(train.COMMAND, arguments)["reused"]
+    damaged = tmp_path / "toy.npz"
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    with pytest.raises(UserError, match="^(?!worker).*toy.npz"):  # It is the chief's own.
+        call(train.COMMAND, arguments)
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_a_process_that_ends_before_it_has_joined_ends_all(capfd):
     begun = time.monotonic()
     with pytest.raises(UserError, match="worker 1 of 3 ended by SIGKILL, and the others with it"):
