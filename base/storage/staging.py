@@ -10,8 +10,6 @@ import fcntl
 import fnmatch
 import hashlib
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -121,8 +119,7 @@ def bring(folder: Path, store: Store, listed: Mapping[str, Object], wanted: Want
     after = {name: facts for name, facts in before.items() if not wanted(name) or name in listed}
     if not missing and not superfluous and after == before:
         return
-    with incoming() as folder_of_this:
-        come = Path(folder_of_this)
+    with incoming() as come:
         _fetch(store, missing, come)
         for name in superfluous:
             (folder / name).unlink(missing_ok=True)
@@ -198,23 +195,9 @@ def _remove_empty(folder: Path, names: list[str]) -> None:
             parent = parent.parent
 
 
-def incoming() -> tempfile.TemporaryDirectory[str]:
-    """A folder beside the mirrors, in the same file system; those of killed processes go."""
-    root = files.ensure_folder(addresses.cache() / "incoming")
-    for folder in root.iterdir():
-        if folder.name.partition("-")[0].isdecimal() and not _lives(folder.name):
-            shutil.rmtree(folder, ignore_errors=True)
-    return tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=root)
-
-
-def _lives(name: str) -> bool:
-    try:
-        os.kill(int(name.partition("-")[0]), 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return True
+def incoming() -> contextlib.AbstractContextManager[Path]:
+    """A temporary folder beside the mirrors, in the same file system."""
+    return temporary.folder(files.ensure_folder(addresses.cache() / "incoming"))
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -121,8 +120,9 @@ class _Session:
             raise self._error
         if self._thread is not None and self._thread.is_alive():
             return
-        copy = _copy(self._folder, self._wanted)
-        self._thread = threading.Thread(target=self._push_copy, args=[copy], name="push")
+        held = contextlib.ExitStack()
+        copy = held.enter_context(_copied(self._folder, self._wanted))
+        self._thread = threading.Thread(target=self._push_copy, args=[copy, held], name="push")
         self._thread.start()
 
     def end(self) -> None:
@@ -134,10 +134,10 @@ class _Session:
             raise self._error
         patiently(lambda: self._push(self._folder))
 
-    def _push_copy(self, copy: tempfile.TemporaryDirectory[str]) -> None:
-        with copy as source:
+    def _push_copy(self, copy: Path, held: contextlib.ExitStack) -> None:
+        with held:
             try:
-                patiently(lambda: self._push(Path(source)), self._wait)
+                patiently(lambda: self._push(copy), self._wait)
             except _Ended:
                 pass
             except Exception as error:  # Whoever offers the next one is told.
@@ -159,14 +159,15 @@ class _Ended(Exception):  # noqa: N818 (it is not an error)
 _SESSIONS: dict[Path, _Session] = {}
 
 
-def _copy(folder: Path, wanted: staging.Wanted) -> tempfile.TemporaryDirectory[str]:
+@contextlib.contextmanager
+def _copied(folder: Path, wanted: staging.Wanted) -> Iterator[Path]:
     """A folder that stays as the mirror is now; a file is the same one, unless it is written on."""
-    copy = staging.incoming()
-    for name in filter(wanted, staging.files_in(folder)):
-        source, target = folder / name, Path(copy.name, name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.suffix in (".keras", ".index", ".json") or ".data-" in source.name:
-            os.link(source, target)  # These are replaced, and never changed.
-        else:
-            shutil.copy2(source, target)
-    return copy
+    with staging.incoming() as copy:
+        for name in filter(wanted, staging.files_in(folder)):
+            source, target = folder / name, copy / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.suffix in (".keras", ".index", ".json") or ".data-" in source.name:
+                os.link(source, target)  # These are replaced, and never changed.
+            else:
+                shutil.copy2(source, target)
+        yield copy
