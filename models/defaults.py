@@ -79,7 +79,7 @@ def fitted(
     """
     recipe, dataset = config.recipe, selection.training.dataset
     if before is not None and before.is_of_last_release:
-        return before.resumed_with(config), []
+        return before.resumed_with(config, flags), []
     are_things = shows_things(dataset)
     is_turned = are_things and config.recipe_name == "best"
     least = _LEAST_STEPS_ON_THINGS if is_turned else _LEAST_STEPS

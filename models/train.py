@@ -172,7 +172,8 @@ def _place(
         with contextlib.suppress(UserError):
             selection, config = _plan(options, dataset, former)
             there = former.load_config()
-            here = there.resumed_with(config) if there.is_of_last_release else config
+            given = _changes(options)
+            here = there.resumed_with(config, given) if there.is_of_last_release else config
             if not differences(there, here):
                 progress.say(f"{former.workdir} holds this very run: it goes on there")
                 return former, selection, config

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.metadata
 import subprocess
+from collections.abc import Collection
 from pathlib import Path
 
 from ... import __version__
@@ -102,9 +103,23 @@ class RunConfig:
         """Whether a version wrote it that fitted no recipe to data, and resized in another way."""
         return self.recorded_pictures is None
 
-    def resumed_with(self, config: "RunConfig") -> "RunConfig":
-        """What this version would train, as far as the run of the last release has it."""
-        return dataclasses.replace(config, preprocess=self.preprocess, recorded_pictures=None)
+    def resumed_with(self, config: "RunConfig", flags: Collection[str]) -> "RunConfig":
+        """What this version would train, as far as the run of the last release has it.
+
+        Args:
+          config: of this version.
+          flags: the recipe's fields that were given; the others are as they were then.
+        """
+        recipe = config.recipe
+        if self.recipe_name == config.recipe_name:
+            given = {name: getattr(recipe, name) for name in flags}
+            recipe = dataclasses.replace(self.recipe, **given)
+        return dataclasses.replace(
+            config,
+            recipe=recipe,
+            preprocess=self.preprocess,
+            recorded_pictures=None,
+        )
 
     def to_config(self) -> JsonObject:
         """The content of `config.json`, with the versions of what trains the run."""

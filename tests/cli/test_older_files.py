@@ -16,6 +16,7 @@ with the flags `RUN` below. Where a form on disk changes, this archive stays, an
 before comes beside it.
 """
 
+import dataclasses
 import json
 import tarfile
 from pathlib import Path
@@ -24,6 +25,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from digitline.base.errors import UsageError
 from digitline.serving.core import loading
 from digitline.serving.flags import ServeOptions
 
@@ -99,6 +101,17 @@ def test_a_finished_run_is_found_finished_and_evaluated(here):
     evaluated = call(evaluate.COMMAND, ["--workdir=runs/done"])
     for figure in ("accuracy", "loss", "examples"):
         assert evaluated[figure] == pytest.approx(recorded[figure])
+
+
+def test_a_recipe_that_is_another_now_is_as_it_was_then(here, monkeypatch):
+    from digitline.models import softmax, train
+
+    now = {name: dataclasses.replace(it, momentum=0.3) for name, it in softmax.RECIPES.items()}
+    monkeypatch.setattr(softmax, "RECIPES", now)
+    flags = [*RUN, "--validation_epochs=20", "--workdir=runs/done"]
+    assert call(train.COMMAND, [*flags, "--epochs=60", "--learning_rate=0.1"])["reused"]
+    with pytest.raises(UsageError, match="recipe.learning_rate is 0.1 there, 0.2 here"):
+        call(train.COMMAND, [*flags, "--epochs=60", "--learning_rate=0.2"])
 
 
 @pytest.mark.long
