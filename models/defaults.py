@@ -20,7 +20,7 @@ from ..data.pipeline import statistics
 from ..data.preparation.request import FILE_TABLE, IMAGE_FOLDER
 from . import registry
 from .recipe import Recipe
-from .run.config import RunConfig, is_ours
+from .run.config import RunConfig, differences, is_ours
 from .run.folder import Run
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def fitted(
     """
     recipe, dataset = config.recipe, selection.training.dataset
     if before is not None and before.is_of_last_release:
-        return before.resumed_with(config, flags), []
+        return _resumed(before, config, flags)
     are_things = shows_things(dataset)
     is_turned = are_things and config.recipe_name == "best"
     least = _LEAST_STEPS_ON_THINGS if is_turned else _LEAST_STEPS
@@ -106,6 +106,16 @@ def fitted(
         preprocess = dataclasses.replace(preprocess, mean=fitting.mean, std=fitting.std)
     fitted_config = dataclasses.replace(config, recipe=fitting, preprocess=preprocess)
     return fitted_config, list(filter(None, notes)) if before is None else []
+
+
+def _resumed(
+    before: RunConfig, config: RunConfig, flags: Collection[str]
+) -> tuple[RunConfig, list[str]]:
+    """A run of the last release as it goes on, and in what its recipe is not this version's."""
+    resumed = before.resumed_with(config, flags)
+    own = dataclasses.replace(resumed, recipe=config.recipe)
+    kept = ", ".join(differences(resumed, own))
+    return resumed, [f"a run of an earlier version keeps its recipe: {kept}"] if kept else []
 
 
 def _sees_changed_images(config: RunConfig) -> bool:
