@@ -152,8 +152,9 @@ def plotted(result, path):
     for name in ("least_mb", "most_mb"):
         memory.plot(x, [minute[name] for minute in minutes], label=name[:-3])
     memory.set(ylabel="RSS of all processes, MB", ylim=(0, None))
-    failed.bar(x, [sum(minute["failed"].values()) for minute in minutes])
-    failed.set(ylabel="failed requests", xlabel="minute")
+    counts = [sum(minute["failed"].values()) for minute in minutes]
+    failed.bar(x, counts)
+    failed.set(ylabel="failed requests", xlabel="minute", ylim=(0, max(1, *counts)))
     for axes in (times, memory):
         axes.legend()
     figure.tight_layout()
