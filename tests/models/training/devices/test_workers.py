@@ -98,7 +98,7 @@ def test_the_chief_prepares_images_of_ones_own(tmp_path, capfd):
     assert call(train.COMMAND, arguments)["reused"]
     damaged = tmp_path / "toy.npz"
     damaged.write_bytes(damaged.read_bytes()[:100])
-    with pytest.raises(UserError, match="^(?!worker).*toy.npz"):  # It is the chief's own.
+    with pytest.raises(UserError, match=r"^(?!worker).*toy\.npz"):  # It is the chief's own.
         call(train.COMMAND, arguments)
     assert "Traceback" not in capfd.readouterr().err
 
