@@ -6,12 +6,11 @@ does the work and returns a result, a function that turns the result into text, 
 `absl.FlagValues`), so that several can live in one process.
 
 Exit codes: 0 done; 1 something outside the flags is wrong; 2 a flag is wrong;
-130 interrupted.
+130 interrupted; 141 nobody reads the result any more.
 """
 
 import contextlib
 import dataclasses
-import errno
 import importlib
 import json
 import os
@@ -21,22 +20,20 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Generic, NoReturn, TextIO, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 from absl import app, flags, logging
 from absl.flags import FlagValues
 
-from . import addresses, command_flags, configs
-from .errors import UsageError, UserError, first_line, printable_lines
+from . import addresses, command_flags, configs, refused
+from .errors import UsageError, UserError, printable_lines
 from .files import JsonObject
-from .process import interruption, temporary
+from .process import interruption, streams, temporary
 
 Options = TypeVar("Options")
 Result = TypeVar("Result")
 
 _JSON = re.compile(r"--?json(=(true|t|yes|y|1))?", re.IGNORECASE)
-# A disk, a quota or a size limit that is used up, in the system's own words.
-_FULL = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,9 +79,11 @@ def program() -> str:
     if os.path.basename(started) != "digitline":
         return "digitline"
     on_path = shutil.which("digitline")
-    if on_path and os.path.samefile(on_path, started):
-        return "digitline"
-    return os.path.relpath(started)
+    with contextlib.suppress(OSError):  # The folder that it was started in may be gone.
+        if on_path and os.path.samefile(on_path, started):
+            return "digitline"
+        return os.path.relpath(started)
+    return started
 
 
 def command_line(*words: str) -> str:
@@ -109,15 +108,8 @@ def perform(command: Command[Options, Result], options: Options) -> Result:
     Raises:
       UserError: as the command does; also what the file system refuses.
     """
-    try:
+    with _one_line():
         return command.run(options)
-    except UserError:
-        raise
-    except Exception as error:
-        message = _storage_error(error)
-        if message is None:
-            raise
-        raise UserError(message) from error
 
 
 def start(module: str, argv: list[str] | None = None, **defaults: str) -> NoReturn:
@@ -130,11 +122,13 @@ def start(module: str, argv: list[str] | None = None, **defaults: str) -> NoRetu
       argv: as for `main`.
       defaults: flags whose default is another here.
     """
+    streams.settle()
     interruption.end_at_once(program())
     package = __name__.rpartition(".base.")[0]
     try:
-        command = importlib.import_module(f"{package}.{module}").COMMAND
-    except UserError as error:  # A variable of the environment is wrong.
+        with _one_line():
+            command = importlib.import_module(f"{package}.{module}").COMMAND
+    except UserError as error:  # A variable of the environment is wrong, or a file cannot be read.
         print(f"{program()}: error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     for name, default in defaults.items():
@@ -144,11 +138,11 @@ def start(module: str, argv: list[str] | None = None, **defaults: str) -> NoRetu
 
 def main(command: Command[Options, Result], argv: list[str] | None = None) -> NoReturn:
     """Runs a command as a process: parses, works, prints, and exits."""
+    streams.settle()
     interruption.end_at_once(command.typed)
     argv = list(sys.argv if argv is None else argv)
     if _wants_help(argv):
-        print(help_text(command))
-        sys.exit(0)
+        sys.exit(streams.show(command.typed, help_text(command)))
     # TFDS, Keras and the C++ below them print where they like. The real standard
     # output is put aside for the result, and theirs goes to standard error.
     # Libraries leave files in the temporary folder when they are killed.
@@ -158,34 +152,47 @@ def main(command: Command[Options, Result], argv: list[str] | None = None) -> No
     sys.exit(code)
 
 
-def _guarded(command: Command[Options, Result], argv: list[str], out: TextIO) -> int:
+def _guarded(command: Command[Options, Result], argv: list[str], out: int) -> int:
     """Runs the command and prints its result or its error; returns the exit code."""
     wants_json = any(_JSON.fullmatch(word) for word in argv)  # Also where the flags are wrong.
     try:
-        results = _run_app(command, argv)
-        if not results:
-            return 0
-        (result,) = results
-        errors = command.errors(result)
-        wants_json = command.flags["json"].value  # --flagfile may have set it.
-        shown = json.dumps(command.to_json(result)) if wants_json else command.text(result)
-        if shown:
-            print(addresses.shown(shown), file=out, flush=True)
+        with _one_line():
+            results = _run_app(command, argv)
+            if not results:
+                return 0
+            (result,) = results
+            errors = command.errors(result)
+            wants_json = command.flags["json"].value  # --flagfile may have set it.
+            shown = json.dumps(command.to_json(result)) if wants_json else command.text(result)
+        code = streams.show(command.typed, addresses.shown(shown), out) if shown else 0
         for error in errors:
             _print_error(command, error)
-        return 1 if errors else 0
+        return 1 if errors else code
     except UserError as error:
         wants_json = wants_json or command.flags["json"].value
         logging.debug("Traceback of the error below:", exc_info=True)
         if wants_json:
             answer = json.dumps({"error": str(error), **error.details})
-            print(addresses.shown(answer), file=out, flush=True)
+            with contextlib.suppress(OSError):  # The line and the status say it as well.
+                streams.write(addresses.shown(answer), out)
         _print_error(command, str(error))
         return error.exit_code
     except KeyboardInterrupt:
         print(interruption.line(command.typed), file=sys.stderr, flush=True)
         interruption.end_silently()
         return interruption.STATUS
+
+
+@contextlib.contextmanager
+def _one_line() -> Iterator[None]:
+    """Raises what the system refuses in the block as a `UserError`."""
+    try:
+        yield
+    except Exception as error:
+        known = refused.user_error(error)
+        if known is None or known is error:
+            raise
+        raise known from error
 
 
 def _run_app(command: Command[Options, Result], argv: list[str]) -> list[Result]:
@@ -234,47 +241,14 @@ def _print_error(command: Command[Options, Result], message: str) -> None:
     print(f"{command.typed}: error: {message}", file=sys.stderr, flush=True)
 
 
-def _storage_error(error: BaseException | None) -> str | None:
-    """What the file system refused, as one line with the path, or None if it is no such error.
-
-    Libraries wrap such errors in their own, so the whole chain is looked at.
-    """
-    tensorflow: Any = sys.modules.get("tensorflow")
-    seen = []
-    while error is not None and error not in seen:
-        seen.append(error)
-        if isinstance(error, OSError) and error.errno:
-            where = f"{error.filename}: " if error.filename else ""
-            return _with_advice(f"{where}{error.strerror}")
-        if tensorflow is not None and isinstance(error, tensorflow.errors.OpError):
-            message = first_line(error)
-            refused = (
-                tensorflow.errors.DataLossError,
-                tensorflow.errors.PermissionDeniedError,
-                tensorflow.errors.ResourceExhaustedError,  # Memory, where it is not the disk.
-            )
-            if isinstance(error, refused) or any(text in message for text in _FULL):
-                return _with_advice(message)
-        error = error.__cause__ or error.__context__
-    return None
-
-
-def _with_advice(message: str) -> str:
-    if any(text in message for text in _FULL):
-        message += "; free some space or use another folder, then run the same command again"
-    return message
-
-
 @contextlib.contextmanager
-def _reserved_stdout() -> Iterator[TextIO]:
-    """Gives the real standard output, while descriptor 1 leads to standard error."""
+def _reserved_stdout() -> Iterator[int]:
+    """Gives a descriptor of the real standard output, while 1 leads to standard error."""
     sys.stdout.flush()
     reserved = os.dup(1)
     os.dup2(2, 1)
     try:
-        # Names of files may hold what is no text.
-        with open(reserved, "w", -1, "utf-8", "backslashreplace", closefd=False) as out:
-            yield out
+        yield reserved
     finally:
         sys.stdout.flush()
         os.dup2(reserved, 1)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
-from . import addresses
+from . import addresses, refused
 from .errors import DataError, UserError
 from .process import temporary
 
@@ -69,11 +69,23 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Names a file or folder in errors of the block: a write without room does not know its own."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and refused.finds_no_room(error):
+            error.filename = str(path)
+        raise
+
+
 def is_there(path: Path) -> bool:
     """Whether there is a file at a path.
 
     Raises:
       DataError: there is something else: a folder, a pipe, a link that leads nowhere.
+      OSError: that cannot be told: this user may not look.
     """
     try:
         status = path.stat()
@@ -82,6 +94,8 @@ def is_there(path: Path) -> bool:
             raise DataError(f"{path} is a link that leads nowhere: move it away") from None
         return False
     except OSError as error:
+        if refused.says_nothing_of_the_file(error):
+            raise
         raise DataError(f"{path}: {error.strerror}") from None
     _require_file(path, status)
     return True
@@ -92,6 +106,7 @@ def opened(path: Path) -> IO[bytes]:
 
     Raises:
       DataError: it is missing, something else than a file, or not to be read.
+      OSError: it may be whole: this user may not read it, or there are too many open files.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -100,6 +115,8 @@ def opened(path: Path) -> IO[bytes]:
         raise DataError(f"{path} does not exist") from None
     except OSError as error:
         is_there(path)
+        if refused.says_nothing_of_the_file(error):
+            raise
         raise DataError(f"{path}: {error.strerror}") from None
     try:
         _require_file(path, os.fstat(descriptor))
@@ -157,7 +174,8 @@ def sync(path: Path) -> None:
     """Flushes a file or a folder's entries to disk, so a rename after it is durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with naming(path):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -181,7 +199,8 @@ def ensure_folder(path: Path) -> Path:
     except (FileExistsError, NotADirectoryError):
         raise UserError(f"cannot use {path} as a folder: there is a file of that name") from None
     except OSError as error:
-        raise UserError(f"cannot write to the folder {path}: {error.strerror}") from None
+        trouble = f"cannot write to the folder {path}: {error.strerror}"
+        raise UserError(refused.with_advice(trouble, error.errno)) from None
     return path
 
 

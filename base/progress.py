@@ -1,5 +1,6 @@
 """Progress on standard error: a bar in a terminal or notebook, plain lines in a log file."""
 
+import contextlib
 import sys
 import time
 
@@ -14,8 +15,11 @@ _LOG_INTERVAL_S = 10.0
 
 def say(message: str) -> None:
     """Prints one line to standard error, above a bar if there is one."""
-    tqdm.tqdm.write(printable_lines(addresses.shown(message)), file=sys.stderr)
-    sys.stderr.flush()
+    if sys.stderr is None:  # As in a service that has none.
+        return
+    with contextlib.suppress(OSError):  # That nobody hears it does not end the work.
+        tqdm.tqdm.write(printable_lines(addresses.shown(message)), file=sys.stderr)
+        sys.stderr.flush()
 
 
 def duration(seconds: float) -> str:
@@ -42,7 +46,8 @@ class Progress:
         self._title, self._total, self._done, self._unit = title, total, done, unit
         self._start, self._first = time.monotonic(), done
         self._last_line = self._start
-        self._shows_bar = sys.stderr.isatty() or _in_notebook()
+        has_terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._shows_bar = has_terminal or _in_notebook()
         self._bar = tqdm.tqdm(
             total=total,
             initial=done,

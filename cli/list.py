@@ -138,7 +138,10 @@ def _percent(share: float | None) -> str:
 
 
 def _time(seconds: float) -> str:
-    return f"{datetime.datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M}"
+    try:
+        return f"{datetime.datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M}"
+    except (ValueError, OverflowError, OSError):  # By a clock that was far out.
+        return "at an unknown time"
 
 
 def to_json(listed: Listed) -> JsonObject:

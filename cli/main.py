@@ -8,7 +8,7 @@ import importlib
 import sys
 from typing import NoReturn
 
-from ..base.process import interruption
+from ..base.process import interruption, streams
 
 # Name: (the module that holds it as `COMMAND`, what it does).
 COMMANDS = {
@@ -43,17 +43,16 @@ def usage() -> str:
 
 def main() -> NoReturn:
     """Entry point of the console script."""
+    streams.settle()
     interruption.end_at_once("digitline")
     if len(sys.argv) < 2:
         _fail(f"which command?\n\n{usage()}")
     name, *arguments = sys.argv[1:]
     if name in ("--help", "-h", "-help", "--helpfull", "help"):
-        print(usage())
-        sys.exit(0)
+        sys.exit(streams.show("digitline", usage()))
     if name == "--version":
         version = importlib.import_module(__name__.rpartition(".cli.")[0]).__version__
-        print(f"digitline {version}")
-        sys.exit(0)
+        sys.exit(streams.show("digitline", f"digitline {version}"))
     # Only now, for the sake of `digitline --help`: it takes as long as all that is above.
     from ..base import command
     from ..base.command_flags import nearest

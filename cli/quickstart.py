@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from ..base import command, progress
+from ..base import command, files, progress
 from ..base.command import command_line
 from ..base.command_flags import flag, flag_values, read
 from ..base.export_layout import SAVED_MODEL, TFLITE
@@ -160,7 +160,8 @@ def _write_test_image(options: Options, name: str) -> tuple[Path, str]:
     dataset = open_dataset(options.data_dir, name)
     images, labels = load(dataset.split(f"test[{_TEST_IMAGE}:{_TEST_IMAGE + 1}]"))
     path = options.workdir / f"test-image-{_TEST_IMAGE}.png"
-    Image.fromarray(images.numpy()[0, :, :, 0]).save(path)
+    with files.replacing(path) as aside:
+        Image.fromarray(images.numpy()[0, :, :, 0]).save(aside)
     return path, dataset.label_names[int(labels[0])]
 
 

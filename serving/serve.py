@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from ..base import command, command_flags, export_layout
+from ..base import command, command_flags, export_layout, refused
 from ..base.errors import UsageError, UserError
 from ..base.files import JsonObject
+from ..base.process import streams
 from .flags import FLAGS, ServeOptions
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ def run(options: ServeOptions) -> Versions | Served:
     except UserError as error:
         raise type(error)(f"Failed to start server. Error: {error}") from error
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        raise UserError(f"Failed to start server. Error: {where}{error.strerror}") from error
+        cause = refused.words(error) or error
+        raise UserError(f"Failed to start server. Error: {cause}") from error
 
 
 def _prepare(trials: "Trials", options: ServeOptions) -> None:
@@ -117,6 +118,7 @@ def model_server() -> NoReturn:
 
     Like TF Serving, it names arguments that it does not know, and goes on.
     """
+    streams.settle()
     arguments = [sys.argv[0]]
     for word in sys.argv[1:]:
         name, equals, _ = word.lstrip("-").partition("=")

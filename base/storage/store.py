@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from .. import refused
 from ..command_flags import nearest
 from ..errors import DataError, UsageError, UserError, first_line
+from ..files import naming
 
 # What to install for a kind of address.
 _INSTALL = {
@@ -92,8 +94,8 @@ class Store:
         return objects
 
     def download(self, name: str, target: Path) -> None:
-        """Writes an object into a file; raises `StoreError`."""
-        with _one_line(self._called(name), "cannot be read"):
+        """Writes an object into a file; raises `StoreError`, or OSError where that finds no room."""
+        with naming(target), _one_line(self._called(name), "cannot be read"):
             self._files.get_file(self._path(name), str(target))
 
     def upload(self, source: Path, name: str) -> None:
@@ -177,6 +179,8 @@ def _one_line(address: str, trouble: str) -> Iterator[None]:
     except (UserError, MemoryError):
         raise
     except Exception as error:  # Each store has errors of its own.
+        if isinstance(error, OSError) and refused.finds_no_room(error):
+            raise  # It is this machine's disk.
         raise StoreError(f"{address}: {trouble}: {_cause(error)}") from error
 
 

@@ -93,7 +93,7 @@ def unpack(path: Path, folder: Path) -> Path:
         (folder / _RECORD).unlink(missing_ok=True)
         making.mkdir()
         try:
-            with _opened(path) as members:
+            with files.naming(target), _opened(path) as members:
                 _write(path, list(members), making)
             shutil.rmtree(target, ignore_errors=True)
             os.rename(making, target)

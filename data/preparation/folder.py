@@ -47,7 +47,8 @@ def making(data_dir: Path, name: str, version: str, overwrite: bool) -> Iterator
                 option="overwrite",
             )
         try:
-            yield root
+            with files.naming(target):  # Or what is made for it.
+                yield root
             metadata.seal(root / name / version)
             files.sync_tree(root / name / version)
             _put(root / name / version, target)

@@ -3,6 +3,7 @@
 TensorFlow's own writer would cost every worker seconds and hundreds of megabytes.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import uuid
@@ -55,7 +56,7 @@ def write_slice(source: Source, folder: Path, max_damaged: int, index: int) -> W
     files: dict[str, BinaryIO] = {}
     lists: dict[str, BinaryIO] = {}
     channels, compared = source.image_shape[2], COMPARED // source.num_slices
-    try:
+    with contextlib.ExitStack() as opened:
         for example in source.read(index):
             if isinstance(example, Damaged):
                 written.damaged.append(example.cause)
@@ -64,7 +65,7 @@ def write_slice(source: Source, folder: Path, max_damaged: int, index: int) -> W
             split = example.split
             if split not in files:
                 written.paths[split] = folder / f"{split}.{index}.{attempt}.part"
-                files[split] = open(written.paths[split], "wb")  # noqa: SIM115 (closed at the end)
+                files[split] = opened.enter_context(open(written.paths[split], "wb"))
                 written.counts[split] = 0
                 written.surveys[split] = SliceSurvey()
             pixels = example.image.tobytes()
@@ -73,17 +74,11 @@ def write_slice(source: Source, folder: Path, max_damaged: int, index: int) -> W
             if example.file is not None:
                 if split not in lists:
                     written.lists[split] = folder / f"{split}.{index}.{attempt}.files.part"
-                    lists[split] = open(written.lists[split], "wb")  # noqa: SIM115
+                    lists[split] = opened.enter_context(open(written.lists[split], "wb"))
                 lists[split].write(example.file)
             written.surveys[split].add(pixels, example.label, channels, compared)
             content = hashlib.sha256(f"{split} {example.label} ".encode() + pixels).digest()
             written.digest = (written.digest + int.from_bytes(content, "big")) % MODULUS
-        for file in (*files.values(), *lists.values()):
-            file.close()
-    except OSError as error:
-        if error.filename is None:  # A write that fails does not know its file.
-            error.filename = str(folder)
-        raise
     return written
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...base import export_layout, files
+from ...base import export_layout, files, refused
 from ...base.errors import UserError, first_line
 from ...base.process.quiet import quiet_stderr
 from ...base.tf import tf
@@ -129,7 +129,9 @@ def from_saved_model(source: Path, name: str = signatures.SERVING_DEFAULT.name) 
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
             return converter.convert()
     except Exception as error:  # The converter raises its own kind, or a bare Exception.
-        raise UserError(f"the model cannot be converted to TFLite: {_cause(error)}") from error
+        known = refused.user_error(error)
+        trouble = known or f"the model cannot be converted to TFLite: {_cause(error)}"
+        raise UserError(str(trouble)) from error
 
 
 def _cause(error: Exception) -> str:

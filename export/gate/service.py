@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ...base import configs, export_layout, manifests
+from ...base import configs, export_layout, files, manifests
 from .. import source
 from ..formats.artifact import Artifact
 from ..formats.table import artifacts_of
@@ -71,7 +71,8 @@ class Service:
         if asked.beat:
             gate.require_better(self.reference, asked.beat)
         sure = self.reference.probabilities(validation)
-        np.savez(asked.answers, compared=self.reference.split.probabilities, validation=sure)
+        with files.naming(asked.answers):
+            np.savez(asked.answers, compared=self.reference.split.probabilities, validation=sure)
 
     def start(
         self, question: Check | CheckRuntimes | CheckSources | CheckDescription
@@ -108,14 +109,14 @@ class Service:
             made = tuple(comparison for check in checks for comparison in check())
             self._comparisons += made
             manifests.require_unchanged({question.format: folder}, {question.format: checked})
-            files = configs.plain(manifests.stating(checked))
+            stated = configs.plain(manifests.stating(checked))
             if not self._options.explain or question.format == export_layout.SAVED_MODEL:
-                return Compared(made, files)
+                return Compared(made, stated)
             explained = (
                 explain(artifact, folder / artifact.path, reference.trained, reference.split)
                 for artifact in artifacts
             )
-            return Compared(made, files, tuple(explained))
+            return Compared(made, stated, tuple(explained))
 
         return finish
 

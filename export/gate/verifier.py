@@ -19,8 +19,9 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NoReturn, TextIO, TypeVar
 
-from ...base import configs
+from ...base import configs, refused
 from ...base.errors import DataError, UsageError, UserError, VerificationError, how_ended
+from ...base.process import streams
 
 if TYPE_CHECKING:
     from .messages import Question
@@ -98,6 +99,7 @@ class Verifier:
 
 def main() -> None:
     """Answers questions until there are no more."""
+    streams.settle()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the exporting process, and it us.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # What libraries print is no answer.
@@ -128,8 +130,16 @@ def _started(lines: Iterator[str]) -> Iterator[Callable[[], object]]:
                 yield Ready
             elif service:  # Else its beginning failed: that answer is read first.
                 yield service.start(question)
-        except UserError as error:
-            yield functools.partial(_fail, error)
+        except Exception as error:
+            yield functools.partial(_fail, _known(error))
+
+
+def _known(error: Exception) -> UserError:
+    """An error that is not a fault of ours; raises any other."""
+    known = refused.user_error(error)
+    if known is None:
+        raise error
+    return known
 
 
 def _fail(error: UserError) -> NoReturn:
@@ -141,13 +151,14 @@ def _write(answers: TextIO, finish: Callable[[], object]) -> None:
     try:
         try:
             content = configs.to_config(finish())
-        except UserError as error:
-            name = next(each.__name__ for each in _ERRORS if isinstance(error, each))
+        except Exception as error:
+            known = _known(error)
+            name = next(each.__name__ for each in _ERRORS if isinstance(known, each))
             content = {
                 "error": name,
-                "message": str(error),
-                "details": error.details,
-                "option": error.option,
+                "message": str(known),
+                "details": known.details,
+                "option": known.option,
             }
         answers.write(json.dumps(content) + "\n")
         answers.flush()

@@ -60,7 +60,8 @@ def staging(export_dir: Path, fetch: Callable[[], None] = lambda: None) -> Itera
         folder = export_dir / _STAGING
         folder.mkdir()
         try:
-            yield folder
+            with files.naming(folder):
+                yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...base import catalog, progress
+from ...base import catalog, progress, refused
 from ...base.errors import UsageError, UserError
 from ...base.storage.writing import owned
 from ...base.tf import keras, tf
@@ -47,7 +47,8 @@ def evaluate(workdir: Path, options: EvaluateOptions) -> Result:
             folder.evaluations.add(split.name, figures)
             catalog.push_part(folder.workdir, catalog.RUN_EVALUATION)
     except (OSError, UserError) as error:
-        progress.say(f"note: the figures are not recorded in the run folder: {error}")
+        known = refused.user_error(error) or error
+        progress.say(f"note: the figures are not recorded in the run folder: {known}")
     source = {"workdir": str(workdir)}
     return Result(source, config.model, split, figures, data_dir=options.data_dir)
 

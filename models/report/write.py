@@ -5,7 +5,7 @@ import re
 import shlex
 from pathlib import Path
 
-from ...base import configs, files, progress
+from ...base import configs, files, progress, refused
 from ...base.command import command_line
 from ...base.errors import first_line
 from ...base.tf import keras
@@ -122,10 +122,8 @@ def after_training(
             board = boards.write(facts, validation)
             progress.say(f"pictures: {shlex.join(['tensorboard', f'--logdir={board}'])}")
     except Exception as error:  # Whatever it is, the run is trained and kept.
-        progress.say(
-            f"note: there is no {missing}, {type(error).__name__}: {first_line(error)}; "
-            f"{again} tries again"
-        )
+        cause = refused.user_error(error) or f"{type(error).__name__}: {first_line(error)}"
+        progress.say(f"note: there is no {missing}, {cause}; {again} tries again")
 
 
 def make_up(

@@ -22,7 +22,7 @@ from pathlib import Path
 from ...base import catalog, configs, files, progress
 from ...base.errors import DataError, UsageError, UserError
 from ...base.files import JsonObject
-from ...base.process import temporary
+from ...base.process import clock, temporary
 from ...base.storage import records
 from ...base.tf import keras
 from ...data.dataset import Split
@@ -80,6 +80,8 @@ class Run:
         """
         with files.owned(self.workdir, "training"):
             self._refuse_foreign()
+            if overwrite or not self.finished:
+                clock.require_for_zip(self.model)
             notes: list[str] = []
             if overwrite:
                 self._delete()
@@ -90,7 +92,8 @@ class Run:
             if not self.config.exists():
                 self._write_config(dataclasses.replace(config, id=secrets.token_hex(8)))
             try:
-                yield notes
+                with files.naming(self.workdir):
+                    yield notes
             except UsageError:
                 begun = self.finished or self.metrics.exists()
                 if not begun and not any(self.checkpoints.glob("*.index")):
@@ -198,6 +201,7 @@ class Run:
         Args:
           splits: of the dataset that it was trained on.
         """
+        clock.require_for_zip(self.model)
         with files.replacing(self.model) as aside:
             model.save(aside)
             metrics = self.metrics_log.written()

@@ -28,12 +28,8 @@ class MetricsFile:
 
     def append(self, row: MetricsRow) -> None:
         """Writes a row behind the others."""
-        try:
-            with open(self.path, "a", encoding="utf-8") as file:
-                file.write(json.dumps(row.to_config()) + "\n")
-        except OSError as error:
-            error.filename = str(self.path)
-            raise
+        with files.naming(self.path), open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(row.to_config()) + "\n")
 
     def written(self) -> Written | None:
         """What is in the file now, when that is on disk; None where there is no file."""

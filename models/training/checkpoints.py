@@ -6,10 +6,11 @@ it, or where a digest differs, the checkpoint does not count.
 """
 
 import dataclasses
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ...base import configs, files, progress
+from ...base import configs, files, progress, refused
 from ...base.errors import UserError, first_line
 from ...base.files import JsonObject
 from ...base.storage import records
@@ -43,7 +44,7 @@ class Checkpoints:
 
     def save(self, step: int, record: JsonObject | None = None) -> None:
         """Writes a checkpoint with what to remember beside it, then removes the oldest."""
-        files.ensure_folder(self._folder)
+        self._folder.mkdir(exist_ok=True)  # A run's folder that was removed is not made again.
         record_path = self._prefix(step).with_suffix(".json")
         self._remove(step)  # It is about to be written.
         self._checkpoint.write(str(self._prefix(step)))
@@ -92,6 +93,8 @@ class Checkpoints:
             with files.literal(self._folder) as folder:
                 prefix = str(folder / self._prefix(step).name)
                 self._checkpoint.read(prefix).assert_existing_objects_matched()
+        except (tf.errors.ResourceExhaustedError, tf.errors.PermissionDeniedError):
+            raise  # It may fit.
         except (AssertionError, ValueError, tf.errors.OpError) as error:
             return f"does not fit: {first_line(error)}"
         return None
@@ -123,11 +126,18 @@ class Checkpoints:
                 files.sha256(self._folder / name) == digest for name, digest in saved.sha256.items()
             )
             return record if is_whole and saved.sha256 else None
-        except (UserError, OSError):
+        except UserError:
+            return None
+        except OSError as error:
+            if refused.says_nothing_of_the_file(error):
+                raise
             return None
 
     def _steps(self) -> list[int]:
-        names = (path.stem.rpartition("-") for path in self._folder.glob(f"{self._name}-*.json"))
+        return self._steps_in(self._listed())
+
+    def _steps_in(self, listed: Sequence[str]) -> list[int]:
+        names = (Path(name).stem.rpartition("-") for name in listed if name.endswith(".json"))
         return sorted(
             int(step) for name, _, step in names if name == self._name and step.isdecimal()
         )
@@ -137,15 +147,28 @@ class Checkpoints:
 
     def _files(self, step: int) -> list[Path]:
         prefix = self._prefix(step).name
-        return [*self._folder.glob(f"{prefix}.index"), *self._folder.glob(f"{prefix}.data-*")]
+        return [
+            self._folder / name
+            for name in self._listed()
+            if name == f"{prefix}.index" or name.startswith(f"{prefix}.data-")
+        ]
+
+    def _listed(self) -> list[str]:
+        """The names in the folder; one that cannot be read is not taken for an empty one."""
+        try:
+            return sorted(os.listdir(self._folder))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
 
     def _remove_unfinished(self) -> None:
         """What a kill left: files without a record."""
-        steps = self._steps()
-        for path in self._folder.glob(f"{self._name}-*"):
-            step = path.name[len(self._name) + 1 :].partition(".")[0]
-            if step.isdecimal() and int(step) not in steps:
-                files.remove(path)
+        listed = self._listed()
+        steps = self._steps_in(listed)
+        for name in listed:
+            step = name.removeprefix(f"{self._name}-").partition(".")[0]
+            is_ours = name.startswith(f"{self._name}-") and step.isdecimal()
+            if is_ours and int(step) not in steps:
+                files.remove(self._folder / name)
 
     def _remove(self, step: int) -> None:
         # The record first: without it the rest does not count.

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ....base import files
 from ....base.process.quiet import quiet_stderr
 from ....serving.artifacts import Outputs
 from ...formats.artifact import Artifact
@@ -56,7 +57,8 @@ class Runs:
         self._reference, self._question = reference, _question(reference)
         folder.mkdir()
         images = folder / "images.npy"
-        np.save(images, self._question.images)
+        with files.naming(images):
+            np.save(images, self._question.images)
         pool = concurrent.futures.ThreadPoolExecutor(_WORKERS)
         self._asked: list[_Asked] = []
         for number, each in enumerate(chosen):

@@ -225,7 +225,7 @@ def test_a_full_disk_publishes_nothing_and_is_one_line(well_trained, tmp_path):
         f"--workdir={well_trained.workdir}", f"--export_dir={tmp_path}", "--formats=saved_model",
         "--split=test[:60]", "--runtimes=none",
     ]  # fmt: skip
-    with full_disk(60_000), pytest.raises(UserError, match=r"^[^\n]*File too large; free[^\n]*$"):
+    with full_disk(60_000), pytest.raises(UserError, match=r"^[^\n]*File too large; allow[^\n]*$"):
         perform(exporter.COMMAND, arguments)
     assert not list(tmp_path.glob("*/*/*"))
     assert not (tmp_path / ".staging").exists()

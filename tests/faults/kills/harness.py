@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import random
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from forks import Ended, Forks
@@ -35,15 +35,15 @@ class Stage:
     def __init__(self, forks: Forks, name: str, folder: Path):
         self._forks, self.scene, self.name = forks, SCENES[name], name
         # Records hold absolute paths: it is always played in the same folder.
-        self.work, self._start, self._log = folder / "work", folder / "start", folder / "log"
+        self.work, self.start, self._log = folder / "work", folder / "start", folder / "log"
         (self.work / "tmp").mkdir(parents=True)
         self.scene.makes(self.work)
         for words in self.scene.before:
-            self._expect(self._run(words))
+            self._expect(self.run(words))
         self.scene.changes(self.work)
-        shutil.copytree(self.work, self._start, symlinks=True)
+        shutil.copytree(self.work, self.start, symlinks=True)
         self.before = self.scene.result(self.work)
-        self._expect(self._run(self.scene.words, log=str(self._log)))
+        self._expect(self.run(self.scene.words, self._armed(log=str(self._log))))
         self.calls = [
             Call(number, *line.split(" ", 1))
             for number, line in enumerate(self._log.read_text().splitlines(), start=1)
@@ -75,14 +75,18 @@ class Stage:
 
     def attempt(self, kills: Sequence[Kill]) -> list[str]:
         """Kills the command once or more, each time that it runs; returns what is wrong."""
-        shutil.rmtree(self.work)
-        shutil.copytree(self._start, self.work, symlinks=True)
+        self.restore()
         wrong: list[str] = []
         for kill in kills:
-            ended = self._run(self.scene.words, kill)
+            ended = self.run(self.scene.words, self._armed(kill))
             wrong += self._unexpected(ended, "the killed one")
             wrong += views.cut(self.work) + self.scene.promise(self.work, self.before)
-        return [*wrong, *self._finish()]
+        return [*wrong, *self.finish()]
+
+    def restore(self) -> None:
+        """Makes the folder as it was before the command."""
+        shutil.rmtree(self.work)
+        shutil.copytree(self.start, self.work, symlinks=True)
 
     def describe(self, kills: Sequence[Kill]) -> str:
         """The kills in words."""
@@ -90,9 +94,10 @@ class Stage:
         calls = [(when[kill.when], self.calls[kill.number - 1]) for kill in kills]
         return ", ".join(f"{word} {call.number} {call.kind} {call.path}" for word, call in calls)
 
-    def _finish(self) -> Iterator[str]:
+    def finish(self) -> Iterator[str]:
+        """Runs the command that is to finish; yields what is wrong then."""
         scene = self.scene
-        ended = self._run(scene.instead or scene.words)
+        ended = self.run(scene.instead or scene.words)
         yield from self._unexpected(ended, "the next one")
         result = scene.result(self.work)
         if scene.instead:
@@ -110,10 +115,14 @@ class Stage:
             yield from (f"{name} is too much" for name in sorted(names - self._names))
             yield from (f"{name} is missing" for name in sorted(self._names - names))
 
-    def _run(self, words: Sequence[str], kill: Kill | None = None, log: str | None = None) -> Ended:
-        kill = kill or Kill(0, exchange=self.scene.exchange)
-        before = functools.partial(_prepared, kill, str(self.work), log)
+    def run(self, words: Sequence[str], before: Callable[[], object] | None = None) -> Ended:
+        """Runs a command in the folder, in a process that calls `before` first."""
+        before = before or self._armed()
         return self._forks.run(words, folder=self.work, before=before, seconds=_SECONDS)
+
+    def _armed(self, kill: Kill | None = None, log: str | None = None) -> Callable[[], object]:
+        kill = kill or Kill(0, exchange=self.scene.exchange)
+        return functools.partial(_prepared, kill, str(self.work), log)
 
     def _expect(self, ended: Ended) -> None:
         assert ended.status == 0, ended.err

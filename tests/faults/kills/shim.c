@@ -1,4 +1,5 @@
-/* Counts a process's calls that change files below a folder, and kills it at one of them.
+/* Counts a process's calls that change files below a folder, and kills it at one of them, or lets
+ * these calls fail, or moves a folder away.
  *
  * It is loaded by LD_PRELOAD and does nothing until `kill_at` is called. What libc calls inside
  * itself passes it by, so streams are counted at fopen, fwrite, fflush and fclose.
@@ -20,11 +21,15 @@
 #include <unistd.h>
 
 enum { BEFORE, AFTER, HALF };
+/* What becomes of a call: it is made, made and the process dies, or it fails. */
+enum { MADE, DIES, FAILS };
 
 static char root[PATH_MAX];
 static size_t root_length;
 static long target;
 static int mode, list = -1, cannot_exchange;
+static int failure;
+static char kinds[256], lost[PATH_MAX], aside[PATH_MAX];
 static pid_t armed;
 static atomic_long count;
 
@@ -40,6 +45,20 @@ void kill_at(const char *folder, long number, int when, int log, int no_exchange
   count = 0;
   armed = getpid();
 }
+
+/* Instead of that, calls of some kinds fail from then on, in the processes that it forks too. */
+void fail_at(int error, const char *which) {
+  failure = error;
+  strncpy(kinds, which, sizeof kinds - 1);
+}
+
+/* Instead of that, a folder is moved away. */
+void lose_at(const char *folder, const char *to) {
+  strncpy(lost, folder, sizeof lost - 1);
+  strncpy(aside, to, sizeof aside - 1);
+}
+
+static int is_armed(void) { return failure ? armed != 0 : armed == getpid(); }
 
 static void die(void) {
   syscall(SYS_kill, getpid(), SIGKILL);
@@ -71,46 +90,54 @@ static const char *resolved(int folder, const char *path, char *into) {
   return into;
 }
 
-/* Counts a call on an absolute path; whether the process is to die after it. */
+/* Counts a call on an absolute path. */
 static int counted(const char *call, const char *path) {
-  if (armed != getpid() || !is_inside(path)) return 0;
+  if (!is_armed() || !is_inside(path)) return MADE;
   long number = atomic_fetch_add(&count, 1) + 1;
   if (list >= 0) {
     char text[PATH_MAX + 64];
     int length = snprintf(text, sizeof text, "%s %s\n", call, path + root_length);
     syscall(SYS_write, list, text, length);
   }
-  if (number != target) return 0;
+  if (failure) return target && number >= target && strstr(kinds, call) ? FAILS : MADE;
+  if (number != target) return MADE;
+  if (lost[0]) {
+    syscall(SYS_renameat2, AT_FDCWD, lost, AT_FDCWD, aside, 0);
+    return MADE;
+  }
   if (mode == BEFORE) die();
-  return 1;
+  return DIES;
 }
 
 static int at(const char *call, int folder, const char *path) {
-  if (armed != getpid()) return 0;
+  if (!is_armed()) return MADE;
   char into[2 * PATH_MAX];
   return counted(call, resolved(folder, path, into));
 }
 
 static int on(const char *call, int descriptor) {
-  if (armed != getpid()) return 0;
+  if (!is_armed()) return MADE;
   int before = errno;
   char into[PATH_MAX];
-  int dies = counted(call, path_of(descriptor, into));
+  int then = counted(call, path_of(descriptor, into));
   errno = before;
-  return dies;
+  return then;
 }
 
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
-#define ENDED(dies, result)  \
+#define FAILED(type) \
+  (errno = failure, (type)(long)(__builtin_types_compatible_p(type, FILE *) ? 0 : -1))
+#define ENDED(then, result)  \
   do {                       \
-    if (dies) die();         \
+    if (then == DIES) die(); \
     return result;           \
   } while (0)
-#define WRAP(type, name, parameters, arguments, dying) \
-  type name parameters {                               \
-    int dies = dying;                                  \
-    type result = NEXT(name) arguments;                \
-    ENDED(dies, result);                               \
+#define WRAP(type, name, parameters, arguments, counting) \
+  type name parameters {                                  \
+    int then = counting;                                  \
+    if (then == FAILS) return FAILED(type);               \
+    type result = NEXT(name) arguments;                   \
+    ENDED(then, result);                                  \
   }
 
 WRAP(int, rename, (const char *a, const char *b), (a, b), at("rename", AT_FDCWD, b))
@@ -140,25 +167,27 @@ WRAP(int, fdatasync, (int d), (d), on("fsync", d))
 WRAP(ssize_t, writev, (int d, const struct iovec *v, int n), (d, v, n), on("write", d))
 
 int renameat2(int c, const char *a, int d, const char *b, unsigned f) {
-  if (cannot_exchange && armed == getpid()) {
+  if (cannot_exchange && is_armed()) {
     errno = EINVAL;
     return -1;
   }
-  int dies = at("exchange", d, b);
+  int then = at("exchange", d, b);
+  if (then == FAILS) return FAILED(int);
   int result = syscall(SYS_renameat2, c, a, d, b, f);
-  ENDED(dies, result);
+  ENDED(then, result);
 }
 
 /* Of these, the first half is written where the process is to die in the middle. */
 #define WRAP_WRITE(name, parameters, arguments, half)             \
   ssize_t name parameters {                                       \
-    int dies = on("write", d);                                    \
-    if (dies && mode == HALF) {                                   \
+    int then = on("write", d);                                    \
+    if (then == FAILS) return FAILED(ssize_t);                    \
+    if (then == DIES && mode == HALF) {                           \
       NEXT(name) half;                                            \
       die();                                                      \
     }                                                             \
     ssize_t result = NEXT(name) arguments;                        \
-    ENDED(dies, result);                                          \
+    ENDED(then, result);                                          \
   }
 WRAP_WRITE(write, (int d, const void *b, size_t n), (d, b, n), (d, b, n / 2))
 WRAP_WRITE(pwrite, (int d, const void *b, size_t n, off_t o), (d, b, n, o), (d, b, n / 2, o))
@@ -173,9 +202,11 @@ ssize_t sendfile64(int, int, off64_t *, size_t);
 WRAP_WRITE(sendfile, (int d, int s, off_t *o, size_t n), (d, s, o, n), (d, s, o, n / 2))
 WRAP_WRITE(sendfile64, (int d, int s, off64_t *o, size_t n), (d, s, o, n), (d, s, o, n / 2))
 ssize_t copy_file_range(int s, off64_t *i, int d, off64_t *o, size_t n, unsigned f) {
-  int dies = on("write", d);
-  ssize_t result = NEXT(copy_file_range)(s, i, d, o, dies && mode == HALF ? n / 2 : n, f);
-  ENDED(dies, result);
+  int then = on("write", d);
+  if (then == FAILS) return FAILED(ssize_t);
+  size_t part = then == DIES && mode == HALF ? n / 2 : n;
+  ssize_t result = NEXT(copy_file_range)(s, i, d, o, part, f);
+  ENDED(then, result);
 }
 
 /* Of these, only what can change a file. */
@@ -189,9 +220,10 @@ ssize_t copy_file_range(int s, off64_t *i, int d, off64_t *o, size_t n, unsigned
       m = va_arg(more, mode_t);                                   \
       va_end(more);                                               \
     }                                                             \
-    int dies = (f & CHANGES) && at("open", folder, a);            \
+    int then = f & CHANGES ? at("open", folder, a) : MADE;        \
+    if (then == FAILS) return FAILED(int);                        \
     int result = NEXT(name) arguments;                            \
-    ENDED(dies, result);                                          \
+    ENDED(then, result);                                          \
   }
 WRAP_OPEN(open, (const char *a, int f, ...), AT_FDCWD, (a, f, m), f)
 WRAP_OPEN(open64, (const char *a, int f, ...), AT_FDCWD, (a, f, m), f)
@@ -199,23 +231,32 @@ WRAP_OPEN(openat, (int d, const char *a, int f, ...), d, (d, a, f, m), f)
 WRAP_OPEN(openat64, (int d, const char *a, int f, ...), d, (d, a, f, m), f)
 WRAP(int, creat, (const char *a, mode_t m), (a, m), at("open", AT_FDCWD, a))
 WRAP(FILE *, fopen, (const char *a, const char *f), (a, f),
-     strpbrk(f, "wa+") && at("open", AT_FDCWD, a))
+     strpbrk(f, "wa+") ? at("open", AT_FDCWD, a) : MADE)
 WRAP(FILE *, fopen64, (const char *a, const char *f), (a, f),
-     strpbrk(f, "wa+") && at("open", AT_FDCWD, a))
+     strpbrk(f, "wa+") ? at("open", AT_FDCWD, a) : MADE)
 
 static int writes(FILE *stream) {
-  int flags = stream && armed == getpid() ? fcntl(fileno(stream), F_GETFL) : -1;
+  int flags = stream && is_armed() ? fcntl(fileno(stream), F_GETFL) : -1;
   return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY;
 }
-WRAP(int, fflush, (FILE *s), (s), writes(s) && on("write", fileno(s)))
-WRAP(int, fclose, (FILE *s), (s), writes(s) && on("write", fileno(s)))
+WRAP(int, fflush, (FILE *s), (s), writes(s) ? on("write", fileno(s)) : MADE)
+int fclose(FILE *s) {
+  int then = writes(s) ? on("write", fileno(s)) : MADE;
+  int result = NEXT(fclose)(s);
+  if (then == FAILS) return FAILED(int);
+  ENDED(then, result);
+}
 size_t fwrite(const void *b, size_t n, size_t k, FILE *s) {
-  int dies = writes(s) && on("write", fileno(s));
-  if (dies && mode == HALF) {
+  int then = writes(s) ? on("write", fileno(s)) : MADE;
+  if (then == FAILS) {
+    errno = failure;
+    return 0;
+  }
+  if (then == DIES && mode == HALF) {
     NEXT(fwrite)(b, n, k / 2, s);
     NEXT(fflush)(s);
     die();
   }
   size_t result = NEXT(fwrite)(b, n, k, s);
-  ENDED(dies, result);
+  ENDED(then, result);
 }

@@ -1,0 +1,155 @@
+"""Commands whose disk fails them: no room, no rights, a folder that goes; or a clock that is wrong.
+
+A command has to end with one line that says which file and what is wrong, and to leave nothing half
+written; when the trouble is over, the same command has to finish.
+"""
+
+import dataclasses
+import errno
+import functools
+import os
+import random
+import re
+import resource
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from forks import Ended
+from kills import shim, verifying, views
+from kills.harness import Stage
+from kills.shim import Kill
+
+ERRORS = ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EIO")
+_FOLDERS = ("data", "run", "exports")
+_TEMPORARY = re.compile(r"\.digitline-tmp-\d+-")
+# Bytes of the largest file, and how many files may be open.
+_SIZES, _FILES = (0, 500, 20_000, 200_000), (10, 14, 20, 30)
+# To 1970, to before the first year of zip files, to the next century.
+_CLOCKS = (-1_790_000_000, -1_500_000_000, 2_500_000_000)
+
+
+@dataclasses.dataclass(frozen=True)
+class Trouble:
+    """What becomes of a command.
+
+    Attributes:
+      number: of the call that changes a file from which on it is so, from 1; 0 from the start.
+      error: the name of the error by which such calls fail.
+      lost: the folder that is moved away at the call.
+      limit: the name of a limit of the system, and how much it is.
+      clock: by how many seconds the clock is ahead; at every other look where it `jumps`.
+    """
+
+    number: int = 0
+    error: str = ""
+    lost: str = ""
+    limit: tuple[str, int] | None = None
+    clock: int = 0
+    jumps: bool = False
+
+    def __str__(self) -> str:
+        stated = {name: value for name, value in vars(self).items() if value}
+        return " ".join(f"{name}={value}" for name, value in stated.items())
+
+
+def begin(trouble: Trouble, folder: str) -> None:
+    """Lets it come over this process, which is to work in a folder."""
+    verifying.use()
+    shim.arm(Kill(trouble.number), folder)
+    if trouble.error:
+        shim.fail(getattr(errno, trouble.error))
+    if trouble.lost:
+        shim.lose(f"{folder}/{trouble.lost}", f"{folder}.aside")
+    if trouble.limit:
+        which = getattr(resource, trouble.limit[0])
+        resource.setrlimit(which, (trouble.limit[1], resource.getrlimit(which)[1]))
+    if trouble.clock:
+        shim.set_clock(trouble.clock, trouble.jumps)
+
+
+def troubles(stage: Stage) -> list[Trouble]:
+    """All that a stage's command is tried with, in no order that means anything."""
+    numbers = sorted({kill.number for kill in stage.kills()})
+    found = [Trouble(number, error=error) for number in numbers for error in ERRORS]
+    folders = [name for name in _FOLDERS if (stage.work / name).is_dir()]
+    found += [Trouble(number, lost=folder) for number in numbers for folder in folders]
+    found += [Trouble(limit=("RLIMIT_FSIZE", size)) for size in _SIZES]
+    found += [Trouble(limit=("RLIMIT_NOFILE", files)) for files in _FILES]
+    found += [Trouble(clock=clock) for clock in _CLOCKS]
+    return [*found, Trouble(clock=-7200, jumps=True), Trouble(clock=7200, jumps=True)]
+
+
+def kind(trouble: Trouble) -> str:
+    """What it is, in a word."""
+    lost = f"lost {trouble.lost}" if trouble.lost else ""
+    return trouble.error or lost or (trouble.limit[0] if trouble.limit else "clock")
+
+
+def sample(stage: Stage, count: int, seed: object) -> list[Trouble]:
+    """Some of them: of each kind alike, since most are of calls that fail."""
+    kinds: dict[str, list[Trouble]] = {}
+    for trouble in troubles(stage):
+        kinds.setdefault(kind(trouble), []).append(trouble)
+    chance = random.Random(seed)
+    order = [chance.sample(found, len(found)) for found in kinds.values()]
+    chance.shuffle(order)
+    return [found[depth] for depth in range(count) for found in order if depth < len(found)][:count]
+
+
+def attempt(stage: Stage, trouble: Trouble) -> list[str]:
+    """Runs a stage's command in trouble, and again when it is over; returns what is wrong."""
+    stage.restore()
+    aside = Path(f"{stage.work}.aside")
+    shutil.rmtree(aside, ignore_errors=True)
+    ended = stage.run(stage.scene.words, functools.partial(begin, trouble, str(stage.work)))
+    wrong = [*_how_it_ended(stage, trouble, ended), *views.cut(stage.work)]
+    if not aside.exists():
+        wrong += stage.scene.promise(stage.work, stage.before)
+    elif (stage.start / trouble.lost).exists():  # Else the command makes it.
+        place = stage.work / trouble.lost
+        shutil.rmtree(place, ignore_errors=True)
+        aside.rename(place)
+    return [*wrong, *stage.finish()]
+
+
+def _how_it_ended(stage: Stage, trouble: Trouble, ended: Ended) -> Iterator[str]:
+    errors = [line for line in ended.err.splitlines() if ": error: " in line]
+    if ended.late:
+        yield "it did not end"
+    elif ended.status < 0 or "Traceback" in ended.err:
+        yield f"status {ended.status}: {ended.err[-1500:]}"
+    elif ended.status == 0:
+        is_done = trouble.lost or stage.scene.result(stage.work) == stage.after
+        if not is_done and "note: " not in ended.err:
+            yield f"status 0, but not all is there: {ended.err[-500:]}"
+    elif ended.status != 1 or len(errors) != 1:
+        yield f"status {ended.status}, {len(errors)} errors: {ended.err[-1500:]}"
+    elif not _says(stage, trouble, errors[0]):
+        yield f"does not say which file, or what is wrong: {errors[0]}"
+
+
+def _says(stage: Stage, trouble: Trouble, line: str) -> bool:
+    """Whether a message names a file that the command changes, or its folder, and the trouble."""
+    if trouble.error and os.strerror(getattr(errno, trouble.error)) not in line:
+        return False
+    if trouble.limit and trouble.limit[0] == "RLIMIT_NOFILE":
+        return "Too many open files" in line
+    ends = r"[:;,/'\"]"
+    return any(re.search(rf"(^|[\s/'\"]){re.escape(name)}{ends}", line) for name in _names(stage))
+
+
+def _names(stage: Stage) -> Sequence[str]:
+    """The files that a command changes, and their folders, as messages have them."""
+    paths = {Path(_TEMPORARY.sub("", call.path).lstrip("/")) for call in stage.calls}
+    folders = {folder for path in paths for folder in path.parents}
+    return sorted({str(path) for path in paths | folders} - {".", ""})
+
+
+def write_in_trouble(trouble: Trouble, folder: str, text: str) -> None:
+    """Opens `file` in a folder, and writes a text twice: three calls."""
+    begin(trouble, folder)
+    with open(Path(folder, "file"), "wb") as file:
+        for _ in range(2):
+            file.write(text.encode())
+            file.flush()

@@ -1,0 +1,61 @@
+"""Full, read-only and vanishing disks, too few files, wrong clocks: one line, and nothing is lost.
+
+These are a few troubles of a few commands; soak.py takes more of all.
+"""
+
+import functools
+import os
+
+import pytest
+
+from forks import Forks
+from kills import shim
+from kills.harness import Stage
+from nights import disks
+from nights.disks import Trouble
+
+pytestmark = pytest.mark.skipif(not shim.is_there(), reason="needs gcc")
+
+# How many troubles of a command, in random order.
+SAMPLE = {"rollback": 4, "train": 3}
+
+
+@pytest.fixture(scope="module")
+def forks():
+    with Forks(shim.environment()) as process:
+        yield process
+
+
+@pytest.mark.parametrize("name", SAMPLE)
+def test_one_line_and_the_same_command_finishes(name, forks, tmp_path):
+    stage = Stage(forks, name, tmp_path)
+    for trouble in disks.sample(stage, SAMPLE[name], name):
+        assert disks.attempt(stage, trouble) == [], trouble
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["prepare_overwrite", "train", "export", "report", "evaluate"])
+def test_more_of_them(name, forks, tmp_path):
+    stage = Stage(forks, name, tmp_path)
+    wrong = {}
+    for trouble in disks.sample(stage, 40, os.getpid()):
+        if found := disks.attempt(stage, trouble):
+            wrong[str(trouble)] = found
+    assert wrong == {}
+
+
+@pytest.mark.parametrize(
+    ("trouble", "message"),
+    [
+        (Trouble(3, error="ENOSPC"), "No space left on device"),
+        (Trouble(3, error="EFBIG"), "File too large"),
+        (Trouble(limit=("RLIMIT_FSIZE", 30)), "File too large"),
+    ],
+)
+def test_writes_fail_as_asked(trouble, message, forks, tmp_path):
+    """Else all of this would say nothing."""
+    (tmp_path / "tmp").mkdir()
+    before = functools.partial(disks.write_in_trouble, trouble, str(tmp_path), 20 * "x")
+    ended = forks.run(["list"], folder=tmp_path, before=before)
+    assert message in ended.err
+    assert (tmp_path / "file").stat().st_size == 20 + 10 * (trouble.limit is not None)
