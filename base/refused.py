@@ -33,11 +33,10 @@ _ADVICE = {
     errno.EISDIR: "a folder is in the place of a file: move it away",
     errno.EIO: f"its disk has an error: use another one, {_AGAIN}",
     errno.ESTALE: f"mount its file system again, {_AGAIN}",
-    errno.ETIMEDOUT: "run the same command again when its file system answers",
 }
 _NUMBERS = {os.strerror(number): number for number in _ADVICE}
 # A write that finds no room says so without its file.
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # How NumPy has it.
 _SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 # Of these, the file that could not be opened may be whole.
@@ -77,9 +76,16 @@ def with_advice(message: str, number: int | None) -> str:
     return f"{message}; {advice}" if advice else message
 
 
+def said_of_the_machine(text: str) -> str | None:
+    """What another program says, with what to do, if it had no room or no more files; else None."""
+    number = _number_in(text)
+    is_so = number in (*NO_ROOM, *_NO_MORE_FILES)
+    return with_advice(text, number) if is_so else None
+
+
 def finds_no_room(error: OSError) -> bool:
     """Whether a disk, a quota or a limit on files is used up."""
-    return error.errno in _NO_ROOM or _SHORT_WRITE.search(str(error)) is not None
+    return error.errno in NO_ROOM or _SHORT_WRITE.search(str(error)) is not None
 
 
 def says_nothing_of_the_file(error: OSError) -> bool:
@@ -91,7 +97,7 @@ def _words(error: BaseException) -> str | None:
     if isinstance(error, OSError):
         return _of_system(error)
     message = first_line(error)
-    number = next((_NUMBERS[text] for text in _NUMBERS if text in message), None)
+    number = _number_in(message)
     if isinstance(error, ImportError):
         return with_advice(message, number) if number in _NO_MORE_FILES else None
     tensorflow: Any = sys.modules.get("tensorflow")
@@ -121,6 +127,11 @@ def _of_system(error: OSError) -> str | None:
     if finds_no_room(error):
         return with_advice(f"{where}{os.strerror(errno.ENOSPC)}", errno.ENOSPC)
     return None
+
+
+def _number_in(text: str) -> int | None:
+    """The number of the trouble that a text states in the system's words."""
+    return next((_NUMBERS[said] for said in _NUMBERS if said in text), None)
 
 
 def _is_nowhere() -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ...base import files, progress
+from ...base import files, progress, refused
 from ...base.errors import DataError, UsageError, first_line
 from . import idx, known, pypi, wheel
 from .idx import find_idx_files
@@ -133,6 +133,8 @@ def _from_tfds(name: str, download_dir: Path) -> RawDataset:
         else:
             downloaded = manager.download({" ".join(key): url for key, url in urls.items()})
     except Exception as error:  # TFDS, requests and urllib3 each raise their own.
+        if isinstance(error, OSError) and refused.finds_no_room(error):
+            raise
         raise _no_tfds(name, first_line(error)) from error
     if archive:
         paths = find_idx_files(Path(downloaded), name)

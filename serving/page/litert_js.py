@@ -20,7 +20,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from ...base import command
+from ...base import command, files
 from ...base.command_flags import flag, flag_values, read
 from ...base.errors import UserError, first_line
 from ...base.process import temporary
@@ -108,7 +108,7 @@ def fetch(folder: Path, registry: str) -> None:
       UserError: it cannot be reached, or gives other bytes.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with temporary.folder(folder.parent) as place:
+    with files.naming(folder), temporary.folder(folder.parent) as place:
         making = place / folder.name
         for package, integrity in _PACKAGES.items():
             file = f"{package}-{VERSION}.tgz"

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....base import files
+from ....base import files, refused
+from ....base.errors import UserError
 from ....base.process.quiet import quiet_stderr
 from ....serving.artifacts import Outputs
 from ...formats.artifact import Artifact
@@ -80,6 +81,7 @@ class Runs:
         Raises:
           VerificationError: a runtime gives other answers than the trained model; names the
             artifact, the runtime and the numbers.
+          UserError: it had no room, or no more files: that is no refusal of the artifact.
         """
         made = []
         for asked in self._asked:
@@ -112,6 +114,8 @@ class Runs:
     def _result(self, runtime: str, artifact: Artifact, job: Job, outcome: Outcome) -> Ran:
         images = len(self._question.images)
         if outcome.refusal is not None:
+            if trouble := refused.said_of_the_machine(outcome.refusal):
+                raise UserError(f"{Path(job.answer).parent}: {runtime}: {trouble}")
             return Ran(runtime, artifact.title, outcome.refusal, images)
         limits = artifact.limits
         comparison = compare(

@@ -20,9 +20,9 @@ from typing import Any
 
 from absl import logging
 
-from ....base import progress
+from ....base import progress, refused
 from ....base.errors import UsageError, UserError, how_ended
-from ....base.process import temporary
+from ....base.process import streams, temporary
 from ..interrupts import Interrupts, Stopped
 
 # Once one has ended badly the others are told; those that have not ended after this are killed.
@@ -174,15 +174,19 @@ def _wait(workers: Sequence[_Worker], interrupts: Interrupts) -> None:
 
 def work(module: str, answer: str) -> None:
     """What a worker runs: reads the options, and writes what `run` returns or raises."""
+    streams.settle()
     logging.set_verbosity(logging.WARNING)
     options = pickle.load(sys.stdin.buffer)  # noqa: S301 (of the process that started this one)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     result, error = None, None
     try:
         result = importlib.import_module(module).run(options)
-    except UserError as raised:
-        code = raised.exit_code
-        error = (str(raised), raised.details, code, getattr(raised, "number", 0))
+    except Exception as raised:
+        known = refused.user_error(raised)
+        if known is None:
+            raise
+        code = known.exit_code
+        error = (str(known), known.details, code, getattr(known, "number", 0))
     Path(answer).write_bytes(pickle.dumps((result, error)))
     sys.exit(error[2] if error else 0)
 

@@ -23,8 +23,8 @@ from kills.shim import Kill
 ERRORS = ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EIO")
 _FOLDERS = ("data", "run", "exports")
 _TEMPORARY = re.compile(r"\.digitline-tmp-\d+-")
-# Bytes of the largest file, and how many files may be open.
-_SIZES, _FILES = (0, 500, 20_000, 200_000), (10, 14, 20, 30)
+# Bytes of the largest file, and how many files may be open; what is printed goes to a file too.
+_SIZES, _FILES = (20_000, 60_000, 200_000), (10, 14, 20, 30)
 # To 1970, to before the first year of zip files, to the next century.
 _CLOCKS = (-1_790_000_000, -1_500_000_000, 2_500_000_000)
 
