@@ -218,9 +218,9 @@ def owned(folder: Path, doing: str) -> Iterator[None]:
 
 def remove_if_unused(folder: Path) -> None:
     """Removes an owned folder in which there is nothing but its lock."""
-    if [entry.name for entry in folder.iterdir()] == [_LOCK]:
-        (folder / _LOCK).unlink()
-        with contextlib.suppress(OSError):  # Somebody else writes there now.
+    with contextlib.suppress(OSError):  # It is gone, or somebody else writes there now.
+        if [entry.name for entry in folder.iterdir()] == [_LOCK]:
+            (folder / _LOCK).unlink()
             folder.rmdir()
 
 

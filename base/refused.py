@@ -88,9 +88,10 @@ def finds_no_room(error: OSError) -> bool:
     return error.errno in NO_ROOM or _SHORT_WRITE.search(str(error)) is not None
 
 
-def says_nothing_of_the_file(error: OSError) -> bool:
-    """Whether a file that could not be opened may be as it should be."""
-    return error.errno in _NOT_THE_FILE
+def says_nothing_of_the_file(error: Exception) -> bool:
+    """Whether a file that could not be read may be as it should be; of the system or TensorFlow."""
+    number = error.errno if isinstance(error, OSError) else _number_in(first_line(error))
+    return number in _NOT_THE_FILE
 
 
 def _words(error: BaseException) -> str | None:

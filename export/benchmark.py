@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ..base import catalog, command, export_layout, progress, tables
 from ..base.command_flags import flag, flag_values, read
 from ..base.errors import UsageError, UserError
+from ..base.files import naming
 from ..base.process import temporary
 from . import latency
 from .latency import Timing
@@ -135,7 +136,8 @@ def run(options: FormatsOptions, seconds: float = latency.SECONDS) -> Measured:
     rows = []
     with temporary.folder() as folder_of_images:
         timed = folder_of_images / "images.npy"
-        np.save(timed, images[:_TIMED])
+        with naming(timed):
+            np.save(timed, images[:_TIMED])
         for subject in (trained, *_published(options.export_dir, name, version)):
             progress.say(f"{subject.title}: comparing on {len(images):,} images")
             answers = reference if subject is trained else subject.probabilities(images)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...base import refused
 from ...base.errors import DataError, UsageError, first_line
 from ...base.tf import tf
 from ..dataset import Dataset, Split
@@ -99,6 +100,8 @@ def decoded(
             seen += len(labels)
             yield images, labels
     except tf.errors.OpError as error:
+        if refused.says_nothing_of_the_file(error):
+            raise
         raise (diagnose(split) or DataError(first_line(error))) from error
     if seen != split.examples:
         raise diagnose(split) or DataError(
@@ -223,6 +226,8 @@ def diagnose(split: Split) -> DataError | None:
                     parse(split.dataset, record[tf.newaxis])
                 number += 1
         except tf.errors.OpError as error:
+            if refused.says_nothing_of_the_file(error):
+                raise
             return damage(shard, number, first_line(error))
         if number != end:
             return damage(shard, number, "it ends early")
@@ -239,7 +244,9 @@ def is_sound(dataset: Dataset, shard: Shard) -> bool:
     try:
         batches = ordered((shard,)).batch(_READ_BATCH).map(parsed)
         read = sum(len(labels) for _, labels in batches)
-    except tf.errors.OpError:
+    except tf.errors.OpError as error:
+        if refused.says_nothing_of_the_file(error):
+            raise
         return False
     return read == len(shard.numbers)
 

@@ -93,9 +93,9 @@ class Checkpoints:
             with files.literal(self._folder) as folder:
                 prefix = str(folder / self._prefix(step).name)
                 self._checkpoint.read(prefix).assert_existing_objects_matched()
-        except (tf.errors.ResourceExhaustedError, tf.errors.PermissionDeniedError):
-            raise  # It may fit.
         except (AssertionError, ValueError, tf.errors.OpError) as error:
+            if refused.says_nothing_of_the_file(error):
+                raise
             return f"does not fit: {first_line(error)}"
         return None
 

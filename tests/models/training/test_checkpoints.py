@@ -1,3 +1,6 @@
+import errno
+import os
+
 import pytest
 
 from digitline.base.errors import UserError
@@ -87,3 +90,25 @@ def test_rejects_one_of_another_network(value, tmp_path):
     fill(tmp_path, value, (1,))
     with pytest.raises(UserError, match="does not fit"):
         Checkpoints(tmp_path, "ckpt", 2, value=tf.Variable([0.0]), more=value).restore()
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EACCES])
+def test_one_that_cannot_be_opened_is_not_damaged(number, value, tmp_path, monkeypatch):
+    """Else a run would lose it for want of descriptors."""
+    fill(tmp_path, value, (1, 2))
+
+    def refuse(path, *_):
+        raise OSError(number, os.strerror(number), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        with pytest.raises(OSError, match=os.strerror(number)):
+            Checkpoints(tmp_path, "ckpt", 2, value=value).restore()
+    assert Checkpoints(tmp_path, "ckpt", 2, value=value).restore()["step"] == 2
+
+
+def test_the_folder_of_a_run_that_was_removed_is_not_made_again(value, tmp_path):
+    checkpoints = Checkpoints(tmp_path / "run" / "checkpoints", "ckpt", 2, value=value)
+    with pytest.raises(FileNotFoundError):
+        checkpoints.save(1)
+    assert not (tmp_path / "run").exists()
