@@ -11,7 +11,7 @@ import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, NoReturn, TypeAlias
 
 from . import addresses, refused
 from .errors import DataError, UserError
@@ -144,6 +144,15 @@ def _require_file(path: Path, status: os.stat_result) -> None:
         kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe"}
         kind = kinds.get(stat.S_IFMT(status.st_mode), "a device or a socket")
         raise DataError(f"{path} is {kind}, not a file: move it away")
+
+
+def walk(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """As `os.walk`; a folder that cannot be read is an error, not an empty one."""
+
+    def fail(error: OSError) -> NoReturn:
+        raise error
+
+    return os.walk(folder, onerror=fail)
 
 
 def is_within(path: Path, folder: Path) -> bool:

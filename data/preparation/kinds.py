@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ...base import progress
 from ...base.errors import DataError, UsageError
+from ...base.files import walk
 from ...base.pictures import decode
 from ..sources import folder_layout
 from ..sources.tables import csv_files, file_rows, picture_finder
@@ -216,7 +217,7 @@ def _names(data: Path) -> Iterator[str]:
 
 
 def _below(folder: Path) -> Iterator[str]:
-    for path, folders, names in os.walk(folder):
+    for path, folders, names in walk(folder):
         folders[:] = [name for name in folders if not _is_hidden(name)]
         yield from (os.path.join(path, name) for name in sorted(names) if not _is_hidden(name))
 

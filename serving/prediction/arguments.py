@@ -70,17 +70,19 @@ def _paths(arguments: Sequence[str], errors: list[str]) -> Iterator[Path]:
             if not os.path.isdir(match):
                 yield Path(match)
                 continue
-            inside = _in_folder(Path(match))
+            inside = _in_folder(Path(match), errors)
             if not inside:
                 errors.append(f"{match}: no picture in it ({', '.join(decode.SUFFIXES)})")
             yield from inside
 
 
-def _in_folder(root: Path) -> list[Path]:
+def _in_folder(root: Path, errors: list[str]) -> list[Path]:
     """The pictures in a folder and below, by their suffix; says what is left out."""
     pictures: list[Path] = []
     others: list[Path] = []
-    for folder, names, files in os.walk(root):
+    for folder, names, files in os.walk(
+        root, onerror=lambda error: errors.append(f"{error.filename}: {error.strerror}")
+    ):
         names[:] = sorted(name for name in names if name[0] != "." and name != _MACOS)
         for name in sorted(files):
             if name[0] != ".":

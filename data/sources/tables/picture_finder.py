@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ....base.errors import DataError, UsageError
+from ....base.files import walk
 from ....base.pictures import decode
 from ....base.pixels import dialect, roles
 from ....base.pixels.words import is_picture
@@ -189,6 +190,6 @@ class Finder:
 
 def pictures_below(folder: Path) -> Iterator[Path]:
     """The picture files in a folder and those in it, in an order that does not change."""
-    for path, folders, names in os.walk(folder):
+    for path, folders, names in walk(folder):
         folders.sort()
         yield from (Path(path, name) for name in sorted(names) if is_picture(name))
