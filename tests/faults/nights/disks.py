@@ -4,6 +4,7 @@ A command has to end with one line that says which file and what is wrong, and t
 written; when the trouble is over, the same command has to finish.
 """
 
+import contextlib
 import dataclasses
 import errno
 import functools
@@ -12,6 +13,7 @@ import random
 import re
 import resource
 import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -25,6 +27,8 @@ _FOLDERS = ("data", "run", "exports")
 _TEMPORARY = re.compile(r"\.digitline-tmp-\d+-")
 # Bytes of the largest file, and how many files may be open; what is printed goes to a file too.
 _SIZES, _FILES = (20_000, 60_000, 200_000), (10, 14, 20, 30)
+# Bytes that are free on a small disk, and how large it is.
+_ROOMS, _DISK = (0, 4_096, 50_000, 500_000, 2_000_000), 100 << 20
 # To 1970, to before the first year of zip files, to the next century.
 _CLOCKS = (-1_790_000_000, -1_500_000_000, 2_500_000_000)
 
@@ -37,6 +41,7 @@ class Trouble:
       number: of the call that changes a file from which on it is so, from 1; 0 from the start.
       error: the name of the error by which such calls fail.
       lost: the folder that is moved away at the call.
+      room: how many bytes are free, on a `small_disk`; None for all.
       limit: the name of a limit of the system, and how much it is.
       clock: by how many seconds the clock is ahead; at every other look where it `jumps`.
     """
@@ -44,12 +49,13 @@ class Trouble:
     number: int = 0
     error: str = ""
     lost: str = ""
+    room: int | None = None
     limit: tuple[str, int] | None = None
     clock: int = 0
     jumps: bool = False
 
     def __str__(self) -> str:
-        stated = {name: value for name, value in vars(self).items() if value}
+        stated = {name: value for name, value in vars(self).items() if value or name == "room"}
         return " ".join(f"{name}={value}" for name, value in stated.items())
 
 
@@ -76,12 +82,16 @@ def troubles(stage: Stage) -> list[Trouble]:
     found += [Trouble(number, lost=folder) for number in numbers for folder in folders]
     found += [Trouble(limit=("RLIMIT_FSIZE", size)) for size in _SIZES]
     found += [Trouble(limit=("RLIMIT_NOFILE", files)) for files in _FILES]
+    if stage.work.parent.is_mount():
+        found += [Trouble(room=room) for room in _ROOMS]
     found += [Trouble(clock=clock) for clock in _CLOCKS]
     return [*found, Trouble(clock=-7200, jumps=True), Trouble(clock=7200, jumps=True)]
 
 
 def kind(trouble: Trouble) -> str:
     """What it is, in a word."""
+    if trouble.room is not None:
+        return "full"
     lost = f"lost {trouble.lost}" if trouble.lost else ""
     return trouble.error or lost or (trouble.limit[0] if trouble.limit else "clock")
 
@@ -102,7 +112,8 @@ def attempt(stage: Stage, trouble: Trouble) -> list[str]:
     stage.restore()
     aside = Path(f"{stage.work}.aside")
     shutil.rmtree(aside, ignore_errors=True)
-    ended = stage.run(stage.scene.words, functools.partial(begin, trouble, str(stage.work)))
+    with _filled(stage.work.with_name("ballast"), trouble.room):
+        ended = stage.run(stage.scene.words, functools.partial(begin, trouble, str(stage.work)))
     wrong = [*_how_it_ended(stage, trouble, ended), *views.cut(stage.work)]
     if not aside.exists():
         wrong += stage.scene.promise(stage.work, stage.before)
@@ -111,6 +122,33 @@ def attempt(stage: Stage, trouble: Trouble) -> list[str]:
         shutil.rmtree(place, ignore_errors=True)
         aside.rename(place)
     return [*wrong, *stage.finish()]
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path) -> Iterator[bool]:
+    """Makes a folder a disk of its own while the block lasts; gives whether this user may."""
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK}", "tmpfs", folder]
+    is_one = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    try:
+        yield is_one
+    finally:
+        if is_one:
+            subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@contextlib.contextmanager
+def _filled(ballast: Path, room: int | None) -> Iterator[None]:
+    """While the block lasts, a file leaves only so many bytes of its disk free."""
+    if room is None:
+        yield
+        return
+    with open(ballast, "wb") as file:
+        disk = os.statvfs(ballast)
+        os.posix_fallocate(file.fileno(), 0, disk.f_bavail * disk.f_frsize - room)
+    try:
+        yield
+    finally:
+        ballast.unlink()
 
 
 def _how_it_ended(stage: Stage, trouble: Trouble, ended: Ended) -> Iterator[str]:
@@ -131,12 +169,14 @@ def _how_it_ended(stage: Stage, trouble: Trouble, ended: Ended) -> Iterator[str]
 
 def _says(stage: Stage, trouble: Trouble, line: str) -> bool:
     """Whether a message names a file that the command changes, or its folder, and the trouble."""
-    if trouble.error and os.strerror(getattr(errno, trouble.error)) not in line:
+    error = "ENOSPC" if trouble.room is not None else trouble.error
+    if error and os.strerror(getattr(errno, error)) not in line:
         return False
     if trouble.limit and trouble.limit[0] == "RLIMIT_NOFILE":
         return "Too many open files" in line
     ends = r"[:;,/'\"]"
-    return any(re.search(rf"(^|[\s/'\"]){re.escape(name)}{ends}", line) for name in _names(stage))
+    names = [*_names(stage), *([trouble.lost] if trouble.lost else [])]
+    return any(re.search(rf"(^|[\s/'\"]){re.escape(name)}{ends}", line) for name in names)
 
 
 def _names(stage: Stage) -> Sequence[str]:

@@ -6,6 +6,7 @@ These are a few troubles of a few commands; soak.py takes more of all.
 import functools
 import os
 
+import PIL.Image
 import pytest
 
 from forks import Forks
@@ -44,6 +45,17 @@ def test_more_of_them(name, forks, tmp_path):
     assert wrong == {}
 
 
+@pytest.mark.long
+def test_a_disk_that_is_full(forks, tmp_path):
+    with disks.small_disk(tmp_path) as is_one:
+        if not is_one:
+            pytest.skip("this user may not mount a disk")
+        stage = Stage(forks, "train", tmp_path)
+        full = [trouble for trouble in disks.troubles(stage) if trouble.room is not None]
+        found = {trouble: disks.attempt(stage, trouble) for trouble in full}
+        assert found == dict.fromkeys(full, [])
+
+
 @pytest.mark.parametrize(
     ("trouble", "message"),
     [
@@ -59,3 +71,13 @@ def test_writes_fail_as_asked(trouble, message, forks, tmp_path):
     ended = forks.run(["list"], folder=tmp_path, before=before)
     assert message in ended.err
     assert (tmp_path / "file").stat().st_size == 20 + 10 * (trouble.limit is not None)
+
+
+@pytest.mark.parametrize("words", [("list",), ("predict", "--json", "picture.png")])
+def test_who_only_reads_needs_no_disk(words, forks, tmp_path):
+    (tmp_path / "tmp").mkdir()
+    PIL.Image.new("L", (28, 28)).save(tmp_path / "picture.png")
+    before = functools.partial(disks.begin, Trouble(1, error="EROFS"), str(tmp_path))
+    usual = forks.run(words, folder=tmp_path)
+    assert usual.status == 0
+    assert forks.run(words, folder=tmp_path, before=before) == usual
