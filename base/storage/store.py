@@ -94,7 +94,7 @@ class Store:
         return objects
 
     def download(self, name: str, target: Path) -> None:
-        """Writes an object into a file; raises `StoreError`, or OSError where that finds no room."""
+        """Writes an object into a file; raises `StoreError`, and OSError without room for it."""
         with naming(target), _one_line(self._called(name), "cannot be read"):
             self._files.get_file(self._path(name), str(target))
 

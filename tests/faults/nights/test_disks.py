@@ -53,7 +53,7 @@ def test_a_disk_that_is_full(forks, tmp_path):
         stage = Stage(forks, "train", tmp_path)
         full = [trouble for trouble in disks.troubles(stage) if trouble.room is not None]
         found = {trouble: disks.attempt(stage, trouble) for trouble in full}
-        assert found == dict.fromkeys(full, [])
+        assert found == {trouble: [] for trouble in full}
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_all_states(words, tmp_path):
     usual, found = run(words, tmp_path), {}
     for name, state in STATES.items():
         found[name] = [*streams.wrong(state, usual, run(words, tmp_path, state))]
-    assert found == dict.fromkeys(STATES, [])
+    assert found == {name: [] for name in STATES}
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_commands_that_work(name, tree):
         tree.restore()
         ended = forks.run(WORKING[name], folder=tree.work, before=state.begin)
         found[title] = [*streams.wrong(state, usual, ended)]
-    assert found == dict.fromkeys(STATES, [])
+    assert found == {name: [] for name in STATES}
 
 
 @pytest.mark.long
