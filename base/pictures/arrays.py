@@ -47,6 +47,10 @@ class Arrays(Protocol):
         """As `sums`, the largest value; without values, any number."""
         ...
 
+    def largest(self, values: Array, rows: int, columns: int, /) -> Array:
+        """The largest of each rows x columns values of [h, w] that lie together."""
+        ...
+
     def settled(self, function: Callable[[Array], Array], values: Array, /) -> Array:
         """What comes of `values = function(values)` over and over, until nothing changes."""
         ...
@@ -116,6 +120,17 @@ class NumPy:
         result = np.full(count, -np.inf)
         np.maximum.at(result, indices.astype(int), values)
         return result
+
+    @staticmethod
+    def largest(values: Array, rows: int, columns: int) -> Array:
+        for axis, extent in ((0, rows), (1, columns)):
+            reach = 1
+            while reach < extent:  # Of pairs, of pairs of pairs, and so on: log2(extent) steps.
+                step = min(reach, extent - reach)
+                ends = np.split(values, [step], axis)[1], np.split(values, [-step], axis)[0]
+                values = np.maximum(*ends)
+                reach += step
+        return values
 
     @staticmethod
     def settled(function: Callable[[Array], Array], values: Array) -> Array:

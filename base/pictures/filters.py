@@ -61,22 +61,7 @@ def dilated(xp: Arrays, levels: Array, rows: int, columns: int) -> Array:
 
 def _dilated(xp: Arrays, levels: Array, rows: int, columns: int) -> Array:
     wide = xp.framed(xp.compact(levels), (rows // 2, columns // 2), _OUTSIDE)
-    return xp.real(_largest(xp, _largest(xp, wide, rows, 0), columns, 1))
-
-
-def _largest(xp: Arrays, levels: Array, extent: int, axis: int) -> Array:
-    """The largest of each `extent` levels that follow each other, which leaves fewer of them."""
-
-    def cut(values: Array, start: int, count: Array) -> Array:
-        return values[start : start + count] if axis == 0 else values[:, start : start + count]
-
-    reach, count = 1, xp.size(levels, axis)
-    while reach < extent:  # Of pairs, of pairs of pairs, and so on: log2(extent) steps.
-        step = min(reach, extent - reach)
-        count -= step
-        levels = xp.maximum(cut(levels, 0, count), cut(levels, step, count))
-        reach += step
-    return levels
+    return xp.real(xp.largest(wide, rows, columns))
 
 
 def eroded(xp: Arrays, levels: Array, rows: int, columns: int) -> Array:

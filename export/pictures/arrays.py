@@ -27,9 +27,13 @@ class TensorFlow:
     least = staticmethod(tf.minimum)
     # For int16 oneDNN writes an error line on some processors.
     compact = staticmethod(lambda values: tf.cast(values, tf.float32))
-    real = staticmethod(lambda value: tf.cast(value, tf.float64))
-
     sqrt = staticmethod(tf.sqrt)
+
+    @staticmethod
+    def real(value: Array) -> Array:
+        # A number that is cast would be two operations.
+        is_number = isinstance(value, (int, float))
+        return tf.constant(value, tf.float64) if is_number else tf.cast(value, tf.float64)
 
     @staticmethod
     def take(table: Array | Sequence[float], indices: Array) -> Array:
@@ -42,6 +46,16 @@ class TensorFlow:
     @staticmethod
     def tops(indices: Array, values: Array, count: Array) -> Array:
         return tf.math.unsorted_segment_max(values, tf.cast(indices, tf.int32), count)
+
+    @staticmethod
+    def largest(values: Array, rows: int, columns: int) -> Array:
+        # Few operations: each takes its time where a server makes a model's graph ready.
+        for extent in (rows, columns):
+            if extent > 1:  # A row is a pixel of many channels, which are worked on at once.
+                pixels = values[tf.newaxis, :, tf.newaxis]
+                values = tf.squeeze(tf.nn.max_pool2d(pixels, (extent, 1), 1, "VALID"), [0, 2])
+            values = tf.transpose(values)
+        return values
 
     @staticmethod
     def settled(function: Callable[[Array], Array], values: Array) -> Array:
