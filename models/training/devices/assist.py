@@ -79,7 +79,8 @@ def _do_steps(
     step = int(variables.step)
     settings = options.settings
     if settings.cache_dir is None:
-        settings = dataclasses.replace(settings, cache_dir=folder)
+        # Not the folder itself: it is locked already, and a cache's is locked to write in it.
+        settings = dataclasses.replace(settings, cache_dir=folder / "cache")
     stages = Stages(config, plan, splits, settings, devices, variables, step)
     progress.say(f"device   {devices.describe(config.recipe.batch_size)}")
     with contextlib.closing(stages), Interrupts() as interrupts:
