@@ -71,11 +71,11 @@ def write_json(path: Path, value: Any) -> None:
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Names a file or folder in errors of the block: a write without room does not know its own."""
+    """Names a file or folder in errors of the block: a write that fails does not know its own."""
     try:
         yield
     except OSError as error:
-        if error.filename is None and refused.finds_no_room(error):
+        if error.filename is None and refused.is_of_a_write(error):
             error.filename = str(path)
         raise
 
@@ -173,7 +173,7 @@ def sha256(path: Path) -> str:
 def add_to(digests: Iterable["hashlib._Hash"], path: Path) -> None:
     """Adds a file's content to some digests; it is read once."""
     digests = tuple(digests)
-    with opened(path) as file:
+    with naming(path), opened(path) as file:
         while part := file.read(_PART_BYTES):
             for digest in digests:
                 digest.update(part)

@@ -35,8 +35,9 @@ _ADVICE = {
     errno.ESTALE: f"mount its file system again, {_AGAIN}",
 }
 _NUMBERS = {os.strerror(number): number for number in _ADVICE}
-# A write that finds no room says so without its file.
+# A disk, a quota or a limit that is used up; and what else a write meets, which names no file.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_OF_WRITES = (*NO_ROOM, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.ESTALE)
 # How NumPy has it.
 _SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 # Of these, the file that could not be opened may be whole.
@@ -86,6 +87,11 @@ def said_of_the_machine(text: str) -> str | None:
 def finds_no_room(error: OSError) -> bool:
     """Whether a disk, a quota or a limit on files is used up."""
     return error.errno in NO_ROOM or _SHORT_WRITE.search(str(error)) is not None
+
+
+def is_of_a_write(error: OSError) -> bool:
+    """Whether it may be of a write; one of those does not know its file."""
+    return error.errno in _OF_WRITES or finds_no_room(error)
 
 
 def says_nothing_of_the_file(error: Exception) -> bool:

@@ -144,6 +144,7 @@ def _draw(
         if split.samples:
             images = charts.captioned(split.samples, names)
             drawn[f"samples-{name}"] = charts.sheet(f"{title}: samples of {name}", images)
+    output_dir.mkdir(parents=True, exist_ok=True)
     paths = {output_dir / f"{name}.png": chart for name, chart in drawn.items()}
     for path, chart in paths.items():
         with files.replacing(path) as temporary:

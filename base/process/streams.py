@@ -30,6 +30,7 @@ def settle() -> None:
         sys.stdout = _lossy(1, sys.stdout)
     if sys.stderr is sys.__stderr__:
         sys.stderr = _lossy(2, sys.stderr)
+    sys.unraisablehook = _say_unraised
 
 
 def show(typed: str, text: str, descriptor: int = 1) -> int:
@@ -84,6 +85,12 @@ def _lossy(descriptor: int, before: TextIO | None) -> TextIO:
     file = io.BufferedWriter(_Lossy(descriptor, "w", closefd=False))
     encoding = before.encoding if before is not None else "utf-8"
     return io.TextIOWrapper(file, encoding, "backslashreplace", line_buffering=True)
+
+
+def _say_unraised(unraised: "sys.UnraisableHookArgs") -> None:
+    """Says faults; that libraries cannot write or delete a file at the end helps nobody to know."""
+    if not isinstance(unraised.exc_value, OSError):
+        sys.__unraisablehook__(unraised)
 
 
 def _open_if_closed(descriptor: int) -> None:

@@ -20,10 +20,12 @@ TEMPORARY = ".digitline-tmp-"
 def file(path: Path) -> Iterator[Path]:
     """Gives a temporary path beside `path`, held while the block lasts, and not there after it.
 
+    Its folder has to be there: one that somebody removes meanwhile is not made again, for a part of
+    what was in it.
+
     The suffix is kept, since some writers (Keras) choose the format by it. Those that killed
     processes left in the folder are removed first.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent)
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
     descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
@@ -49,9 +51,9 @@ def folder(place: Path | None = None) -> Iterator[Path]:
     sweep(place)
     with contextlib.ExitStack() as stack:
         while True:
-            made = stack.enter_context(
-                tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=place, ignore_cleanup_errors=True)
-            )
+            # `tempfile`'s own would raise what it may not delete.
+            made = tempfile.mkdtemp(prefix=TEMPORARY, dir=place)
+            stack.callback(shutil.rmtree, made, ignore_errors=True)
             descriptor = os.open(made, os.O_RDONLY)
             stack.callback(os.close, descriptor)
             with contextlib.suppress(OSError):

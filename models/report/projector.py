@@ -95,6 +95,7 @@ def write(folder: Path, embedded: Embedded, names: tuple[str, ...], result: Resu
     )
     # The first to go and the last to come: it never names files of two reports.
     (folder / CONFIG).unlink(missing_ok=True)
+    (folder / _FOLDER).mkdir(exist_ok=True)
     for path, content in (
         (info.tensor_path, tensor_file(embedded.vectors)),
         (info.metadata_path, metadata(names, result, embedded.indices).encode()),
