@@ -175,8 +175,13 @@ def _says(stage: Stage, trouble: Trouble, line: str) -> bool:
     if trouble.limit and trouble.limit[0] == "RLIMIT_NOFILE":
         return "Too many open files" in line
     ends = r"[:;,/'\"]"
-    names = [*_names(stage), *([trouble.lost] if trouble.lost else [])]
-    return any(re.search(rf"(^|[\s/'\"]){re.escape(name)}{ends}", line) for name in names)
+    if trouble.lost in line.split():
+        return True
+    return any(
+        re.search(rf"(^|[\s/'\"]){re.escape(name)}{ends}", line)
+        for name in [*_names(stage), trouble.lost]
+        if name
+    )
 
 
 def _names(stage: Stage) -> Sequence[str]:
