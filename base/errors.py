@@ -14,6 +14,8 @@ _GRAPH_ERROR = re.compile(r"Graph execution error|\d+ root error")
 _NODE, _NUMBERED = "Node: '", re.compile(r"\s*\(0\) [A-Za-z_ ]+: ")
 # Control characters but for tabs; ends of lines; what turns the direction of writing.
 _CONTROLS = re.compile("[\\0-\\x08\\n-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]")
+# Characters of a message, and how many of its end, the advice, stay of a longer one.
+_LONGEST, _END = 4000, 1000
 
 
 class UserError(Exception):
@@ -33,7 +35,7 @@ class UserError(Exception):
     def __init__(
         self, message: str, details: dict[str, Any] | None = None, option: str | None = None
     ):
-        super().__init__(message)
+        super().__init__(_cut(message))
         self.details = details or {}
         self.option = option
 
@@ -50,6 +52,13 @@ class DataError(UserError):
 
 class VerificationError(UserError):
     """An artifact disagrees with the model that it was made from."""
+
+
+def _cut(message: str) -> str:
+    """A message without its middle, where it quotes what is as long as its file."""
+    if len(message) <= _LONGEST:
+        return message
+    return f"{message[: _LONGEST - _END]} […] {message[-_END:]}"
 
 
 def first_line(error: BaseException) -> str:

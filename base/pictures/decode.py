@@ -67,7 +67,9 @@ def load(path: Path, config: PictureConfig, content: bytes | None = None) -> np.
     Raises:
       DataError: as `read`.
     """
-    return _made(read(path, _channels(config), content), config)
+    picture = read(path, _channels(config), content)
+    with _errors_of(str(path)):
+        return _made(picture, config)
 
 
 def made(image: np.ndarray, config: PictureConfig) -> np.ndarray:
@@ -81,8 +83,7 @@ def made(image: np.ndarray, config: PictureConfig) -> np.ndarray:
 def of_picture(picture: PIL.Image.Image, name: str, config: PictureConfig) -> np.ndarray:
     """An image, as `load` makes it of a file, of a picture that is open; `name` is for errors."""
     with _errors_of(name):
-        plain = _plain(picture, _channels(config))
-    return _made(plain, config)
+        return _made(_plain(picture, _channels(config)), config)
 
 
 def _channels(config: PictureConfig) -> int:
@@ -126,6 +127,11 @@ def fitted(picture: PIL.Image.Image, fit: str, height: int, width: int) -> PIL.I
     scale = min(scales) if fit == "pad" else max(scales)
     inner_height = max(1, round(picture.height * scale))
     inner_width = max(1, round(picture.width * scale))
+    if inner_height * inner_width > MOST_PIXELS:  # Cropped, of sides that differ that much.
+        raise DataError(
+            f"its {picture.width}x{picture.height} pixels become {inner_width}x{inner_height} "
+            f"before they are cropped; expected at most {MOST_PIXELS:,}: crop it first"
+        )
     inner = picture.resize((inner_width, inner_height), bilinear)
     result = PIL.Image.new(picture.mode, (width, height), _border_colour(picture))
     result.paste(inner, ((width - inner_width) // 2, (height - inner_height) // 2))
@@ -210,6 +216,7 @@ def _errors_of(name: str) -> Iterator[None]:
             PIL.UnidentifiedImageError: f"not a picture of a kind that is read: {_KINDS}",
             PIL.Image.DecompressionBombError: f"too large a picture: {first_line(error)}",
             PIL.Image.DecompressionBombWarning: f"too large a picture: {first_line(error)}",
+            DataError: str(error),
         }
         message = messages.get(type(error), f"cannot be read as a picture: {first_line(error)}")
         raise DataError(f"{name}: {message}") from None
@@ -228,6 +235,8 @@ def _to_8_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
     if picture.mode.startswith("I"):
         levels = np.clip(values, 0, 0xFFFF).astype(np.uint16) >> 8
     else:
+        if not np.isfinite(values).all():
+            raise ValueError("it has pixels that are not numbers")
         levels = np.clip(values * (255.0 / max(float(values.max()), 1.0)), 0, 255)
     return PIL.Image.fromarray(levels.astype(np.uint8))
 

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -23,6 +24,8 @@ _OTHER_FORMS = {
 _SEPARATOR_LINE = re.compile(rb'"?sep=.?"?', re.IGNORECASE)
 _FIRST_BYTES, _FIRST_LINES = 1 << 20, 20
 _CHUNK = 1 << 20
+# All pixels of a picture may be in one cell; a line is in memory anyway.
+csv.field_size_limit(sys.maxsize)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,12 +108,21 @@ def cells(line: bytes, separator: bytes) -> list[bytes]:
 
 
 def refuse_open_quotes(path: Path, line: bytes, position: int) -> None:
-    """Refuses a line in which a cell in quotes is not closed, by a `DataError`."""
+    """Refuses a line with a cell in quotes that goes over its end, by a `DataError`.
+
+    Beside quotes, `csv` takes no other end of a line either, nor, in Python 3.10, a zero byte.
+    """
+    if b'"' not in line:
+        return
     if line.count(b'"') % 2:
-        raise DataError(
-            f"{path}: a cell in quotes goes over the end of its line, about byte {position:,}: "
-            f"{line[:40]!r}; a row must be one line"
-        )
+        cause = "a cell in quotes goes over the end of its line"
+    elif any(byte in line.rstrip(b"\r\n") for byte in (b"\r", b"\n", b"\0")):
+        cause = "beside cells in quotes there is an end of a line, or a zero byte"
+    else:
+        return
+    raise DataError(
+        f"{path}: {cause}, about byte {position:,}: {line[:40]!r}; a row must be one line"
+    )
 
 
 def _refuse_other_forms(path: Path, content: bytes) -> None:

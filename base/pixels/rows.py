@@ -97,6 +97,8 @@ class RowForm:
         rows = [self._with_points(line) for line in lines]
         if packed is not None:
             rows, separator = [_unpacked(self._cell(line, packed)) for line in lines], None
+            if not all(map(bytes.strip, rows)):  # NumPy would warn, and go on to the next one.
+                return None
         try:
             values = np.loadtxt(
                 rows,
@@ -127,7 +129,7 @@ class RowForm:
         if wrong.any():
             pixel = int(wrong.argmax())
             is_ = words[pixel].strip() or "empty"
-            return f"pixel {pixel} is {is_}, not {scale.expected(factor)}"
+            return f"pixel {pixel} is {is_:.80}, not {scale.expected(factor)}"
         return scale.levels(values, factor).reshape(self.columns.shape)
 
     def _cell(self, line: Line, column: int) -> bytes:
@@ -164,7 +166,7 @@ def split_of(word: str) -> str:
     try:
         return SPLITS[word.lower()]
     except KeyError:
-        raise DataError(f"its split is {word!r}, none of train, validation, test") from None
+        raise DataError(f"its split is {word!r:.80}, none of train, validation, test") from None
 
 
 def _unpacked(cell: bytes) -> bytes:

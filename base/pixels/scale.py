@@ -59,12 +59,13 @@ class Seen:
 
 def look(images: np.ndarray) -> Seen:
     """Looks at images [N, …] of any type of numbers; those with NaN count for nothing."""
+    if not images.size:  # Rows of no length have no number of pixels.
+        return Seen()
     values = images.reshape(len(images), -1)
     step = max(1, _BLOCK // max(1, values.shape[1]))
-    if not values.size:
-        return Seen()
     parts = (_look(values[start : start + step]) for start in range(0, len(values), step))
-    return sum(parts, Seen())
+    with np.errstate(over="ignore", invalid="ignore"):  # Of NaN, and of 16 bytes to 8.
+        return sum(parts, Seen())
 
 
 def _look(values: np.ndarray) -> Seen:

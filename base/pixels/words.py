@@ -4,7 +4,11 @@ import re
 
 from ..pictures import decode
 
-_NUMBER = re.compile(r"\s*[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)(e[+-]?[0-9]+)?\s*", re.IGNORECASE)
+# It takes time in proportion to a cell, which may be as long as its file: no two repeats beside each
+# other take the same characters.
+_NUMBER = re.compile(
+    r"\s*[+-]?([0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(e[+-]?[0-9]+)?\s*", re.IGNORECASE
+)
 # What programs write where there is nothing. (pandas reads all of these as missing.)
 _MISSING = {"", "nan", "+nan", "-nan", "null", "n/a", "#n/a", "#na", "<na>"}
 _MISSING_AS_WRITTEN = {"NA", "None"}  # `none` may well be a class.

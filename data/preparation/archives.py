@@ -3,12 +3,14 @@
 import bz2
 import contextlib
 import dataclasses
+import errno
 import functools
 import gzip
 import lzma
 import os
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -26,9 +28,16 @@ SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", "
 # What is unpacked, and what it was unpacked from.
 _FOLDER, _RECORD = "source", "source.json"
 _MAKING = "incomplete.source"
+# What the libraries raise of a damaged file: also of members in a packing that is not known, of
+# names and numbers that are none, and of places beyond what a file can have.
 _DAMAGED = (
     *(zipfile.BadZipFile, tarfile.TarError, NotImplementedError, gzip.BadGzipFile),
     *(zlib.error, lzma.LZMAError, EOFError),
+    *(ValueError, OverflowError, LookupError, struct.error),
+)
+# What the system says of names and of places in an archive that cannot be.
+_IMPOSSIBLE = (
+    *(None, errno.EINVAL, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG),
 )
 # How packed tar files begin.
 _OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
@@ -155,10 +164,13 @@ def _opened(path: Path) -> Iterator[Iterable[_Member]]:
                 yield _of_tar(archive)
     except FileNotFoundError as error:
         raise DataError(f"{error.filename}: no such file") from None
-    except _DAMAGED as error:
+    except (OSError, *_DAMAGED) as error:
+        if getattr(error, "errno", None) not in _IMPOSSIBLE:  # Of the disk.
+            raise
+        cause = getattr(error, "strerror", None) or first_line(error)
         raise DataError(
-            f"{path}: not a whole archive (zip or tar): {first_line(error).rstrip(':')}; copy or "
-            "download it again"
+            f"{path}: not a whole archive (zip or tar): {cause.rstrip(':')}; copy or download it "
+            "again"
         ) from None
     except RuntimeError as error:  # An encrypted one.
         raise DataError(f"{path}: cannot be unpacked: {first_line(error)}") from None
@@ -185,7 +197,11 @@ def _of_zip(archive: zipfile.ZipFile) -> Iterator[_Member]:
 
 
 def _of_tar(archive: tarfile.TarFile) -> Iterator[_Member]:
+    last = -1
     for info in archive:
+        if info.size < 0 or info.offset <= last:  # Some versions of Python go around in a circle.
+            raise tarfile.ReadError("a header in it leads backwards")
+        last = info.offset
         content = functools.partial(archive.extractfile, info) if info.isfile() else None
         if not info.isdir():
             yield _Member(info.name, info.size, content)

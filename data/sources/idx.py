@@ -10,6 +10,7 @@ digits", http://yann.lecun.com/exdb/mnist/.
 
 import gzip
 import io
+import math
 import re
 import struct
 import zlib
@@ -71,7 +72,9 @@ def _decoded(path: Path, magic: int) -> np.ndarray:
             f"got {number}{other}"
         )
     shape = struct.unpack(f">{dimensions}I", content[4:header])
-    values = np.prod(shape, dtype=np.int64)
+    values = math.prod(shape)  # Not NumPy's, which wraps around at 2^64.
+    if not values:
+        raise DataError(f"{path}: its header announces no {_KINDS[magic]}: {list(shape)}")
     if len(content) - header != values:
         state = "truncated" if len(content) - header < values else "too long"
         raise DataError(

@@ -18,6 +18,7 @@ is one without images, since position and number are one there. `say_oddities` s
 """
 
 import ast
+import contextlib
 import itertools
 import re
 import unicodedata
@@ -27,13 +28,15 @@ from ...base import progress
 from ...base.errors import DataError
 from ...base.pixels.words import is_missing
 
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 # How Python prints bytes.
 _BYTES = re.compile(r"""b'[^']*'|b"[^"]*\"""")
 # Characters of which nothing is seen at either end of a word.
 _INVISIBLE = "\ufeff\u200b"
 # Control characters, line and paragraph separators, and what could not be decoded.
 _FORBIDDEN = {"Cc", "Zl", "Zp", "Cs"}
+# Larger whole numbers with a point or an exponent are not told apart by what a float holds.
+_EXACT = 2**53
 # A longer text is no name of a class.
 _LONGEST = 200
 # A message names the first few.
@@ -56,7 +59,9 @@ def read(word: str | bytes) -> str:
         except UnicodeDecodeError:
             raise LabelError(f"its label is not text in UTF-8: {word!r:.80}") from None
     if _BYTES.fullmatch(word.strip()):
-        return read(ast.literal_eval(word.strip()))
+        # Else it is not as Python prints bytes after all.
+        with contextlib.suppress(SyntaxError, ValueError):
+            return read(ast.literal_eval(word.strip()))
     name = unicodedata.normalize("NFC", word.strip().strip(_INVISIBLE).strip())
     if is_missing(name):
         raise LabelError(f"it has no label{f': {name} stands for a missing one' if name else ''}")
@@ -66,7 +71,7 @@ def read(word: str | bytes) -> str:
         raise LabelError(f"its label has {len(name):,} characters, at most {_LONGEST} are one")
     if _NUMBER.fullmatch(name) and not name.isdigit():
         number = float(name)
-        return str(int(number)) if number.is_integer() else name
+        return str(int(number)) if number.is_integer() and abs(number) <= _EXACT else name
     return name
 
 

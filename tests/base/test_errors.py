@@ -1,6 +1,6 @@
 import pytest
 
-from digitline.base.errors import first_line, printable, printable_lines
+from digitline.base.errors import UserError, first_line, printable, printable_lines
 
 # What TensorFlow says of `must feed`, in the forms of its sessions and functions.
 _WRONG = "You must feed a value for 'keep_prob'"
@@ -30,3 +30,10 @@ def test_the_line_that_says_what_is_wrong(text):
 def test_control_characters_are_escaped():
     assert printable("a\x1b[2Jb\nc\td\x9b\u202eé") == "a\\x1b[2Jb\\nc\td\\x9b\\u202eé"
     assert printable_lines("a\rb\nc") == "a\\rb\nc"
+
+
+def test_a_message_that_quotes_a_file_keeps_its_two_ends():
+    message = str(UserError("train.csv: column `" + "a" * 10**6 + "` twice; rename one"))
+    assert len(message) < 5000
+    assert message.startswith("train.csv: column `aaa")
+    assert message.endswith("aaa` twice; rename one")

@@ -49,6 +49,8 @@ def read(array: np.ndarray, name: str) -> Labels:
     if kind not in "biufUS" or array.ndim == 0 or array.size != len(array):
         raise DataError(f"{name}: expected class numbers [N], got {array.dtype} {shape}")
     values = array.ravel()
+    if kind == "f" and array.itemsize == 2:  # It does not hold `_LARGEST`.
+        values = values.astype(np.float32)
     if kind in "US":
         return _names(values)
     missing = np.isnan(values) if kind == "f" else np.zeros(len(values), bool)
@@ -104,15 +106,16 @@ def number(
 
 
 def _one_hot(array: np.ndarray, name: str) -> Labels:
-    values = np.nan_to_num(array) if array.dtype.kind == "f" else array
-    sums = values.sum(axis=1)
-    if not (((values == 0) | (values == 1)).all() and sums.max(initial=0) <= 1 and sums.any()):
+    are_ones = array == 1
+    sums = are_ones.sum(axis=1)
+    are_zeros = (array == 0) | (np.isnan(array) if array.dtype.kind == "f" else False)
+    if not ((are_ones | are_zeros).all() and sums.max(initial=0) <= 1 and sums.any()):
         raise DataError(
             f"{name}: expected class numbers [N], or one-hot rows of zeros and a single 1, got "
             f"{array.dtype} {list(array.shape)}"
         )
     progress.say(f"{name}: one-hot rows of {array.shape[1]:,} classes")
-    numbers = np.where(sums == 1, values.argmax(axis=1), MISSING).astype(np.int64)
+    numbers = np.where(sums == 1, are_ones.argmax(axis=1), MISSING).astype(np.int64)
     causes = dict.fromkeys(np.flatnonzero(sums != 1).tolist(), "it has no label: no 1 in its row")
     return Labels(numbers, causes, columns=array.shape[1])
 

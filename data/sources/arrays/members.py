@@ -93,9 +93,8 @@ def _of_two(
 ) -> str:
     """The one with a picture's dimensions, where another is the same row by row."""
     large, small = sorted((one, other), key=lambda name: -arrays[name].ndim)
-    if arrays[large].size == arrays[small].size and np.array_equal(
-        arrays[large].ravel(), arrays[small].ravel()
-    ):
+    are_plain = all(arrays[name].dtype.kind in "biufUS" for name in (one, other))
+    if are_plain and np.array_equal(arrays[large].ravel(), arrays[small].ravel()):
         progress.say(f"{origin}: left out: {small}, which is {large} in rows")
         return large
     raise DataError(

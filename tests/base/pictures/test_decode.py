@@ -78,3 +78,18 @@ def test_a_small_file_of_a_picture_that_fills_the_memory_is_not_decoded(sides, r
     with pytest.raises(DataError, match=rf"^{path}: too large a picture: [^\n]+$"):
         read(path)
     assert path.stat().st_size < 100
+
+
+def test_a_narrow_picture_is_not_cropped_out_of_a_huge_one(tmp_path):
+    path = tmp_path / "line.png"
+    PIL.Image.new("1", (1_000_000, 1)).save(path)
+    with pytest.raises(DataError, match=rf"^{path}: its 1000000x1 pixels become 10000000x10 before"):
+        decode.load(path, PictureConfig((10, 10, 1), "crop"))
+    assert decode.load(path, PictureConfig((10, 10, 1), "pad")).shape == (10, 10, 1)
+
+
+def test_pixels_that_are_not_numbers_are_refused(tmp_path):
+    path = tmp_path / "deep.tif"
+    PIL.Image.fromarray(np.array([[0, np.nan], [1, 2]], np.float32)).save(path)
+    with pytest.raises(DataError, match=rf"^{path}: .*it has pixels that are not numbers"):
+        decode.load(path, PictureConfig((2, 2, 1)))

@@ -75,3 +75,11 @@ def test_rejects_what_is_not_whole_or_too_large(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"unpacked it is 0.0 GB, and .* has room for 0.0 GB"):
         archives.unpack(path, tmp_path / "data")
     assert not (tmp_path / "data").exists()
+
+
+def test_a_tar_file_that_leads_backwards_ends(tmp_path):
+    info = tarfile.TarInfo("a")
+    info.size = -512
+    (tmp_path / "pets.tar").write_bytes(info.tobuf(tarfile.GNU_FORMAT) * 2)
+    with pytest.raises(DataError, match=r"pets\.tar: not a whole archive"):
+        archives.names(tmp_path / "pets.tar")

@@ -16,6 +16,9 @@ from digitline.data.sources import labels
         (("none",), "none"),
         (("T-shirt/top",), "T-shirt/top"),
         (("٣",), "٣"),
+        (("1e308",), "1e308"),
+        (("9007199254740993.0",), "9007199254740993.0"),
+        (("b'\\xzz'", b"b'\\xzz'"), "b'\\xzz'"),
     ],
 )
 def test_forms_of_one_class(words, name):

@@ -218,3 +218,9 @@ _ALPHA = encoded(in_mode("RGBA", 5, 4), "WEBP")
 def test_refuses_a_small_file_of_a_picture_that_fills_the_memory(content):
     with pytest.raises(tf.errors.InvalidArgumentError, match="too large a picture: over 89,478,"):
         picture.loader(CONFIGS[0])(tf.constant(content[1]))
+
+
+def test_refuses_a_narrow_picture_that_is_cropped_out_of_a_huge_one():
+    content = encoded(PIL.Image.new("1", (1, 1_000_000)), "PNG")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="89,478,485 pixels before it is crop"):
+        picture.loader(BY_FIT["crop"])(tf.constant(content))

@@ -1,0 +1,31 @@
+"""All that is fuzzed, by name."""
+
+import importlib
+
+from .target import Target
+
+# In which module, under which name; those that import TensorFlow or LiteRT do so when asked.
+_PLACES = {
+    "idx": ("idx_files", "TARGET"),
+    "idx labels": ("idx_files", "LABELS"),
+    "csv": ("tables", "TARGET"),
+    "csv of names": ("tables", "NAMES"),
+    "npz": ("arrays", "TARGET"),
+    "pictures": ("picture_files", "TARGET"),
+    "archives": ("archive_files", "TARGET"),
+    "wheels": ("wheels", "WHEELS"),
+    "weights": ("wheels", "WEIGHTS"),
+    "tfrecord frames": ("tfrecords", "FRAMES"),
+    "tfrecords": ("tfrecords", "RECORDS"),
+    "checkpoints": ("checkpoint_files", "TARGET"),
+    "tflite": ("lite_files", "TARGET"),
+}
+NAMES = tuple(_PLACES)
+# Native code reads these, of which no coverage is known.
+NATIVE = ("tfrecords", "checkpoints", "tflite")
+
+
+def target(name: str) -> Target:
+    """The target of a name."""
+    module, attribute = _PLACES[name]
+    return getattr(importlib.import_module(f"faults.fuzz.{module}"), attribute)
