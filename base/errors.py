@@ -69,7 +69,8 @@ def first_line(error: BaseException) -> str:
         nodes = [number for number, line in enumerate(lines) if line.startswith(_NODE)]
         rest = lines[nodes[-1] + 1 if nodes else 1 :]
         lines = [line for line in rest if line.strip() and not _GRAPH_TRACE.match(line)]
-    line = _NUMBERED.sub("", lines[0]) if lines else text
+    # Cut before it is searched: what it quotes may be as long as a file.
+    line = _NUMBERED.sub("", (lines[0] if lines else text)[:_LONGEST])
     return _GRAPH_NODES.sub("", line).strip() or type(error).__name__
 
 

@@ -39,6 +39,8 @@ _FORBIDDEN = {"Cc", "Zl", "Zp", "Cs"}
 _EXACT = 2**53
 # A longer text is no name of a class.
 _LONGEST = 200
+# What may become one: to compose characters takes time in proportion to the square of their number.
+_COMPOSED = 2000
 # A message names the first few.
 _NAMED = 5
 
@@ -62,17 +64,23 @@ def read(word: str | bytes) -> str:
         # Else it is not as Python prints bytes after all.
         with contextlib.suppress(SyntaxError, ValueError):
             return read(ast.literal_eval(word.strip()))
-    name = unicodedata.normalize("NFC", word.strip().strip(_INVISIBLE).strip())
+    name = word.strip().strip(_INVISIBLE).strip()
+    _require_short(name, _COMPOSED)
+    name = unicodedata.normalize("NFC", name)
     if is_missing(name):
         raise LabelError(f"it has no label{f': {name} stands for a missing one' if name else ''}")
     if any(unicodedata.category(character) in _FORBIDDEN for character in name):
         raise LabelError(f"its label holds a line break or a control character: {name!r:.80}")
-    if len(name) > _LONGEST:
-        raise LabelError(f"its label has {len(name):,} characters, at most {_LONGEST} are one")
+    _require_short(name, _LONGEST)
     if _NUMBER.fullmatch(name) and not name.isdigit():
         number = float(name)
         return str(int(number)) if number.is_integer() and abs(number) <= _EXACT else name
     return name
+
+
+def _require_short(name: str, most: int) -> None:
+    if len(name) > most:
+        raise LabelError(f"its label has {len(name):,} characters, at most {_LONGEST} are one")
 
 
 def classes(words: Iterable[str], origin: object) -> dict[str, str]:

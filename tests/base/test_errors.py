@@ -37,3 +37,7 @@ def test_a_message_that_quotes_a_file_keeps_its_two_ends():
     assert len(message) < 5000
     assert message.startswith("train.csv: column `aaa")
     assert message.endswith("aaa` twice; rename one")
+
+
+def test_a_line_of_many_blanks_takes_no_time_by_their_square():
+    assert first_line(ValueError("in 'a" + " " * 10**6 + "'")) == "in 'a"

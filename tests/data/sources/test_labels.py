@@ -40,6 +40,7 @@ def test_a_missing_label_is_no_class(word):
         ("a\udcff", "line break or a control character"),
         (b"caf\xe9", "not text in UTF-8"),
         ("x" * 201, "201 characters"),
+        pytest.param("a" + "\u0316\u0301" * 10**6, "2,000,001 characters", id="marks"),
     ],
 )
 def test_rejects_what_no_name_may_hold(word, message):
