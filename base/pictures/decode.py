@@ -72,12 +72,13 @@ def load(path: Path, config: PictureConfig, content: bytes | None = None) -> np.
         return _made(picture, config)
 
 
-def made(image: np.ndarray, config: PictureConfig) -> np.ndarray:
-    """Pixels uint8 [H, W, 1 or 3], of a row or an array, to an image of a dataset, as `load`."""
+def made(image: np.ndarray, config: PictureConfig, name: str) -> np.ndarray:
+    """Pixels uint8 [H, W, 1 or 3] of a row or an array to an image, as `load`; `name` as below."""
     if image.shape == config.image_shape and not config.digits:
         return image
     picture = PIL.Image.fromarray(image if image.shape[2] == 3 else image[:, :, 0])
-    return _made(picture.convert("L" if _channels(config) == 1 else "RGB"), config)
+    with _errors_of(name):
+        return _made(picture.convert("L" if _channels(config) == 1 else "RGB"), config)
 
 
 def of_picture(picture: PIL.Image.Image, name: str, config: PictureConfig) -> np.ndarray:

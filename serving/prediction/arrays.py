@@ -123,7 +123,8 @@ def _pictures(
     """The images [N, H, W, C] on a scale; of one with other numbers, what is wrong."""
     for row, image in enumerate(images, 1):
         if scale.are_pixels(image, factor).all():
-            pixels = decode.made(scale.levels(image, factor), wanted.config)
+            levels = scale.levels(image, factor)
+            pixels = decode.made(levels, wanted.config, described(file, row))
             yield Picture(file, row, pixels)
         else:
             yield f"{described(file, row)}: its pixels are not all {scale.expected(factor)}"

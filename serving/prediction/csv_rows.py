@@ -43,7 +43,8 @@ class CsvRows:
             for image in form.images(lines, factor):
                 row += 1
                 if isinstance(image, np.ndarray):
-                    yield Picture(str(self.path), row, decode.made(image, wanted.config))
+                    pixels = decode.made(image, wanted.config, described(self.path, row))
+                    yield Picture(str(self.path), row, pixels)
                 else:
                     yield f"{described(self.path, row)}: {image}"
 

@@ -79,7 +79,8 @@ def read(path: Path, plan: Plan) -> Arrays:
         rows = are_sound & (labels.numbers != MISSING)
         if rows.any():
             chosen = scale.levels(images[split][rows], factor)
-            splits[split] = RawSplit(_made(chosen, config), labels.numbers[rows])
+            made = _made(chosen, config, f"{path}, {pair.images_name}")
+            splits[split] = RawSplit(made, labels.numbers[rows])
         damaged += [
             f"{path}, {pair.labels_name}, index {row:,}: {causes[row]}" for row in sorted(causes)
         ]
@@ -103,11 +104,11 @@ def _upright(
     return result
 
 
-def _made(images: np.ndarray, config: PictureConfig) -> np.ndarray:
+def _made(images: np.ndarray, config: PictureConfig, name: str) -> np.ndarray:
     """Images uint8 [N, H, W, C] of the dataset's shape."""
     if images.shape[1:] == config.image_shape and not config.digits:
         return images
-    return np.stack([decode.made(image, config) for image in images])
+    return np.stack([decode.made(image, config, name) for image in images])
 
 
 def _shape(images: np.ndarray) -> tuple[int, int, int]:

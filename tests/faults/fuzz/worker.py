@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _HANGS_S, _BYTES = 60, 6 << 30
 # Files that are made anew, and those of the others that have their checksums mended.
 _NEW, _MENDED = 0.1, 0.5
-_PACKAGES = ["digitline", "zipfile", "tarfile", "pickletools", "numpy.lib", "PIL"]
+_PACKAGES = ["digitline", "zipfile", "tarfile", "pickletools", "PIL"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -192,7 +192,7 @@ def test_image_size_does_what_it_does_with_pictures(arrays, tmp_path):
     result = run(tmp_path, path, "--image_size=14x20", "--channels=3", "--validation_fraction=0")
     assert result["image_shape"] == [14, 20, 3]
     config = PictureConfig((14, 20, 3), "pad")
-    expected = [decode.made(image[..., np.newaxis], config) for image in arrays["x_train"]]
+    expected = [decode.made(image[..., np.newaxis], config, "x") for image in arrays["x_train"]]
     np.testing.assert_array_equal(loaded(tmp_path, "digits", "train")[0], expected)
 
 
