@@ -165,8 +165,6 @@ def _checked(name: str, paths: Mapping[tuple[str, str], Path], origin: str) -> R
                 f"{images_path} holds {len(images):,} images, but {labels_path} "
                 f"{len(labels):,} labels: they do not belong together"
             )
-        if len(images) == 0:
-            raise DataError(f"{images_path}: holds no images")
         raw = RawSplit(images, labels)
         splits[split] = _as_known(fact, split, raw, images_path, labels_path) if fact else raw
     train, test = (splits[split].images.shape[1:] for split in ("train", "test"))

@@ -74,7 +74,7 @@ def _decoded(path: Path, magic: int) -> np.ndarray:
     shape = struct.unpack(f">{dimensions}I", content[4:header])
     values = math.prod(shape)  # Not NumPy's, which wraps around at 2^64.
     if not values:
-        raise DataError(f"{path}: its header announces no {_KINDS[magic]}: {list(shape)}")
+        raise DataError(f"{path}: holds no {_KINDS[magic]}: its header says {list(shape)}")
     if len(content) - header != values:
         state = "truncated" if len(content) - header < values else "too long"
         raise DataError(

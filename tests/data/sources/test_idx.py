@@ -48,7 +48,7 @@ HTML = b"<!DOCTYPE html><html><body>403 Forbidden</body></html>"
         (b"PK\x03\x04" + bytes(40), "not an IDX file of images: expected the magic number 2051"),
         (gzip.compress(idx_bytes(IMAGES), mtime=0)[:-9], "damaged or truncated gzip"),
         (bytes([0, 0, 8, 3]) + b"\x80\0\0\0" * 2 + b"\0\0\0\4", "18,446,744,073,709,551,616 bytes"),
-        (idx_bytes(IMAGES[:0]), "its header announces no images: [0, 3, 4]"),
+        (idx_bytes(IMAGES[:0]), "holds no images: its header says [0, 3, 4]"),
         (HTML, "an HTML page, not data"),
         (b"\n<html>\n<head>", "an HTML page, not data"),
         (gzip.compress(HTML, mtime=0), "an HTML page, not data"),
