@@ -4,8 +4,8 @@ import re
 
 from ..pictures import decode
 
-# It takes time in proportion to a cell, which may be as long as its file: no two repeats beside each
-# other take the same characters.
+# It takes time in proportion to a cell, which may be as long as its file: no two repeats in a row
+# take the same characters.
 _NUMBER = re.compile(
     r"\s*[+-]?([0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(e[+-]?[0-9]+)?\s*", re.IGNORECASE
 )

@@ -52,7 +52,7 @@ def _png(chance: random.Random) -> bytes:
     """Chunks with the right checksums, some of them odd ones, or in odd places."""
     sides = [odd(chance, chance.randrange(1, 9), [n for n in NUMBERS if n < 2**32]) for _ in "hw"]
     depth, colour = odd(chance, 8, (0, 1, 2, 4, 16, 3)), chance.choice((0, 2, 3, 4, 6, 0, 2, 5))
-    form = bytes([depth, colour, odd(chance, 0, (1,)), odd(chance, 0, (1,)), odd(chance, 0, (1, 2))])
+    form = bytes([depth, colour, *(odd(chance, 0, (1,)) for _ in range(3))])
     pixels = zlib.compress(chance.randbytes(chance.choice((0, 9, 80, 300))))
     chunks = [
         _chunk(b"IHDR", struct.pack(">2I", *sides) + form),
@@ -73,7 +73,8 @@ def _tiff(chance: random.Random) -> bytes:
     tags = (254, 256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 317, 322, 339, 274, 34665)
     count = chance.randrange(1, 12)
     for tag in sorted(chance.choice(tags) for _ in range(count)):
-        kind, values = odd(chance, chance.choice((3, 4)), (0, 1, 2, 5, 12, 16)), odd(chance, 1, (0, 3))
+        kind = odd(chance, chance.choice((3, 4)), (0, 1, 2, 5, 12, 16))
+        values = odd(chance, 1, (0, 3))
         value = odd(chance, chance.choice((1, 2, 8, 32)), (number(chance, 4),))
         fields += struct.pack(f"{order}HHII", tag, kind, values, value)
     head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HIH", 42, 8, count)

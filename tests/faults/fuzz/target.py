@@ -1,4 +1,4 @@
-"""What is fuzzed: a family of files, the readers of the product that read one, and how one is made."""
+"""What is fuzzed: a family of files, what of the product reads one, and how one is made."""
 
 import dataclasses
 import random
