@@ -13,6 +13,7 @@ https://protobuf.dev/programming-guides/encoding/.
 """
 
 import functools
+import mmap
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -61,6 +62,28 @@ def contents(path: Path, count: int) -> Iterator[bytes | str]:
         body = content[position + 12 : end]
         position = end + 4
         yield body if content[end:position] == checksum(body) else "damaged content"
+
+
+def overlong(path: Path, count: int) -> int | None:
+    """The number of the first of `count` records that states more bytes than its whole file has.
+
+    TensorFlow's reader asks for that much memory first, and its process ends where there is none.
+    What is damaged, or cut off, it sees by itself: after such a record, nothing is looked for.
+    """
+    size = path.stat().st_size if path.is_file() else 0
+    if not size:
+        return None
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        position = 0
+        for number in range(count):
+            head = content[position : position + 12]
+            if len(head) < 12 or head[8:] != checksum(head[:8]):
+                return None
+            length = struct.unpack("<Q", head[:8])[0]
+            if length > size:
+                return number
+            position += length + FRAME_BYTES
+    return None
 
 
 def image_example(image: bytes, label: int | None = None) -> bytes:

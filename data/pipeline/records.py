@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...base import refused
+from ...base import refused, tfrecord
 from ...base.errors import DataError, UsageError, first_line
 from ...base.tf import tf
 from ..dataset import Dataset, Split
@@ -217,6 +217,8 @@ def diagnose(split: Split) -> DataError | None:
     for shard in split.shards:
         if not Path(shard.path).is_file():
             return damage(shard, None, "the file is missing")
+        if error := overlong(shard):
+            return error
         if is_sound(split.dataset, shard):
             continue
         number, wanted, end = 0, set(shard.numbers), shard.numbers[-1] + 1
@@ -236,6 +238,8 @@ def diagnose(split: Split) -> DataError | None:
 
 def is_sound(dataset: Dataset, shard: Shard) -> bool:
     """Whether all its records can be read: a thousand times faster than record by record."""
+    if overlong(shard):
+        return False
 
     @tf.autograph.experimental.do_not_convert  # No Python control flow; it takes its time.
     def parsed(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -249,6 +253,12 @@ def is_sound(dataset: Dataset, shard: Shard) -> bool:
             raise
         return False
     return read == len(shard.numbers)
+
+
+def overlong(shard: Shard) -> DataError | None:
+    """The error of a shard with a record that TensorFlow cannot be asked to read."""
+    number = tfrecord.overlong(Path(shard.path), shard.numbers[-1] + 1)
+    return None if number is None else damage(shard, number, "it is longer than the file")
 
 
 def damage(shard: Shard, record: int | None, cause: str) -> DataError:

@@ -57,6 +57,12 @@ def require_prepared(
     Raises:
       DataError: as `require`.
     """
+    for split in splits:
+        for shard in split.shards:
+            # Ours are held against digests.
+            is_stated = Path(shard.path).name in split.dataset.metadata.files
+            if not is_stated and (error := records.overlong(shard)):
+                raise error
     for dataset, parts in by_dataset(splits):
         found = itertools.chain.from_iterable(map(differing, parts))
         mend = f"copy the file again, or {prepare_again(dataset.name)}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from ...base import progress
 from ...base.errors import DataError, UsageError, first_line
@@ -117,6 +118,8 @@ def _examples(shard: Shard) -> Iterator[tuple[bytes, int]]:
     Raises:
       DataError: the shard is damaged.
     """
+    if error := records.overlong(shard):
+        raise error
     number = 0
     try:
         for record in records.read_one(shard).as_numpy_iterator():
@@ -126,7 +129,7 @@ def _examples(shard: Shard) -> Iterator[tuple[bytes, int]]:
                 raise records.damage(shard, number, "it holds no image or no label")
             yield content[0], label[0]
             number += 1
-    except tf.errors.OpError as error:
+    except (tf.errors.OpError, DecodeError) as error:
         raise records.damage(shard, number, first_line(error)) from error
     if number != len(shard.numbers):
         raise records.damage(shard, number, "it ends early")

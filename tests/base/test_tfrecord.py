@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from digitline.base.tf import tf
-from digitline.base.tfrecord import framed, image_example
+from digitline.base.tfrecord import checksum, framed, image_example, overlong
 
 
 def test_tensorflow_reads_records_of_any_length(tmp_path):
@@ -26,3 +26,14 @@ def test_records_are_those_that_tensorflow_writes(label, size):
     record = image_example(image, label)
     assert tf.train.Example.FromString(record) == example
     assert record == example.SerializeToString(deterministic=True)
+
+
+def test_a_record_that_states_more_than_its_file_has_is_found(tmp_path):
+    path = tmp_path / "records"
+    length = (1 << 50).to_bytes(8, "little")
+    for end, number in ((length + checksum(length), 2), (length + b"\0" * 4, None), (b"", None)):
+        path.write_bytes(framed(b"one") + framed(b"another") + end)
+        assert overlong(path, 9) == number
+    assert overlong(path, 2) is None
+    path.write_bytes(b"")
+    assert overlong(path, 9) is None

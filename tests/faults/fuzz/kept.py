@@ -7,6 +7,7 @@ import tarfile
 import numpy as np
 import PIL.Image
 
+from digitline.base import tfrecord
 from digitline.models.pretrained import imagenet
 
 from .arrays import member, zipped
@@ -47,6 +48,12 @@ def _picture(array: np.ndarray, kind: str) -> bytes:
     file = io.BytesIO()
     PIL.Image.fromarray(array).save(file, kind)
     return file.getvalue()
+
+
+def _framed(length: int) -> bytes:
+    """A record of another length than it states, by the right checksum."""
+    head = struct.pack("<Q", length)
+    return head + tfrecord.checksum(head) + b"content"
 
 
 def _with_place(content: bytes, place: int) -> bytes:
@@ -112,6 +119,10 @@ KEPT = {
         "a name that is too long": _tar("n" * 300, 0),
         "a file and a folder of one name": _tar("a", 0) + _tar("a/b", 0),
         "a directory beyond what a file can have": _with_place(zipped({"a": b"a"}), 2**64 - 1),
+    },
+    "tfrecords": {
+        "a record of a petabyte": _framed(2**50) * 3,
+        "a record that is no message": tfrecord.framed(b"\x0a\xff") * 3,
     },
     "wheels": {
         "a directory beyond what a file can have": _with_place(

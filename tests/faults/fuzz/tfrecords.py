@@ -84,9 +84,10 @@ def _split(path: Path, encoding: str) -> Any:
 
 
 def _read_as(encoding: str, path: Path) -> None:
-    from digitline.data.pipeline import records
+    """As training and evaluation do it."""
+    from digitline.data.pipeline import records, salvage
 
-    split = _split(path, encoding)
+    (split,), _ = salvage.usable([_split(path, encoding)], 0, path.parent)
     images = sum(len(labels) for _, labels in records.decoded(split, batch_size=2))
     assert images == _RECORDS
 
@@ -113,9 +114,16 @@ def _salvaged(path: Path) -> None:
         assert splits[0].examples + len(lost) == _RECORDS
 
 
+def _as_source(path: Path) -> None:
+    """As a copy of a dataset is prepared."""
+    from digitline.data.sources import tfds_folder
+
+    assert len(list(tfds_folder._examples(_split(path, "encoded").shards[0]))) == _RECORDS
+
+
 RECORDS = Target(
     "digits-train.tfrecord",
-    (_raw, _labels, _salvaged, _pictures),
+    (_raw, _labels, _salvaged, _pictures, _as_source),
     _seeds,
     _build,
     _mend,
