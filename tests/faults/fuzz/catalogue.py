@@ -17,12 +17,13 @@ _PLACES = {
     "weights": ("wheels", "WEIGHTS"),
     "tfrecord frames": ("tfrecords", "FRAMES"),
     "tfrecords": ("tfrecords", "RECORDS"),
+    "tfrecords of pictures": ("tfrecords", "PICTURES"),
     "checkpoints": ("checkpoint_files", "TARGET"),
     "tflite": ("lite_files", "TARGET"),
 }
 NAMES = tuple(_PLACES)
 # Native code reads these, of which no coverage is known.
-NATIVE = ("tfrecords", "checkpoints", "tflite")
+NATIVE = ("tfrecords", "tfrecords of pictures", "checkpoints", "tflite")
 
 
 def target(name: str) -> Target:

@@ -1,43 +1,48 @@
 """TFRecord files: read by our own reader, and by TensorFlow's as training does."""
 
 import functools
+import io
 import random
 import struct
 from pathlib import Path
 from typing import Any
+
+import PIL.Image
 
 from digitline.base import tfrecord
 
 from .damage import damaged, number, odd
 from .target import Target
 
-_SHAPE, _RECORDS = (2, 2, 1), 3
+# Of an image, where records hold pixels or pictures.
+_SHAPES = {"raw": (2, 2, 1), "encoded": (2, 2, 3)}
+_RECORDS = 3
 _TAGS = b"\x08\x0a\x0d\x12\x1a\x22\x0b\x09\x15\x00\xff"
-# 2x2 pixels: of GIF the smallest file, of BMP one that states much.
-_GIF = b"GIF89a\2\0\2\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\2\0\2\0\0\2\2\x84\x51\0;"
-_BMP = (
-    b"BM"
-    + struct.pack("<IIIIiiHHIIIIII", 70, 0, 54, 40, 2, 2, 1, 24, 0, 16, 0, 0, 0, 0)
-    + bytes(16)
-)
 
 
-def _example(chance: random.Random) -> bytes:
-    pixels = chance.randbytes(odd(chance, 4, (0, 3, 5, 100)))
-    picture = odd(chance, pixels, (damaged(chance, _GIF), damaged(chance, _BMP), b"\x89PNG"), 0.3)
-    label = odd(chance, chance.randrange(2), (None, 7, 2**31, 2**63 - 1))
-    content = tfrecord.image_example(picture, label)
-    if chance.random() < 0.2:
-        content = damaged(chance, content)
-    if chance.random() < 0.05:  # Fields that nobody knows, or in one another without end.
-        content += bytes(chance.choice(_TAGS) for _ in range(9)) * chance.choice((1, 30))
-    return content
+@functools.cache
+def _picture(kind: str) -> bytes:
+    file = io.BytesIO()
+    PIL.Image.new("RGB", (2, 2), "red").save(file, kind)
+    return file.getvalue()
 
 
-def _build(chance: random.Random) -> bytes:
+def _image(chance: random.Random, encoding: str) -> bytes:
+    if encoding == "encoded":
+        kind = chance.choice(("PNG", "JPEG", "GIF", "BMP", "BMP"))
+        return damaged(chance, _picture(odd(chance, kind, ("WEBP", "TIFF"), 0.05)))
+    return chance.randbytes(odd(chance, 4, (0, 3, 5, 100)))
+
+
+def _build(encoding: str, chance: random.Random) -> bytes:
     content = b""
     for _ in range(odd(chance, _RECORDS, (0, 1, 2, 4))):
-        record = _example(chance)
+        label = odd(chance, chance.randrange(2), (None, 7, 2**31, 2**63 - 1))
+        record = tfrecord.image_example(_image(chance, encoding), label)
+        if chance.random() < 0.1:
+            record = damaged(chance, record)
+        if chance.random() < 0.05:  # Fields that nobody knows, or in one another without end.
+            record += bytes(chance.choice(_TAGS) for _ in range(9)) * chance.choice((1, 30))
         framed = tfrecord.framed(record)
         if chance.random() < 0.04:  # Another length, with the right checksum.
             length = struct.pack("<Q", number(chance, 8))
@@ -64,12 +69,15 @@ def _seeds() -> list[bytes]:
     return [b"".join(map(tfrecord.framed, records))]
 
 
+def _picture_seeds() -> list[bytes]:
+    records = (tfrecord.image_example(_picture(kind), 1) for kind in ("PNG", "JPEG", "GIF", "BMP"))
+    return [tfrecord.framed(record) * _RECORDS for record in records]
+
+
 def _contents(path: Path) -> None:
     contents = list(tfrecord.contents(path, _RECORDS))
     assert len(contents) == _RECORDS
-
-
-FRAMES = Target("digits-train.tfrecord", (_contents,), _seeds, _build, _mend, examples=20)
+    tfrecord.overlong(path, _RECORDS)
 
 
 @functools.cache
@@ -79,7 +87,8 @@ def _split(path: Path, encoding: str) -> Any:
     from digitline.data.metadata import Metadata
     from digitline.data.shards import Shard
 
-    dataset = Dataset("digits", path.parent, _SHAPE, encoding, ("a", "b"), None, Metadata())
+    shape = _SHAPES[encoding]
+    dataset = Dataset("digits", path.parent, shape, encoding, ("a", "b"), None, Metadata())
     return Split(dataset, "train", (Shard(str(path), range(_RECORDS), whole=True),))
 
 
@@ -121,11 +130,10 @@ def _as_source(path: Path) -> None:
     assert len(list(tfds_folder._examples(_split(path, "encoded").shards[0]))) == _RECORDS
 
 
+_FILE = "digits-train.tfrecord"
+_build_raw, _build_pictures = (functools.partial(_build, encoding) for encoding in _SHAPES)
+FRAMES = Target(_FILE, (_contents,), _seeds, _build_raw, _mend, examples=20)
 RECORDS = Target(
-    "digits-train.tfrecord",
-    (_raw, _labels, _salvaged, _pictures, _as_source),
-    _seeds,
-    _build,
-    _mend,
-    examples=8,
+    _FILE, (_raw, _labels, _salvaged, _as_source), _seeds, _build_raw, _mend, examples=8
 )
+PICTURES = Target(_FILE, (_pictures,), _picture_seeds, _build_pictures, _mend, examples=8)
