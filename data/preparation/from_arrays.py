@@ -98,6 +98,8 @@ def prepare_npz(request: Request) -> Outcome:
     arrays = npz.read(request.content, functools.partial(_planned, request))
     damaged = list(arrays.damaged)
     refuse_damaged(damaged, request.max_corrupt_images)
+    if "train" not in arrays.splits:
+        raise DataError(f"{request.place}: no training image is left, such as {damaged[0]}")
     splits, label_names = arrays.splits, arrays.label_names
     splits |= _cut(splits["train"], label_names, request.cut(set(splits)))
     with _making(request) as root:

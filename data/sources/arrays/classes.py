@@ -140,8 +140,12 @@ def _worded(split: Labels) -> Labels:
     """Class numbers as names, beside a split whose labels are names."""
     if split.words is not None:
         return split
-    words = tuple(map(str, range(1 + int(split.numbers.max(initial=-1)))))
-    return dataclasses.replace(split, words=words, columns=0)
+    is_missing = split.numbers == MISSING
+    used = np.unique(split.numbers[~is_missing])  # Not all below: a label may be any number.
+    numbers = np.where(is_missing, MISSING, np.searchsorted(used, split.numbers))
+    return dataclasses.replace(
+        split, numbers=numbers, words=tuple(map(str, used.tolist())), columns=0
+    )
 
 
 def _renumbered(split: Labels, names: Sequence[str]) -> Labels:

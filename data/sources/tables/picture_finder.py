@@ -20,6 +20,8 @@ from . import csv_files
 SUFFIXES = (".csv", ".tsv")
 # A table of more columns holds pixels. So many rows, from all over it, show where pictures are.
 _MOST_COLUMNS, _ROWS = 9, 16
+# Folders of this machine that a path of another one may end with.
+_DEEPEST = 64
 
 
 def beside(table: Path) -> Path | None:
@@ -158,7 +160,8 @@ class Finder:
         if not word:
             raise labels.LabelError("it names no file")
         parts = PurePosixPath(word).parts
-        lengths = range(len(parts))  # Of what is left out before the path's end.
+        # Of what is left out before the path's end.
+        lengths = (0, *range(max(1, len(parts) - _DEEPEST), len(parts)))
         for skipped, suffix in [self._last, *itertools.product(lengths, self._suffixes)]:
             name = "/".join(parts[skipped:]).replace("//", "/", 1) + suffix
             # Unlike `Path.is_file`, it also takes what no system takes for a name.

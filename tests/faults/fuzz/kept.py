@@ -89,10 +89,18 @@ KEPT = {
             b"%d;%s\n" % (row % 2, b" ".join([b"12"] * 9) if row else b" [ ]") for row in range(6)
         ),
     },
+    "csv of names": {
+        "a path of 50,000 folders": b"file,label\na.png,cat\nb.png,dog\n" + b"a/" * 50_000 + b"c,cat",
+    },
     "npz": {
         "characters beyond Unicode": _npz(label_names=member("<U1", (2,), b"\xff" * 8)),
         "a member that is no array": zipped({"x_train.npy": b"picture", "README": b"words"}),
         "an empty array beside others": _npz(x_test=member("|u1", (0, 2, 2), b"")),
+        "a large number beside names": _npz(
+            y_train=member("<U1", (2,), "ab".encode("utf-32-le")),
+            x_test=member("|u1", (2, 2, 2), bytes(8)),
+            y_test=member("<u4", (2,), struct.pack("<2I", 2**31 - 1, 0)),
+        ),
         "labels that are infinite": _npz(
             x_val=member("|u1", (2, 2, 2), bytes(8)),
             y_val=member("<f2", (2,), struct.pack("<2e", 0.0, float("inf"))),

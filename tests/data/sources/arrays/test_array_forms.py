@@ -148,6 +148,13 @@ def test_a_name_that_training_has_not_is_a_damaged_row(tmp_path):
     assert "y_val, index 1: no training image has its label, 'w99'" in arrays.damaged[0]
 
 
+def test_numbers_beside_names_are_names_too(tmp_path):
+    val = {"x_val": X[:3], "y_val": np.array([2**31 - 1, 7, 0])}
+    arrays = read(tmp_path, {"x_train": X, "y_train": Y.astype(str), **val})
+    assert arrays.splits["validation"].labels.tolist() == [7, 0]
+    assert "y_val, index 0: no training image has its label, '2147483647'" in arrays.damaged[0]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
