@@ -90,7 +90,9 @@ KEPT = {
         ),
     },
     "csv of names": {
-        "a path of 50,000 folders": b"file,label\na.png,cat\nb.png,dog\n" + b"a/" * 50_000 + b"c,cat",
+        "a path of 50,000 folders": (
+            b"file,label\na.png,cat\nb.png,dog\n" + b"a/" * 50_000 + b"c,cat"
+        ),
     },
     "npz": {
         "characters beyond Unicode": _npz(label_names=member("<U1", (2,), b"\xff" * 8)),
