@@ -19,6 +19,7 @@ _PLACES = {
     "tfrecords": ("tfrecords", "RECORDS"),
     "tfrecords of pictures": ("tfrecords", "PICTURES"),
     "checkpoints": ("checkpoint_files", "TARGET"),
+    "tflite facts": ("facts", "TARGET"),
     "tflite": ("lite_files", "TARGET"),
 }
 NAMES = tuple(_PLACES)
@@ -29,4 +30,4 @@ NATIVE = ("tfrecords", "tfrecords of pictures", "checkpoints", "tflite")
 def target(name: str) -> Target:
     """The target of a name."""
     module, attribute = _PLACES[name]
-    return getattr(importlib.import_module(f"faults.fuzz.{module}"), attribute)
+    return getattr(importlib.import_module(f"faults.fuzz.families.{module}"), attribute)

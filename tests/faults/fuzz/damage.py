@@ -13,7 +13,7 @@ NUMBERS = (
     *(0, 1, 2, 3, 4, 7, 8, 9, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 10**6),
     *(2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**40, 2**62, 2**63 - 1, 2**63, 2**64 - 1),
 )
-_LOCAL, _CENTRAL = b"PK\x03\x04", b"PK\x01\x02"
+_LOCAL, _CENTRAL, _END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
 
 
 def odd(chance: random.Random, usual: T, others: Sequence[T], share: float = 0.15) -> T:
@@ -75,11 +75,16 @@ _WAYS = (_flip, _cut, _without, _twice, _other, _other, _noise)
 def mend_zip(data: bytes) -> bytes:
     """A zip file with the right checksum for each member that is not packed."""
     content = bytearray(data)
+    # Where the archive begins, if something lies before it.
+    end = data.rfind(_END)
+    known = 0 <= end <= len(data) - 20
+    shift = data.find(_CENTRAL) - struct.unpack_from("<I", data, end + 16)[0] if known else 0
     place = data.find(_CENTRAL)
     while place >= 0 and place + 46 <= len(data):
         method, size = struct.unpack_from("<H8xI", data, place + 10)
-        start = struct.unpack_from("<I", data, place + 42)[0]
-        if method == 0 and data[start : start + 4] == _LOCAL and start + 30 <= len(data):
+        start = shift + struct.unpack_from("<I", data, place + 42)[0]
+        is_there = start >= 0 and data.startswith(_LOCAL, start) and start + 30 <= len(data)
+        if method == 0 and is_there:
             begin = start + 30 + sum(struct.unpack_from("<HH", data, start + 26))
             checksum = zlib.crc32(data[begin : begin + size])
             struct.pack_into("<I", content, place + 16, checksum)

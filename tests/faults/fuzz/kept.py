@@ -10,7 +10,7 @@ import PIL.Image
 from digitline.base import tfrecord
 from digitline.models.pretrained import imagenet
 
-from .arrays import member, zipped
+from .families.arrays import member, zipped
 
 _LONG = 200_000
 _EIGHT = "'fortran_order': False, 'shape': (8,)"

@@ -11,8 +11,8 @@ import PIL.Image
 
 from digitline.base import tfrecord
 
-from .damage import damaged, number, odd
-from .target import Target
+from ..damage import damaged, number, odd
+from ..target import Target
 
 # Of an image, where records hold pixels or pictures.
 _SHAPES = {"raw": (2, 2, 1), "encoded": (2, 2, 3)}

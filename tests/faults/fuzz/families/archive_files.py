@@ -13,8 +13,8 @@ from pathlib import Path
 
 from digitline.data.preparation import archives
 
-from .damage import mend_zip, odd
-from .target import Target
+from ..damage import mend_zip, odd
+from ..target import Target
 
 _NAMES = (
     *("../x.png", "/x.png", "a/../../x", "a", "a/b", ".", "", "n" * 300, "é.png", "a\\b.png"),

@@ -14,8 +14,8 @@ from typing import Any
 from digitline.base import files, tfrecord
 from digitline.base.storage import records
 
-from .damage import damaged
-from .target import Target
+from ..damage import damaged
+from ..target import Target
 
 _NAME, _STEP, _RUN = "ckpt", 1, "of-the-fuzzer"
 _PARTS = (".index", ".data-00000-of-00001")

@@ -11,8 +11,8 @@ from digitline.data.sources.arrays import npz
 from digitline.serving.prediction.arrays import ArrayFile
 from digitline.serving.prediction.pictures import Wanted
 
-from .damage import mend_zip, odd
-from .target import Target
+from ..damage import mend_zip, odd
+from ..target import Target
 
 _NAMES = (
     *("x_train", "y_train", "x_val", "y_val", "x_test", "y_test", "images", "labels", "train_x"),

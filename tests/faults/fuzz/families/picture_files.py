@@ -12,8 +12,8 @@ import PIL.Image
 from digitline.base.pictures import decode
 from digitline.base.pictures.config import PictureConfig
 
-from .damage import NUMBERS, damaged, number, odd
-from .target import Target
+from ..damage import NUMBERS, damaged, number, odd
+from ..target import Target
 
 _START = b"\x89PNG\r\n\x1a\n"
 _CHUNKS = (b"tRNS", b"PLTE", b"gAMA", b"iCCP", b"eXIf", b"acTL", b"fcTL", b"tEXt", b"zTXt", b"IDAT")

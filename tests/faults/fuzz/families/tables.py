@@ -10,8 +10,8 @@ from digitline.data.sources.tables import csv_images, file_table, picture_finder
 from digitline.serving.prediction.csv_rows import CsvRows
 from digitline.serving.prediction.pictures import Wanted
 
-from .damage import odd
-from .target import Target
+from ..damage import odd
+from ..target import Target
 
 _PIXELS = 9
 _CELLS = (

@@ -9,9 +9,9 @@ from digitline.base.errors import DataError
 from digitline.data.sources import wheel
 from digitline.models.pretrained import imagenet, torch_file
 
+from ..damage import mend_zip, number, odd
+from ..target import Target
 from .arrays import zipped
-from .damage import mend_zip, number, odd
-from .target import Target
 
 _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
 _NAMES = (wheel._MEMBER, imagenet._MEMBER, "n" * 9000, "é", "a/b")

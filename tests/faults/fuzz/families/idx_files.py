@@ -8,8 +8,8 @@ from pathlib import Path
 
 from digitline.data.sources import idx
 
-from .damage import NUMBERS, odd
-from .target import Target
+from ..damage import NUMBERS, odd
+from ..target import Target
 
 _IMAGES, _LABELS = 2051, 2049
 _SIZES = [size for size in NUMBERS if size < 2**32]

@@ -13,8 +13,8 @@ from ai_edge_litert import schema_py_generated as schema
 from digitline.base.export_layout import TFLITE_FILE
 from digitline.serving.prediction.model import BOXED
 
-from .damage import damaged, number, odd
-from .target import Target
+from ..damage import damaged, number, odd
+from ..target import Target
 
 
 @functools.cache
