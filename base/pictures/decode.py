@@ -30,8 +30,10 @@ SUFFIXES = (
 )
 
 _KINDS = ", ".join(FORMATS)
-# Pillow's own bound is twice as high, and its warning comes before the error here.
+# Pillow's own bound is twice as high, and its warning comes before the error here. What else it
+# finds odd, it reads all the same, or raises an error too.
 warnings.filterwarnings("ignore", category=PIL.Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
 
 # The EXIF tag of the orientation; from 5 on, height and width are exchanged.
 _ORIENTATION, _FIRST_TURNED = 0x0112, 5

@@ -10,13 +10,9 @@ from .words import SPLIT_NAMES, SPLITS, is_number, is_picture, number
 Rows = Sequence[Sequence[str]]
 # pixel0, x_12, p3, px28, 1x1, r0, 0: what ends with a number, perhaps row and column.
 # (No number is longer than 18 digits: int() takes 4,300 at most.)
-_PIXEL = re.compile(
-    r"([^0-9]*?)[-_. ]?([0-9]{1,18})(?:[x_. -]([0-9]{1,18}))?", re.IGNORECASE
-)
+_PIXEL = re.compile(r"([^0-9]*?)[-_. ]?([0-9]{1,18})(?:[x_. -]([0-9]{1,18}))?", re.IGNORECASE)
 # Many numbers in one cell, as they are written or as Python prints a list.
-_PACKED = re.compile(
-    r"[\[(]*\s*[0-9][0-9.eE+-]*(?:[\s,]+[0-9][0-9.eE+-]*){8,}(?:\s[\s.]*)?[\])]*"
-)
+_PACKED = re.compile(r"[\[(]*\s*[0-9][0-9.eE+-]*(?:[\s,]+[0-9][0-9.eE+-]*){8,}(?:\s[\s.]*)?[\])]*")
 # As many of them are in a cell at least: with what is between them, a text of twice this length.
 _FEWEST = 9
 # What a column that counts the rows is called.

@@ -6,9 +6,7 @@ from ..pictures import decode
 
 # It takes time in proportion to a cell, which may be as long as its file: no two repeats in a row
 # take the same characters.
-_NUMBER = re.compile(
-    r"\s*[+-]?([0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(e[+-]?[0-9]+)?\s*", re.IGNORECASE
-)
+_NUMBER = re.compile(r"\s*[+-]?([0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(e[+-]?[0-9]+)?\s*", re.IGNORECASE)
 # What programs write where there is nothing. (pandas reads all of these as missing.)
 _MISSING = {"", "nan", "+nan", "-nan", "null", "n/a", "#n/a", "#na", "<na>"}
 _MISSING_AS_WRITTEN = {"NA", "None"}  # `none` may well be a class.

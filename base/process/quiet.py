@@ -62,7 +62,7 @@ def _held_back(held: IO[bytes], saved: int) -> Iterator[None]:
         os.dup2(saved, 2)
         faulthandler.disable()
         if watching:
-            faulthandler.enable()
+            faulthandler.enable(file=2)  # Not `sys.stderr`, which may be no file.
 
 
 def _scratch() -> IO[bytes]:

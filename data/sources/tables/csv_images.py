@@ -74,9 +74,7 @@ class CsvSource(CountedSource[CsvSlice]):
                 elif name not in numbers:
                     yield Damaged(f"{where}: no training row has its label, '{name}'")
                 else:
-                    yield Example(
-                        split, decode.made(image, self.pictures, where), numbers[name]
-                    )
+                    yield Example(split, decode.made(image, self.pictures, where), numbers[name])
 
 
 def plan(place: Path, options: ReadOptions) -> CsvSource:

@@ -36,8 +36,10 @@ def damaged(chance: random.Random, data: bytes) -> bytes:
 
 def _flip(chance: random.Random, data: bytes) -> bytes:
     place = chance.randrange(len(data) + 1)
-    return data[:place] + bytes(byte ^ 1 << chance.randrange(8) for byte in data[place:][:1]) + (
-        data[place + 1 :]
+    return (
+        data[:place]
+        + bytes(byte ^ 1 << chance.randrange(8) for byte in data[place:][:1])
+        + (data[place + 1 :])
     )
 
 

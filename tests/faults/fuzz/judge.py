@@ -6,7 +6,7 @@ too much time or memory. What ends or stops the process is seen by whoever start
 
 import contextlib
 import dataclasses
-import io
+import os
 import resource
 import time
 import traceback
@@ -26,6 +26,8 @@ _LONGEST = 4100
 _PRINTED = (RuntimeWarning, UserWarning, SyntaxWarning, FutureWarning)
 # NumPy says so of files that it wrote under Python 2, and reads them.
 _FINE = ("additional header parsing",)
+# Takes what is said on the way; a file, since libraries ask for its descriptor.
+_NOWHERE = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (of the process)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,13 +43,6 @@ class Finding:
     detail: str
 
 
-class _Nowhere(io.TextIOBase):
-    """Takes what is said on the way."""
-
-    def write(self, text: str, /) -> int:
-        return len(text)
-
-
 def trouble(readers: tuple[Callable[[Path], object], ...], path: Path) -> Finding | None:
     """What one of the readers does with a file that it must not do."""
     for read in readers:
@@ -60,7 +55,7 @@ def trouble(readers: tuple[Callable[[Path], object], ...], path: Path) -> Findin
 def _trouble(read: Callable[[Path], object], path: Path) -> Finding | None:
     begun, memory = time.monotonic(), _peak()
     finding = None
-    with warnings.catch_warnings(record=True) as warned, contextlib.redirect_stderr(_Nowhere()):
+    with warnings.catch_warnings(record=True) as warned, contextlib.redirect_stderr(_NOWHERE):
         try:
             read(path)
         except UserError as error:

@@ -12,12 +12,12 @@ from hypothesis import strategies
 
 from digitline.base.errors import DataError
 
-
 # Each of its files is read in forks, which threads of other tests are no good for.
 _FORKED = "tflite"
 
 
 _IN_PROCESS = [name for name in catalogue.NAMES if name != _FORKED]
+
 
 @pytest.fixture(scope="module")
 def readers(tmp_path_factory):

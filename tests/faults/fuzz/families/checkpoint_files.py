@@ -118,6 +118,4 @@ def _restore(path: Path) -> None:
     _checkpoints(folder).restore()
 
 
-TARGET = Target(
-    "checkpoint", (_restore,), _seeds, _build, _mend, examples=8, largest=8192
-)
+TARGET = Target("checkpoint", (_restore,), _seeds, _build, _mend, examples=8, largest=8192)

@@ -1,4 +1,4 @@
-"""What lies inside a TFLite file, as a zip archive behind the model: labels, and records in JSON."""
+"""What lies inside a TFLite file, as a zip archive behind the model: labels, records in JSON."""
 
 import json
 import random

@@ -25,10 +25,7 @@ def _sound() -> bytes:
 def _fields(holder: Any) -> list[tuple[Any, Any]]:
     """Each value in a model, as what holds it and its key."""
     found = []
-    if isinstance(holder, list):
-        items = list(enumerate(holder))
-    else:
-        items = list(vars(holder).items())
+    items = list(enumerate(holder)) if isinstance(holder, list) else list(vars(holder).items())
     for key, value in items:
         found.append((holder, key))
         if isinstance(value, list) or hasattr(value, "__dict__"):

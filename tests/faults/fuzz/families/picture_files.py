@@ -129,7 +129,6 @@ def _load(path: Path) -> None:
         decode.load(path, _DIGIT)
 
 
-
 TARGET = Target(
     "picture.png",
     (_load,),

@@ -20,7 +20,18 @@ _CELLS = (
     *(b"1" * 400, b"1_0", b"0x10", "٣".encode(), b"[1 2 3]", b"inf", b"1e308", b"007", b"+10"),
     *(b"a\x0bb", b"#", b"a.png", b"train", b"9007199254740993.0", b"1 2 3 4 5 6 7 8 9", b"'"),
 )
-_TITLES = (b"", b"id", b"p" + b"9" * 5000, b"label", b"split", b'"a', b"#x", b"1x1", b"0.1", b"\xff")
+_TITLES = (
+    b"",
+    b"id",
+    b"p" + b"9" * 5000,
+    b"label",
+    b"split",
+    b'"a',
+    b"#x",
+    b"1x1",
+    b"0.1",
+    b"\xff",
+)
 _SPLITS = (b"train", b"test", b"validation", b"Training", b"none")
 _FILES = ("a.png", "b.png", "c/d.png", "e.jpg")
 
