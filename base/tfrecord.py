@@ -13,6 +13,7 @@ https://protobuf.dev/programming-guides/encoding/.
 """
 
 import functools
+import itertools
 import mmap
 import struct
 from collections.abc import Iterable, Iterator
@@ -64,8 +65,8 @@ def contents(path: Path, count: int) -> Iterator[bytes | str]:
         yield body if content[end:position] == checksum(body) else "damaged content"
 
 
-def overlong(path: Path, count: int) -> int | None:
-    """The number of the first of `count` records that states more bytes than its whole file has.
+def overlong(path: Path) -> int | None:
+    """The number of the first record that states more bytes than its whole file has.
 
     TensorFlow's reader asks for that much memory first, and its process ends where there is none.
     What is damaged, or cut off, it sees by itself: after such a record, nothing is looked for.
@@ -75,7 +76,7 @@ def overlong(path: Path, count: int) -> int | None:
         return None
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         position = 0
-        for number in range(count):
+        for number in itertools.count():
             head = content[position : position + 12]
             if len(head) < 12 or head[8:] != checksum(head[:8]):
                 return None
@@ -83,7 +84,6 @@ def overlong(path: Path, count: int) -> int | None:
             if length > size:
                 return number
             position += length + FRAME_BYTES
-    return None
 
 
 def image_example(image: bytes, label: int | None = None) -> bytes:

@@ -18,6 +18,8 @@ from . import tensors
 
 # Large enough to amortize the cost of an op, small enough for a core's cache.
 _READ_BATCH = 1024
+# What TensorFlow raises of a record; Python does where its message quotes bytes that are no text.
+ERRORS = (tf.errors.OpError, UnicodeDecodeError)
 # Of 500 images of 64x64: the first layers of `cnn` make 1.5 GB of them.
 _PIXELS_AT_ONCE = 500 * 64 * 64
 _READ_BUFFER_BYTES = 1 << 20
@@ -99,10 +101,12 @@ def decoded(
         for images, labels in batches.prefetch(2):
             seen += len(labels)
             yield images, labels
-    except tf.errors.OpError as error:
+    except ERRORS as error:
         if refused.says_nothing_of_the_file(error):
             raise
-        raise (diagnose(split) or DataError(first_line(error))) from error
+        raise (
+            diagnose(split) or DataError(f"{split.dataset.directory}: {first_line(error)}")
+        ) from error
     if seen != split.examples:
         raise diagnose(split) or DataError(
             f"{split.dataset.directory}: expected {split.examples:,} records, got {seen:,}"
@@ -227,7 +231,7 @@ def diagnose(split: Split) -> DataError | None:
                 if number in wanted:
                     parse(split.dataset, record[tf.newaxis])
                 number += 1
-        except tf.errors.OpError as error:
+        except ERRORS as error:
             if refused.says_nothing_of_the_file(error):
                 raise
             return damage(shard, number, first_line(error))
@@ -248,7 +252,7 @@ def is_sound(dataset: Dataset, shard: Shard) -> bool:
     try:
         batches = ordered((shard,)).batch(_READ_BATCH).map(parsed)
         read = sum(len(labels) for _, labels in batches)
-    except tf.errors.OpError as error:
+    except ERRORS as error:
         if refused.says_nothing_of_the_file(error):
             raise
         return False
@@ -257,7 +261,7 @@ def is_sound(dataset: Dataset, shard: Shard) -> bool:
 
 def overlong(shard: Shard) -> DataError | None:
     """The error of a shard with a record that TensorFlow cannot be asked to read."""
-    number = tfrecord.overlong(Path(shard.path), shard.numbers[-1] + 1)
+    number = tfrecord.overlong(Path(shard.path))
     return None if number is None else damage(shard, number, "it is longer than the file")
 
 

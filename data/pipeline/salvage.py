@@ -96,7 +96,7 @@ def _copy_sound_records(dataset: Dataset, shard: Shard, copy: Path, losses: Loss
         for number, content in _contents(shard, losses):
             try:
                 records.parse(dataset, tf.constant([content]))
-            except tf.errors.OpError as error:
+            except records.ERRORS as error:
                 losses.add(shard, number, first_line(error))
                 continue
             writer.write(content)

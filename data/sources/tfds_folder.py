@@ -129,7 +129,7 @@ def _examples(shard: Shard) -> Iterator[tuple[bytes, int]]:
                 raise records.damage(shard, number, "it holds no image or no label")
             yield content[0], label[0]
             number += 1
-    except (tf.errors.OpError, DecodeError) as error:
+    except (*records.ERRORS, DecodeError) as error:
         raise records.damage(shard, number, first_line(error)) from error
     if number != len(shard.numbers):
         raise records.damage(shard, number, "it ends early")

@@ -107,7 +107,7 @@ def naming_damage(splits: Sequence[Split]) -> Iterator[None]:
     """
     try:
         yield
-    except (*_DATA_ERRORS, tf.errors.UnknownError) as error:
+    except (*_DATA_ERRORS, tf.errors.UnknownError, UnicodeDecodeError) as error:
         if trouble := served.trouble(error):
             raise trouble from error
         for damage in filter(None, map(records.diagnose, splits)):

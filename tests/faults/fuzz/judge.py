@@ -17,7 +17,7 @@ from pathlib import Path
 from digitline.base import command
 from digitline.base.errors import UserError
 
-# A reader may take this long for a file of some kilobytes, and add as much to the process's memory.
+# A reader may take so much of the processor for a file of some kilobytes, and of memory.
 SECONDS, MEGABYTES = 5.0, 600
 _ROOT = Path(__file__).parents[3]
 # Characters of a message beside the path: what `UserError` holds at most, and some.
@@ -53,7 +53,7 @@ def trouble(readers: tuple[Callable[[Path], object], ...], path: Path) -> Findin
 
 
 def _trouble(read: Callable[[Path], object], path: Path) -> Finding | None:
-    begun, memory = time.monotonic(), _peak()
+    begun, memory = time.process_time(), _peak()
     finding = None
     with warnings.catch_warnings(record=True) as warned, contextlib.redirect_stderr(_NOWHERE):
         try:
@@ -66,7 +66,7 @@ def _trouble(read: Callable[[Path], object], path: Path) -> Finding | None:
             finding = _of_error(error) if message is None else _of_message(message, path)
         except Exception as error:
             finding = _of_error(error)
-    seconds, megabytes = time.monotonic() - begun, (_peak() - memory) / 1024
+    seconds, megabytes = time.process_time() - begun, (_peak() - memory) / 1024
     if seconds > SECONDS:
         finding = finding or Finding(f"slow: {read.__name__}", f"{seconds:.1f} s")
     if megabytes > MEGABYTES:

@@ -98,7 +98,9 @@ def _keyed(path):
 
 
 def _slow(path):
-    time.sleep(0.02)
+    end = time.process_time() + 0.02
+    while time.process_time() < end:
+        pass
 
 
 def _filled(path):

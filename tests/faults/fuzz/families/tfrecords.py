@@ -77,7 +77,7 @@ def _picture_seeds() -> list[bytes]:
 def _contents(path: Path) -> None:
     contents = list(tfrecord.contents(path, _RECORDS))
     assert len(contents) == _RECORDS
-    tfrecord.overlong(path, _RECORDS)
+    tfrecord.overlong(path)
 
 
 @functools.cache
