@@ -13,7 +13,6 @@ https://protobuf.dev/programming-guides/encoding/.
 """
 
 import functools
-import itertools
 import mmap
 import struct
 from collections.abc import Iterable, Iterator
@@ -75,15 +74,16 @@ def overlong(path: Path) -> int | None:
     if not size:
         return None
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        position = 0
-        for number in itertools.count():
+        position = number = 0
+        while position + 12 <= size:
             head = content[position : position + 12]
-            if len(head) < 12 or head[8:] != checksum(head[:8]):
-                return None
+            if head[8:] != checksum(head[:8]):
+                break
             length = struct.unpack("<Q", head[:8])[0]
             if length > size:
                 return number
-            position += length + FRAME_BYTES
+            position, number = position + length + FRAME_BYTES, number + 1
+    return None
 
 
 def image_example(image: bytes, label: int | None = None) -> bytes:
