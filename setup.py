@@ -63,6 +63,8 @@ EXTRAS["runtimes"] = [
     "playwright>=1.55",
     _TFLITE_MICRO,
 ]
+# To fuzz by coverage: tests/faults/fuzz/fuzz.py, which goes on without it.
+EXTRAS["fuzz"] = ["atheris>=3,<4"]
 # Extras whose packages are in the core now; these names go with the next release.
 EXTRAS |= {"figures": [], "serve": []}
 

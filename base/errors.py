@@ -21,7 +21,7 @@ _LONGEST, _END = 4000, 1000
 class UserError(Exception):
     """Something outside the code is wrong: data, files, network, an artifact.
 
-    The message says what is wrong, where, and what to do.
+    The message says what is wrong, where, and what to do: in one line, whatever names it quotes.
 
     Attributes:
       exit_code: the process's exit status, 1.
@@ -35,7 +35,7 @@ class UserError(Exception):
     def __init__(
         self, message: str, details: dict[str, Any] | None = None, option: str | None = None
     ):
-        super().__init__(_cut(message))
+        super().__init__(_cut(printable(message)))
         self.details = details or {}
         self.option = option
 

@@ -240,7 +240,7 @@ def _to_8_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
     else:
         if not np.isfinite(values).all():
             raise ValueError("it has pixels that are not numbers")
-        levels = np.clip(values * (255.0 / max(float(values.max()), 1.0)), 0, 255)
+        levels = np.clip(values, 0, None) * (255.0 / max(float(values.max()), 1.0))
     return PIL.Image.fromarray(levels.astype(np.uint8))
 
 

@@ -37,7 +37,7 @@ def is_number(word: str) -> bool:
 
 def number(word: str) -> float:
     """The value of such a cell."""
-    return float(word.replace(",", "."))
+    return float(word.strip().replace(",", "."))
 
 
 def is_missing(word: str) -> bool:

@@ -35,7 +35,7 @@ _BYTES = re.compile(r"""b'[^']*'|b"[^"]*\"""")
 _INVISIBLE = "\ufeff\u200b"
 # Control characters, line and paragraph separators, and what could not be decoded.
 _FORBIDDEN = {"Cc", "Zl", "Zp", "Cs"}
-# Larger whole numbers with a point or an exponent are not told apart by what a float holds.
+# Whole numbers with a point or an exponent are not told apart from here on by what a float holds.
 _EXACT = 2**53
 # A longer text is no name of a class.
 _LONGEST = 200
@@ -74,7 +74,7 @@ def read(word: str | bytes) -> str:
     _require_short(name, _LONGEST)
     if _NUMBER.fullmatch(name) and not name.isdigit():
         number = float(name)
-        return str(int(number)) if number.is_integer() and abs(number) <= _EXACT else name
+        return str(int(number)) if number.is_integer() and abs(number) < _EXACT else name
     return name
 
 

@@ -41,3 +41,7 @@ def test_a_message_that_quotes_a_file_keeps_its_two_ends():
 
 def test_a_line_of_many_blanks_takes_no_time_by_their_square():
     assert first_line(ValueError("in 'a" + " " * 10**6 + "'")) == "in 'a"
+
+
+def test_a_message_is_one_line_whatever_it_quotes():
+    assert str(UserError("a.npz, x\ny\x1b[2J: damaged")) == "a.npz, x\\ny\\x1b[2J: damaged"

@@ -1,6 +1,6 @@
 """What a reader may do with a file: take it, or refuse it by one line that names it.
 
-Else there is a finding: another exception, a message of several lines, a warning on the terminal,
+Else there is a finding: another exception, a long message, a warning on the terminal,
 too much time or memory. What ends or stops the process is seen by whoever started it (`fuzz`).
 """
 
@@ -80,8 +80,6 @@ def _trouble(read: Callable[[Path], object], path: Path) -> Finding | None:
 
 
 def _of_message(message: str, path: Path) -> Finding | None:
-    if "\n" in message:
-        return Finding("a message of several lines", message)
     if len(message) > _LONGEST:
         return Finding("a long message", message[:500])
     # The folder too: some readers name what they made of the file, and that lies beside it.

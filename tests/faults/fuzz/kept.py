@@ -85,6 +85,7 @@ KEPT = {
         "a long cell of dots": b"".join(
             b"%d;%s\n" % (row % 2, b" ".join([b"1"] * 9) + b"." * _LONG + b"x") for row in range(6)
         ),
+        "blanks that float() does not know": _table(b"2.5" + b"\x1c" * 9, b"x"),
         "an empty cell of all pixels": b"".join(
             b"%d;%s\n" % (row % 2, b" ".join([b"12"] * 9) if row else b" [ ]") for row in range(6)
         ),
@@ -97,6 +98,7 @@ KEPT = {
     "npz": {
         "characters beyond Unicode": _npz(label_names=member("<U1", (2,), b"\xff" * 8)),
         "a member that is no array": zipped({"x_train.npy": b"picture", "README": b"words"}),
+        "a name of two lines": zipped({"x\ntrain.npy": member("|u1", (2,), b"")}),
         "an empty array beside others": _npz(x_test=member("|u1", (0, 2, 2), b"")),
         "a large number beside names": _npz(
             y_train=member("<U1", (2,), "ab".encode("utf-32-le")),
@@ -118,6 +120,7 @@ KEPT = {
     },
     "pictures": {
         "pixels that are not numbers": _picture(np.full((4, 4), np.nan, np.float32), "TIFF"),
+        "pixels far below 0": _picture(np.array([[1, -3e38]], np.float32), "TIFF"),
         "sides that differ too much to be cropped": _picture(
             np.zeros((1, 1_000_000), np.uint8), "PNG"
         ),

@@ -81,10 +81,6 @@ def test_in_a_process_of_its_own(name):
     assert (result["inputs"], result["crashes"], result["findings"]) == (12, 0, [])
 
 
-def _several_lines(path):
-    raise DataError(f"{path}: a\nb")
-
-
 def _nameless(path):
     raise DataError("damaged")
 
@@ -110,7 +106,6 @@ def _filled(path):
 @pytest.mark.parametrize(
     ("read", "kind"),
     [
-        (_several_lines, "a message of several lines"),
         (_nameless, "a message that does not name the file"),
         (_numeric, "RuntimeWarning at test_fuzz.py:"),
         (_keyed, "KeyError at test_fuzz.py:"),
