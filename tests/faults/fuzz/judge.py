@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from digitline.base import command
+from digitline.base import refused
 from digitline.base.errors import UserError
 
 # A reader may take so much of the processor for a file of some kilobytes, and of memory.
@@ -62,7 +62,7 @@ def _trouble(read: Callable[[Path], object], path: Path) -> Finding | None:
             finding = _of_message(str(error), path)
         except OSError as error:
             # The command makes a line of it: what the file system refuses.
-            message = command._storage_error(error)
+            message = refused.words(error)
             finding = _of_error(error) if message is None else _of_message(message, path)
         except Exception as error:
             finding = _of_error(error)
