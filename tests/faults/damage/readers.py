@@ -43,6 +43,10 @@ class Reader:
     slow: bool = False
     tells: bool = False
 
+    @property
+    def needs_run(self) -> bool:
+        return any("runs/" in word for word in self.words)
+
     def found(self, folder: Path, out: str) -> object:
         """What it found, without what differs from time to time."""
         weights = None

@@ -56,11 +56,11 @@ class Judge:
         self._sound: dict[str, object] = {}
 
     def all(self, slow: bool) -> list[tuple[str, str]]:
-        """Each reader, with each file that it reads."""
+        """Each reader that has what it needs, with each file that it reads."""
         return [
             (name, file)
             for name, reader in readers.READERS.items()
-            if slow or not reader.slow
+            if (slow or not reader.slow) and (self._tree.trained or not reader.needs_run)
             for file in self._tree.files(reader.reads)
         ]
 
@@ -127,7 +127,7 @@ def _some(count: int, seed: int, whole: bool, out: list[str]) -> collections.Cou
     """A process of its own for some of the trials; prints the troubles."""
     counts: collections.Counter[str] = collections.Counter()
     with forks.Forks() as own, tempfile.TemporaryDirectory() as root:
-        there = tree.Tree(Path(root), own.run, whole)
+        there = tree.Tree(Path(root), own.run, whole=whole)
         judge = Judge(there, own.run)
         for trial in draw(judge.all(whole), seed):
             if counts["tried"] >= count:
