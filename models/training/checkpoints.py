@@ -51,8 +51,7 @@ class Checkpoints:
         digests = {path.name: files.sha256(path) for path in self._files(step)}
         content = {**(record or {}), **configs.to_config(_Saved(step, digests))}
         records.write(record_path, content, self._run)
-        for old in self._steps()[: -self._keep]:
-            self._remove(old)
+        self._remove_old()
 
     def restore(
         self, missing: Callable[[JsonObject], str | None] = lambda _: None
@@ -80,6 +79,7 @@ class Checkpoints:
                 # Else they would count as the newest, and this one go as the oldest.
                 for damaged in causes:
                     self._remove(damaged)
+                self._remove_old()  # What a kill left after the last was written.
                 return record
             causes[step] = f"the checkpoint {self._prefix(step)} {damage}"
             progress.say(causes[step])
@@ -169,6 +169,10 @@ class Checkpoints:
             is_ours = name.startswith(f"{self._name}-") and step.isdecimal()
             if is_ours and int(step) not in steps:
                 files.remove(self._folder / name)
+
+    def _remove_old(self) -> None:
+        for old in self._steps()[: -self._keep]:
+            self._remove(old)
 
     def _remove(self, step: int) -> None:
         # The record first: without it the rest does not count.
