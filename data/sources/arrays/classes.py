@@ -49,12 +49,14 @@ def read(array: np.ndarray, name: str) -> Labels:
     if kind not in "biufUS" or array.ndim == 0 or array.size != len(array):
         raise DataError(f"{name}: expected class numbers [N], got {array.dtype} {shape}")
     values = array.ravel()
-    if kind == "f" and array.itemsize == 2:  # It does not hold `_LARGEST`.
-        values = values.astype(np.float32)
     if kind in "US":
         return _names(values)
     missing = np.isnan(values) if kind == "f" else np.zeros(len(values), bool)
-    valid = missing | ((values >= 0) & (values <= _LARGEST) & (values == np.floor(values)))
+    with np.errstate(invalid="ignore"):  # Some bits of NaN are signals.
+        if kind == "f" and array.itemsize == 2:  # It does not hold `_LARGEST`.
+            values = values.astype(np.float32)
+        is_whole = values == np.floor(values)
+        valid = missing | ((values >= 0) & (values <= _LARGEST) & is_whole)
     if not valid.all():
         index = int(valid.argmin())
         raise DataError(

@@ -105,6 +105,10 @@ KEPT = {
             x_test=member("|u1", (2, 2, 2), bytes(8)),
             y_test=member("<u4", (2,), struct.pack("<2I", 2**31 - 1, 0)),
         ),
+        "labels of NaN that is a signal": _npz(
+            x_val=member("|u1", (2, 2, 2), bytes(8)),
+            y_val=member("<f2", (2,), b"\0\0\x84\x7d"),
+        ),
         "labels that are infinite": _npz(
             x_val=member("|u1", (2, 2, 2), bytes(8)),
             y_val=member("<f2", (2,), struct.pack("<2e", 0.0, float("inf"))),
