@@ -192,7 +192,12 @@ class Finder:
 
 
 def pictures_below(folder: Path) -> Iterator[Path]:
-    """The picture files in a folder and those in it, in an order that does not change."""
+    """The picture files in a folder and those in it, in an order that does not change.
+
+    None where there is no such folder, which whoever reads the pictures says.
+    """
+    if not folder.exists():
+        return
     for path, folders, names in walk(folder):
         folders.sort()
         yield from (Path(path, name) for name in sorted(names) if is_picture(name))

@@ -216,6 +216,7 @@ def test_a_broken_version_leaves_the_old_one_answering(publish, start, config):
 def seal(folder):
     """Gives a version a manifest, as `digitline export` does."""
     digests = {name: vars(file) for name, file in manifests.digests(folder).items()}
+    (folder / "assets.extra").mkdir()
     files.write_json(folder / "assets.extra" / "digitline.json", {"files": digests})
     return folder
 
