@@ -237,8 +237,10 @@ function pick(pixels) {
 }
 
 async function take(file) {
-  if (!file || !state.choice?.image_shape) return;
+  if (!file) return;
+  await ready; // It may be picked before it is known what is served.
   const { choice } = state;
+  if (!choice?.image_shape) return; // As the page says already.
   const mine = ++picking;
   try {
     const pixels = await pixelsOfFile(choice, file);
@@ -278,5 +280,6 @@ $("engines").addEventListener("change", () => {
   askAll();
 });
 
-await load().catch((error) => showTrouble(error.message));
+const ready = load().catch((error) => showTrouble(error.message));
+await ready;
 document.documentElement.dataset.ready = "yes";

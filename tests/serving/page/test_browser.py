@@ -156,9 +156,15 @@ def test_takes_a_picture_and_rejects_a_file_that_is_not_one(browser, server, tes
         page.set_input_files("#file", picture)
         labels = {label for label, _ in answers(page).values()}
         assert labels == {str(test_images[1][0])}
-    page = browser.new_page()
+    page, held = browser.new_page(), []
+    page.route("**/page/models", lambda route: held.append(route))
     page.goto(f"http://127.0.0.1:{server.rest}/")
     page.set_input_files("#file", {**picture, "name": "seven.txt", "buffer": b"not a picture"})
+    while not held:
+        page.wait_for_timeout(10)
+    for route in held:  # The file was picked before it was known what is served.
+        route.continue_()
+    page.unroute("**/page/models")
     page.wait_for_selector("#trouble:has-text('seven.txt')")
     assert page.inner_text("#trouble").startswith("seven.txt: not a picture")
     page.close()
