@@ -5,9 +5,6 @@ many scenes at once (one for each core). Prints what was found, by scene, and wr
 benchmarks/results/kills.json if all scenes were played; the exit status is 1 if anything is wrong.
 """
 
-import concurrent.futures
-import json
-import os
 import random
 import shutil
 import sys
@@ -16,40 +13,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent)]
+sys.path[:0] = [str(Path(__file__).parents[1])]
 
 from forks import Forks  # noqa: E402 (by the line above)
-from kills import harness, shim  # noqa: E402
-from kills.scenes import SCENES  # noqa: E402
+from kills import harness, playing, shim  # noqa: E402
 from kills.shim import Kill  # noqa: E402
-
-RESULTS = HERE.parents[2] / "benchmarks" / "results" / "kills.json"
-
-
-def main() -> int:
-    names = os.environ.get("SCENES", ",".join(SCENES)).split(",")
-    wanted, seed = int(os.environ.get("KILLS", "2000")), int(os.environ.get("SEED", "0"))
-    shim.environment()  # Compiled once.
-    begun = time.monotonic()
-    with concurrent.futures.ThreadPoolExecutor(
-        int(os.environ.get("JOBS", os.cpu_count() or 1))
-    ) as pool:
-        played = pool.map(lambda name: scene(name, -(-wanted // len(names)), seed), names)
-        results = dict(zip(names, played, strict=True))
-    kills = sum(result["kills"] for result in results.values())
-    wrong = sum(len(result["wrong"]) for result in results.values())
-    total = {
-        "kills": kills,
-        "wrong": wrong,
-        "seed": seed,
-        "seconds": round(time.monotonic() - begun),
-        "scenes": results,
-    }
-    if len(names) == len(SCENES):
-        RESULTS.write_text(json.dumps(total, indent=2) + "\n")
-    print(f"{kills:,} kills in {total['seconds']:,} s, {wrong:,} of them left something wrong")
-    return 1 if wrong else 0
 
 
 def scene(name: str, count: int, seed: int) -> dict:
@@ -83,4 +51,4 @@ def chosen(kills: Sequence[Kill], count: int, seed: int) -> list[list[Kill]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(playing.play("kills", 2000, scene))

@@ -7,52 +7,25 @@ anything is wrong.
 """
 
 import collections
-import concurrent.futures
-import json
-import os
 import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent)]
+sys.path[:0] = [str(Path(__file__).parents[1])]
 
 from forks import Forks  # noqa: E402 (by the line above)
-from kills import shim  # noqa: E402
+from kills import playing, shim  # noqa: E402
 from kills.harness import Stage  # noqa: E402
-from kills.scenes import SCENES  # noqa: E402
 from nights import disks  # noqa: E402
 
-RESULTS = HERE.parents[2] / "benchmarks" / "results" / "nights.json"
 
-
-def main() -> int:
-    names = os.environ.get("SCENES", ",".join(SCENES)).split(",")
-    wanted, seed = int(os.environ.get("TROUBLES", "1000")), int(os.environ.get("SEED", "0"))
-    shim.environment()  # Compiled once.
-    begun = time.monotonic()
-    with concurrent.futures.ThreadPoolExecutor(
-        int(os.environ.get("JOBS", os.cpu_count() or 1))
-    ) as pool:
-        played = pool.map(lambda name: scene(name, -(-wanted // len(names)), seed), names)
-        results = dict(zip(names, played, strict=True))
-    tried = sum(result["troubles"] for result in results.values())
-    wrong = sum(len(result["wrong"]) for result in results.values())
-    counts = (collections.Counter(result["by"]) for result in results.values())
-    total = {
-        "troubles": tried,
-        "wrong": wrong,
-        "seed": seed,
-        "seconds": round(time.monotonic() - begun),
-        "by": dict(sum(counts, collections.Counter())),
-        "scenes": results,
-    }
-    if len(names) == len(SCENES):
-        RESULTS.write_text(json.dumps(total, indent=2) + "\n")
-    print(f"{tried:,} troubles in {total['seconds']:,} s, {wrong:,} of them left something wrong")
-    return 1 if wrong else 0
+def by_kind(results: Sequence[dict]) -> dict:
+    """How many troubles of each kind there were in all scenes."""
+    counts = (collections.Counter(result["by"]) for result in results)
+    return {"by": dict(sum(counts, collections.Counter()))}
 
 
 def scene(name: str, count: int, seed: int) -> dict:
@@ -78,4 +51,4 @@ def scene(name: str, count: int, seed: int) -> dict:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(playing.play("troubles", 1000, scene, by_kind, "nights"))
