@@ -28,15 +28,15 @@ def file(path: Path) -> Iterator[Path]:
     """
     sweep(path.parent)
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
-    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
+    descriptor = None
+    while descriptor is None:
+        descriptor = _hold(temporary, os.O_RDWR | os.O_CREAT)
     try:
-        with contextlib.suppress(OSError):  # A file system that knows no locks.
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield temporary
     finally:
-        os.close(descriptor)
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -50,16 +50,13 @@ def folder(place: Path | None = None) -> Iterator[Path]:
     place = place or _place()
     sweep(place)
     with contextlib.ExitStack() as stack:
-        while True:
+        descriptor = None
+        while descriptor is None:
             # `tempfile`'s own would raise what it may not delete.
             made = tempfile.mkdtemp(prefix=TEMPORARY, dir=place)
             stack.callback(shutil.rmtree, made, ignore_errors=True)
-            descriptor = os.open(made, os.O_RDONLY)
-            stack.callback(os.close, descriptor)
-            with contextlib.suppress(OSError):
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if os.path.exists(made):  # Else somebody swept before it was held.
-                break
+            descriptor = _hold(Path(made), os.O_RDONLY)
+        stack.callback(os.close, descriptor)
         yield Path(made)
 
 
@@ -96,9 +93,9 @@ def sweep(place: Path) -> None:
     """Deletes the temporary files and folders in `place` that killed processes left there."""
     with contextlib.suppress(OSError):
         for entry in os.scandir(place):
-            if entry.name.startswith(TEMPORARY) and _is_held(Path(entry.path)) is False:
+            if entry.name.startswith(TEMPORARY):
                 with contextlib.suppress(OSError):  # Another process was quicker.
-                    _delete(Path(entry.path))
+                    _delete_unless_held(Path(entry.path), unknown_too=False)
 
 
 def remove_leftovers(place: Path, pattern: str) -> int:
@@ -111,31 +108,57 @@ def remove_leftovers(place: Path, pattern: str) -> int:
     Returns:
       How many there were.
     """
-    leftovers = [path for path in place.glob(pattern) if not _is_held(path)]
-    for path in leftovers:
-        _delete(path)
-    return len(leftovers)
+    paths = list(place.glob(pattern))
+    return sum(_delete_unless_held(path, unknown_too=True) for path in paths)
 
 
-def _delete(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
-
-
-def _is_held(path: Path) -> bool | None:
-    """Whether a process holds a file or folder; None where that cannot be told."""
+def _hold(path: Path, flags: int) -> int | None:
+    """The descriptor that holds what was just made at `path`; None if it was swept before."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        descriptor = os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        if path.parent.is_dir():
+            return None
+        raise
+    with contextlib.suppress(OSError):  # A file system that knows no locks.
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    if _is_at(descriptor, path):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _delete_unless_held(path: Path, unknown_too: bool) -> bool:
+    """Deletes a file or folder; says whether it did.
+
+    It holds it meanwhile: whoever has made it and is about to hold it waits, and sees it gone.
+
+    Args:
+      path: of it.
+      unknown_too: where it cannot be told whether a process holds it.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+            stack.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not _is_at(descriptor, path):
+                return False
+        except BlockingIOError:
+            return False
+        except OSError:
+            if not unknown_too:
+                return False
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
         return True
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-    return False
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether it is still there, and no other of its name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False

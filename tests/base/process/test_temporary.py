@@ -1,3 +1,4 @@
+import fcntl
 import os
 import signal
 import subprocess
@@ -49,6 +50,29 @@ def test_what_a_process_holds_stays_and_what_a_killed_one_left_goes(holder):
     files.write_json(other, 2)
     assert not os.path.exists(path)
     assert os.listdir(place) == ["other.json"]
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+@pytest.mark.parametrize("call", ["open", "flock"])
+def test_what_another_thread_sweeps_before_it_is_held_is_made_again(
+    what, call, tmp_path, monkeypatch
+):
+    module = {"open": os, "flock": fcntl}[call]
+    original, swept = getattr(module, call), []
+
+    def sweeping_first(*given, **named):
+        if not swept:
+            swept.append(os.listdir(tmp_path))
+            temporary.sweep(tmp_path)
+        return original(*given, **named)
+
+    monkeypatch.setattr(module, call, sweeping_first)
+    place = tmp_path if what == "folder" else tmp_path / "there.json"
+    with getattr(temporary, what)(place) as path:
+        temporary.sweep(tmp_path)
+        assert path.exists()
+    assert swept
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("kind", ["link to nothing", "pipe", "link to itself"])
