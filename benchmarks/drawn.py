@@ -6,6 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from digitline.base import files
+from digitline.base.process import temporary
+
 Colour = tuple[int, int, int]
 
 
@@ -30,6 +33,20 @@ def write(
         for number in range(pictures // len(names)):
             generator = np.random.default_rng([seed, label, number])
             draw(name, generator).save(folder / name / f"{number:04}.jpg", quality=90)
+
+
+def once(folder: Path, write: Callable[[Path], None]) -> None:
+    """A folder of pictures, whole or not at all, unless it is there.
+
+    Args:
+      folder: of the pictures.
+      write: draws them into the folder that it is given, which it makes.
+    """
+    if folder.exists():
+        return
+    with temporary.folder(files.ensure_folder(folder.parent)) as place:
+        write(place / folder.name)
+        (place / folder.name).rename(folder)
 
 
 def colour(hue: float, generator: np.random.Generator) -> Colour:

@@ -18,10 +18,11 @@ import tempfile
 import time
 from pathlib import Path
 
+import drawn
 import keras_tutorial
 import scenes
 
-from digitline.base import command, files, progress
+from digitline.base import command, progress
 from digitline.base.command_flags import flag
 from digitline.base.files import JsonObject
 from digitline.base.storage import records
@@ -81,10 +82,12 @@ def _dataset(size: int, folder: Path) -> Dataset:
     """The pictures, drawn and prepared, unless they are there."""
     name, data_dir = f"scenes{size}", folder / "datasets"
     pictures = folder / f"pictures{size}"
-    if not pictures.exists():
-        with files.replacing(pictures) as drawn:
-            for seed, split in enumerate(("train", "test")):
-                scenes.write(drawn / split, _PICTURES, size, seed)
+
+    def draw(place: Path) -> None:
+        for seed, split in enumerate(("train", "test")):
+            scenes.write(place / split, _PICTURES, size, seed)
+
+    drawn.once(pictures, draw)
     figures.call(
         prepare.COMMAND,
         "--dataset=image_folder",

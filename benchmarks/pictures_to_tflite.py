@@ -25,13 +25,14 @@ import tempfile
 import time
 from pathlib import Path
 
+import drawn
 import materials
 import numpy as np
 import scenes
 import vehicles
 from keras_tutorial import Images, trained
 
-from digitline.base import command, export_layout, files, progress
+from digitline.base import command, export_layout, progress
 from digitline.base.command_flags import flag
 from digitline.base.errors import UserError
 from digitline.base.files import JsonObject
@@ -102,22 +103,20 @@ def run(options: Options) -> JsonObject:
 def _draw(folder: Path, options: Options) -> None:
     """The pictures, unless they are there, by as many processes as there are cores."""
     with concurrent.futures.ProcessPoolExecutor() as pool:
-        drawn = [
+        futures = [
             pool.submit(_draw_one, name, folder / f"{name}{suffix}", count, seed)
             for name in options.sets
             for seed, (suffix, count) in enumerate(
                 (("", options.pictures), ("-test", options.test_pictures))
             )
         ]
-        for future in drawn:
+        for future in futures:
             future.result()
 
 
 def _draw_one(name: str, folder: Path, pictures: int, seed: int) -> None:
-    if not folder.exists():
-        generator, size = _SETS[name]
-        with files.replacing(folder) as temporary:
-            generator.write(temporary, pictures, size, seed)
+    generator, size = _SETS[name]
+    drawn.once(folder, lambda place: generator.write(place, pictures, size, seed))
 
 
 def _measured(name: str, folder: Path, options: Options) -> JsonObject:
