@@ -24,6 +24,7 @@ from ...base.errors import UserError, first_line
 from ...base.process.quiet import quiet_stderr
 from ...serving.artifacts import interpreter
 from .. import signatures
+from . import rounding
 
 _ALL = (".*", TFLOperationName.ALL_SUPPORTED)
 
@@ -37,7 +38,7 @@ def float16(content: bytes) -> bytes:
 
 def dynamic_int8(content: bytes) -> bytes:
     """Weights in int8 by channel; activations are quantized as they come, in and out is float."""
-    quantizer = Quantizer(bytearray(content))
+    quantizer = Quantizer(bytearray(rounding.keeping_sums(content)))
     quantizer.add_dynamic_config(*_ALL, num_bits=8)
     return _quantized(quantizer)
 
@@ -53,6 +54,7 @@ def int8(content: bytes, images: np.ndarray | None, integer_io: bool) -> bytes:
         float32 then.
     """
     assert images is not None
+    content = rounding.keeping_sums(content)
     quantizer = Quantizer(bytearray(content))
     quantizer.add_static_config(*_ALL, activation_num_bits=8, weight_num_bits=8)
     if not integer_io:
@@ -70,23 +72,35 @@ def _calibrated(quantizer: Quantizer, content: bytes, images: np.ndarray) -> dic
     count = -(-len(images) // batch)
     whole = np.resize(images, (count * batch, *images.shape[1:])).astype(detail["dtype"])
     samples = [{"images": part} for part in np.split(whole, count)]
-    # From the least value to the largest. Left to itself, the quantizer takes those of an average
-    # image, and cuts off what is sure of itself.
     progress.say(f"taking int8's ranges from {len(images):,} images")
     recipe = RecipeManager()
     recipe.load_quantization_recipe(quantizer.get_quantization_recipe())
-    mode = CalibrationMode.CALIBRATION_PROFILER_BASED  # In native code: 20 times as fast.
-    with _quiet():
-        calibrator = Calibrator(content, os.cpu_count() or 1, mode, min_max_update)
-        calibrator.calibrate({signature: samples}, recipe)
-    found = calibrator.get_model_qsvs()
-    # Pixels have a range of their own, whichever of it these images hold: the scale of
-    # an integer input is then 1, and nothing is rounded.
-    found[detail["name"]] = {"min": np.zeros(1), "max": np.full(1, 255.0)}
+    found = _ranges(content, signature, samples, recipe)
+    # Pixels have a range of their own, whichever of it these images hold: the scale of an integer
+    # input is then 1, and nothing is rounded.
+    ends = [{"images": np.full_like(whole[:batch], end)} for end in (0, 255)]
+    all_pixels = _ranges(content, signature, ends, recipe)
+    of_pixels = rounding.pixel_tensors(content)
+    found.update({name: ends for name, ends in all_pixels.items() if name in of_pixels})
     return {
         name: {end: np.asarray(value, np.float32) for end, value in of_tensor.items()}
         for name, of_tensor in found.items()
     }
+
+
+def _ranges(
+    content: bytes, signature: str, samples: list[dict[str, np.ndarray]], recipe: RecipeManager
+) -> dict[str, Any]:
+    """From the least value to the largest, by tensor.
+
+    Left to itself, the quantizer takes those of an average image, and cuts off what is sure of
+    itself.
+    """
+    mode = CalibrationMode.CALIBRATION_PROFILER_BASED  # In native code: 20 times as fast.
+    with _quiet():
+        calibrator = Calibrator(content, os.cpu_count() or 1, mode, min_max_update)
+        calibrator.calibrate({signature: samples}, recipe)
+    return calibrator.get_model_qsvs()
 
 
 @contextlib.contextmanager
