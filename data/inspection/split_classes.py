@@ -97,7 +97,8 @@ def notes(training: Split, others: Sequence[Split]) -> tuple[str, ...]:
         counts = None
         if missing and split is not training:
             labels = labels_of(training.shards)
-            counts = np.bincount(labels[labels >= 0], minlength=len(names))
+            are_classes = (labels >= 0) & (labels < len(names))
+            counts = np.bincount(labels[are_classes], minlength=len(names))
             missing = [label for label in missing if counts[label]]
         if missing:
             lines.append(lacks(split.name, missing, names, counts))

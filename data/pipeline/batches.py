@@ -25,7 +25,7 @@ from ...base.errors import UsageError
 from ...base.tf import tf
 from .. import shards
 from ..dataset import Split
-from . import cache_file, order, records, served, tensors
+from . import cache_file, examples, order, records, served, tensors
 from .augment import Augment
 from .preprocess import Preprocess
 
@@ -253,7 +253,7 @@ def _streamed(split: Split, batching: Batching, start_step: int) -> _Stream:
     first, end = batching.rows_here
 
     def decode(epochs: tf.Tensor, indices: tf.Tensor, serialized: tf.Tensor) -> _Batch:
-        images, labels = records.parse(split.dataset, serialized[first:end])
+        images, labels = examples.parse(split.dataset, serialized[first:end])
         return images, labels, epochs[first:end], indices[first:end]
 
     first_epoch, skip = divmod(start_step * batching.batch_size, split.examples)

@@ -78,10 +78,21 @@ def make(path: Path, size: int, write_into: Callable[[IO[bytes]], object]) -> No
                 file.write(checksum)
 
 
-def labels(splits: Sequence[Split], path: Path) -> tf.Tensor:
-    """The labels in the cache file of some splits: int64 [N]."""
+def labels(splits: Sequence[Split], path: Path, offset: int | None = None) -> tf.Tensor:
+    """The labels in the cache file of some splits: int64 [N].
+
+    Args:
+      offset: where they begin, in bytes; behind the pixels if None.
+
+    Raises:
+      DataError: one is none of the classes, which the last release took.
+    """
     shape = _shape(splits)
-    return tf.constant(np.fromfile(path, "<i8", shape[0], offset=math.prod(shape)), tf.int64)
+    found = np.fromfile(path, "<i8", shape[0], offset=offset or math.prod(shape))
+    if found.min() < 0 or found.max() >= splits[0].dataset.num_classes:
+        for damage in filter(None, map(records.diagnose, splits)):
+            raise damage
+    return tf.constant(found, tf.int64)
 
 
 def images_in_graph(splits: Sequence[Split], path: Path) -> tf.Tensor:

@@ -89,8 +89,8 @@ def compute(
     size = 4 * views.number * count * body.size + 8 * count
     cache_file.make(path, size, lambda file: _write(file, splits, preprocess, body, views))
     values = tensors.mapped(path, (size - 8 * count,)).view("<f4").reshape(shape)
-    labels = np.fromfile(path, "<i8", count, offset=size - 8 * count)
-    return Features(tensors.of(values), tf.constant(labels))
+    labels = cache_file.labels(splits, path, size - 8 * count)
+    return Features(tensors.of(values), labels)
 
 
 def training_batches(

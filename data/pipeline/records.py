@@ -1,4 +1,4 @@
-"""Records of TFRecord files: read, parsed, and found where they are damaged."""
+"""Records of TFRecord files: read, and found where they are damaged."""
 
 import concurrent.futures
 import functools
@@ -15,6 +15,7 @@ from ...base.tf import tf
 from ..dataset import Dataset, Split
 from ..shards import Shard
 from . import tensors
+from .examples import parse
 
 # Large enough to amortize the cost of an op, small enough for a core's cache.
 _READ_BATCH = 1024
@@ -25,46 +26,8 @@ _PIXELS_AT_ONCE = 500 * 64 * 64
 _READ_BUFFER_BYTES = 1 << 20
 # Threads that read a split into memory; more did not help on two cores.
 _READERS = 2
-# What a picture in TFDS's records begins with: PNG, JPEG, GIF, BMP. TensorFlow's decoder reads more
-# kinds, and of an animated WebP it overruns the memory of the process.
-_PICTURES = (b"\x89P", b"\xff\xd8", b"GI", b"BM")
 # Records of which some are picked at a time.
 _BLOCK = 128
-
-
-def parse(dataset: Dataset, records: tf.Tensor) -> tuple[tf.Tensor, Any]:
-    """Parses serialized `tf.Example`s (string [N]), as graph ops.
-
-    Returns:
-      Images uint8 [N, H, W, C] and labels int64 [N].
-    """
-    kinds = {"image": tf.string, "label": tf.int64}
-    features = tf.io.parse_example(
-        records, {name: tf.io.FixedLenFeature([], kind) for name, kind in kinds.items()}
-    )
-    height, width, channels = dataset.image_shape
-    if dataset.encoding == "raw":
-        pixels = tf.io.decode_raw(features["image"], tf.uint8)
-        images = tf.reshape(pixels, [tf.shape(records)[0], height, width, channels])
-    else:
-        images = tf.map_fn(
-            lambda content: tf.io.decode_image(content, channels, expand_animations=False),
-            _decodable(features["image"]),
-            fn_output_signature=tf.TensorSpec(dataset.image_shape, tf.uint8),
-        )
-    return images, features["label"]
-
-
-def _decodable(contents: Any) -> tf.Tensor:
-    """Picture files, string [N]; a `tf.errors.OpError` if one is of another kind."""
-    heads = tf.strings.substr(contents, 0, 2)[:, tf.newaxis]
-    are_known = tf.reduce_any(tf.equal(heads, _PICTURES), axis=1)
-    cause = (
-        "a picture that is not PNG, JPEG, GIF or BMP; digitline prepare --image_size=HxW makes a "
-        "copy, and reads others too"
-    )
-    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(are_known), [cause])]):
-        return tf.identity(contents)
 
 
 def decoded(
@@ -72,6 +35,7 @@ def decoded(
     batch_size: int = _READ_BATCH,
     preprocess: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
     parallel_calls: int = 2,
+    any_label: bool = False,
 ) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
     """A split's images and labels in batches, in their order on disk; every record is checked.
 
@@ -80,6 +44,7 @@ def decoded(
       batch_size: images in a batch; the last one may be smaller.
       preprocess: applied to each batch, as graph ops.
       parallel_calls: the number of batches that are parsed at once.
+      any_label: as `parse` takes it.
 
     Yields:
       Images uint8 [n, H, W, C], or what `preprocess` makes of them, and labels int64 [n].
@@ -91,7 +56,7 @@ def decoded(
 
     @tf.autograph.experimental.do_not_convert  # No Python control flow; it takes its time.
     def prepare(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        images, labels = parse(split.dataset, serialized)
+        images, labels = parse(split.dataset, serialized, any_label)
         return preprocess(images), labels
 
     require_images(split)

@@ -15,7 +15,7 @@ from ...base.process import temporary
 from ...base.tf import tf
 from ..dataset import Dataset, Split
 from ..shards import Shard
-from . import records, unchanged
+from . import examples, records, unchanged
 
 
 @dataclasses.dataclass
@@ -95,7 +95,7 @@ def _copy_sound_records(dataset: Dataset, shard: Shard, copy: Path, losses: Loss
     with files.replacing(copy) as aside, tf.io.TFRecordWriter(str(aside)) as writer:
         for number, content in _contents(shard, losses):
             try:
-                records.parse(dataset, tf.constant([content]))
+                examples.parse(dataset, tf.constant([content]))
             except records.ERRORS as error:
                 losses.add(shard, number, first_line(error))
                 continue

@@ -154,10 +154,8 @@ def _look_at(
     indices = shards.indices(train.shards)
     for images, labels in decoded(train):
         numbers = labels.numpy()
-        # A label that is not a class is for `digitline inspect` to find.
-        numbers = np.where((numbers >= 0) & (numbers < classes), numbers, -1)
         picker.offer(images.numpy(), numbers, start)
-        counts += np.bincount(numbers[numbers >= 0], minlength=classes)
+        counts += np.bincount(numbers, minlength=classes)
         start += len(numbers)
         if quick and (start >= _QUICK_EXAMPLES or time.monotonic() - begun > _QUICK_S):
             break
