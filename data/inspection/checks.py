@@ -68,7 +68,7 @@ def checks(
             not outside,
             f"every label is one of the {classes}",
             f"{outside_count:,} of {total} labels are none of the {classes}: "
-            f"{_some(outside, _place)}; --max_corrupt_records=N leaves them out, and names their files",
+            f"{_some(outside, _place)}; --max_corrupt_records=N leaves out and names their records",
         ),
         (
             "every_class",
