@@ -50,12 +50,13 @@ def folder(place: Path | None = None) -> Iterator[Path]:
     place = place or _place()
     sweep(place)
     with contextlib.ExitStack() as stack:
-        descriptor = None
-        while descriptor is None:
+        while True:
             # `tempfile`'s own would raise what it may not delete.
             made = tempfile.mkdtemp(prefix=TEMPORARY, dir=place)
             stack.callback(shutil.rmtree, made, ignore_errors=True)
             descriptor = _hold(Path(made), os.O_RDONLY)
+            if descriptor is not None:  # Else another process swept it away before.
+                break
         stack.callback(os.close, descriptor)
         yield Path(made)
 
