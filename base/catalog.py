@@ -9,14 +9,14 @@ import dataclasses
 import datetime
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from . import addresses, export_layout, files, progress
 from .command import command_line
-from .errors import UserError, first_line
+from .errors import UserError
 from .files import JsonObject
-from .storage import records, staging
+from .storage import folders, records, staging
 from .storage.patience import patiently
 from .storage.pushing import push
 from .storage.writing import writing
@@ -87,28 +87,35 @@ class ExportFolder:
 
 
 def runs(root: Path = RUNS) -> list[RunFolder]:
-    """All runs below a folder, or in it; the damaged ones too, by path.
+    """All runs below a folder, or in it; the damaged ones and unreadable folders too, by path.
 
     Of an address, they are fetched, without their checkpoints.
     """
     _fetch(root, lambda name: _INSIDE.isdisjoint(name.split("/")))
-    return [_run(folder) for folder in _run_folders(root)]
+    unreadable: list[OSError] = []
+    found = [_run(folder) for folder in _run_folders(root, unreadable.append)]
+    hidden = [RunFolder(Path(e.filename), damage=folders.why(e)) for e in unreadable]
+    return sorted(found + hidden, key=lambda run: run.workdir)
 
 
 def exports(root: Path = EXPORTS) -> list[ExportFolder]:
     """All versions in a folder of exports; the damaged ones too, by format, name and version.
 
-    Of an address, they are fetched.
+    A folder in it that cannot be read is the version 0. Of an address, they are fetched.
     """
     fetch_exports(root)
-    return [
-        _export(folder, export_format)
-        for export_format in export_layout.FORMATS
-        for folder in sorted(
-            (root / export_format).glob("*/*"), key=lambda path: (path.parent, _number(path))
-        )
-        if folder.name.isdecimal() and folder.is_dir()
-    ]
+    found: list[ExportFolder] = []
+    for export_format in export_layout.FORMATS:
+        place, unreadable = root / export_format, list[OSError]()
+        versions = folders.below(place, 2, unreadable.append)
+        versions = [folder for folder in versions if folder.name.isdecimal()]
+        versions.sort(key=lambda folder: (folder.parent, int(folder.name)))
+        found += [_export(folder, export_format) for folder in versions]
+        for error in unreadable:
+            folder = Path(error.filename)
+            name = folder.name if folder != place else ""
+            found.append(ExportFolder(folder, export_format, name, 0, damage=folders.why(error)))
+    return found
 
 
 def fetched(workdir: Path) -> Path:
@@ -145,11 +152,12 @@ def newest_run(root: Path = RUNS) -> Path:
     """The newest finished run below a folder; says which.
 
     Raises:
-      UserError: there is none; names those that are not finished, or damaged.
+      UserError: there is none, or a damaged one may be newer; names those that are not finished,
+        or damaged.
     """
     there = runs(root)
-    finished = [run for run in there if run.finished]
-    if not finished:
+    newest = _newest(there)
+    if newest is None:
         names = {
             run.workdir: f"damaged: {run.damage}" if run.damage else "not finished" for run in there
         }
@@ -158,7 +166,34 @@ def newest_run(root: Path = RUNS) -> Path:
             f"{root} holds no finished run{f' ({listed})' if listed else ''}: train one first "
             f"({command_line('train')}), or give --workdir"
         )
-    newest = max(finished, key=lambda run: run.changed)
+    return newest
+
+
+def newest_run_if_any(root: Path = RUNS) -> Path | None:
+    """The newest finished run below a folder, said; None where there is none.
+
+    Raises:
+      UserError: a damaged one may be newer.
+    """
+    return _newest(runs(root))
+
+
+def _newest(there: Sequence[RunFolder]) -> Path | None:
+    """The newest finished run of some, said.
+
+    A damaged one that may be newer is not passed over: who relies on the default means the model
+    that was trained last, and would evaluate, or publish, another one.
+    """
+    newest = max((run for run in there if run.finished), key=lambda run: run.changed, default=None)
+    for run in there:
+        if run.damage and _may_be_newer(run.workdir, newest.changed if newest else 0.0):
+            or_this = f", such as {newest.workdir}" if newest else ""
+            raise UserError(
+                f"{run.workdir} may be the newest finished run, and is damaged: {run.damage}; or "
+                f"say by --workdir which run is meant{or_this}"
+            )
+    if newest is None:
+        return None
     for run in there:
         if run.damage:
             progress.say(f"note: {run.workdir} is passed over: {run.damage}")
@@ -166,6 +201,18 @@ def newest_run(root: Path = RUNS) -> Path:
         f"--workdir={newest.workdir}: the newest finished run, {newest.model} on {newest.dataset}"
     )
     return newest.workdir
+
+
+def _may_be_newer(workdir: Path, then: float) -> bool:
+    """Whether a damaged run may have been finished after a time, in seconds since 1970."""
+    for path in (workdir / RUN_MODEL, workdir):
+        try:
+            return path.lstat().st_mtime > then
+        except FileNotFoundError:  # It was not finished.
+            return False
+        except OSError:  # The folder's time tells more than nothing.
+            continue
+    return True
 
 
 def no_run(workdir: Path) -> UserError:
@@ -180,7 +227,7 @@ def exports_of(workdir: Path, export_dir: Path = EXPORTS) -> list[ExportFolder]:
     """The newest version that was exported from a run, in each of its formats; says if it is old.
 
     Raises:
-      UserError: there is no such version, or no run.
+      UserError: there is no such version, or no run; or a damaged version may be newer.
     """
     if not (workdir / RUN_CONFIG).exists():
         raise no_run(workdir)
@@ -198,6 +245,12 @@ def exports_of(workdir: Path, export_dir: Path = EXPORTS) -> list[ExportFolder]:
             f"{export_dir} holds no export of the run in {workdir}{but}; make one: {again}"
         )
     newest = max(made, key=lambda version: version.created)
+    for version in there:
+        if version.damage and version.name == newest.name and version.version > newest.version:
+            raise UserError(
+                f"{version.folder} may be the newest export of the run in {workdir}, and is "
+                f"damaged: {version.damage}; move it away, or export again"
+            )
     if newest.created + 1.0 < run.changed:  # Manifests have whole seconds.
         progress.say(
             f"note: {workdir} was trained again after version {newest.version} of {newest.name} "
@@ -220,9 +273,9 @@ def _fetch(root: Path, wanted: staging.Wanted) -> None:
         staging.stage(root, wanted)
 
 
-def _run_folders(root: Path) -> Iterator[Path]:
+def _run_folders(root: Path, report: folders.Report) -> Iterator[Path]:
     seen: set[str] = set()  # Links may lead back.
-    for folder, names, there in os.walk(root, followlinks=True):
+    for folder, names, there in os.walk(root, onerror=_unless_gone(report), followlinks=True):
         real = os.path.realpath(folder)
         if real in seen:
             names.clear()
@@ -232,6 +285,10 @@ def _run_folders(root: Path) -> Iterator[Path]:
             yield Path(folder)
             names[:] = set(names) - _INSIDE
         names[:] = sorted(name for name in names if not name.startswith("."))
+
+
+def _unless_gone(report: folders.Report) -> folders.Report:
+    return lambda error: None if isinstance(error, FileNotFoundError) else report(error)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -302,7 +359,7 @@ def _run(workdir: Path) -> RunFolder:
             changed=changed,
         )
     except (UserError, OSError) as error:
-        return RunFolder(workdir, damage=first_line(error))
+        return RunFolder(workdir, damage=folders.why(error))
 
 
 def _accuracy(workdir: Path, config: _Config) -> float | None:
@@ -339,10 +396,6 @@ def _export(folder: Path, export_format: str) -> ExportFolder:
             run=manifest.run,
         )
     except (UserError, OSError) as error:
-        return ExportFolder(*named, damage=first_line(error))
+        return ExportFolder(*named, damage=folders.why(error))
     except (ValueError, OverflowError):  # Of the time.
         return ExportFolder(*named, damage=_NO_MANIFEST)
-
-
-def _number(path: Path) -> int:
-    return int(path.name) if path.name.isdecimal() else -1

@@ -157,7 +157,7 @@ COMMAND = command.Command(
     name="list",
     summary="Lists the prepared datasets, the runs, the newest first, and the exports. What is "
     "damaged is listed with the reason. Without --workdir, evaluate, report and export take the "
-    "newest finished run.",
+    "newest finished run, and refuse where a damaged one may be newer.",
     flags=FLAGS,
     options=lambda values, arguments: options_of(read(ListOptions, values), arguments),
     run=run,

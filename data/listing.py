@@ -5,13 +5,15 @@ A dataset is an ordinary TFDS folder, `<data_dir>/<name>/<version>/` or, with a 
 """
 
 import dataclasses
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+from typing import NoReturn
 
 from ..base import addresses
-from ..base.errors import UserError, first_line
-from ..base.storage import records, staging
+from ..base.errors import UserError
+from ..base.storage import folders, records, staging
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _INFO, _FEATURES = "dataset_info.json", "features.json"
@@ -37,21 +39,30 @@ class PreparedFolder:
 
     @property
     def version(self) -> str:
-        return self.directory.name
+        """Empty where its folder cannot be read."""
+        return self.directory.name if _VERSION.fullmatch(self.directory.name) else ""
 
 
 def newest(data_dir: Path, name: str) -> Path | None:
     """The folder of the newest version of a dataset, unopened; None if there is none.
 
-    Of an address, it is fetched first.
+    It may be damaged. Of an address, it is fetched first.
 
     Raises:
       StoreError: it cannot be fetched.
+      OSError: the dataset's folder cannot be read.
     """
     if addresses.address_of(data_dir) is not None:
         return _fetched(data_dir / name)
-    infos = (data_dir / name).glob(f"*.*.*/{_INFO}")
-    return max(_versions(info.parent for info in infos), key=_number, default=None)
+
+    def refuse(error: OSError) -> NoReturn:
+        raise error
+
+    versions = _versions(folders.below(data_dir / name, 1, refuse))
+    # Where none is described, none was prepared; else an older one is not taken for the newest.
+    if not any(os.path.lexists(version / _INFO) for version in versions):
+        return None
+    return max(versions, key=_number)
 
 
 def _fetched(folder: Path) -> Path | None:
@@ -73,15 +84,25 @@ def names(data_dir: Path) -> list[str]:
 def datasets(data_dir: Path) -> list[PreparedFolder]:
     """The newest version of each dataset in a folder, by name; the damaged ones too.
 
-    Of an address, what describes them is fetched, and no images.
+    A folder that cannot be read is one of them. Of an address, what describes them is fetched, and
+    no images.
     """
     if addresses.address_of(data_dir) is not None:
         return _described(data_dir)
     newest_versions: dict[str, Path] = {}
-    paths = (path for depth in ("*/*", "*/*/*") for path in data_dir.glob(depth))
+    unreadable: dict[str, PreparedFolder] = {}
+
+    def report(error: OSError) -> None:
+        folder = Path(error.filename)
+        name = folder.relative_to(data_dir).as_posix()
+        if not _VERSION.fullmatch(folder.name):  # Those are read below.
+            unreadable[name] = PreparedFolder(name, folder, damage=folders.why(error))
+
+    paths = [path for depth in (2, 3) for path in folders.below(data_dir, depth, report)]
     for directory in sorted(_versions(paths), key=_number):
         newest_versions[directory.parent.relative_to(data_dir).as_posix()] = directory
-    return [_read(name, directory) for name, directory in sorted(newest_versions.items())]
+    found = {name: _read(name, directory) for name, directory in newest_versions.items()}
+    return [dataset for _, dataset in sorted({**unreadable, **found}.items())]
 
 
 def _described(data_dir: Path) -> list[PreparedFolder]:
@@ -102,7 +123,7 @@ def _described(data_dir: Path) -> list[PreparedFolder]:
 
 
 def _versions(paths: Iterable[Path]) -> list[Path]:
-    return [path for path in paths if _VERSION.fullmatch(path.name) and path.is_dir()]
+    return [path for path in paths if _VERSION.fullmatch(path.name)]
 
 
 def _number(directory: Path) -> tuple[int, ...]:
@@ -132,6 +153,6 @@ def _read(name: str, directory: Path, there: Iterable[Path] | None = None) -> Pr
         shape = tuple(size if size > 0 else None for size in sizes)
         return PreparedFolder(name, directory, shape, classes, splits)
     except (UserError, OSError) as error:
-        return PreparedFolder(name, directory, damage=first_line(error))
+        return PreparedFolder(name, directory, damage=folders.why(error))
     except (KeyError, TypeError, ValueError, AttributeError, StopIteration):
         return PreparedFolder(name, directory, damage=_NO_IMAGES)

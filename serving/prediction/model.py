@@ -123,7 +123,7 @@ def _opened(options: PredictOptions) -> Classifier:
         return artifacts.open_saved_model(options.saved_model, options.verify, options.trial)
     if options.tflite is not None:
         return artifacts.open_tflite(options.tflite, options.verify, options.trial)
-    workdir = options.workdir or _newest_run()
+    workdir = options.workdir or catalog.newest_run_if_any()
     if workdir is None:
         progress.say("the model in the box answers, of MNIST's digits")
         return artifacts.open_tflite(BOXED / export_layout.TFLITE_FILE)
@@ -131,13 +131,6 @@ def _opened(options: PredictOptions) -> Classifier:
     progress.say(f"{path} answers, the newest export of {workdir}")
     opener = artifacts.open_saved_model if path.is_dir() else artifacts.open_tflite
     return opener(path, options.verify, options.trial)
-
-
-def _newest_run() -> Path | None:
-    """The newest finished run, said; None where nothing was trained here."""
-    if not any(run.finished for run in catalog.runs()):
-        return None
-    return catalog.newest_run()
 
 
 def _artifact(versions: Sequence[ExportFolder]) -> Path:

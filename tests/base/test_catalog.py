@@ -1,6 +1,8 @@
 """Runs and exports are found by their files, newest first, whatever lies beside them."""
 
+import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -43,9 +45,65 @@ def test_lists_runs_and_names_the_damage(runs):
 
 
 def test_the_newest_finished_run_is_chosen_and_said(runs, capsys):
+    for newer in ("cut", "lost"):
+        os.utime(runs / newer / "model.keras", (500, 500))
     assert catalog.newest_run(runs) == runs / "letters/sub set/mlp"
     said = capsys.readouterr().err
     assert "letters/sub set/mlp: the newest finished run, mlp on letters/sub set" in said
+    assert said.count("is passed over: ") == 4
+
+
+def test_an_older_run_is_not_taken_for_a_damaged_newer_one(runs):
+    with pytest.raises(UserError, match=r"cut may be .* newest .*damaged: model.keras is not a wh"):
+        catalog.newest_run(runs)
+    shutil.rmtree(runs / "cut")
+    message = r"lost may be .*config.json does not exist.*--workdir .*, such as .*/sub set/mlp$"
+    with pytest.raises(UserError, match=message):
+        catalog.newest_run(runs)
+    for sound in ("mnist", "letters", "torn", "foreign"):
+        shutil.rmtree(runs / sound)
+    with pytest.raises(UserError, match="lost may be the newest"):
+        catalog.newest_run_if_any(runs)
+    os.unlink(runs / "lost/model.keras")
+    (runs / "lost/metrics.jsonl").touch()
+    assert catalog.newest_run_if_any(runs) is None
+
+
+def shut(monkeypatch, *folders):
+    """Makes folders ones that this user may not look into, also where it is root."""
+    scan = os.scandir
+
+    def scandir(path):
+        if Path(path) in folders:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+
+
+def test_folders_that_cannot_be_read_are_listed(tmp_path, monkeypatch, capsys):
+    runs, exports, day = tmp_path / "runs", tmp_path / "exports", "2026-01-02T03:04:05+00:00"
+    make_run(runs / "a", 2000)
+    make_run(runs / "b", 3000)
+    make_export(exports / "tflite/lenet5/9", day, config_of())
+    (exports / "tflite/mlp").mkdir()
+    shut(monkeypatch, runs / "b", exports / "tflite/mlp", exports / "onnx")
+    (exports / "onnx").mkdir()
+    damages = {run.workdir.name: run.damage for run in catalog.runs(runs)}
+    assert damages["a"] is None
+    assert damages["b"].startswith(f"{runs / 'b'}: Permission denied; ")
+    found = [
+        (export.folder.relative_to(exports), export.damage) for export in catalog.exports(exports)
+    ]
+    assert [(str(folder), bool(damage)) for folder, damage in found] == [
+        ("tflite/lenet5/9", False), ("tflite/mlp", True), ("onnx", True),
+    ]  # fmt: skip
+    with pytest.raises(UserError, match=r"b may be the newest finished run.*: Permission denied"):
+        catalog.newest_run(runs)
+    for path in (runs / "b/model.keras", runs / "b"):  # As `lost+found` of a disk is.
+        os.utime(path, (1000, 1000))
+    assert catalog.newest_run(runs) == runs / "a"
+    assert "b is passed over: " in capsys.readouterr().err
 
 
 def test_no_finished_run_names_those_that_are_there(tmp_path):
@@ -77,6 +135,11 @@ def test_finds_the_newest_export_of_a_run(tmp_path, capsys):
     make_export(exports / "onnx/lenet5/10", day, config_of()).joinpath("model.tflite").unlink()
     make_export(exports / "tflite/other/11", "2026-02-02T00:00:00+00:00", config_of("mlp"))
     (exports / "tflite/lenet5/notes").mkdir()
+    torn = make_export(exports / "tflite/lenet5/12", day, config_of()) / "manifest.json"
+    torn.write_text("{")
+    with pytest.raises(UserError, match=r"lenet5/12 may be the newest export .* not valid JSON"):
+        catalog.exports_of(workdir, exports)
+    shutil.rmtree(torn.parent)
     (export,) = catalog.exports_of(workdir, exports)
     assert (export.folder, export.version, export.accuracy) == (newest, 10, 0.99)
     assert [found.version for found in catalog.exports(exports)] == [9, 10, 11, 10]

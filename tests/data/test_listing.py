@@ -1,10 +1,15 @@
 """Prepared datasets are listed by their files, the damaged ones with the reason."""
 
+import errno
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 
+from digitline.base.errors import DataError
 from digitline.data import listing
+from digitline.data.dataset import open_dataset
 
 from support import DATASET
 
@@ -42,3 +47,29 @@ def test_the_newest_version_counts(data_dir, tmp_path):
     assert [dataset.version for dataset in listing.datasets(tmp_path)] == ["1.10.0"]
     assert listing.newest(tmp_path, DATASET) == tmp_path / DATASET / "1.10.0"
     assert listing.datasets(tmp_path / "none") == []
+    # A newer one that is damaged is not passed over for an older one.
+    (tmp_path / DATASET / "1.10.0/dataset_info.json").unlink()
+    assert listing.newest(tmp_path, DATASET) == tmp_path / DATASET / "1.10.0"
+    with pytest.raises(DataError, match=r"1\.10\.0/dataset_info\.json does not exist"):
+        open_dataset(tmp_path, DATASET)
+
+
+def test_folders_that_cannot_be_read_are_listed(data_dir, tmp_path, monkeypatch):
+    for name in ("digits", "family/letters", "shut", "family/closed"):
+        shutil.copytree(data_dir / DATASET / "1.0.0", tmp_path / name / "1.0.0")
+    shut = [tmp_path / "shut", tmp_path / "family/closed/1.0.0", tmp_path / "digits/1.0.0"]
+    scan = os.scandir
+
+    def scandir(path):
+        if Path(path) in shut:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(os, "listdir", lambda path: [entry.name for entry in scandir(path)])
+    damages = {dataset.name: dataset.damage for dataset in listing.datasets(tmp_path)}
+    assert list(damages) == ["digits", "family/closed", "family/letters", "shut"]
+    assert damages.pop("family/letters") is None
+    assert all("Permission denied" in damage for damage in damages.values())
+    with pytest.raises(PermissionError):
+        listing.newest(tmp_path, "shut")
