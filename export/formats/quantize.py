@@ -54,8 +54,7 @@ def int8(content: bytes, images: np.ndarray | None, integer_io: bool) -> bytes:
         float32 then.
     """
     assert images is not None
-    content = rounding.keeping_sums(content)
-    quantizer = Quantizer(bytearray(content))
+    quantizer = Quantizer(bytearray(rounding.keeping_sums(content)))
     quantizer.add_static_config(*_ALL, activation_num_bits=8, weight_num_bits=8)
     if not integer_io:
         quantizer.update_quantization_recipe(
