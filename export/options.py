@@ -131,7 +131,7 @@ class ExportOptions:
     )
     calibration_images: int | None = flag(
         None,
-        "Images that int8's ranges are taken from, evenly spaced over the training split (default: "
+        "Images that int8 files are rounded by, evenly spaced over the training split (default: "
         "500; of images larger than 64x64 fewer, by their pixels, at least 100).",
         group=_TFLITE,
         at_least=1,
@@ -238,6 +238,11 @@ class ExportOptions:
     def has_int8(self) -> bool:
         """Whether an int8 TFLite file is to be written."""
         return TFLITE in self.formats and INT8 in self.variants
+
+    @property
+    def takes_calibration(self) -> bool:
+        """Whether weights are rounded to int8, which training images are looked at for."""
+        return TFLITE in self.formats and bool({INT8, DYNAMIC_INT8} & {*self.variants})
 
     @property
     def has_int8_io(self) -> bool:

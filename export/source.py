@@ -35,7 +35,7 @@ class Source:
       trained: the model.
       compared: the images of --split.
       validation: those of the run's validation split.
-      calibration: training images, evenly spaced, uint8 [n, H, W, C]; None without an int8 file.
+      calibration: training images, evenly spaced, uint8 [n, H, W, C]; None if no file has int8.
       robustness: what was measured on corrupted images, by split.
     """
 
@@ -64,7 +64,7 @@ def load(options: ExportOptions) -> Source:
     dataset = open_run_dataset(config, options.data_dir, allow_other=False)
     validation = config.dataset.validation_split
     names = [dataset.reported_split(options.split, validation), validation]
-    if options.has_int8:
+    if options.takes_calibration:
         names.append(config.dataset.train_split)
     splits = [dataset.split(name) for name in names]
     calibration_images = options.calibration_images or _calibration_images(dataset)
@@ -76,7 +76,7 @@ def load(options: ExportOptions) -> Source:
             for split in splits[:2]
         )
         calibration = None
-        if options.has_int8:  # Of the training split, never of another.
+        if options.takes_calibration:  # Of the training split, never of another.
             calibration = load_images(splits[2].spread(calibration_images))[0].numpy()
     trained = TrainedModel(
         model,

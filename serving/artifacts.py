@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,7 +96,12 @@ def interpreter(
         content = model.read_bytes() if isinstance(model, Path) else model
         if not content:
             raise ValueError("it is empty")
-        with quiet_stderr() if quiet else contextlib.nullcontext():
+        with (
+            quiet_stderr() if quiet else contextlib.nullcontext(),
+            warnings.catch_warnings() if keep_all else contextlib.nullcontext(),
+        ):
+            if keep_all:
+                warnings.simplefilter("ignore")  # That it takes memory.
             load = functools.partial(
                 Interpreter,
                 model_content=content,

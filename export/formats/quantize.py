@@ -36,9 +36,15 @@ def float16(content: bytes) -> bytes:
     return _quantized(quantizer)
 
 
-def dynamic_int8(content: bytes) -> bytes:
-    """Weights in int8 by channel; activations are quantized as they come, in and out is float."""
-    quantizer = Quantizer(bytearray(rounding.keeping_sums(content)))
+def dynamic_int8(content: bytes, images: np.ndarray | None) -> bytes:
+    """Weights in int8 by channel; activations are quantized as they come, in and out is float.
+
+    Args:
+      content: a float32 file, of batch N.
+      images: uint8 [n, H, W, C], on which the errors of weights are balanced.
+    """
+    assert images is not None
+    quantizer = Quantizer(bytearray(rounding.balanced(content, images)))
     quantizer.add_dynamic_config(*_ALL, num_bits=8)
     return _quantized(quantizer)
 
@@ -48,13 +54,14 @@ def int8(content: bytes, images: np.ndarray | None, integer_io: bool) -> bytes:
 
     Args:
       content: a float32 file, of batch N.
-      images: uint8 [n, H, W, C], from which the activations' ranges are taken; the first are
-        taken again where they do not fill the last batch.
+      images: uint8 [n, H, W, C], from which the activations' ranges are taken, and on which the
+        errors of weights are balanced; the first are taken again where they do not fill the last
+        batch.
       integer_io: whether `images` and `probabilities` are int8 too; `content` must take
         float32 then.
     """
     assert images is not None
-    quantizer = Quantizer(bytearray(rounding.keeping_sums(content)))
+    quantizer = Quantizer(bytearray(rounding.balanced(content, images)))
     quantizer.add_static_config(*_ALL, activation_num_bits=8, weight_num_bits=8)
     if not integer_io:
         quantizer.update_quantization_recipe(

@@ -1,53 +1,75 @@
-"""What of a float32 TFLite file the quantizer does not see: even areas, and ranges of pixels.
+"""What of a float32 TFLite file the quantizer does not see: usual inputs, and ranges of pixels.
 
-A kernel of int8 weights, each rounded to the nearest, answers an even area with what the errors
-sum up to: with a depthwise network's many small kernels that is most of the error. So weights are
-rounded here, some of them the other way, such that each kernel keeps its sum; the quantizer then
-finds nothing left to round. That the nearest is not the best: M. Nagel et al., "Up or down?
-Adaptive rounding for post-training quantization", ICML 2020.
+Weights in int8 that are each rounded to the nearest change what a layer usually answers by the sum
+of their errors. In small kernels, whose inputs are much alike, and where inputs are never negative,
+that is most of the error of an int8 file. So weights are rounded here, those nearest to a half the
+other way, such that the errors cancel out on usual inputs; the quantizer then finds nothing left to
+round. That the nearest is not the best: M. Nagel et al., "Up or down? Adaptive rounding for
+post-training quantization", ICML 2020.
 """
+
+import math
+from collections.abc import Collection
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from ...serving.artifacts import interpreter
 from .compact import Model, packed
 
 _OPERATOR = schema.BuiltinOperator
-# They change each pixel by itself, and none goes beyond where the darkest and brightest go.
-_BY_PIXEL = {
-    *(_OPERATOR.CAST, _OPERATOR.ADD, _OPERATOR.SUB, _OPERATOR.MUL, _OPERATOR.DIV),
-    *(_OPERATOR.RESHAPE, _OPERATOR.RESIZE_BILINEAR),
+# What preprocessing is made of: no pixel goes beyond where the darkest and the brightest go.
+_OF_PIXELS = {
+    *(_OPERATOR.STRIDED_SLICE, _OPERATOR.SLICE, _OPERATOR.CAST, _OPERATOR.RESIZE_BILINEAR),
+    *(_OPERATOR.AVERAGE_POOL_2D, _OPERATOR.MUL, _OPERATOR.SUB, _OPERATOR.PAD, _OPERATOR.PADV2),
 }
-_LAYOUTS = {  # Of weights, to [height, width, channels in, channels out].
-    _OPERATOR.CONV_2D: (1, 2, 3, 0),
-    _OPERATOR.DEPTHWISE_CONV_2D: (1, 2, 0, 3),
+# Of weights, the axes of the kernel, the channels that go in, and those that come out.
+_LAYOUTS = {
+    _OPERATOR.CONV_2D: ((1, 2), 3, 0),
+    _OPERATOR.DEPTHWISE_CONV_2D: ((1, 2), 0, 3),
+    _OPERATOR.FULLY_CONNECTED: ((), 1, 0),
 }
+# So many images tell what is usual: each has many pixels.
+_IMAGES = 16
 _LARGEST = 127
 
 
-def keeping_sums(content: bytes) -> bytes:
-    """The file with its convolutions' weights on int8's steps, such that each kernel keeps its sum.
+def balanced(content: bytes, images: np.ndarray) -> bytes:
+    """The file with weights on the steps that int8 has, their errors balanced on usual inputs.
+
+    A kernel of several weights keeps its sum: it answers an even area as before. Of the others the
+    answer to each channel's mean input is kept.
 
     Args:
-      content: a float32 file.
+      content: a float32 file, of batch N.
+      images: uint8 [n, H, W, C], some of which are looked at.
     """
     model = _read(content)
-    for graph in model.subgraphs:
-        for operator in graph.operators:
-            if _code(model, operator) in _LAYOUTS:
-                layout = _LAYOUTS[_code(model, operator)]
-                tensor = graph.tensors[operator.inputs[1]]
-                buffer = model.buffers[tensor.buffer]
-                if buffer.data is None:  # They are computed.
-                    continue
-                weights = np.frombuffer(bytes(buffer.data), np.float32).reshape(tensor.shape)
-                rounded = _rounded(weights.transpose(layout)).transpose(np.argsort(layout))
-                buffer.data = np.frombuffer(rounded.tobytes(), np.uint8)
+    (graph,) = model.subgraphs
+    weighted = {}  # Inputs, by the layer's weights.
+    for operator in graph.operators:
+        layout = _LAYOUTS.get(_code(model, operator))
+        if layout and model.buffers[graph.tensors[operator.inputs[1]].buffer].data is not None:
+            weighted[int(operator.inputs[1])] = int(operator.inputs[0]), layout
+    means = _means(content, images, {source for source, _ in weighted.values()})
+    for index, (source, (kernel, ins, outs)) in weighted.items():
+        tensor = graph.tensors[index]
+        buffer, axes = model.buffers[tensor.buffer], (*kernel, ins, outs)
+        weights = np.frombuffer(bytes(buffer.data), np.float32).reshape(tensor.shape)
+        ordered = weights.transpose(axes)
+        steps = np.abs(ordered).max(axis=tuple(range(len(kernel) + 1))) / _LARGEST
+        exact = ordered / np.where(steps, steps, 1)
+        inputs = means[source]
+        if (size := math.prod(exact.shape[:-2])) > 1:
+            exact, inputs = exact.reshape(size, -1), np.ones(size)
+        rounded = _rounded(exact.reshape(len(inputs), -1), inputs).reshape(ordered.shape) * steps
+        back = rounded.astype(np.float32).transpose(np.argsort(axes))
+        buffer.data = np.frombuffer(back.tobytes(), np.uint8)
     return packed(model)
 
 
 def pixel_tensors(content: bytes) -> set[str]:
-    """Names of what holds pixels or what is made of each by itself: their range is known."""
+    """Names of what holds pixels, raw or preprocessed: their range is that of black and white."""
     model = _read(content)
     graph = model.subgraphs[0]
     known = set(graph.inputs.tolist())
@@ -57,24 +79,47 @@ def pixel_tensors(content: bytes) -> set[str]:
             for index in operator.inputs.tolist()
             if index >= 0 and model.buffers[graph.tensors[index].buffer].data is None
         ]
-        if _code(model, operator) in _BY_PIXEL and len(variable) == 1 and variable[0] in known:
+        if _code(model, operator) in _OF_PIXELS and len(variable) == 1 and variable[0] in known:
             known.update(operator.outputs.tolist())
     return {graph.tensors[index].name.decode() for index in known}
 
 
-def _rounded(weights: np.ndarray) -> np.ndarray:
-    """Weights float32 [H, W, I, O] on the steps of their output channel; see `keeping_sums`."""
-    height, width, inputs, outputs = weights.shape
-    steps = np.abs(weights).max(axis=(0, 1, 2)) / _LARGEST
-    exact = weights.reshape(height * width, inputs, outputs) / np.where(steps, steps, 1)
-    whole = np.rint(exact)
-    left = exact - whole
-    # Of each kernel, so many weights are rounded the other way: those that were nearest to it.
-    others = np.rint(left.sum(axis=0))
-    order = np.argsort(-left * np.sign(others), axis=0, kind="stable")
-    rank = np.argsort(order, axis=0)
-    whole += np.where(rank < np.abs(others), np.sign(others), 0)
-    return (whole * steps).astype(np.float32).reshape(weights.shape)
+def _rounded(exact: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+    """Whole numbers whose sum, weighted by inputs, is nearly that of the exact ones.
+
+    Args:
+      exact: [K, F], F sums of K each.
+      inputs: [K].
+    """
+    nearest = np.rint(exact)
+    left = exact - nearest
+    gains = left * inputs[:, np.newaxis]
+    lost = gains.sum(axis=0)
+    # If a number is rounded the other way, the sum changes by its input.
+    gains = np.where(gains * np.sign(lost) > 0, np.abs(inputs)[:, np.newaxis], 0)
+    order = np.argsort(np.where(gains > 0, -np.abs(left), 1), axis=0, kind="stable")
+    ordered = np.take_along_axis(gains, order, axis=0)
+    is_other = (ordered > 0) & (ordered.cumsum(axis=0) - ordered / 2 <= np.abs(lost))
+    others = np.zeros_like(is_other)
+    np.put_along_axis(others, order, is_other, axis=0)
+    return nearest + np.sign(left) * others
+
+
+def _means(content: bytes, images: np.ndarray, tensors: Collection[int]) -> dict[int, np.ndarray]:
+    """The mean of each channel of some tensors, by their index: [channels]."""
+    opened = interpreter(content, keep_all=True)
+    (detail,) = opened.get_input_details()
+    chosen = images[np.linspace(0, len(images) - 1, min(_IMAGES, len(images))).astype(int)]
+    means = dict.fromkeys(tensors, np.zeros(1))
+    for image in chosen:
+        batch = np.broadcast_to(image.astype(detail["dtype"]), detail["shape"])
+        opened.set_tensor(detail["index"], batch)
+        opened.invoke()
+        for index in tensors:
+            values = opened.get_tensor(index)
+            mean = values.mean(axis=tuple(range(values.ndim - 1)))
+            means[index] = means[index] + mean / len(chosen)
+    return means
 
 
 def _read(content: bytes) -> Model:

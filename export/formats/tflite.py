@@ -82,7 +82,7 @@ def write(
       trained: the model.
       folder: of the version.
       options: of the export.
-      calibration: training images uint8 [n, H, W, C], from which int8's ranges are taken.
+      calibration: training images uint8 [n, H, W, C], which int8 files are rounded by.
       threshold: gives the probability below which the model is not sure; it is asked late, since
         that takes its time.
 
@@ -92,7 +92,7 @@ def write(
     saved_model.write_description(folder, trained)
     quantizers: dict[Variant, Callable[[bytes], bytes]] = {
         FLOAT16: quantize.float16,
-        DYNAMIC_INT8: quantize.dynamic_int8,
+        DYNAMIC_INT8: lambda content: quantize.dynamic_int8(content, calibration),
         INT8: lambda content: quantize.int8(content, calibration, options.has_int8_io),
     }
     height, width, channels = trained.image_shape

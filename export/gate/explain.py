@@ -8,7 +8,6 @@ one is refused, or with `--explain`.
 import contextlib
 import importlib
 import math
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -138,9 +137,7 @@ def _arranged(tensor: np.ndarray, shape: tuple[int, ...]) -> Iterator[np.ndarray
 
 def _of_tflite(path: Path, inputs: np.ndarray, sizes: set[int]) -> list[np.ndarray]:
     """What lies between input and outputs, float64 [N, …], of those sizes of an image."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # That it takes memory.
-        opened = interpreter(path, keep_all=True)
+    opened = interpreter(path, keep_all=True)
     (entry,) = opened.get_input_details()
     scale, zero = entry["quantization"]
     if entry["dtype"] == np.int8:

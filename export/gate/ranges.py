@@ -19,7 +19,6 @@ from .reference import Reference
 
 # Images that all layers are looked at for at once.
 _BATCH = 100
-_INPUT = "preprocessing"
 
 
 def with_ranges(reference: Reference, calibration: np.ndarray) -> Reference:
@@ -39,7 +38,7 @@ def with_ranges(reference: Reference, calibration: np.ndarray) -> Reference:
     model = keras.models.clone_model(
         trained.model, clone_function=lambda layer: layer, call_function=call
     )
-    pixels = np.clip(np.asarray(trained.preprocess(tf.constant(question.images))), *ranges[_INPUT])
+    pixels = trained.preprocess(tf.constant(question.images))  # Of which none is cut off.
     probabilities = tf.nn.softmax(model(pixels, training=False)).numpy()
     within = dataclasses.replace(
         question, probabilities=probabilities, labels=probabilities.argmax(axis=1)
@@ -57,8 +56,7 @@ def _ranges(trained: TrainedModel, images: np.ndarray) -> Mapping[str, tuple[flo
     for start in range(0, len(images), step):
         part = images[start : start + step]
         outputs = [value for _, value in layers.outputs_of(trained, part)]
-        prepared = np.asarray(trained.preprocess(tf.constant(part)))
-        for name, value in zip([_INPUT, *finishing], [prepared, *outputs], strict=True):
+        for name, value in zip(finishing, outputs, strict=True):
             least, largest = ranges.get(name, (0.0, 0.0))
             ranges[name] = min(least, float(value.min())), max(largest, float(value.max()))
     return ranges

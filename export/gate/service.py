@@ -64,7 +64,7 @@ class Service:
         trained, compared = self.source.trained, self.source.compared
         validation = self.source.validation.images
         reference = ask_model(trained, compared.images, compared.labels, validation)
-        if self.source.calibration is not None:
+        if asked.options.has_int8 and self.source.calibration is not None:
             reference = ranges.with_ranges(reference, self.source.calibration)
         self.reference = reference
         gate.require_accuracy(self.reference, asked.options.min_accuracy)

@@ -95,7 +95,7 @@ def test_the_card_says_what_was_verified(exported):
     card = (exported.tflite.parent / "MODEL_CARD.md").read_text()
     assert "| TFLite float32 | `serving_default` | 9" in card
     assert f"| `model.tflite` | {exported.tflite.stat().st_size:,} |" in card
-    assert "Ranges of int8: from 500 images of `train[10%: by class]`." in card
+    assert "Rounded to int8 by 500 images of `train[10%: by class]`." in card
     assert "\n| 7 | " in card  # Precision, recall and F1 of a class.
     run = json.loads((exported.tflite.parent / "manifest.json").read_text())["run"]
     assert f"fingerprint `{run['dataset']['fingerprint']}`" in card

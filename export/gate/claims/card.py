@@ -65,7 +65,7 @@ def _sentences(manifest: JsonObject) -> Iterator[str]:
         yield f": mean accuracy {robustness['accuracy']:.2%}. Of the trained model, "
     if made["calibration"]:
         images, split = made["calibration"]["images"], made["calibration"]["of"]
-        yield f"Ranges of int8: from {images:,} images of `{split}`."
+        yield f"Rounded to int8 by {images:,} images of `{split}`."
     yield (
         f"Dataset `{dataset['name']}` {dataset['version']}, fingerprint "
         f"`{dataset['fingerprint']}`; trained on `{dataset['train_split']}`, validated on "

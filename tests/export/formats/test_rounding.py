@@ -35,7 +35,7 @@ def test_an_even_area_is_answered_as_by_the_model(kind, tmp_path):
         "full": keras.layers.Conv2D(6, 7),
     }[kind]
     exact = _scores(_file(tmp_path, layer, "float32"))
-    kept = _scores(_file(tmp_path, layer, "dynamic_int8"))
+    kept = _scores(_file(tmp_path, layer, "dynamic_int8", _even()))
     kernel = layer.kernel.numpy()
     axes = (0, 1) if kind == "depthwise" else (0, 1, 2)
     steps = np.abs(kernel).max(axis=axes) / 127
@@ -44,9 +44,29 @@ def test_an_even_area_is_answered_as_by_the_model(kind, tmp_path):
     assert np.square(kept - exact).mean() < np.square(nearest - exact).mean() / 4
 
 
-def _scores(path):
-    """Of even images, by a file: logarithms of probabilities, less their mean."""
-    images = np.repeat(np.arange(0, 256, 15, np.uint8), np.prod(SHAPE)).reshape(-1, *SHAPE)
+def test_what_weighs_many_usual_inputs_is_answered_as_by_the_model(tmp_path):
+    """A layer of kernels of one weight, whose inputs are never negative, as after ReLU."""
+    images = np.random.default_rng(0).integers(0, 256, (40, *SHAPE), np.uint8)
+    layers = keras.Sequential(
+        [keras.layers.Conv2D(96, 3, activation="relu"), keras.layers.Conv2D(6, 1)]
+    )
+    exact = _scores(_file(tmp_path, layers, "float32"), images)
+    kept = _scores(_file(tmp_path, layers, "dynamic_int8", images), images)
+    for layer in layers.layers:
+        kernel = layer.kernel.numpy()
+        steps = np.abs(kernel).max(axis=(0, 1, 2)) / 127
+        layer.kernel.assign(np.rint(kernel / steps) * steps)
+    nearest = _scores(_file(tmp_path, layers, "float32"), images)
+    assert np.square(kept - exact).mean() < np.square(nearest - exact).mean() / 2
+
+
+def _even():
+    return np.repeat(np.arange(0, 256, 15, np.uint8), np.prod(SHAPE)).reshape(-1, *SHAPE)
+
+
+def _scores(path, images=None):
+    """By a file, of even images if none are given: logarithms of probabilities, less their mean."""
+    images = _even() if images is None else images
     scores = np.log(artifacts.open_tflite(path, verify=False).run(images)["probabilities"])
     return scores - scores.mean(axis=1, keepdims=True)
 
