@@ -14,7 +14,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from ..base import files
-from ..base.pictures.config import MNIST_SHAPE, is_like_mnist
+from ..base.pictures.config import MNIST_SHAPE, is_like_mnist, is_of_things
 from ..data.dataset import Dataset
 from ..data.pipeline import statistics
 from ..data.preparation.request import FILE_TABLE, IMAGE_FOLDER
@@ -43,6 +43,9 @@ _WITHOUT_CONVOLUTIONS = ("softmax", "mlp")
 # image's shorter side, and scaled by this. (Chosen on the validation pictures of
 # benchmarks/own_pictures.py, where weaker changes are learnt by heart.)
 _SHIFT, _SCALE = 0.14, 0.25
+# What other pens, papers and cameras make of a character, which networks are to know as well. A
+# thing is not made of strokes, and may be told by how light it is.
+_OF_A_PEN = ("augment_stroke", "augment_blur", "augment_contrast", "augment_noise")
 # Pictures of things are flipped, and turned by this many degrees, as in Keras's tutorial.
 _ROTATE = 36.0
 # A class with one of these words in its name, a number or a single letter, may be a character, or
@@ -91,6 +94,9 @@ def fitted(
     if sized != recipe:
         notes.append(_explained(recipe, sized, selection))
     fitting, preprocess = sized, config.preprocess
+    if config.recipe_name == "best" and (are_things or is_of_things(dataset.name)):
+        off = {name: 0.0 for name in _OF_A_PEN if name not in flags}
+        fitting = dataclasses.replace(fitting, **off)
     if config.recipe_name == "best" and not is_like_mnist(dataset.name, dataset.image_shape):
         if registry.is_pretrained(config.model):  # Its body knows pixels as they were then.
             mean, std = recipe.mean, recipe.std
@@ -100,8 +106,8 @@ def fitted(
             mean, std = statistics.mean_and_deviation(selection.training)
         found = {"mean": mean, "std": std}
         if _sees_changed_images(config):
-            found |= augmentation(recipe, dataset)
-        fitting = dataclasses.replace(sized, **{k: v for k, v in found.items() if k not in flags})
+            found |= augmentation(fitting, dataset)
+        fitting = dataclasses.replace(fitting, **{k: v for k, v in found.items() if k not in flags})
         notes.append(_turns(recipe, fitting))
         preprocess = dataclasses.replace(preprocess, mean=fitting.mean, std=fitting.std)
     fitted_config = dataclasses.replace(config, recipe=fitting, preprocess=preprocess)

@@ -23,7 +23,19 @@ INPUT_SIZE = (32, 32)
 RECIPES = {
     # The article's own: constant rate, pixels scaled to 0..1.
     "article": Recipe(optimizer="adam", learning_rate=1e-3, batch_size=64, epochs=5),
-    "best": best(learning_rate=3e-3, warmup=0.1, epochs=15, ema_decay=0.998),
+    # Half the epochs, and without changes of strokes and of light: 99.46 % in validation, 99.49 %
+    # with them (three seeds); of images that are corrupted 61 and 96 %.
+    "best": best(
+        learning_rate=3e-3,
+        warmup=0.1,
+        epochs=25,
+        ema_decay=0.998,
+        augment_rotate=15.0,
+        augment_stroke=0.7,
+        augment_blur=1.5,
+        augment_contrast=0.5,
+        augment_noise=0.3,
+    ),
 }
 
 

@@ -22,7 +22,17 @@ ARTICLE_ACCURACY = "ours"
 INPUT_SIZE = (28, 28)
 
 RECIPES = {
-    "best": best(optimizer="sgd", learning_rate=0.1, warmup=0.1, epochs=25, augment_shear=8.0),
+    "best": best(
+        optimizer="sgd",
+        learning_rate=0.1,
+        warmup=0.1,
+        epochs=40,
+        augment_shear=8.0,
+        augment_stroke=0.5,
+        augment_blur=1.5,
+        augment_contrast=0.4,
+        augment_noise=0.3,
+    ),
 }
 
 

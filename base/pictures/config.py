@@ -14,7 +14,8 @@ DIGIT_SIDE = 28
 # first are characters that were made of scans as MNIST's were: in a box of 20 pixels, centred by
 # mass.
 _AS_MNIST = ("mnist", "qmnist", "emnist")
-_IN_ITS_PLACE = (*_AS_MNIST, "fashion_mnist", "kmnist")
+_OF_THINGS = ("fashion_mnist",)
+_IN_ITS_PLACE = (*_AS_MNIST, *_OF_THINGS, "kmnist")
 MNIST_SHAPE = (28, 28, 1)
 # Of a picture file: a small one can state any number, and each takes some bytes of memory. From
 # here on Pillow warns; most cameras stay below it.
@@ -85,3 +86,8 @@ def is_like_mnist(name: str, image_shape: tuple[int, int, int]) -> bool:
       image_shape: (height, width, channels) of its images.
     """
     return name.partition("/")[0] in _IN_ITS_PLACE and image_shape == MNIST_SHAPE
+
+
+def is_of_things(name: str) -> bool:
+    """Whether a dataset that was made to take MNIST's place shows things, not characters."""
+    return name.partition("/")[0] in _OF_THINGS

@@ -29,8 +29,9 @@ _FIGURES = ("accuracy", "accuracy_interval_95", "loss", "calibration_error", "ex
 class Certainty:
     """Below which probability of its best class the model is not sure.
 
-    As many validation images as the model gets wrong are left without an answer: those of which
-    it is least sure. A model without an error there is not sure below its least probability, or
+    A third as many validation images as the model gets wrong are left without an answer: those of
+    which it is least sure. (People's pictures are harder: if as many are left as it gets wrong, so
+    are 16 of the 930 digits of benchmarks/digits.py, 9 of which would be right.) A model without an error there is not sure below its least probability, or
     one half if that is less: so few images say little of where it begins to err.
 
     Attributes:
@@ -51,7 +52,7 @@ class Certainty:
         """Chosen on the validation split."""
         confidence = np.sort(evaluation.confidence)
         errors = evaluation.examples - evaluation.correct
-        threshold = float(confidence[min(errors, len(confidence) - 1)])
+        threshold = float(confidence[min(-(-errors // 3), len(confidence) - 1)])
         if not errors:
             threshold = min(threshold, 0.5)
         answered = evaluation.confidence >= threshold

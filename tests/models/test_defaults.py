@@ -84,6 +84,15 @@ def test_augmentation_fits_the_size_of_the_images(train_own):
     assert article.recipe.augment_shift == 0
 
 
+@pytest.mark.parametrize(("classes", "is_written"), [(("cat", "dog"), False), ((0, 1), True)])
+def test_only_what_is_written_has_strokes_that_change(classes, is_written, train_own):
+    flags = ("--max_steps=1", "--augment_noise=0.2")
+    recipe = train_own(40, *flags, model="lenet5", classes=classes)[1].recipe
+    changed = (recipe.augment_stroke, recipe.augment_blur, recipe.augment_contrast)
+    assert changed == ((0.7, 0.6, 0.5) if is_written else (0, 0, 0))
+    assert recipe.augment_noise == 0.2
+
+
 COLOUR, GREY = (24, 32, 3), (28, 28, 1)
 FOLDER = {"source": {"kind": "image_folder"}}
 NPZ = {"source": {"kind": "npz_images"}}

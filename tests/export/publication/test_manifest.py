@@ -16,14 +16,15 @@ def certainty(confidences, errors):
 @pytest.mark.parametrize(
     ("confidences", "errors", "threshold", "coverage", "accuracy"),
     [
-        # Two errors: the two of which it is least sure are left out, and one of the errors.
-        ([0.6, 0.9, 0.99, 0.7, 0.95, 0.98], [0, 4], 0.9, 4 / 6, 3 / 4),
+        # Two errors: that of which it is least sure is left out. Four: two, one of which is right.
+        ([0.6, 0.9, 0.99, 0.7, 0.95, 0.98], [0, 4], 0.7, 5 / 6, 4 / 5),
+        ([0.6, 0.9, 0.99, 0.7, 0.95, 0.98], [0, 1, 2, 4], 0.9, 4 / 6, 1 / 4),
         # Without an error it answers all of them, and anything from one half on.
         ([0.9, 0.95, 0.99], [], 0.5, 1, 1),
-        ([0.9, 0.95], [0, 1], 0.95, 1 / 2, 0),
+        ([0.9], [0], 0.9, 1, 0),
     ],
 )
-def test_as_many_images_as_are_wrong_are_not_sure(
+def test_a_third_as_many_images_as_are_wrong_are_not_sure(
     confidences, errors, threshold, coverage, accuracy
 ):
     found = certainty(confidences, errors)
