@@ -31,8 +31,9 @@ class Certainty:
 
     A third as many validation images as the model gets wrong are left without an answer: those of
     which it is least sure. (People's pictures are harder: if as many are left as it gets wrong, so
-    are 16 of the 930 digits of benchmarks/digits.py, 9 of which would be right.) A model without an error there is not sure below its least probability, or
-    one half if that is less: so few images say little of where it begins to err.
+    are 16 of the 930 digits of benchmarks/digits.py, 9 of which would be right.) A model without an
+    error there is not sure below its least probability, or one half if that is less: so few images
+    say little of where it begins to err.
 
     Attributes:
       threshold: `predict` answers "not sure" below it.
