@@ -1,8 +1,10 @@
 """digitline: pixels in, verified SavedModels and TFLite files out."""
 
 import importlib
-from typing import TYPE_CHECKING
 
+# Type checkers know it by its name. To import `typing` takes longer than all else of a command
+# before it can say what Ctrl-C did.
+TYPE_CHECKING = False
 __version__ = "0.1.0"
 __all__ = [
     "DataError",

@@ -4,11 +4,16 @@ Imports nothing heavy: `digitline --help` answers at once, and a command pays on
 needs.
 """
 
+from __future__ import annotations
+
 import importlib
 import sys
-from typing import NoReturn
 
-from ..base.process import interruption, streams
+from ..base.process import interruption
+
+TYPE_CHECKING = False  # As in ../__init__.py.
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 # Name: (the module that holds it as `COMMAND`, what it does).
 COMMANDS = {
@@ -43,8 +48,10 @@ def usage() -> str:
 
 def main() -> NoReturn:
     """Entry point of the console script."""
-    streams.settle()
     interruption.end_at_once("digitline")
+    from ..base.process import streams  # Only now: an interrupted import would be a traceback.
+
+    streams.settle()
     if len(sys.argv) < 2:
         _fail(f"which command?\n\n{usage()}")
     name, *arguments = sys.argv[1:]

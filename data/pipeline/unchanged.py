@@ -69,16 +69,15 @@ def require_prepared(
 
 def _refuse_overlong(splits: Sequence[Split]) -> None:
     """Refuses a record that TensorFlow's reader dies of, in shards without digests: not ours."""
-    shards = [
-        shard
+    shards = {  # Each file once: splits are parts of the same.
+        Path(shard.path): shard
         for split in splits
         for shard in split.shards
         if Path(shard.path).name not in split.dataset.metadata.files
-    ]
-    paths = {Path(shard.path) for shard in shards}
-    if sum(path.stat().st_size for path in paths if path.is_file()) > _LARGEST:
+    }
+    if sum(path.stat().st_size for path in shards if path.is_file()) > _LARGEST:
         return
-    for error in filter(None, map(records.overlong, shards)):
+    for error in filter(None, map(records.overlong, shards.values())):
         raise error
 
 

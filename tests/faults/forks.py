@@ -40,6 +40,8 @@ _MODULES = (
     "export.stages",
     "export.benchmark",
     "serving.predict",
+    "serving.serve",
+    "serving.service",
     "cli.list",
 )
 

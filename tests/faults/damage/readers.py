@@ -1,11 +1,13 @@
 """The commands that read files: which they read, and what they find when nothing is damaged."""
 
 import dataclasses
+import functools
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
-from . import tree
+from . import server, tree
 
 _DATA = tuple(
     f"{tree.DATA}/{name}"
@@ -35,6 +37,8 @@ class Reader:
       run: the run whose weights it makes, if any.
       slow: whether it is for long tests only.
       tells: whether it is to tell of damage, of all that there is, as its result.
+      free: whether its files are people's own: what can be read of them is what they mean.
+      before: is called in the process first, as `forks.run` takes it.
     """
 
     words: tuple[str, ...]
@@ -42,6 +46,8 @@ class Reader:
     run: str | None = None
     slow: bool = False
     tells: bool = False
+    free: bool = False
+    before: Callable[[], object] | None = None
 
     @property
     def needs_run(self) -> bool:
@@ -53,7 +59,7 @@ class Reader:
         if self.run is not None:
             with zipfile.ZipFile(folder / self.run / "model.keras") as archive:
                 weights = archive.getinfo("model.weights.h5").CRC
-        return _steady(json.loads(out)), weights
+        return _steady(json.loads(out.splitlines()[0] if self.before else out)), weights
 
 
 def _steady(value: object) -> object:
@@ -65,6 +71,10 @@ def _steady(value: object) -> object:
 def _evaluating(artifact: str) -> tuple[str, ...]:
     flags = (f"--dataset={tree.DATASET}", "--data_dir=data", "--split=test[:50]", "--json")
     return ("evaluate", artifact, *flags)
+
+
+def _serving(*flags: str) -> tuple[str, ...]:
+    return ("serve", *flags, "--port=0", "--max_num_load_retries=0")
 
 
 READERS = {
@@ -137,5 +147,27 @@ READERS = {
     ),
     "evaluate a SavedModel": Reader(
         _evaluating("--saved_model=exports/saved_model/softmax"), _SAVED_MODEL, slow=True
+    ),
+    "serve": Reader(
+        _serving(f"--model_base_path={Path(tree.BOX).parent}", "--model_name=tiny"),
+        _BOX,
+        tells=True,
+        before=functools.partial(server.ask, "tiny"),
+    ),
+    "serve by config files": Reader(
+        _serving(
+            *("--model_config_file=models.config", "--monitoring_config_file=monitoring.config"),
+            *("--enable_batching", "--batching_parameters_file=batching.config"),
+        ),
+        tuple(tree.CONFIGS),
+        free=True,
+        before=functools.partial(server.ask, "tiny"),
+    ),
+    "serve a SavedModel": Reader(
+        _serving("--model_base_path=exports/saved_model/softmax", "--model_name=softmax"),
+        (*_SAVED_MODEL, "exports/saved_model/softmax/1/assets.extra/*"),
+        tells=True,
+        slow=True,
+        before=functools.partial(server.ask, "softmax"),
     ),
 }

@@ -40,6 +40,14 @@ EXPORT = (
     "export", "--workdir=runs/done", "--split=test[:60]", "--runtimes=none",
     "--tflite_variants=float32", "--json",
 )  # fmt: skip
+# Of a server, by their names.
+CONFIGS = {
+    "models.config": f"""model_config_list {{
+      config {{ name: "tiny" base_path: "{Path(BOX).parent}" model_platform: "tflite" }}
+    }}""",
+    "batching.config": "max_batch_size { value: 8 } batch_timeout_micros { value: 100 }",
+    "monitoring.config": 'prometheus_config { enable: true path: "/metrics" }',
+}
 
 
 def stop_after(rows: int) -> None:
@@ -92,6 +100,8 @@ class Tree:
         shutil.copytree(BOXED, box)
         manifest = export_layout.manifest_of(box)  # As this version writes it.
         records.write(manifest, records.read_object(manifest))
+        for name, words in CONFIGS.items():
+            (self.work / name).write_text(words)
         if whole:
             self._make(*EXPORT, "--export_dir=exports")
         shutil.copytree(self.work, self._sound, symlinks=True)

@@ -55,12 +55,18 @@ class Judge:
         self._tree, self._run = there, run
         self._sound: dict[str, object] = {}
 
-    def all(self, slow: bool) -> list[tuple[str, str]]:
-        """Each reader that has what it needs, with each file that it reads."""
+    def all(self, slow: bool, only: str = "") -> list[tuple[str, str]]:
+        """Each reader that has what it needs, with each file that it reads.
+
+        Args:
+          slow: takes the slow ones too.
+          only: what their names begin with.
+        """
         return [
             (name, file)
             for name, reader in readers.READERS.items()
             if (slow or not reader.slow) and (self._tree.trained or not reader.needs_run)
+            if name.startswith(only)
             for file in self._tree.files(reader.reads)
         ]
 
@@ -75,13 +81,15 @@ class Judge:
         self._tree.restore()
         other = self._tree.other(trial.file)
         kinds.KINDS[trial.kind](path, random.Random(trial.seed), other)
-        ended = self._run(reader.words, folder=self._tree.work, seconds=_SECONDS)
+        ended = self._end(reader)
         if ended.late:
             return f"still running after {_SECONDS} s"
         if ended.status < 0 or "Traceback" in ended.err:
             return f"status {ended.status}: {ended.err[-2000:]}"
         said = ended.err + ended.out * reader.tells
         names = _stem(trial.file) in said
+        if ended.status == 0 and reader.free:
+            return None
         if ended.status == 0:
             if reader.found(self._tree.work, ended.out) == sound:
                 return None
@@ -97,11 +105,15 @@ class Judge:
         advised = Advised(self._run, self._tree.work)
         return advised.helps(reader.words, trial.file, errors[0])
 
+    def _end(self, reader: readers.Reader) -> forks.Ended:
+        how = {"before": reader.before} if reader.before else {}
+        return self._run(reader.words, folder=self._tree.work, seconds=_SECONDS, **how)
+
     def _found_when_sound(self, name: str) -> object:
         if name not in self._sound:
             reader = readers.READERS[name]
             self._tree.restore()
-            ended = self._run(reader.words, folder=self._tree.work, seconds=_SECONDS)
+            ended = self._end(reader)
             assert ended.status == 0, (name, ended.err)
             self._sound[name] = reader.found(self._tree.work, ended.out)
         return self._sound[name]
@@ -123,13 +135,15 @@ def draw(pairs: list[tuple[str, str]], seed: int) -> Iterator[Trial]:
             yield Trial(reader, file, chance.choice(list(kinds.KINDS)), chance.randrange(2**31))
 
 
-def _some(count: int, seed: int, whole: bool, out: list[str]) -> collections.Counter[str]:
+def _some(
+    count: int, seed: int, whole: bool, only: str, out: list[str]
+) -> collections.Counter[str]:
     """A process of its own for some of the trials; prints the troubles."""
     counts: collections.Counter[str] = collections.Counter()
     with forks.Forks() as own, tempfile.TemporaryDirectory() as root:
         there = tree.Tree(Path(root), own.run, whole=whole)
         judge = Judge(there, own.run)
-        for trial in draw(judge.all(whole), seed):
+        for trial in draw(judge.all(whole, only), seed):
             if counts["tried"] >= count:
                 break
             try:
@@ -153,6 +167,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="without exports, which take longer")
+    parser.add_argument("--only", default="", help="readers whose names begin with this")
     parser.add_argument(
         "--write", action="store_true", help="writes benchmarks/results/damage.json"
     )
@@ -161,7 +176,9 @@ def main() -> None:
     share = -(-options.count // options.processes)
     with concurrent.futures.ThreadPoolExecutor(options.processes) as pool:
         parts = pool.map(
-            lambda number: _some(share, options.seed + number, not options.quick, troubles),
+            lambda number: _some(
+                share, options.seed + number, not options.quick, options.only, troubles
+            ),
             range(options.processes),
         )
         counts = sum(parts, collections.Counter())

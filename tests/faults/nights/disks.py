@@ -29,6 +29,8 @@ _TEMPORARY = re.compile(r"\.digitline-tmp-\d+-")
 _SIZES, _FILES = (20_000, 60_000, 200_000), (10, 14, 20, 30)
 # Bytes that are free on a small disk, and how large it is.
 _ROOMS, _DISK = (0, 4_096, 50_000, 500_000, 2_000_000), 100 << 20
+# What a disk is called in the system's list, before the number of the process that made it.
+_NAME, _MOUNTS = "digitline-disk-", Path("/proc/mounts")
 # To 1970, to before the first year of zip files, to the next century.
 _CLOCKS = (-1_790_000_000, -1_500_000_000, 2_500_000_000)
 
@@ -126,14 +128,27 @@ def attempt(stage: Stage, trouble: Trouble) -> list[str]:
 
 @contextlib.contextmanager
 def small_disk(folder: Path) -> Iterator[bool]:
-    """Makes a folder a disk of its own while the block lasts; gives whether this user may."""
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK}", "tmpfs", folder]
+    """Makes a folder a disk of its own while the block lasts; gives whether this user may.
+
+    Those of processes that were killed go first, with their folders.
+    """
+    _remove_left_disks()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK}", f"{_NAME}{os.getpid()}", folder]
     is_one = subprocess.run(mount, capture_output=True, check=False).returncode == 0
     try:
         yield is_one
     finally:
         if is_one:
             subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def _remove_left_disks() -> None:
+    for line in _MOUNTS.read_text().splitlines() if _MOUNTS.exists() else ():
+        name, place, *_ = line.split()
+        if name.startswith(_NAME) and not Path("/proc", name.removeprefix(_NAME)).exists():
+            folder = re.sub(r"\\(\d{3})", lambda found: chr(int(found[1], 8)), place)
+            subprocess.run(["umount", "--lazy", folder], check=False)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ These are a few troubles of a few commands; soak.py takes more of all.
 
 import functools
 import os
+import sys
 
 import PIL.Image
 import pytest
@@ -14,6 +15,7 @@ from kills import shim
 from kills.harness import Stage
 from nights import disks
 from nights.disks import Trouble
+from support import python
 
 pytestmark = pytest.mark.skipif(not shim.is_there(), reason="needs gcc")
 
@@ -32,6 +34,24 @@ def test_one_line_and_the_same_command_finishes(name, forks, tmp_path):
     stage = Stage(forks, name, tmp_path)
     for trouble in disks.sample(stage, SAMPLE[name], name):
         assert disks.attempt(stage, trouble) == [], trouble
+
+
+def test_the_disk_of_a_killed_process_is_removed(tmp_path):
+    place, *others = (tmp_path / name for name in ("a place", "one", "another"))
+    for folder in (place, *others):
+        folder.mkdir()
+    code = (
+        "import os, sys; from nights import disks\n"
+        "disk = disks.small_disk(sys.argv[1]); disk.__enter__(); os.kill(os.getpid(), 9)"
+    )
+    path = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    python(code, place, cwd=tmp_path, env=path)
+    if not place.is_mount():
+        pytest.skip("only root mounts disks")
+    with disks.small_disk(others[0]):
+        assert not place.exists()
+        with disks.small_disk(others[1]):
+            assert others[0].is_mount()  # It is in use.
 
 
 @pytest.mark.long
