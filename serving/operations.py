@@ -80,7 +80,7 @@ def configured(options: ServeOptions) -> tuple[tuple[config.ModelConfig, ...], b
     if not options.model_config_file:
         return config.from_flags(options.model_name, options.model_base_path), b""
     path = Path(options.model_config_file)
-    content = path.read_bytes()
+    content = config.read(path)
     return config.parse(content, path), content
 
 
@@ -114,7 +114,7 @@ async def follow_config(
     while True:
         await asyncio.sleep(wait_s)
         try:
-            content = path.read_bytes()
+            content = config.read(path)
             # One that was refused is tried again: a version that it labels may be there now.
             if content == before and not complaint:
                 continue

@@ -77,7 +77,7 @@ def _prepare(trials: "Trials", options: ServeOptions) -> None:
     path = Path(options.model_config_file)
     with contextlib.suppress(UserError, StatusError, OSError):  # Said when the server starts.
         if options.model_config_file:
-            models = config.parse(path.read_bytes(), path)
+            models = config.parse(config.read(path), path)
         else:
             models = config.from_flags(options.model_name, options.model_base_path)
         if loading.awaits_trial(models, options):

@@ -12,6 +12,7 @@ from google.protobuf import text_format
 
 from ..base.errors import UserError
 from ..base.process import temporary
+from .core import config
 from .core.batch_queue import Parameters
 from .protocol import messages
 
@@ -135,7 +136,7 @@ def metrics_path(file: str) -> str:
 def _read(file: str, message_class: Any) -> Any:
     """The message in a text file."""
     try:
-        text = Path(file).read_text(encoding="utf-8")
+        text = config.read(Path(file)).decode()
         return text_format.Parse(text, message_class())
     except (UnicodeDecodeError, text_format.ParseError) as error:
         name = message_class.DESCRIPTOR.full_name

@@ -10,12 +10,14 @@ from pathlib import Path
 from absl import logging
 from google.protobuf import text_format
 
-from ...base import addresses
+from ...base import addresses, files
 from ...base.errors import UserError
 from ..protocol import messages
 
 TENSORFLOW, TFLITE = "tensorflow", "tflite"
 
+# Bytes of a file that people write.
+LARGEST = 16 << 20
 _MESSAGE = "tensorflow.serving.ModelServerConfig"
 
 
@@ -62,6 +64,16 @@ class ModelConfig:
 def from_flags(model_name: str, model_base_path: str) -> tuple[ModelConfig, ...]:
     """The one model that the flags of these names state; raises as `from_message`."""
     return (_model(messages.ModelConfig(name=model_name, base_path=model_base_path)),)
+
+
+def read(path: Path) -> bytes:
+    """The content of a config file.
+
+    Raises:
+      DataError: there is no such file, or it is no file, or one that is far too large.
+      OSError: this user may not read it.
+    """
+    return files.read_bytes(path, LARGEST)
 
 
 def parse(content: bytes, path: Path, *, again: bool = False) -> tuple[ModelConfig, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 from absl import logging
 from google.protobuf.message import DecodeError
 
-from ...base import export_layout
+from ...base import export_layout, files, tfrecord
 from ...base.errors import first_line
 from ..bounds.limits import check_rows
 from ..flags import ServeOptions
@@ -35,10 +35,11 @@ def replay(folder: Path, servable: Servable, options: ServeOptions) -> int:
 
     Raises:
       StatusError: there are too many, one is malformed, or one is not the model's.
+      DataError: something else is in the place of the file.
       Exception: what the model raises of one.
     """
     path = folder / FILE
-    if not path.is_file():
+    if not files.is_there(path):
         return 0
     started = time.monotonic()
     count = 0
@@ -70,15 +71,21 @@ def _records(path: Path) -> Iterator[bytes]:
     """The file's records, at most one more than there may be."""
     from ...base.tf import tf  # Only here: TFLite files do not need it.
 
+    if tfrecord.overlong(path) is not None:  # TensorFlow would ask for that much memory.
+        raise _not_records(path, "a record is longer than the file")
     try:
         for record in tf.data.TFRecordDataset(str(path)).take(MAX_RECORDS + 1).as_numpy_iterator():
             yield bytes(record)
     except tf.errors.DataLossError as error:
-        raise StatusError(
-            grpc.StatusCode.DATA_LOSS,
-            f"{first_line(error)}; Please verify your warmup data, which should be in TFRecord "
-            f"format: {path}",
-        ) from error
+        raise _not_records(path, first_line(error)) from error
+
+
+def _not_records(path: Path, cause: str) -> StatusError:
+    """That a file is not as it should be, in TF Serving's words."""
+    return StatusError(
+        grpc.StatusCode.DATA_LOSS,
+        f"{cause}; Please verify your warmup data, which should be in TFRecord format: {path}",
+    )
 
 
 class _Warmup:

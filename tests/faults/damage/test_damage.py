@@ -5,7 +5,7 @@ import os
 
 import pytest
 from faults.damage import kinds, trials
-from faults.damage.tree import Tree
+from faults.damage.tree import BOX, Tree
 
 # In each of the processes that tests have.
 _TRIALS = 5
@@ -25,6 +25,18 @@ def test_damage_is_named_or_does_not_matter(number, judge):
         except kinds.UnfitError:
             continue
     pytest.skip("no damage fits")
+
+
+@pytest.mark.parametrize(
+    ("reader", "file", "kind"),
+    [
+        ("serve", f"{BOX}/model.tflite", "cut in the middle"),
+        ("serve", f"{BOX}/manifest.json", "JSON: a key is missing"),
+        ("serve by config files", "batching.config", "a pipe"),
+    ],
+)
+def test_a_server_names_it(reader, file, kind, judge):
+    assert judge.trouble(trials.Trial(reader, file, kind, 1)) is None
 
 
 @pytest.mark.long

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import prediction_log_pb2
 
+from digitline.base.errors import DataError
 from digitline.base.tf import tf
+from digitline.base.tfrecord import checksum
 from digitline.serving.core import saved_model, warmup
 from digitline.serving.core.servable import CLASSIFY_METHOD, Servable, Signature, TensorInfo
 from digitline.serving.flags import ServeOptions
@@ -136,6 +138,21 @@ def test_a_file_that_is_cut_short_fails(tmp_path, servable):
     path = tmp_path / warmup.FILE
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(StatusError, match=r"DATA_LOSS.*verify your warmup data"):
+        warmup.replay(tmp_path, servable, ServeOptions())
+
+
+def test_a_record_that_states_more_than_there_is_is_not_asked_for(tmp_path, servable):
+    write(tmp_path, [predict_log(x=[1.0])])
+    length = (1 << 50).to_bytes(8, "little")
+    with open(tmp_path / warmup.FILE, "ab") as file:
+        file.write(length + checksum(length))
+    with pytest.raises(StatusError, match=r"DATA_LOSS: a record is longer.*verify your warmup"):
+        warmup.replay(tmp_path, servable, ServeOptions())
+
+
+def test_a_folder_in_the_place_of_the_file_is_named(tmp_path, servable):
+    (tmp_path / warmup.FILE).mkdir(parents=True)
+    with pytest.raises(DataError, match=f"{warmup.FILE.name} is a folder, not a file"):
         warmup.replay(tmp_path, servable, ServeOptions())
 
 
