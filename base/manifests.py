@@ -160,10 +160,7 @@ def require_published(path: Path, *more: str) -> bool:
         if export_layout.pictures_of(folder).exists():
             progress.say(f"{file} is missing: whether {path} is as published is not known")
         return False
-    try:
-        expected = stated(content)
-    except DataError as error:
-        raise DataError(f"{file}: {error}; {MEND}", option="verify") from None
+    expected = _stated(file, content)
     if path != folder and path.name not in expected:
         progress.say(f"{path} is not in {file}: whether it is as published is not known")
         return False
@@ -174,6 +171,34 @@ def require_published(path: Path, *more: str) -> bool:
     for line in differences(folder, {name: expected.get(name) for name in sorted(names)}):
         raise DataError(f"{line}{_ANYWAY}", option="verify")
     return all(name in expected or not (folder / name).exists() for name in more)
+
+
+def require_beside(folder: Path, names: Collection[str]) -> None:
+    """Refuses files beside a model that are not those that were published with it.
+
+    Where there is no manifest, or it does not state a file, there is nothing to compare with.
+
+    Args:
+      folder: of the version.
+      names: of the files, relative to it.
+
+    Raises:
+      DataError: names the file and what is wrong with it, or the manifest, which is damaged.
+    """
+    file, content = export_layout.manifest_of(folder), read(folder)
+    if not content or not _is_ours(file, content):
+        return
+    published = _stated(file, content)
+    for line in differences(folder, {name: published[name] for name in names if name in published}):
+        raise DataError(f"{line}; {MEND}")
+
+
+def _stated(file: Path, content: JsonObject) -> dict[str, File]:
+    """The files that a manifest states; an error names the manifest."""
+    try:
+        return stated(content)
+    except DataError as error:
+        raise DataError(f"{file}: {error}; {MEND}", option="verify") from None
 
 
 def _is_used(name: str, by_tflite: bool) -> bool:

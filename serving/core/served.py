@@ -106,7 +106,8 @@ class Served(abc.ABC):
         """
         with self.lock:
             models = self.models.values()
-            return bool(models) and all(model.serving for model in models if model.counts)
+            loaded = bool(models) and all(model.serving for model in models if model.counts)
+            return self.opened and loaded  # Until then requests are refused.
 
     def names(self) -> list[str]:
         """The configured models."""

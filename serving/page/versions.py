@@ -16,6 +16,10 @@ from ..protocol.models import State
 from ..protocol.status import StatusError
 
 _ACTIVATIONS = "activations"  # The signature that gives the output of each layer.
+_SAMPLES = tuple(
+    f"{export_layout.EXTRA}/{name}"
+    for name in (export_layout.SAMPLES_FACTS, export_layout.SAMPLES_SHEET)
+)
 # Bytes of the file that says what is on the sheet of test images, and values of the sheet.
 _LARGEST, _MOST_VALUES = 1 << 20, 1 << 27
 _LONGEST = 500  # Characters of what is wrong with a version's files.
@@ -162,9 +166,11 @@ def _samples(folder: Path) -> Samples | None:
     """What is on the sheet of test images; None where there is none.
 
     Raises:
-      UserError: the file that says so is damaged, or leads out of the folder.
+      UserError: the file that says so, or the sheet, is damaged, or not what was published, or
+        leads out of the folder.
     """
-    path = folder / export_layout.EXTRA / export_layout.SAMPLES_FACTS
+    manifests.require_beside(folder, _SAMPLES)
+    path = folder / _SAMPLES[0]
     if not files.is_there(path):
         return None
     if not files.is_within(path, folder):

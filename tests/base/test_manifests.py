@@ -7,6 +7,7 @@ import pytest
 
 from digitline.base import manifests
 from digitline.base.errors import DataError, UserError
+from digitline.base.storage import records
 from digitline.models import evaluate
 from digitline.serving import artifacts, predict
 from digitline.serving.prediction.model import BOXED
@@ -125,3 +126,20 @@ def test_it_is_quick_and_the_model_in_the_box_is_whole(copy):
         start = time.process_time()
         manifests.require_published(path)
         assert time.process_time() - start < 0.05
+
+
+@pytest.mark.parametrize("change", [lambda path: path.unlink(), lambda path: flip(path, 50)])
+def test_what_lies_beside_a_model_is_compared_where_it_is_used(change, tmp_path):
+    names = ("assets.extra/samples.json", "assets.extra/samples.png")
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(bytes(100))
+    manifests.require_beside(tmp_path, names)  # Somebody else's.
+    records.write(
+        tmp_path / "assets.extra/digitline.json",
+        {**manifests.stating(manifests.digests(tmp_path)), "artifacts": {}},
+    )
+    manifests.require_beside(tmp_path, (*names, "assets.extra/other"))
+    change(tmp_path / names[1])
+    with pytest.raises(DataError, match=rf"{names[1]}: (missing|other content).*export again"):
+        manifests.require_beside(tmp_path, names)

@@ -130,6 +130,8 @@ def test_the_latest_version_answers_as_soon_as_the_configuration_is_in_force(
     assert manager.names() == ["m"]
     (status,) = manager.status(Target("m"))
     assert (status.version, status.state, status.error_code) == (3, State.AVAILABLE, 0)
+    manager.opened = False  # As between the load of the last model and this: requests are refused.
+    assert not manager.ready()
     assert int(status.state) == 30
 
 
