@@ -134,6 +134,7 @@ def test_what_lies_beside_a_model_is_compared_where_it_is_used(change, tmp_path)
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(bytes(100))
+    (tmp_path / "saved_model.pb").touch()
     manifests.require_beside(tmp_path, names)  # Somebody else's.
     records.write(
         tmp_path / "assets.extra/digitline.json",
