@@ -104,6 +104,11 @@ READERS = {
         ("report", "--workdir=runs/begun", "--json"),
         ("runs/begun/config.json", "runs/begun/metrics.jsonl"),
     ),
+    "report for TensorBoard": Reader(
+        tree.BOARDS,
+        ("runs/other/tensorboard/*", "runs/other/tensorboard/projector/*"),
+        slow=True,
+    ),
     "compare": Reader(
         ("report", "--compare", "runs/done", "runs/other", "--json"),
         (*_DONE, "runs/done/metrics.jsonl"),

@@ -36,6 +36,9 @@ PREPARE = (
     "prepare", f"--dataset={DATASET}", "--digits", "--validation_fraction=0", "--num_shards=3",
     "--json",
 )  # fmt: skip
+BOARDS = (
+    "report", "--workdir=runs/other", "--split=test[:50]", "--tensorboard", "--json",
+)  # fmt: skip
 EXPORT = (
     "export", "--workdir=runs/done", "--split=test[:60]", "--runtimes=none",
     "--tflite_variants=float32", "--json",
@@ -104,6 +107,7 @@ class Tree:
             (self.work / name).write_text(words)
         if whole:
             self._make(*EXPORT, "--export_dir=exports")
+            self._make(*BOARDS)
         shutil.copytree(self.work, self._sound, symlinks=True)
 
     def _make(self, *words: str, status: int = 0, **how: Callable[[], object]) -> None:
