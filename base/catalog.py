@@ -342,8 +342,10 @@ def _run(workdir: Path) -> RunFolder:
         path, content = workdir / RUN_CONFIG, _config(workdir)
         config = records.checked(path, _Config, content, _NOT_A_RUN, in_part=True)
         finished = files.is_there(model)
-        if finished and not zipfile.is_zipfile(model):
-            return RunFolder(workdir, damage=f"{RUN_MODEL} is not a whole file")
+        if finished:
+            with files.opened(model) as file:  # By its path, one without rights is none too.
+                if not zipfile.is_zipfile(file):
+                    return RunFolder(workdir, damage=f"{RUN_MODEL} is not a whole file")
         written = [
             workdir / (RUN_MODEL if finished else file) for file in (RUN_METRICS, RUN_CONFIG)
         ]

@@ -69,14 +69,16 @@ def test_an_older_run_is_not_taken_for_a_damaged_newer_one(runs):
     assert catalog.newest_run_if_any(runs) is None
 
 
+def refuse(path):
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
 def shut(monkeypatch, *folders):
     """Makes folders ones that this user may not look into, also where it is root."""
     scan = os.scandir
 
     def scandir(path):
-        if Path(path) in folders:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-        return scan(path)
+        return refuse(path) if Path(path) in folders else scan(path)
 
     monkeypatch.setattr(os, "scandir", scandir)
 
@@ -87,11 +89,18 @@ def test_folders_that_cannot_be_read_are_listed(tmp_path, monkeypatch, capsys):
     make_run(runs / "b", 3000)
     make_export(exports / "tflite/lenet5/9", day, config_of())
     (exports / "tflite/mlp").mkdir()
+    model, opened = runs / "a/model.keras", os.open
     shut(monkeypatch, runs / "b", exports / "tflite/mlp", exports / "onnx")
     (exports / "onnx").mkdir()
     damages = {run.workdir.name: run.damage for run in catalog.runs(runs)}
     assert damages["a"] is None
     assert damages["b"].startswith(f"{runs / 'b'}: Permission denied; ")
+    with monkeypatch.context() as closed:
+        closed.setattr(
+            os, "open", lambda path, *_: refuse(path) if path == model else opened(path, *_)
+        )
+        (run,) = catalog.runs(runs / "a")
+    assert run.damage.startswith(f"{model}: Permission denied; ")
     found = [
         (export.folder.relative_to(exports), export.damage) for export in catalog.exports(exports)
     ]
