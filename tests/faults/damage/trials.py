@@ -184,7 +184,7 @@ def main() -> None:
         counts = sum(parts, collections.Counter())
     result = {
         "command": f"python tests/faults/damage/trials.py --count={options.count} "
-        f"--seed={options.seed}",
+        f"--seed={options.seed}" + (f" --only={options.only}" if options.only else ""),
         "damages": counts["tried"],
         "troubles": len(troubles),
         "seconds": round(time.monotonic() - begun),
