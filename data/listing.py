@@ -14,10 +14,10 @@ from typing import NoReturn
 from ..base import addresses
 from ..base.errors import UserError
 from ..base.storage import folders, records, staging
+from .metadata import FEATURES, INFO, read_metadata
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
-_INFO, _FEATURES = "dataset_info.json", "features.json"
-_NO_IMAGES = f"{_INFO} and {_FEATURES} are not of a dataset of images and labels"
+_NO_IMAGES = f"{INFO} and {FEATURES} are not of a dataset of images and labels"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +60,7 @@ def newest(data_dir: Path, name: str) -> Path | None:
 
     versions = _versions(folders.below(data_dir / name, 1, refuse))
     # Where none is described, none was prepared; else an older one is not taken for the newest.
-    if not any(os.path.lexists(version / _INFO) for version in versions):
+    if not any(os.path.lexists(version / INFO) for version in versions):
         return None
     return max(versions, key=_number)
 
@@ -68,7 +68,7 @@ def newest(data_dir: Path, name: str) -> Path | None:
 def _fetched(folder: Path) -> Path | None:
     """The newest version of a dataset whose folder is the mirror of an address."""
     names = (PurePosixPath(name) for name in staging.listing(folder))
-    complete = (name.parent for name in names if len(name.parts) == 2 and name.name == _INFO)
+    complete = (name.parent for name in names if len(name.parts) == 2 and name.name == INFO)
     versions = [folder / path for path in complete if _VERSION.fullmatch(path.name)]
     directory = max(versions, key=_number, default=None)
     if directory is not None:
@@ -109,11 +109,11 @@ def _described(data_dir: Path) -> list[PreparedFolder]:
     """The datasets in the mirror of an address."""
     listed = staging.listing(data_dir)
     newest_versions: dict[str, Path] = {}
-    infos = (PurePosixPath(name) for name in listed if name.endswith(f"/{_INFO}"))
+    infos = (PurePosixPath(name) for name in listed if name.endswith(f"/{INFO}"))
     folders = [info.parent for info in infos if _VERSION.fullmatch(info.parent.name)]
     for folder in sorted(folders, key=lambda path: _number(data_dir / path)):
         newest_versions[folder.parent.as_posix()] = data_dir / folder
-    described = {f"{path / name}" for path in folders for name in (_INFO, _FEATURES)}
+    described = {f"{path / name}" for path in folders for name in (INFO, FEATURES)}
     if described & listed.keys():
         staging.stage(data_dir, described.__contains__)
     return [
@@ -133,10 +133,12 @@ def _number(directory: Path) -> tuple[int, ...]:
 def _read(name: str, directory: Path, there: Iterable[Path] | None = None) -> PreparedFolder:
     """What the files of a dataset say, of which `there` are there; None to look."""
     try:
-        inside = directory.iterdir() if there is None else there
-        there = [path for path in inside if path.parent == directory]
-        info = records.read_object(directory / _INFO)
-        features = records.read_object(directory / _FEATURES)["featuresDict"]["features"]
+        if there is None:
+            read_metadata(directory, name)  # Whether its small files are what was written.
+            there = directory.iterdir()
+        there = [path for path in there if path.parent == directory]
+        info = records.read_object(directory / INFO)
+        features = records.read_object(directory / FEATURES)["featuresDict"]["features"]
         # Of TFDS's features of images, each holds its facts under a name of its own.
         image = next(fact for fact in features["image"].values() if isinstance(fact, dict))
         sizes = (int(size) for size in image["shape"]["dimensions"])

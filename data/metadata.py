@@ -153,7 +153,9 @@ def read_metadata(directory: Path, name: str) -> Metadata:
             if not files.is_there(place):
                 raise DataError(f"{place} does not exist; {mend}")
             if cause := digest.whole_difference(place):
-                raise DataError(f"{place} is not what was written ({cause}); {mend}")
+                raise DataError(
+                    f"{place} is not what was written ({cause}, as {METADATA} has it); {mend}"
+                )
     return metadata
 
 

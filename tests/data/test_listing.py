@@ -11,7 +11,7 @@ from digitline.base.errors import DataError
 from digitline.data import listing
 from digitline.data.dataset import open_dataset
 
-from support import DATASET
+from support import DATASET, flip
 
 
 def test_reads_what_a_prepared_dataset_is(data_dir, dataset):
@@ -29,6 +29,10 @@ def test_reads_what_a_prepared_dataset_is(data_dir, dataset):
         (lambda folder: (folder / "features.json").write_text("{"), "is not valid JSON"),
         (lambda folder: (folder / "features.json").write_text("[]"), "not a JSON object"),
         (lambda folder: (folder / "dataset_info.json").unlink(), "does not exist"),
+        (
+            lambda folder: flip(folder / "label.labels.txt", 0),
+            "is not what was written",
+        ),
     ],
 )
 def test_names_the_damage(spoil, damage, data_dir, tmp_path):
