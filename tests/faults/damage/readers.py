@@ -64,7 +64,10 @@ class Reader:
 
 def _steady(value: object) -> object:
     if isinstance(value, dict):
-        return {key: _steady(inner) for key, inner in value.items() if key not in _VOLATILE}
+        value = {key: _steady(inner) for key, inner in value.items() if key not in _VOLATILE}
+        if "runs" in value:  # By when they were changed.
+            value["runs"] = sorted(value["runs"], key=lambda run: run["workdir"])
+        return value
     return [_steady(inner) for inner in value] if isinstance(value, list) else value
 
 
