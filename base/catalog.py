@@ -373,7 +373,8 @@ def _accuracy(workdir: Path, config: _Config) -> float | None:
     path, split = workdir / RUN_EVALUATION, config.dataset.validation_split
     if not files.is_there(path):
         return None
-    content = records.read_object(path, of=config.id)
+    mend = f"restore or delete it, or restore {RUN_CONFIG} if that is another run's"
+    content = records.read_object(path, mend, config.id)
     if split not in content:
         return None
     return records.checked(path, _Accuracy, content[split], in_part=True).accuracy

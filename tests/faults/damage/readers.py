@@ -118,8 +118,8 @@ READERS = {
     ),
     "list": Reader(
         ("list", "--data_dir=data", "--json"),
-        (
-            *("runs/done/config.json", "runs/done/model.keras", _BOX[-1]),
+        (  # Without its model, a run is not finished; without its figures, it has none.
+            *("runs/done/config.json", _BOX[-1]),
             *(f"{tree.DATA}/{name}" for name in ("features.json", "dataset_info.json")),
         ),
         tells=True,
