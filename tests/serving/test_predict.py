@@ -12,7 +12,7 @@ from served import serving
 import digitline
 from digitline.base.errors import UsageError, UserError
 from digitline.export.publication import check
-from digitline.serving import predict
+from digitline.serving import artifacts, predict
 from digitline.serving.prediction.model import BOXED
 
 from support import call, python
@@ -212,14 +212,23 @@ def test_a_server_that_names_its_classes(stub, pictures, test_images):
         assert prediction["probabilities"][0] == prediction["probability"]
 
 
+def _unsure(images):
+    """Of digits over each other, those that the model in the box is least sure of."""
+    blends = images[:20, np.newaxis] // 2 + images[np.newaxis, :20] // 2
+    blends = blends.reshape(-1, *images.shape[1:])
+    probabilities = artifacts.open_tflite(BOXED / "model.tflite").run(blends)["probabilities"]
+    return blends[probabilities.max(axis=1).argmin()][..., 0]
+
+
 def test_our_server_answers_as_its_files_do(exported, test_images, tmp_path, capfd):
     one, two, *_ = test_images[0][..., 0]
     sheet = 255 - np.pad(np.concatenate([one[2:-2, 2:-2], two[2:-2, 2:-2]], axis=1), 6)
-    drawn = {"one": one, "blank": one * 0 + 250, "unsure": one // 2 + two // 2, "two": sheet}
+    drawn = {"one": one, "blank": one * 0 + 250, "unsure": _unsure(test_images[0]), "two": sheet}
     paths = []
     for name, pixels in drawn.items():
         paths.append(str(tmp_path / f"{name}.png"))
-        PIL.Image.fromarray(pixels).resize(np.multiply(pixels.shape, 4)[::-1]).save(paths[-1])
+        scale = 1 if name == "unsure" else 4  # In an image of the model's size nothing is sought.
+        PIL.Image.fromarray(pixels).resize(np.multiply(pixels.shape, scale)[::-1]).save(paths[-1])
     shutil.copytree(BOXED, tmp_path / "boxed/1")
     rows = tmp_path / "rows.npy"
     np.save(rows, np.stack([one, drawn["blank"]]))
