@@ -51,7 +51,11 @@ def balanced(content: bytes, images: np.ndarray) -> bytes:
         layout = _LAYOUTS.get(_code(model, operator))
         if layout and model.buffers[graph.tensors[operator.inputs[1]].buffer].data is not None:
             weighted[int(operator.inputs[1])] = int(operator.inputs[0]), layout
-    means = _means(content, images, {source for source, _ in weighted.values()})
+    asked = {
+        (source, graph.tensors[index].shape[ins])
+        for index, (source, (_, ins, _)) in weighted.items()
+    }
+    means = _means(content, images, asked)
     for index, (source, (kernel, ins, outs)) in weighted.items():
         tensor = graph.tensors[index]
         buffer, axes = model.buffers[tensor.buffer], (*kernel, ins, outs)
@@ -59,7 +63,7 @@ def balanced(content: bytes, images: np.ndarray) -> bytes:
         ordered = weights.transpose(axes)
         steps = np.abs(ordered).max(axis=tuple(range(len(kernel) + 1))) / _LARGEST
         exact = ordered / np.where(steps, steps, 1)
-        inputs = means[source]
+        inputs = means[source, exact.shape[-2]]
         if (size := math.prod(exact.shape[:-2])) > 1:
             exact, inputs = exact.reshape(size, -1), np.ones(size)
         rounded = _rounded(exact.reshape(len(inputs), -1), inputs).reshape(ordered.shape) * steps
@@ -105,8 +109,13 @@ def _rounded(exact: np.ndarray, inputs: np.ndarray) -> np.ndarray:
     return nearest + np.sign(left) * others
 
 
-def _means(content: bytes, images: np.ndarray, tensors: Collection[int]) -> dict[int, np.ndarray]:
-    """The mean of each channel of some tensors, by their index: [channels]."""
+def _means(
+    content: bytes, images: np.ndarray, tensors: Collection[tuple[int, int]]
+) -> dict[tuple[int, int], np.ndarray]:
+    """The mean inputs of layers, by the index of the tensor and as how many it counts: [inputs].
+
+    A dense layer takes all numbers of an image for inputs; one of groups, a group's channels.
+    """
     opened = interpreter(content, keep_all=True)
     (detail,) = opened.get_input_details()
     chosen = images[np.linspace(0, len(images) - 1, min(_IMAGES, len(images))).astype(int)]
@@ -115,10 +124,9 @@ def _means(content: bytes, images: np.ndarray, tensors: Collection[int]) -> dict
         batch = np.broadcast_to(image.astype(detail["dtype"]), detail["shape"])
         opened.set_tensor(detail["index"], batch)
         opened.invoke()
-        for index in tensors:
-            values = opened.get_tensor(index)
-            mean = values.mean(axis=tuple(range(values.ndim - 1)))
-            means[index] = means[index] + mean / len(chosen)
+        for index, inputs in tensors:
+            mean = opened.get_tensor(index).reshape(-1, inputs).mean(axis=0)
+            means[index, inputs] = means[index, inputs] + mean / len(chosen)
     return means
 
 

@@ -78,3 +78,22 @@ def test_pixels_keep_their_steps_where_the_calibration_has_few_of_them(tmp_path)
     steps = [each["quantization"][0] for each in details]
     assert 1 in steps
     assert pytest.approx(1 / 255 / 0.25) in steps  # Normalized.
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [keras.layers.Flatten, lambda: keras.layers.Dense(16)],
+        [lambda: keras.layers.Conv2D(6, 1), lambda: keras.layers.Conv2D(6, 1, groups=3)],
+    ],
+    ids=["dense after an image", "groups"],
+)
+def test_layers_of_any_inputs_are_rounded(layers, tmp_path):
+    images = _even()
+    stack = keras.Sequential([make() for make in layers])
+    if stack(np.zeros((1, *SHAPE), np.float32)).ndim == 2:
+        stack.add(keras.layers.Reshape((4, 4, 1)))
+        stack.add(keras.layers.Conv2D(6, 3))
+    exact = _scores(_file(tmp_path, stack, "float32"))
+    for variant in ("dynamic_int8", "int8"):
+        assert np.abs(_scores(_file(tmp_path, stack, variant, images)) - exact).max() < 0.2
