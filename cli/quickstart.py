@@ -25,7 +25,7 @@ AnyResult = TypeVar("AnyResult")
 _WHERE = "Where things go"
 _SOURCE = "Where MNIST comes from (as for digitline prepare)"
 
-# A third of the recipe's epochs: this is to show the line.
+# A fifth of the recipe's epochs: this is to show the line.
 _MODEL, _EPOCHS = "lenet5", 5
 _TEST_IMAGE = 0
 

@@ -9,7 +9,8 @@ images, with batch normalization's moving statistics.
 
 Test accuracy, mean and range of 3 seeds, and training time on 2 cores:
 
-  --recipe=best     99.53 % (99.50 to 99.56)   4 min
+  --recipe=best     99.53 % (99.50 to 99.56)   4 min: of the recipe before, in 25 epochs and without
+                    changes of strokes and of light; two seeds of this one: 99.50 % (99.44 to 99.57)
 """
 
 from ..base import command
@@ -22,6 +23,8 @@ ARTICLE_ACCURACY = "ours"
 INPUT_SIZE = (28, 28)
 
 RECIPES = {
+    # In validation 99.50 % (two seeds; 99.43 % without changes of strokes and of light, in 25
+    # epochs), and 93.9 % of the 75 corruptions of `evaluate --corruptions` (63.9 %).
     "best": best(
         optimizer="sgd",
         learning_rate=0.1,
