@@ -245,6 +245,9 @@ def _order(splits: Sequence[Split], labels: tf.Tensor, batching: Batching) -> or
 
 def _streamed(split: Split, batching: Batching, start_step: int) -> _Stream:
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
+        # Of this function's graph, which takes it from the process: a notebook's seed is not ours,
+        # and tf.data cannot bring a seed of 0 together with one that is a tensor.
+        tf.compat.v1.get_default_graph().seed = None
         epoch_seed = _epoch_seed(batching.seed, number)
         stream = records.interleaved(split.shards, min(len(split.shards), 8), epoch_seed)
         stream = stream.shuffle(batching.shuffle_buffer, epoch_seed, reshuffle_each_iteration=False)
@@ -257,8 +260,9 @@ def _streamed(split: Split, batching: Batching, start_step: int) -> _Stream:
         return images, labels, epochs[first:end], indices[first:end]
 
     first_epoch, skip = divmod(start_step * batching.batch_size, split.examples)
+    first_number = tf.data.Dataset.from_tensors(tf.constant(first_epoch, tf.int64))
     numbers = tf.data.Dataset.range(first_epoch + 1, _FOREVER)
-    stream = epoch(tf.constant(first_epoch, tf.int64)).skip(skip)
+    stream = first_number.flat_map(epoch).skip(skip)
     stream = stream.concatenate(numbers.flat_map(epoch))
     return stream.batch(batching.batch_size, drop_remainder=True), decode
 

@@ -8,6 +8,7 @@ import pytest
 
 from digitline.base.errors import DataError, UsageError
 from digitline.base.process import temporary
+from digitline.base.tf import tf
 from digitline.data.dataset import open_dataset
 from digitline.data.pipeline import salvage
 from digitline.data.pipeline.augment import Augment
@@ -68,6 +69,20 @@ def test_every_epoch_holds_every_image_once_in_another_order(cache, dataset, tmp
     assert not np.array_equal(epochs[1], epochs[2])
     # Shuffled well: neighbours in the file are not neighbours here.
     assert abs(np.corrcoef(epochs[0], all_keys)[0, 1]) < 0.2
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+@pytest.mark.parametrize("cache", ["off", "memory"])
+def test_a_seed_that_the_process_has_set_changes_nothing(cache, seed, dataset, tmp_path):
+    expected = keys(batches(dataset, 20, tmp_path, cache))  # More than an epoch.
+    tf.random.set_seed(seed)
+    try:
+        found = keys(batches(dataset, 20, tmp_path, cache))
+        resumed = keys(batches(dataset, 4, tmp_path, cache, start_step=16))
+    finally:
+        tf.random.set_seed(None)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(resumed, expected[16 * BATCH :])
 
 
 @pytest.mark.parametrize("cache", STREAM_AND_MEMORY)

@@ -1,5 +1,7 @@
 """What int8 makes of even areas, and of pixels that no image of the calibration has."""
 
+import random
+
 import numpy as np
 import pytest
 
@@ -13,9 +15,13 @@ from digitline.serving import artifacts
 SHAPE = (8, 8, 3)
 
 
+@pytest.fixture(autouse=True)
+def same_weights():
+    random.seed(0)  # From which Keras draws the seeds of weights.
+
+
 def _file(folder, layer, variant, calibration=None):
     """A network of one layer, as a TFLite file."""
-    keras.utils.set_random_seed(0)
     pooling = keras.layers.GlobalAveragePooling2D()
     model = keras.Sequential([keras.Input(SHAPE), layer, pooling])
     trained = functions.TrainedModel(
