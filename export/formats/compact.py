@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import flatbuffers
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
 # A `ModelT` of LiteRT's schema, whose annotations say that every field may be None.
 Model: TypeAlias = Any
@@ -26,6 +27,11 @@ class _SharingBuilder(flatbuffers.Builder):
         if key not in self._vectors:
             self._vectors[key] = super().CreateNumpyVector(x)
         return self._vectors[key]
+
+
+def read(content: bytes) -> Model:
+    """A TFLite file's model, to be changed."""
+    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
 
 
 def packed(model: Model) -> bytes:

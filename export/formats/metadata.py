@@ -82,7 +82,7 @@ def add(
       description: of the model.
       threshold: of the probability below which it is not sure; None where that is not known.
     """
-    model: compact.Model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    model = compact.read(content)
     _take_in(model, content)
     builder = flatbuffers.Builder()
     builder.Finish(_write(builder, _model(model, signature, description)), _IDENTIFIER)

@@ -84,10 +84,9 @@ def _calibrated(quantizer: Quantizer, content: bytes, images: np.ndarray) -> dic
     found = _ranges(content, signature, samples, recipe)
     # Pixels have a range of their own, whichever of it these images hold: the scale of an integer
     # input is then 1, and nothing is rounded.
-    ends = [{"images": np.full_like(whole[:batch], end)} for end in (0, 255)]
-    all_pixels = _ranges(content, signature, ends, recipe)
-    of_pixels = rounding.pixel_tensors(content)
-    found.update({name: ends for name, ends in all_pixels.items() if name in of_pixels})
+    black_and_white = [{"images": np.full_like(whole[:batch], pixel)} for pixel in (0, 255)]
+    of_all = _ranges(content, signature, black_and_white, recipe)
+    found.update({name: of_all[name] for name in rounding.pixel_tensors(content) & of_all.keys()})
     return {
         name: {end: np.asarray(value, np.float32) for end, value in of_tensor.items()}
         for name, of_tensor in found.items()

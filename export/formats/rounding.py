@@ -15,7 +15,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from ...serving.artifacts import interpreter
-from .compact import Model, packed
+from .compact import Model, packed, read
 
 _OPERATOR = schema.BuiltinOperator
 # What preprocessing is made of: no pixel goes beyond where the darkest and the brightest go.
@@ -44,7 +44,7 @@ def balanced(content: bytes, images: np.ndarray) -> bytes:
       content: a float32 file, of batch N.
       images: uint8 [n, H, W, C], some of which are looked at.
     """
-    model = _read(content)
+    model = read(content)
     (graph,) = model.subgraphs
     weighted = {}  # Inputs, by the layer's weights.
     for operator in graph.operators:
@@ -74,7 +74,7 @@ def balanced(content: bytes, images: np.ndarray) -> bytes:
 
 def pixel_tensors(content: bytes) -> set[str]:
     """Names of what holds pixels, raw or preprocessed: their range is that of black and white."""
-    model = _read(content)
+    model = read(content)
     graph = model.subgraphs[0]
     known = set(graph.inputs.tolist())
     for operator in graph.operators:  # They are in the order in which they run.
@@ -128,10 +128,6 @@ def _means(
             mean = opened.get_tensor(index).reshape(-1, inputs).mean(axis=0)
             means[index, inputs] = means[index, inputs] + mean / len(chosen)
     return means
-
-
-def _read(content: bytes) -> Model:
-    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
 
 
 def _code(model: Model, operator: schema.OperatorT) -> int:
